@@ -1,0 +1,53 @@
+"""The errors that a person reads: what was wrong, what was looked at, and what to do about it."""
+
+from __future__ import annotations
+
+
+class DrillError(Exception):
+    """A drill cannot be performed, for a reason that its user can mend.
+
+    Args:
+        what: one sentence that says what was wrong, and where.
+        cause: what was observed, for example the last log lines of a process.
+        fix: what to do about it.
+    """
+
+    def __init__(self, what: str, *, cause: str = "", fix: str = "") -> None:
+        self.what, self.cause, self.fix = what, cause, fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.cause:
+            indented = "\n  ".join(self.cause.rstrip().splitlines())
+            lines.append(f"Cause:\n  {indented}" if "\n" in self.cause.strip() else f"Cause: {self.cause}")
+        if self.fix:
+            lines.append(f"To fix this: {self.fix}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.cause, self.fix)
+
+
+def _rebuild(kind: type[DrillError], what: str, cause: str, fix: str) -> DrillError:
+    return kind(what, cause=cause, fix=fix)
+
+
+class TargetError(DrillError):
+    """The target file is wrong; raised before anything is started."""
+
+
+class RuntimeUnavailable(DrillError):
+    """A runtime that was asked for by name cannot run here."""
+
+
+class StackError(DrillError):
+    """A part of the disposable stack did not start, died, or did not do what was asked of it in time."""
+
+
+class BackupRefused(DrillError):
+    """A backup is not what its manifest says, and was refused before anything was destroyed."""
+
+
+class DrillTimeout(StackError):
+    """The time allowed for the whole drill is used up (``--drill-timeout``)."""

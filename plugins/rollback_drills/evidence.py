@@ -1,0 +1,217 @@
+"""What a run leaves behind: one JSON contract between the drills and whoever reports on them.
+
+Every value is plain JSON. Times within a drill (``at``) are seconds since that drill began; durations are
+seconds; moments (``started_at``) are ISO 8601 in UTC. Text was redacted before it came here (`redaction`).
+The schema is versioned: a minor number grows when something is added, the major one when something
+changes its meaning. docs/evidence.schema.json is generated from these classes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+SCHEMA_VERSION = "1.0"
+
+Verdict = Literal["passed", "failed", "error", "skipped", "incomplete"]
+"""``failed``: something did not hold. ``error``: the drill itself could not go on. ``skipped``: a capability
+is missing, so nothing was proven. ``incomplete``: whoever performed the drill was killed."""
+
+Severity = Literal["critical", "major", "minor"]
+
+
+class Model(BaseModel):
+    """A frozen record that refuses fields which it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Check(Model):
+    """One thing that had to hold: what was expected, what was observed."""
+
+    title: str
+    expected: JsonValue
+    observed: JsonValue
+    passed: bool
+    at: float
+    finding: str | None = Field(default=None, description="code of the finding that a failure stands for")
+
+
+class Observation(Model):
+    """A fact worth recording that is not judged."""
+
+    title: str
+    value: JsonValue
+    at: float
+    unit: str = ""
+
+
+class Command(Model):
+    """A command of the target's that was run, and what it said (long output is cut in the middle)."""
+
+    argv: tuple[str, ...]
+    exit_code: int | None = Field(description="null when it was killed at its time limit")
+    output: str
+    at: float
+    seconds: float
+    where: str = Field(default="", description="where it ran, for example 'release 0.5.0'")
+
+
+class Finding(Model):
+    """Something that would hurt on the night of the rollback; complete in itself, so that it can be filed."""
+
+    code: str
+    severity: Severity
+    title: str
+    detail: str
+    why: str
+    remedy: str
+    at: float
+    step: str = ""
+    data: JsonValue = None
+
+
+class Artifact(Model):
+    """A file of the run; ``path`` is relative to the run's directory."""
+
+    title: str
+    path: str
+    media_type: str
+    size: int = Field(description="bytes")
+    sha256: str
+
+
+class Step(Model):
+    """One step of the procedure, as the runbook would number it."""
+
+    number: int
+    title: str
+    outcome: Literal["passed", "failed", "error"]
+    at: float
+    seconds: float
+    target_seconds: float = Field(description="spent waiting for the target's processes, commands and answers")
+    checklist: str | None = Field(default=None, description="the recovery checklist item that it performs")
+    error: str = ""
+    checks: tuple[Check, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    commands: tuple[Command, ...] = ()
+
+    @property
+    def harness_seconds(self) -> float:
+        return max(0.0, self.seconds - self.target_seconds)
+
+
+class Recovery(Model):
+    """Recovery time: from the decision to roll back until the steady state was verified (RTO)."""
+
+    objective: str | None
+    objective_seconds: float | None
+    started: float
+    seconds: float | None = Field(description="null when the steady state was never reached")
+
+    @property
+    def met(self) -> bool | None:
+        if self.objective_seconds is None:
+            return None
+        return self.seconds is not None and self.seconds <= self.objective_seconds
+
+
+class Writes(Model):
+    """Writes that the gateway acknowledged during the drill, and those that were gone afterwards (RPO)."""
+
+    acknowledged: int
+    lost: tuple[str, ...] = ()
+    expected_lost: int = Field(default=0, description="what the procedure is known to lose: writes since the backup")
+    rpo_seconds: float | None = Field(default=None, description="age of the oldest lost write at the trigger")
+
+
+class DrillEvidence(Model):
+    """Everything that one drill did and saw."""
+
+    id: str
+    title: str
+    runbook: str
+    summary: str
+    verdict: Verdict
+    started_at: str
+    seconds: float
+    target_seconds: float
+    reason: str = Field(default="", description="why it failed, or why it was skipped, in one or two sentences")
+    worker: str = "main"
+    facts: dict[str, JsonValue] = {}
+    recovery: Recovery | None = None
+    writes: Writes | None = None
+    steps: tuple[Step, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+
+    @property
+    def harness_seconds(self) -> float:
+        return max(0.0, self.seconds - self.target_seconds)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls.model_validate_json(text)
+
+
+class TargetFacts(Model):
+    """Which system was drilled."""
+
+    name: str
+    file: str
+    sha256: str
+    current: str
+    previous: str
+    integrations: int
+    objectives: dict[str, float] = Field(description="seconds, by name")
+
+
+class RuntimeFacts(Model):
+    """Where it ran, and why there."""
+
+    name: str
+    reason: str
+    facts: dict[str, JsonValue] = {}
+
+
+class RunbookFacts(Model):
+    """The runbook whose procedures were performed."""
+
+    title: str
+    file: str
+    sha256: str
+    sections: tuple[str, ...] = Field(description="anchors that drills may refer to, in the runbook's order")
+    checklist: tuple[str, ...] = Field(description="ids of the recovery checklist, in its order")
+
+
+class RunEvidence(Model):
+    """One run: the file ``evidence.json``."""
+
+    schema_version: str = SCHEMA_VERSION
+    run: str
+    started_at: str
+    finished_at: str
+    seconds: float = Field(description="wall time of the session, start to report")
+    target_seconds: float
+    setup_seconds: float = Field(description="of target_seconds: starting the disposable stack, once per worker")
+    workers: int
+    interrupted: str = Field(default="", description="why the run ended early; empty when it did not")
+    selection: str = Field(default="", description="the -k and -m expressions and the arguments")
+    target: TargetFacts
+    runtime: RuntimeFacts
+    runbook: RunbookFacts
+    versions: dict[str, str]
+    host: dict[str, JsonValue]
+    drills: tuple[DrillEvidence, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the drills' verdicts; a run that was interrupted or proved nothing has not passed."""
+        verdicts = {drill.verdict for drill in self.drills}
+        for worst in ("failed", "error", "incomplete"):
+            if worst in verdicts:
+                return worst
+        if self.interrupted:
+            return "incomplete"
+        return "passed" if "passed" in verdicts else "skipped"

@@ -1,0 +1,224 @@
+"""The catalogue of what a drill can find: why it matters on the night of the rollback, and what to do.
+
+docs/findings.md is generated from this module (``make docs``), so the report can link to each code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollback_drills.errors import DrillError
+from rollback_drills.evidence import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kind of finding."""
+
+    code: str
+    severity: Severity
+    title: str
+    why: str
+    remedy: str
+
+
+_ENTRIES = (
+    # --- any drill -----------------------------------------------------------------------------------
+    Entry(
+        "false-green", "critical", "A command reported success while the state is wrong",
+        "Whoever follows the runbook sees exit code 0 and goes on to the next step, or to bed.",
+        "Judge the step by state: read the revision, the schema, the running environment or the answer over "
+        "HTTP after the command, and stop when it is not the expected one.",
+    ),
+    Entry(
+        "objective-missed", "major", "Recovery took longer than the objective allows",
+        "The time promised to users and written into the runbook cannot be kept.",
+        "Shorten the step that took longest (the report names it), or agree on an objective that can be kept.",
+    ),
+    Entry(
+        "steady-state-missing", "critical", "The system was not healthy before the drill began",
+        "A rollback cannot be judged from a state that was already broken.",
+        "Start the current release by hand as the target file says and mend what its log reports.",
+    ),
+    # --- releases ------------------------------------------------------------------------------------
+    Entry(
+        "release-not-serving", "critical", "The release that was rolled back to does not serve",
+        "The rollback ends in an outage of its own.",
+        "Read the quoted log. Typical causes: the database is at a revision that this release does not know, "
+        "or a variable that only the newer release's environment sets.",
+    ),
+    Entry(
+        "version-wrong", "critical", "The gateway reports another version than the one rolled back to",
+        "A VERSION that no image or compose file uses changes nothing while /health says 200.",
+        "Make the deployment depend on the version that is exported, and read /version after every rollback.",
+    ),
+    Entry(
+        "wrong-code", "critical", "The right version is reported by the wrong code",
+        "An image that was rebuilt or tagged from the wrong checkout carries a version number and nothing else "
+        "of the release.",
+        "Deploy by digest, never rebuild a released tag, and verify a behaviour that only this release has.",
+    ),
+    Entry(
+        "health-lies", "critical", "/health says healthy while the gateway cannot do its work",
+        "Load balancers, orchestrators and the runbook's own verification all believe this answer.",
+        "Let /health ask the database a bounded question and compare its revision with the one this release "
+        "expects; answer 503 otherwise.",
+    ),
+    Entry(
+        "health-hangs", "major", "/health does not answer while the database is frozen",
+        "A probe that hangs is indistinguishable from a dead network; orchestrators react late or not at all.",
+        "Bound every wait on the database (connect, statement and pool timeouts, and a limit around the whole "
+        "check) and answer 503.",
+    ),
+    # --- database ------------------------------------------------------------------------------------
+    Entry(
+        "revision-wrong", "critical", "The database is not at the revision that the rollback should reach",
+        "The next command of the runbook works on another schema than the operator believes.",
+        "Read `alembic current` before and after, and downgrade to an explicit revision, never by a relative "
+        "step alone.",
+    ),
+    Entry(
+        "downgrade-failed", "critical", "The downgrade fails",
+        "There is no way back to the previous release without restoring a backup.",
+        "Correct downgrade() and test it with rows in the tables.",
+    ),
+    Entry(
+        "schema-residue", "critical", "The downgrade does not restore the schema",
+        "What is left over makes the next upgrade fail; what is missing makes the previous release fail.",
+        "Make downgrade() the exact inverse: types, defaults, constraints, indexes, comments, owners and grants. "
+        "The report lists every difference.",
+    ),
+    Entry(
+        "rows-lost", "critical", "Rows that should survive the rollback are gone or altered",
+        "Customers' data are destroyed by the procedure that should protect them.",
+        "Keep the rows in downgrade() (move them to a side table if the older schema cannot hold them), or "
+        "declare the loss and restore from a backup instead.",
+    ),
+    Entry(
+        "startup-migration-undoes-rollback", "critical", "Starting the gateway applies again what was rolled back",
+        "The database is back at the bad revision as soon as the runbook says `restart`, usually unnoticed.",
+        "Turn start-up migrations off during a rollback, or deploy the previous release before restarting.",
+    ),
+    Entry(
+        "previous-release-lacks-revision", "major", "The previous release does not know the database's revision",
+        "After the switch alembic answers `Can't locate revision`; no downgrade is possible any more.",
+        "Downgrade first, with the newer release's scripts, to the previous release's head; then switch.",
+    ),
+    # --- failed migrations ---------------------------------------------------------------------------
+    Entry(
+        "bad-migration-served", "critical", "The gateway serves although its start-up migration failed",
+        "Code runs on a schema that it was not written for, and the deployment counts as successful.",
+        "Let the start fail with a non-zero exit code when `alembic upgrade` fails.",
+    ),
+    Entry(
+        "failed-migration-left-traces", "critical", "A failed migration left the schema changed",
+        "The next attempt fails on what is already there, and no revision describes the schema any more.",
+        "Run each migration in one transaction; what cannot be (CONCURRENTLY) belongs in a revision of its own, "
+        "whose clean-up is written in the runbook.",
+    ),
+    Entry(
+        "cleanup-incomplete", "critical", "The clean-up after a failed migration does not restore the schema",
+        "Invalid indexes cost every write and are used by no query; a leftover column breaks the next attempt.",
+        "Drop what the report lists by hand, then compare the schema with one that was only ever upgraded.",
+    ),
+    Entry(
+        "migration-blocks-clients", "critical", "A migration that waits for a lock blocks the clients behind it",
+        "One forgotten transaction and one ALTER TABLE stop every request of the table.",
+        "SET lock_timeout in the migration environment (a few seconds) and try again later.",
+    ),
+    Entry(
+        "killed-migration-holds-on", "major", "A killed migration goes on in the server or keeps its locks",
+        "The operator believes that it is over; everything that touches its tables still waits.",
+        "Find the session in pg_stat_activity and end it with pg_terminate_backend before going on.",
+    ),
+    # --- feature flags -------------------------------------------------------------------------------
+    Entry(
+        "flag-ignored", "critical", "An integration that was turned off still answers",
+        "The one rollback that needs no deployment does not work.",
+        "Parse the flag strictly (`bool(\"false\")` is true), pass it on to the container, and re-create the "
+        "gateway: a restart keeps the old environment.",
+    ),
+    Entry(
+        "disabled-answer-differs", "major", "A disabled integration does not give the agreed answer",
+        "A database error answers 503 as well: only the agreed body tells senders and operators that it is "
+        "deliberate.",
+        "Answer exactly what the target file's [flags.disabled] states.",
+    ),
+    Entry(
+        "neighbour-affected", "critical", "Turning one integration off changes another",
+        "The rollback of one integration becomes an incident of the next.",
+        "Compare whole names, not prefixes (github and github_actions), and read each flag by its own variable.",
+    ),
+    Entry(
+        "flag-not-restored", "major", "An integration does not come back when its flag is turned on again",
+        "The flag works once; after the incident the integration stays dead.",
+        "Read the flag at every start and keep no state of it elsewhere.",
+    ),
+    Entry(
+        "integration-without-flag", "major", "An integration has no feature flag",
+        "When it misbehaves, only a whole release can be rolled back.",
+        "Put every integration behind a flag before it is released.",
+    ),
+    Entry(
+        "errors-not-visible", "major", "Failing deliveries do not show in the error rate",
+        "Nobody is paged, and nobody sees whether the rollback helped.",
+        "Count every 5xx answer in /metrics, and deliberate 503s under a label of their own.",
+    ),
+    Entry(
+        "errors-go-on", "critical", "The error rate does not fall after the rollback",
+        "The rollback did not remove the cause.",
+        "Look at which integration the remaining errors come from before repeating anything.",
+    ),
+    # --- backup and restore --------------------------------------------------------------------------
+    Entry(
+        "backup-unusable", "critical", "The backup is incomplete",
+        "A dump cut short restores with exit code 0; that it is half a database is noticed afterwards.",
+        "Use pipefail, check the dump's trailer line and size, store SHA-256 and row counts with it, and restore "
+        "it somewhere regularly.",
+    ),
+    Entry(
+        "bad-backup-accepted", "critical", "A backup that is truncated, empty or foreign is restored nonetheless",
+        "The only copy of the data is replaced by less than it.",
+        "Verify checksum, trailer and origin before touching the database, and restore into a new database.",
+    ),
+    Entry(
+        "restore-differs", "critical", "The restored database is not the one that was backed up",
+        "Rows, constraints, indexes or owners are missing although every command succeeded.",
+        "Restore into a new database with ON_ERROR_STOP and --single-transaction, compare it with the manifest, "
+        "and only then rename it.",
+    ),
+    Entry(
+        "sequence-rewound", "critical", "A sequence is behind the rows of its table",
+        "The next inserts fail with duplicate keys, one per row, until the sequence has caught up.",
+        "Restore into an empty database, or setval() every sequence to its column's maximum.",
+    ),
+    Entry(
+        "writes-lost", "critical", "Acknowledged writes are lost",
+        "Senders were told that their delivery is safe and will not send it again.",
+        "Commit before answering; after a restore, ask senders to repeat what the report lists.",
+    ),
+    Entry(
+        "no-backup-command", "major", "There is no backup that could be restored",
+        "A migration that destroys data cannot be undone.",
+        "Give the target a backup command, and run it before every migration.",
+    ),
+    Entry(
+        "previous-release-missing", "critical", "The previous release cannot be obtained any more",
+        "There is nothing to roll back to.",
+        "Keep the images or trees of at least the last release for 30 days.",
+    ),
+)  # fmt: skip
+
+CATALOGUE: dict[str, Entry] = {entry.code: entry for entry in _ENTRIES}
+
+
+def entry(code: str) -> Entry:
+    """The catalogue's entry for ``code``.
+
+    Raises:
+        DrillError: there is no such code.
+    """
+    try:
+        return CATALOGUE[code]
+    except KeyError:
+        raise DrillError(f"no finding has the code {code!r}", fix=f"use one of: {', '.join(CATALOGUE)}") from None
