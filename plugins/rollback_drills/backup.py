@@ -1,0 +1,138 @@
+"""Backups that can be trusted: taken with a manifest, verified before anything is touched, restored beside the live
+database and swapped in only when they are what the manifest says.
+
+What this avoids ends with exit code 0 every time: a dump cut short, an empty file, somebody else's dump, a restore
+over what is there, a sequence left behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from rollback_drills.database import LiveDatabase
+from rollback_drills.errors import BackupRefused, StackError
+from rollback_drills.placeholders import fill
+from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
+from rollback_drills.stack import CommandResult, Commands
+from rollback_drills.target import Backup, Target
+
+# pg_dump ends a complete plain dump with this line, and an \unrestrict line after it in recent versions
+# (src/bin/pg_dump/pg_dump.c). A dump cut short restores without an error otherwise.
+TRAILER = b"-- PostgreSQL database dump complete"
+_TAIL = 4096  # bytes in which the trailer has to stand
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was in the database when the backup was taken, and the file that should hold it."""
+
+    origin: str
+    revision: str
+    sha256: str
+    size: int
+    schema: SchemaFingerprint
+    data: DataFingerprint
+    sequences: Mapping[str, SequenceState]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "origin": self.origin,
+            "revision": self.revision,
+            "sha256": self.sha256,
+            "size": self.size,
+            "schema_digest": self.schema.digest,
+            "tables": {name: asdict(table) for name, table in self.data.tables.items()},
+            "sequences": {name: state.last_value for name, state in self.sequences.items()},
+        }
+
+
+class Backups:
+    """Takes and restores backups of one target: by its own commands, or by pg_dump and psql."""
+
+    def __init__(self, target: Target, commands: Commands) -> None:
+        self._target, self._commands = target, commands
+
+    @property
+    def settings(self) -> Backup:
+        return self._target.backup
+
+    def take(self, database: LiveDatabase, file: Path) -> tuple[CommandResult, Manifest]:
+        """Dump the database into ``file`` and write down what it must hold.
+
+        The manifest is read beside the dump: nobody may write meanwhile.
+        """
+        argv = self.settings.dump or ("pg_dump", "--dbname={database_url}", "--file={file}")
+        result = self._run(argv, database, file)
+        content = file.read_bytes() if file.exists() else b""
+        manifest = Manifest(
+            self._target.name,
+            database.revision(),
+            hashlib.sha256(content).hexdigest(),
+            len(content),
+            database.schema(),
+            database.data(),
+            database.sequences(),
+        )
+        return result, manifest
+
+    def verify(self, file: Path, manifest: Manifest) -> None:
+        """Refuse a file that is not the backup which the manifest describes; nothing is touched.
+
+        Raises:
+            BackupRefused: saying what is wrong with it.
+        """
+        defect = defect_of(file)
+        if defect:
+            raise BackupRefused(f"{file.name} is refused: {defect}", fix="restore another backup")
+        content = file.read_bytes()
+        if manifest.origin != self._target.name:
+            raise BackupRefused(
+                f"{file.name} is refused: it is a backup of {manifest.origin!r}, not of {self._target.name!r}",
+                fix="look for the backup of this system",
+            )
+        if hashlib.sha256(content).hexdigest() != manifest.sha256:
+            raise BackupRefused(
+                f"{file.name} is refused: its SHA-256 is not that of the manifest",
+                cause=f"{len(content)} bytes, {manifest.size} expected",
+                fix="fetch the file again, or restore another backup",
+            )
+
+    def restore_into(self, fresh: LiveDatabase, file: Path) -> CommandResult:
+        """Restore ``file`` into a new, empty database. Compare it with the manifest before it goes live."""
+        argv = self.settings.restore or (
+            "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction",
+            "--dbname={database_url}", "--file={file}",
+        )  # fmt: skip
+        return self._run(argv, fresh, file)
+
+    def _run(self, argv: tuple[str, ...], database: LiveDatabase, file: Path) -> CommandResult:
+        values = self._commands.tool_values() | {
+            "here": str(self._target.here),
+            "file": str(file),
+            "database": database.name,
+            "database_url": database.admin_url,
+        }
+        filled = [fill(argument, values) for argument in argv]
+        try:
+            return self._commands.tool(filled, timeout=self.settings.timeout)
+        except StackError as error:
+            raise StackError(error.what, cause=error.cause, fix="correct [backup] in the target file") from None
+
+
+def defect_of(file: Path) -> str:
+    """What makes a plain dump unusable, whatever it holds; empty when nothing does."""
+    if not file.exists():
+        return "there is no such file"
+    size = file.stat().st_size
+    if size == 0:
+        return "it is empty"
+    with file.open("rb") as dump:
+        dump.seek(max(0, size - _TAIL))
+        if TRAILER not in dump.read():
+            return "it is cut short: pg_dump's last line is missing"
+    return ""

@@ -1,0 +1,45 @@
+"""What a target must offer for a drill; what it lacks is reported as not proven, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from rollback_drills.errors import DrillError
+from rollback_drills.target import Target
+
+_CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
+    "flags": (lambda target: target.flags is not None, "the target has no feature flags ([flags])"),
+    "symptom": (
+        lambda target: target.flags is not None and target.flags.symptom is not None,
+        "the target does not say how a faulty integration is simulated (flags.symptom)",
+    ),
+    "metrics": (
+        lambda target: target.metrics is not None,
+        "the target has no error rate to read ([metrics])",
+    ),
+    "behaviours": (
+        lambda target: any(probe.release == target.previous for probe in target.behaviours),
+        "the target names no answer that tells the previous release from the current one ([[behaviours]])",
+    ),
+    "migrate-on-start": (
+        lambda target: target.gateway.migrate_on_start is not None,
+        "the target's gateway does not migrate when it starts (gateway.migrate_on_start)",
+    ),
+    "seed": (lambda target: bool(target.database.seed), "the target has no seed rows (database.seed)"),
+}
+
+
+def missing(target: Target, required: Iterable[str]) -> list[str]:
+    """The reasons why a drill that requires these capabilities can prove nothing on this target.
+
+    Raises:
+        DrillError: there is no such capability.
+    """
+    reasons = []
+    for name in required:
+        if name not in _CAPABILITIES:
+            raise DrillError(f"no capability {name!r}", fix=f"use one of {', '.join(_CAPABILITIES)}")
+        present, reason = _CAPABILITIES[name]
+        if not present(target):
+            reasons.append(reason)
+    return reasons

@@ -1,0 +1,152 @@
+"""The database under drill, seen from outside the gateway: what it is, what is in it, and copies of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+from rollback_drills import postgres
+from rollback_drills.errors import StackError
+from rollback_drills.postgres import (
+    Connection,
+    DataFingerprint,
+    RowSet,
+    SchemaFingerprint,
+    SequenceState,
+    with_database,
+)
+
+Row = tuple[Any, ...]
+VERSION_TABLE = "alembic_version"
+_copies = count(1)
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same address for SQLAlchemy with psycopg 3; libpq's own tools must never see it."""
+    return "postgresql+psycopg://" + url.split("://", 1)[1]
+
+
+class LiveDatabase:
+    """One database of this run, refused unless it carries the run's marker.
+
+    Every question is asked over a short connection of its own, so that none is in the way when the database is
+    cloned, renamed or dropped.
+
+    Args:
+        admin_url: libpq URL of a superuser on the same server.
+        role: the account that the gateway uses; it owns the database.
+    """
+
+    def __init__(self, admin_url: str, name: str, *, role: str, password: str, run: str) -> None:
+        self._admin_url, self._role, self._password, self._run = admin_url, role, password, run
+        self.name = name
+
+    @property
+    def url(self) -> str:
+        """libpq URL for the gateway: its own role, not a superuser."""
+        host = with_database(self._admin_url, self.name).rpartition("@")[2]
+        return f"postgresql://{self._role}:{self._password}@{host}"
+
+    @property
+    def admin_url(self) -> str:
+        """libpq URL of the superuser, for backups and for whatever looks at the catalogue."""
+        return with_database(self._admin_url, self.name)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A superuser's autocommit connection, closed at the end of the block.
+
+        Raises:
+            DrillError: the database does not answer, or is not one of this run's.
+        """
+        with postgres.connect(self.admin_url) as connection:
+            if not postgres.check_marker(connection, self._run):
+                raise StackError(
+                    f"the database {self.name} does not carry the marker of this run",
+                    cause="something else has replaced it",
+                    fix="the suite touches only databases that it has created; nothing was done",
+                )
+            yield connection
+
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
+        with self.connect() as connection:
+            return connection.execute(sql.encode(), parameters).fetchall()
+
+    def execute(self, sql: str) -> None:
+        """Run statements, all or none."""
+        with self.connect() as connection, connection.transaction():
+            connection.execute(sql.encode())
+
+    def revisions(self) -> tuple[str, ...]:
+        """What the version table holds, sorted: empty for ``base`` or where there is no such table."""
+        with self.connect() as connection:
+            (exists,) = connection.execute(b"SELECT to_regclass(%s) IS NOT NULL", (VERSION_TABLE,)).fetchone() or (0,)
+            if not exists:
+                return ()
+            rows = connection.execute(f"SELECT version_num FROM {VERSION_TABLE} ORDER BY 1".encode()).fetchall()
+        return tuple(str(row[0]) for row in rows)
+
+    def revision(self) -> str:
+        """The one revision, or ``base``; several heads are joined by a comma."""
+        return ", ".join(self.revisions()) or "base"
+
+    def schema(self) -> SchemaFingerprint:
+        with self.connect() as connection:
+            return postgres.schema_fingerprint(connection)
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        with self.connect() as connection:
+            return postgres.columns(connection)
+
+    def data(self) -> DataFingerprint:
+        with self.connect() as connection:
+            return postgres.data_fingerprint(connection)
+
+    def rows(self, columns: Mapping[str, Sequence[str]] | None = None) -> RowSet:
+        """Every row as a hash, restricted to ``columns`` where given, to prove that none is missing."""
+        with self.connect() as connection:
+            return postgres.row_hashes(connection, tables=columns)
+
+    def sequences(self) -> Mapping[str, SequenceState]:
+        with self.connect() as connection:
+            return postgres.sequences(connection)
+
+    def clone(self, name: str | None = None) -> LiveDatabase:
+        """A copy to experiment on; sessions in this database are ended for it."""
+        copy = self._sibling(name or f"{self.name}_copy{next(_copies)}")
+        with self._admin() as admin:
+            postgres.create_database(admin, copy.name, template=self.name, owner=self._role, marker=self._run)
+        return copy
+
+    def create_empty(self, name: str | None = None) -> LiveDatabase:
+        """A new empty database beside this one, owned by the same role."""
+        fresh = self._sibling(name or f"{self.name}_new{next(_copies)}")
+        with self._admin() as admin:
+            postgres.create_database(admin, fresh.name, owner=self._role, marker=self._run)
+        return fresh
+
+    def take_place_of(self, live: LiveDatabase) -> LiveDatabase:
+        """Swap names: this database becomes the live one; what was live is returned under its new name."""
+        damaged = self._sibling(f"{live.name}_damaged{next(_copies)}")
+        with self._admin() as admin:
+            postgres.rename_database(admin, live.name, damaged.name)
+            postgres.rename_database(admin, self.name, live.name)
+        self.name = live.name
+        return damaged
+
+    def drop(self) -> None:
+        with self._admin() as admin:
+            if not postgres.database_exists(admin, self.name):
+                return
+            if postgres.read_marker(admin, database=self.name) == self._run:
+                postgres.drop_database(admin, self.name)
+
+    def _sibling(self, name: str) -> LiveDatabase:
+        return LiveDatabase(self._admin_url, name, role=self._role, password=self._password, run=self._run)
+
+    @contextmanager
+    def _admin(self) -> Iterator[Connection]:
+        with postgres.connect(self._admin_url) as connection:
+            yield connection

@@ -1,0 +1,403 @@
+"""A drill: performs steps, records what was expected and observed, and judges. It knows nothing of pytest.
+
+with drill.step("Turn the flag off", checklist="disable-or-rollback"):
+    stack.gateway.recreate()
+    drill.check("it answers 503", answer.status, expected=503, finding="flag-ignored")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import JsonValue
+
+from rollback_drills import runbook
+from rollback_drills.errors import DrillError, DrillTimeout
+from rollback_drills.evidence import (
+    Artifact,
+    Check,
+    Command,
+    DrillEvidence,
+    Finding,
+    Observation,
+    Recovery,
+    Step,
+    Verdict,
+    Writes,
+)
+from rollback_drills.findings import entry
+from rollback_drills.journal import Journal
+from rollback_drills.meter import Meter
+from rollback_drills.redaction import Redactor
+from rollback_drills.stack import CommandResult
+
+OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact
+
+
+Progress = Callable[["Plan", Step], None]
+
+
+class CheckFailed(AssertionError):
+    """Something that had to hold does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a drill sets out to prove, before it begins."""
+
+    id: str
+    title: str
+    runbook: str
+    summary: str = ""
+    objective: str | None = None
+    objective_seconds: float | None = None
+    worker: str = "main"
+
+
+class _OpenStep:
+    """A step that is being performed."""
+
+    def __init__(self, number: int, title: str, checklist: str | None, at: float, target_seconds: float) -> None:
+        self.number, self.title, self.checklist = number, title, checklist
+        self.at, self.target_at = at, target_seconds
+        self.checks: list[Check] = []
+        self.observations: list[Observation] = []
+        self.commands: list[Command] = []
+
+
+class Drill:
+    """One drill, from its first step to its verdict. Use it as a context manager.
+
+    Args:
+        directory: where artifacts of the run go; paths in the evidence are relative to it.
+        timeout: seconds for the whole drill, checked at every step.
+        on_step: called with each step that has ended, for progress.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        meter: Meter,
+        redactor: Redactor,
+        directory: Path,
+        journal: Journal | None = None,
+        timeout: float = 600.0,
+        on_step: Progress | None = None,
+    ) -> None:
+        if plan.runbook not in runbook.SECTIONS:
+            raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(runbook.SECTIONS)}")
+        self.plan = plan
+        self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
+        self._timeout, self._on_step = timeout, on_step
+        self._started_at = datetime.now(UTC)
+        self._began, self._target_began = meter.elapsed(), meter.target_seconds
+        self._open: _OpenStep | None = None
+        self._deferred: list[str] | None = None
+        self._steps: list[Step] = []
+        self._findings: list[Finding] = []
+        self._artifacts: list[Artifact] = []
+        self._facts: dict[str, JsonValue] = {}
+        self._recovery: Recovery | None = None
+        self._writes: Writes | None = None
+        self._verdict: Verdict = "incomplete"
+        self._reason = ""
+
+    # --- the drill as a whole --------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        if self._journal:
+            self._journal.drill_started(self.evidence())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.conclude(error)
+        if error is None and self._findings:
+            raise CheckFailed(_sentence(self._findings))
+
+    def conclude(self, error: BaseException | None) -> DrillEvidence:
+        """Settle the verdict and write it to the journal."""
+        if error is None:
+            self._verdict = "failed" if self._findings else "passed"
+            self._reason = _sentence(self._findings)
+        else:
+            self._verdict = "failed" if isinstance(error, AssertionError) else "error"
+            self._reason = self._redactor.text(_sentence(self._findings) or _first_line(error))
+        evidence = self.evidence()
+        if self._journal:
+            self._journal.drill(evidence)
+        return evidence
+
+    def evidence(self) -> DrillEvidence:
+        """What has been recorded so far."""
+        return DrillEvidence(
+            id=self.plan.id,
+            title=self.plan.title,
+            runbook=self.plan.runbook,
+            summary=self.plan.summary,
+            verdict=self._verdict,
+            reason=self._reason,
+            worker=self.plan.worker,
+            started_at=self._started_at.isoformat(timespec="milliseconds"),
+            seconds=round(self._now(), 4),
+            target_seconds=round(self._meter.target_seconds - self._target_began, 4),
+            facts=self._facts,
+            recovery=self._recovery,
+            writes=self._writes,
+            steps=tuple(self._steps),
+            findings=tuple(self._findings),
+            artifacts=tuple(self._artifacts),
+        )
+
+    # --- steps and what is recorded in them ------------------------------------------------------------
+
+    @contextmanager
+    def step(self, title: str, *, checklist: str | None = None) -> Iterator[None]:
+        """One step of the procedure.
+
+        Args:
+            checklist: the id of the recovery checklist's item that it performs (`runbook.CHECKLIST`).
+
+        Raises:
+            DrillTimeout: the drill's time was already used up.
+        """
+        if checklist is not None and checklist not in runbook.CHECKLIST:
+            known = ", ".join(runbook.CHECKLIST)
+            raise DrillError(f"the recovery checklist has no item {checklist!r}", fix=f"use one of {known}")
+        if self._open is not None:
+            raise DrillError(
+                f"the step {title!r} begins inside the step {self._open.title!r}", fix="end that one first"
+            )
+        if self._now() > self._timeout:
+            raise DrillTimeout(
+                f"the drill's {self._timeout:g} s were used up before the step {title!r}",
+                fix="allow more with --drill-timeout, or look for the step that took so long",
+            )
+        step = _OpenStep(len(self._steps) + 1, title, checklist, self._now(), self._meter.target_seconds)
+        self._open = step
+        try:
+            yield
+        except BaseException as error:
+            self._close(step, "failed" if isinstance(error, AssertionError) else "error", error)
+            raise
+        self._close(step, "failed" if any(not check.passed for check in step.checks) else "passed", None)
+
+    def check(
+        self,
+        title: str,
+        observed: JsonValue,
+        *,
+        expected: JsonValue = True,
+        finding: str | None = None,
+        detail: str = "",
+    ) -> bool:
+        """Record what was expected and observed; fail like an assert when they differ.
+
+        Args:
+            finding: the catalogue's code for a failure of this check.
+            detail: what the finding says beyond its title; by default expected and observed.
+
+        Raises:
+            CheckFailed: they differ (inside `together`: at the end of that block).
+        """
+        __tracebackhide__ = True
+        step = self._require_step(title)
+        passed = expected == observed and type(expected) is type(observed)
+        title, expected, observed = self._redactor.text(title), self._json(expected), self._json(observed)
+        check = Check(
+            title=title,
+            expected=expected,
+            observed=observed,
+            passed=passed,
+            at=round(self._now(), 4),
+            finding=finding,
+        )
+        step.checks.append(check)
+        if passed:
+            return True
+        message = f"{title}: expected {_short(expected)}, observed {_short(observed)}"
+        if finding is not None:
+            self.find(finding, detail or message)
+        if self._deferred is None:
+            raise CheckFailed(message if finding is None else f"[{finding}] {message}")
+        self._deferred.append(message)
+        return False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all checks of this block before failing, so that the report shows all that is wrong."""
+        __tracebackhide__ = True
+        if self._deferred is not None:
+            yield
+            return
+        self._deferred = []
+        try:
+            yield
+            failures = self._deferred
+        finally:
+            self._deferred = None
+        if failures:
+            raise CheckFailed("; ".join(failures))
+
+    def find(self, code: str, detail: str, data: JsonValue = None) -> None:
+        """Record a finding; a drill with a finding does not pass, even when it goes on."""
+        known = entry(code)
+        finding = Finding(
+            code=code,
+            severity=known.severity,
+            title=known.title,
+            detail=self._redactor.text(detail),
+            why=known.why,
+            remedy=known.remedy,
+            at=round(self._now(), 4),
+            step=self._open.title if self._open else "",
+            data=self._json(data),
+        )
+        self._findings.append(finding)
+
+    def observe(self, title: str, value: JsonValue, unit: str = "") -> None:
+        """Record a fact that is not judged."""
+        step = self._require_step(title)
+        step.observations.append(
+            Observation(title=self._redactor.text(title), value=self._json(value), unit=unit, at=round(self._now(), 4))
+        )
+
+    def command(self, result: CommandResult) -> None:
+        """Record a command that was run; outside of steps there is nothing to attach it to."""
+        if self._open is None:
+            return
+        output = self._redactor.text(result.output)
+        if len(output) > OUTPUT_LIMIT:
+            name = f"{self.plan.id}-{self._open.number}-{len(self._open.commands) + 1}.log"
+            path = self.attach(f"Output of {result.argv[0]}", output, name=name)
+            half = OUTPUT_LIMIT // 2
+            left_out = len(output) - 2 * half
+            output = f"{output[:half]}\n… {left_out} characters left out, see {path} …\n{output[-half:]}"
+        self._open.commands.append(
+            Command(
+                argv=tuple(self._redactor.text(argument) for argument in result.argv),
+                exit_code=result.exit_code,
+                output=output,
+                at=round(max(0.0, self._now() - result.seconds), 4),
+                seconds=round(result.seconds, 4),
+                where=result.where,
+            )
+        )
+
+    def attach(self, title: str, text: str, *, name: str, media_type: str = "text/plain") -> str:
+        """Write a file beside the report; its path within the run's directory."""
+        relative = Path("artifacts") / re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-120:]
+        content = self._redactor.text(text).encode(errors="replace")
+        file = self._directory / relative
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self._artifacts.append(
+            Artifact(
+                title=title,
+                path=relative.as_posix(),
+                media_type=media_type,
+                size=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+            )
+        )
+        return relative.as_posix()
+
+    def fact(self, name: str, value: JsonValue) -> None:
+        """Something that the report's head should say: releases, revisions, the dataset."""
+        self._facts[name] = self._json(value)
+
+    def writes(
+        self, acknowledged: int, lost: tuple[str, ...], *, expected_lost: int = 0, rpo: float | None = None
+    ) -> None:
+        """Account for acknowledged writes; see `evidence.Writes`."""
+        self._writes = Writes(acknowledged=acknowledged, lost=lost, expected_lost=expected_lost, rpo_seconds=rpo)
+
+    @contextmanager
+    def recovery(self) -> Iterator[None]:
+        """From the decision to roll back until the steady state is verified: what the objective is about.
+
+        Time is wall time. A recovery that fails has no duration, which misses every objective.
+        """
+        started = self._now()
+        plan = self.plan
+        measured = Recovery(
+            objective=plan.objective,
+            objective_seconds=plan.objective_seconds,
+            started=round(started, 4),
+            seconds=None,
+        )
+        self._recovery = measured
+        yield
+        measured = measured.model_copy(update={"seconds": round(self._now() - started, 4)})
+        self._recovery = measured
+        if measured.met is False:
+            slowest = max(
+                (step for step in self._steps if step.at >= started),
+                key=lambda step: step.seconds,
+                default=None,
+            )
+            what = f"; longest step: {slowest.title} ({slowest.seconds:.1f} s)" if slowest else ""
+            self.find(
+                "objective-missed",
+                f"recovered after {measured.seconds:.1f} s, the objective is {measured.objective_seconds:g} s{what}",
+            )
+
+    # --- within ----------------------------------------------------------------------------------------
+
+    def _close(self, step: _OpenStep, outcome: str, error: BaseException | None) -> None:
+        self._open = None
+        done = Step.model_validate(
+            {
+                "number": step.number,
+                "title": self._redactor.text(step.title),
+                "checklist": step.checklist,
+                "outcome": outcome,
+                "at": round(step.at, 4),
+                "seconds": round(self._now() - step.at, 4),
+                "target_seconds": round(self._meter.target_seconds - step.target_at, 4),
+                "error": self._redactor.text(str(error)) if error is not None else "",
+                "checks": step.checks,
+                "observations": step.observations,
+                "commands": step.commands,
+            }
+        )
+        self._steps.append(done)
+        if self._journal:
+            self._journal.step(self.plan.id, done)
+        if self._on_step:
+            self._on_step(self.plan, done)
+
+    def _require_step(self, title: str) -> _OpenStep:
+        if self._open is None:
+            raise DrillError(f"{title!r} was recorded outside a step", fix="put it inside `with drill.step(...)`")
+        return self._open
+
+    def _json(self, value: JsonValue) -> JsonValue:
+        return self._redactor.json(value)
+
+    def _now(self) -> float:
+        return self._meter.elapsed() - self._began
+
+
+def _short(value: JsonValue) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:140]} … {text[-40:]}"
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _sentence(findings: list[Finding]) -> str:
+    return "; ".join(f"[{finding.code}] {finding.detail}" for finding in findings)

@@ -1,0 +1,209 @@
+"""The lab of one worker: a runtime that is up, database templates, and a fresh stack for every drill.
+
+A drill's database is a clone of a template, so that drills are independent and may run in any order. Templates are
+made once: the previous release's schema with the seed rows, and the same upgraded to the current release.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+import psycopg
+from pydantic import JsonValue
+
+from rollback_drills import postgres
+from rollback_drills.backup import Backups
+from rollback_drills.database import LiveDatabase
+from rollback_drills.errors import StackError
+from rollback_drills.meter import Meter
+from rollback_drills.migrations import Alembic
+from rollback_drills.postgres import RowSet, SchemaFingerprint
+from rollback_drills.probes import Client
+from rollback_drills.stack import Commands, DatabaseServer, Gateway, Listeners, Outcome, UrlSource
+from rollback_drills.target import Target
+
+ROLE = "gateway"
+
+
+class Runtime(Protocol):
+    """Where stacks run. `start` is called once per worker, `close` always."""
+
+    name: str
+
+    @property
+    def server(self) -> DatabaseServer: ...
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def gateway(self, name: str, database_url: UrlSource) -> Gateway: ...
+
+    def commands(self, listeners: Listeners, database_url: UrlSource) -> Commands: ...
+
+    def facts(self) -> dict[str, JsonValue]: ...
+
+
+@dataclass(slots=True)
+class Stack:
+    """A disposable copy of the system under drill: the gateway, its database, and everything to work on them."""
+
+    target: Target
+    gateway: Gateway
+    database: LiveDatabase
+    server: DatabaseServer
+    commands: Commands
+    alembic: Alembic
+    backups: Backups
+    client: Client
+    listeners: Listeners = field(default_factory=Listeners)
+
+    def set_flags(self, **states: bool) -> None:
+        """Edit the flags' configuration; the gateway notices when it is re-created."""
+        flags = self.target.flags
+        if flags is None:
+            raise StackError("the target has no [flags]")
+        self.gateway.configure(
+            {self.target.flag_variable(name): flags.on if on else flags.off for name, on in states.items()}
+        )
+
+    def must_start(self, outcome: Outcome) -> None:
+        """For starts that are no part of what is judged.
+
+        Raises:
+            StackError: the gateway did not start.
+        """
+        if not outcome.started:
+            raise StackError(
+                f"release {self.gateway.release} does not start (exit code {outcome.exit_code})",
+                cause=outcome.log,
+                fix=f"start it by hand as {self.target.file} says",
+            )
+
+    def stored(self, ids: list[str]) -> frozenset[str]:
+        """Those of these delivery ids that are in the database."""
+        return frozenset(str(row[0]) for row in self.database.query(self.target.delivery.stored, {"ids": ids}))
+
+
+class Lab:
+    """One per worker."""
+
+    def __init__(self, target: Target, runtime: Runtime, meter: Meter, run: str) -> None:
+        self.target, self.runtime, self.meter, self._run = target, runtime, meter, run
+        self.role_password = secrets.token_urlsafe(24)
+        self._numbers = count(1)
+        self._histories: dict[str, tuple[str, ...]] = {}
+        self._schemas: dict[str, SchemaFingerprint] = {}
+        self._templates: dict[str, LiveDatabase] = {}
+        self._seed_rows: RowSet | None = None
+        self._workbench_database: LiveDatabase | None = None
+        self._workbench_listeners = Listeners()
+        self._commands = runtime.commands(self._workbench_listeners, self._workbench_url)
+        self._alembic = Alembic(self._commands, target, self._histories)
+
+    def start(self) -> None:
+        """Start the runtime, create the gateway's role and the templates.
+
+        Raises:
+            StackError: something did not start, or a migration or the seed failed.
+        """
+        self.runtime.start()
+        with postgres.connect(self.runtime.server.admin_url) as admin:
+            password = postgres.quote_literal(self.role_password)
+            admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD {password}".encode())
+        previous = self._database("template_previous")
+        self._create(previous)
+        self._migrate(previous, self.target.previous)
+        for file in self.target.database.seed:
+            self._seed(previous, file)
+        with previous.connect() as connection:
+            self._seed_rows = postgres.row_hashes(connection)
+        self._templates[self.target.previous] = previous
+        current = previous.clone("template_current")
+        self._migrate(current, self.target.current)
+        self._templates[self.target.current] = current
+
+    def close(self) -> None:
+        self.runtime.close()
+
+    @property
+    def seed_rows(self) -> RowSet:
+        """Every row of the seed, as it was under the previous release."""
+        if self._seed_rows is None:
+            raise StackError("the lab has not been started")
+        return self._seed_rows
+
+    def stack(self, release: str | None = None) -> Stack:
+        """A stack whose database is at the head of ``release`` (default: current) with the seed; nothing is started."""
+        number = next(self._numbers)
+        database = self._templates[release or self.target.current].clone(f"drill_{number}")
+        listeners = Listeners()
+        commands = self.runtime.commands(listeners, lambda: database.url)
+        gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
+        return Stack(
+            target=self.target,
+            gateway=gateway,
+            database=database,
+            server=self.runtime.server,
+            commands=commands,
+            alembic=Alembic(commands, self.target, self._histories),
+            backups=Backups(self.target, commands),
+            client=Client(self.target, lambda: gateway.base_url, self.meter),
+            listeners=listeners,
+        )
+
+    def discard(self, stack: Stack) -> None:
+        """Stop a stack's gateway and drop its database."""
+        self.runtime.server.thaw()
+        stack.gateway.stop()
+        stack.client.close()
+        stack.database.drop()
+
+    def schema_at(self, revision: str) -> SchemaFingerprint:
+        """The schema of a database that was only ever upgraded to ``revision``, with the current release's scripts."""
+        if revision not in self._schemas:
+            pristine = self._database(f"pristine_{next(self._numbers)}")
+            self._create(pristine)
+            if revision != "base":
+                self._migrate(pristine, self.target.current, revision)
+            self._schemas[revision] = pristine.schema()
+            pristine.drop()
+        return self._schemas[revision]
+
+    def _workbench_url(self) -> str:
+        if self._workbench_database is None:
+            raise StackError("no database is being prepared")
+        return self._workbench_database.url
+
+    def _database(self, name: str) -> LiveDatabase:
+        return LiveDatabase(self.runtime.server.admin_url, name, role=ROLE, password=self.role_password, run=self._run)
+
+    def _create(self, database: LiveDatabase) -> None:
+        with postgres.connect(self.runtime.server.admin_url) as admin:
+            postgres.create_database(admin, database.name, owner=ROLE, marker=self._run)
+
+    def _migrate(self, database: LiveDatabase, release: str, revision: str = "head") -> None:
+        self._workbench_database = database
+        result = self._alembic.upgrade(release, revision)
+        if not result.ok:
+            raise StackError(
+                f"a new database cannot be upgraded to {revision} with release {release} (exit code {result.exit_code})",
+                cause=result.output,
+                fix=f"run `{' '.join(result.argv)}` by hand, or correct [migrations] in {self.target.file}",
+            )
+
+    def _seed(self, database: LiveDatabase, relative: str) -> None:
+        file = self.target.path(relative)
+        try:
+            script = file.read_bytes()
+        except OSError as error:
+            what = f"the seed {file} cannot be read: {error.strerror}"
+            raise StackError(what, fix="correct seed under [database]") from None
+        with postgres.connect(database.url) as connection:
+            try:
+                connection.execute(script)
+            except psycopg.Error as error:
+                raise StackError(f"the seed {file} fails", cause=str(error), fix="correct the file") from None

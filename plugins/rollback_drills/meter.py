@@ -1,0 +1,42 @@
+"""Splits wall time into the target's (their processes, commands, answers) and the harness's (ours)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Meter:
+    """One per worker; what is waited for inside ``with meter.target():`` is the target's time.
+
+    Nested uses count once. Not for several threads: drills run in one.
+    """
+
+    def __init__(self) -> None:
+        self._origin = time.monotonic()
+        self._depth = 0
+        self._entered = 0.0
+        self._target = 0.0
+
+    def elapsed(self) -> float:
+        """Seconds since the meter was made."""
+        return time.monotonic() - self._origin
+
+    @property
+    def target_seconds(self) -> float:
+        """Seconds spent in the target so far, the stretch that is still open included."""
+        running = time.monotonic() - self._entered if self._depth else 0.0
+        return self._target + running
+
+    @contextmanager
+    def target(self) -> Iterator[None]:
+        if self._depth == 0:
+            self._entered = time.monotonic()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._target += time.monotonic() - self._entered

@@ -1,0 +1,131 @@
+"""Releases whose migration fails, made from the target's own newest release: one for each way of failing.
+
+The script that is added works on a table of the target's that has rows, so that what fails is what fails in
+production, and nothing has to be prepared in the target for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from textwrap import dedent, indent
+
+from rollback_drills.errors import StackError
+
+REVISION = "drill_failing_migration"
+LEFTOVER_COLUMN = "drill_half_done"
+LEFTOVER_INDEX = "drill_half_done_index"
+SLEEP_MARK = "rollback-drills waits here to be killed"
+
+
+@dataclass(frozen=True, slots=True)
+class FailingMigration:
+    """A revision on top of ``down_revision`` whose upgrade fails.
+
+    ``cleanup`` is the SQL that undoes what is left behind where the failure was outside a transaction.
+    """
+
+    way: str
+    why: str
+    down_revision: str
+    script: str
+    cleanup: str = ""
+
+    @property
+    def filename(self) -> str:
+        return f"{REVISION}.py"
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    why: str
+    upgrade: str
+    cleanup: str = ""
+
+
+_WAYS = {
+    "in-a-transaction": _Way(
+        "a statement fails half-way, inside the migration's transaction",
+        """
+        op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer")
+        op.execute("SELECT 1 / 0")
+        """,
+    ),
+    "outside-a-transaction": _Way(
+        "an index that is built CONCURRENTLY fails after the statements before it were committed",
+        """
+        op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer DEFAULT 1")
+        with op.get_context().autocommit_block():
+            op.execute("CREATE UNIQUE INDEX CONCURRENTLY drill_half_done_index ON {table} (drill_half_done)")
+        """,
+        """
+        DROP INDEX CONCURRENTLY IF EXISTS drill_half_done_index;
+        ALTER TABLE {table} DROP COLUMN IF EXISTS drill_half_done
+        """,
+    ),
+    "not-null-on-data": _Way(
+        "a NOT NULL column without a default: works on an empty table, fails on rows",
+        """
+        op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer NOT NULL")
+        """,
+    ),
+    "unique-on-data": _Way(
+        "a UNIQUE constraint that the rows do not satisfy",
+        """
+        op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer DEFAULT 1")
+        op.execute("ALTER TABLE {table} ADD CONSTRAINT drill_half_done_unique UNIQUE (drill_half_done)")
+        """,
+    ),
+    "on-a-lock": _Way(
+        "the table is locked by a transaction that somebody has left open",
+        """
+        op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer")
+        """,
+    ),
+    "killed-half-way": _Way(
+        "whoever performs the migration is killed in the middle of it",
+        f"""
+        op.execute("ALTER TABLE {{table}} ADD COLUMN drill_half_done integer")
+        op.execute("SELECT pg_sleep(600) /* {SLEEP_MARK} */")
+        """,
+    ),
+}
+
+WAYS_TO_FAIL = tuple(_WAYS)
+"""The ways in which a migration fails, as scenario B drills them."""
+
+
+def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMigration:
+    """The revision that fails in one of `WAYS_TO_FAIL`.
+
+    Args:
+        table: a quoted, schema-qualified table with at least two rows.
+
+    Raises:
+        StackError: there is no such way.
+    """
+    if way not in _WAYS:
+        raise StackError(f"no migration fails in the way {way!r}", fix=f"use one of {', '.join(WAYS_TO_FAIL)}")
+    recipe = _WAYS[way]
+    # The table's name stands inside a Python string literal: its quotation marks are escaped for it.
+    in_literal = table.replace("\\", "\\\\").replace('"', '\\"')
+    body = indent(dedent(recipe.upgrade).strip().format(table=in_literal), "    ")
+    script = "\n".join(
+        [
+            f'"""Planted by the drill: {recipe.why}."""',
+            "from alembic import op",
+            "",
+            f"revision = {REVISION!r}",
+            f"down_revision = {None if down_revision == 'base' else down_revision!r}",
+            "branch_labels = depends_on = None",
+            "",
+            "",
+            "def upgrade():",
+            body,
+            "",
+            "",
+            "def downgrade():",
+            f'    op.execute("ALTER TABLE {in_literal} DROP COLUMN drill_half_done")',
+            "",
+        ]
+    )
+    return FailingMigration(way, recipe.why, down_revision, script, dedent(recipe.cleanup).strip().format(table=table))

@@ -1,0 +1,96 @@
+"""PostgreSQL as a drill needs it: what a database *is* (schema, data, sequences), and databases to drill on.
+
+Nothing here knows of pytest, targets or runtimes; it needs psycopg and a server of version 13 or newer.
+"""
+
+from rollback_drills.postgres.activity import (
+    LOCK_MODES,
+    Session,
+    blocked,
+    invalid_indexes,
+    relation_locks,
+    sessions,
+    terminate,
+    terminate_all,
+)
+from rollback_drills.postgres.connection import (
+    Connection,
+    connect,
+    libpq_url,
+    quote_ident,
+    quote_literal,
+    read_pinned,
+    redact,
+    with_database,
+)
+from rollback_drills.postgres.data import (
+    DataDiff,
+    DataFingerprint,
+    RowSet,
+    TableData,
+    TableDiff,
+    data_fingerprint,
+    row_hashes,
+)
+from rollback_drills.postgres.databases import (
+    check_marker,
+    create_database,
+    database_exists,
+    drop_database,
+    mark,
+    read_marker,
+    rename_database,
+    require_marker,
+)
+from rollback_drills.postgres.relations import columns, common_columns
+from rollback_drills.postgres.schema import (
+    Change,
+    Entry,
+    SchemaDiff,
+    SchemaFingerprint,
+    schema_fingerprint,
+)
+from rollback_drills.postgres.sequence_state import SequenceState, sequences
+
+__all__ = [
+    "LOCK_MODES",
+    "Change",
+    "Connection",
+    "DataDiff",
+    "DataFingerprint",
+    "Entry",
+    "RowSet",
+    "SchemaDiff",
+    "SchemaFingerprint",
+    "SequenceState",
+    "Session",
+    "TableData",
+    "TableDiff",
+    "blocked",
+    "check_marker",
+    "columns",
+    "common_columns",
+    "connect",
+    "create_database",
+    "data_fingerprint",
+    "database_exists",
+    "drop_database",
+    "invalid_indexes",
+    "libpq_url",
+    "mark",
+    "quote_ident",
+    "quote_literal",
+    "read_marker",
+    "read_pinned",
+    "redact",
+    "relation_locks",
+    "rename_database",
+    "require_marker",
+    "row_hashes",
+    "schema_fingerprint",
+    "sequences",
+    "sessions",
+    "terminate",
+    "terminate_all",
+    "with_database",
+]

@@ -1,0 +1,251 @@
+"""The data fingerprint: proof that rows are those of before, computed where the rows are.
+
+Every row is hashed over its text under pinned settings, columns in the order of their *names*: neither the
+physical order of rows nor that of columns enters.  Generated columns are part of a row.  Row hashes are added
+up, so that a doubled row counts twice.  The sums are those of two independently seeded 64-bit hashes: a check
+against accidents, not against an adversary.  Hashes are comparable within one major version of PostgreSQL and
+on one architecture only (``hashtextextended`` promises no more).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
+from typing import Final
+
+import psycopg
+
+from rollback_drills.errors import DrillError
+from rollback_drills.postgres.connection import Connection, Row, quote_literal, read_pinned
+from rollback_drills.postgres.relations import VERSION_TABLE, columns, common_columns, row_text
+from rollback_drills.postgres.sequence_state import SequenceState, sequences
+
+__all__ = [
+    "DataDiff",
+    "DataFingerprint",
+    "RowSet",
+    "SequenceState",
+    "TableData",
+    "TableDiff",
+    "columns",
+    "common_columns",
+    "data_fingerprint",
+    "row_hashes",
+    "sequences",
+]
+
+RowHash = tuple[int, int]
+_SEEDS: Final = (7046029254386353131, 1442695040888963407)  # any two different numbers
+_TABLES_PER_STATEMENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TableData:
+    """The content of one table: its number of rows and a digest over the given columns of all of them."""
+
+    rows: int
+    digest: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableDiff:
+    """One table before and after; ``None`` rows where there is no such table."""
+
+    table: str
+    rows_before: int | None
+    rows_after: int | None
+    changed: bool
+
+    def to_json(self) -> dict[str, str | int | bool | None]:
+        return {
+            "table": self.table,
+            "rows_before": self.rows_before,
+            "rows_after": self.rows_after,
+            "changed": self.changed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DataDiff:
+    """The tables whose content differs; true when any does."""
+
+    tables: tuple[TableDiff, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tables)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Tables that are gone."""
+        return tuple(table.table for table in self.tables if table.rows_after is None)
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Tables that were not there before."""
+        return tuple(table.table for table in self.tables if table.rows_before is None)
+
+    def lines(self) -> list[str]:
+        """The difference for a reader, a line per table."""
+        return [
+            f"+ left over {table.table} with {table.rows_after} rows"
+            if table.rows_before is None
+            else f"- missing {table.table} with {table.rows_before} rows"
+            if table.rows_after is None
+            else f"~ changed {table.table}: {table.rows_before} rows before, {table.rows_after} after"
+            for table in self.tables
+        ]
+
+    def to_json(self) -> dict[str, list[dict[str, str | int | bool | None]]]:
+        """Plain JSON values, as evidence wants them."""
+        return {"tables": [table.to_json() for table in self.tables]}
+
+
+@dataclass(frozen=True, slots=True)
+class DataFingerprint:
+    """What every table of a database contains."""
+
+    tables: Mapping[str, TableData]
+
+    def diff(self, after: DataFingerprint) -> DataDiff:
+        """The tables that differ.  A table compared over other columns than before counts as changed."""
+        names = sorted(self.tables.keys() | after.tables.keys())
+        pairs = ((name, self.tables.get(name), after.tables.get(name)) for name in names)
+        return DataDiff(tuple(_difference(*pair) for pair in pairs if pair[1] != pair[2]))
+
+    def to_json(self) -> dict[str, dict[str, str | int]]:
+        """Plain JSON values, as evidence wants them."""
+        return {name: {"rows": table.rows, "digest": table.digest} for name, table in self.tables.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet:
+    """The rows of each table as a multiset of hashes, to prove that none was lost although others were
+    added."""
+
+    tables: Mapping[str, Counter[RowHash]]
+    columns: Mapping[str, tuple[str, ...]]
+
+    def missing_from(self, after: RowSet) -> dict[str, int]:
+        """Table to how many of its rows ``after`` lacks; empty when every row is still there.
+
+        A changed row counts as missing.  Raises DrillError when a table was read over different columns.
+        """
+        lost = {}
+        for table, rows in self.tables.items():
+            if table in after.tables and self.columns[table] != after.columns[table]:
+                before, now = ", ".join(self.columns[table]), ", ".join(after.columns[table])
+                raise DrillError(
+                    f"the rows of {table} cannot be compared",
+                    cause=f"they were read over ({before}) and over ({now})",
+                    fix="read both over common_columns()",
+                )
+            count = (rows - after.tables.get(table, Counter())).total()
+            if count:
+                lost[table] = count
+        return lost
+
+    def extra_in(self, after: RowSet) -> dict[str, int]:
+        """Table to how many rows ``after`` has beyond those here."""
+        return after.missing_from(self)
+
+
+def data_fingerprint(
+    conn: Connection,
+    *,
+    tables: Mapping[str, Sequence[str]] | None = None,
+    ignore_tables: Sequence[str] = (VERSION_TABLE,),
+) -> DataFingerprint:
+    """Read all data once, in one round trip, and fingerprint it.
+
+    ``tables`` (as :func:`columns` gives them) says what to read; without it the catalogue is asked first, and
+    ``ignore_tables`` are left out.  Outside a transaction all tables are read in one snapshot.
+
+    Raises DrillError when a table or column of ``tables`` does not exist or may not be read.
+    """
+    wanted = _wanted(conn, tables, ignore_tables)
+    query = (
+        "SELECT {name}, count(*), coalesce(sum(hashtextextended(t, {one})), 0)::text,"
+        " coalesce(sum(hashtextextended(t, {two})), 0)::text"
+        " FROM (SELECT {row} AS t FROM ONLY {table}) AS rows_of"
+    )
+    found = {name: (rows, one, two) for name, rows, one, two in _read(conn, wanted, query)}
+    return DataFingerprint(
+        MappingProxyType(
+            {name: _table_data(names, *found[name]) for name, names in wanted.items()},
+        )
+    )
+
+
+def row_hashes(
+    conn: Connection,
+    tables: Mapping[str, Sequence[str]] | None = None,
+    *,
+    ignore_tables: Sequence[str] = (VERSION_TABLE,),
+) -> RowSet:
+    """The multiset of rows of each table, some 100 bytes of memory per distinct row; otherwise as above."""
+    wanted = _wanted(conn, tables, ignore_tables)
+    query = (
+        "SELECT {name}, hashtextextended(t, {one}), hashtextextended(t, {two}), count(*)"
+        " FROM (SELECT {row} AS t FROM ONLY {table}) AS rows_of GROUP BY 2, 3"
+    )
+    found: dict[str, Counter[RowHash]] = {name: Counter() for name in wanted}
+    for name, one, two, count in _read(conn, wanted, query):
+        found[name][one, two] = count
+    return RowSet(MappingProxyType(found), MappingProxyType(wanted))
+
+
+def _wanted(
+    conn: Connection, tables: Mapping[str, Sequence[str]] | None, ignore_tables: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    given = columns(conn, ignore_tables=ignore_tables) if tables is None else tables
+    return {table: tuple(sorted(names)) for table, names in given.items()}
+
+
+def _read(conn: Connection, wanted: Mapping[str, tuple[str, ...]], query: str) -> list[Row]:
+    """``query`` for every table; grouped into statements which the planner digests, sent in one round
+    trip."""
+    one, two = _SEEDS
+    selects = (
+        query.format(name=quote_literal(name), one=one, two=two, row=row_text(names), table=name)
+        for name, names in wanted.items()
+    )
+    statements = [" UNION ALL ".join(group) for group in _groups(selects)]
+    if not statements:
+        return []
+    try:
+        return [row for rows in read_pinned(conn, statements) for row in rows]
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InsufficientPrivilege,
+    ) as error:
+        raise DrillError(
+            "the data cannot be read",
+            cause=str(error).strip(),
+            fix="restrict the tables to those of columns(), and connect as a role that sees every row",
+        ) from error
+
+
+def _groups(selects: Iterable[str]) -> Iterable[list[str]]:
+    source = iter(selects)
+    while group := list(islice(source, _TABLES_PER_STATEMENT)):
+        yield group
+
+
+def _table_data(names: tuple[str, ...], rows: int, one: str, two: str) -> TableData:
+    digest = hashlib.sha256(f"{rows}:{one}:{two}".encode("ascii")).hexdigest()
+    return TableData(rows, digest, names)
+
+
+def _difference(name: str, before: TableData | None, after: TableData | None) -> TableDiff:
+    return TableDiff(
+        name,
+        rows_before=before.rows if before else None,
+        rows_after=after.rows if after else None,
+        changed=bool(before and after),
+    )

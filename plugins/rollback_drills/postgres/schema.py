@@ -1,0 +1,172 @@
+"""The schema fingerprint: everything in a database that a migration can touch, as comparable text.
+
+Exit codes do not prove a rollback; this does, as far as the schema goes.  The server computes one line per
+object from its own catalogue in a single round trip, so a fingerprint costs milliseconds where pg_dump costs
+a process.
+
+Not told, by design: the order of columns is reported apart (:attr:`SchemaFingerprint.column_order`), because
+PostgreSQL cannot restore it; members of extensions (the extension and its version are told); roles,
+tablespaces and other objects which all databases of a server share; subscriptions; large objects; planner
+statistics.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from rollback_drills.errors import DrillError
+from rollback_drills.postgres import schema_sql
+from rollback_drills.postgres.connection import Connection, Row, read_pinned
+from rollback_drills.postgres.relations import VERSION_TABLE
+
+OLDEST_SUPPORTED: Final = 130000  # server_version_num of PostgreSQL 13
+_ORDER: Final = "#order"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object that exists on one side only; ``key`` is such as ``column public.orders.status``."""
+
+    key: str
+    definition: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"key": self.key, "definition": self.definition}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An object that exists on both sides with different definitions."""
+
+    key: str
+    before: str
+    after: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"key": self.key, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDiff:
+    """What differs between two fingerprints; true when anything does."""
+
+    left_over: tuple[Entry, ...] = ()
+    missing: tuple[Entry, ...] = ()
+    changed: tuple[Change, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.left_over or self.missing or self.changed)
+
+    def lines(self) -> list[str]:
+        """The difference for a reader: ``+`` is there and should not be, ``-`` should be there, ``~``
+        differs."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for sign, entries in (("+ left over", self.left_over), ("- missing", self.missing)):
+            for entry in entries:
+                yield f"{sign} {entry.key}"
+                yield f"    {_indented(entry.definition)}"
+        for change in self.changed:
+            yield f"~ changed {change.key}"
+            yield f"    was {_indented(change.before)}"
+            yield f"    is  {_indented(change.after)}"
+
+    def to_json(self) -> dict[str, list[dict[str, str]]]:
+        """Plain JSON values, as evidence wants them."""
+        return {
+            "left_over": [entry.to_json() for entry in self.left_over],
+            "missing": [entry.to_json() for entry in self.missing],
+            "changed": [change.to_json() for change in self.changed],
+        }
+
+
+@dataclass(frozen=True)
+class SchemaFingerprint:
+    """Every object of a database by a readable key, with a definition that reads like DDL."""
+
+    objects: Mapping[str, str]
+    column_order: Mapping[str, tuple[str, ...]]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the sorted objects; equal exactly when :meth:`diff` is empty.
+
+        The order of columns does not enter.  Comparable between databases of one major version only:
+        PostgreSQL words definitions differently from one to the next.
+        """
+        text = json.dumps(sorted(self.objects.items()), ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    def diff(self, after: SchemaFingerprint) -> SchemaDiff:
+        """What ``after`` has left over, misses or changed, seen from this fingerprint."""
+        before, now = self.objects, after.objects
+        return SchemaDiff(
+            left_over=tuple(Entry(key, now[key]) for key in sorted(now.keys() - before.keys())),
+            missing=tuple(Entry(key, before[key]) for key in sorted(before.keys() - now.keys())),
+            changed=tuple(
+                Change(key, before[key], now[key])
+                for key in sorted(before.keys() & now.keys())
+                if before[key] != now[key]
+            ),
+        )
+
+    def reordered(self, after: SchemaFingerprint) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Tables with the same columns in another order: table to (order here, order in ``after``)."""
+        return {
+            table: (columns, other)
+            for table, columns in self.column_order.items()
+            if (other := after.column_order.get(table, columns)) != columns and set(other) == set(columns)
+        }
+
+
+def schema_fingerprint(conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> SchemaFingerprint:
+    """Fingerprint the current database's user schemas in one round trip.
+
+    ``ignore_tables`` are left out with all that hangs on them: ``name`` in every schema, or ``schema.name``.
+    The server takes short ACCESS SHARE locks on some relations, so the call waits (as long as
+    ``lock_timeout`` allows) behind a transaction that holds an ACCESS EXCLUSIVE lock.  Inside a transaction
+    its uncommitted DDL is seen.
+
+    Raises DrillError before PostgreSQL 13, psycopg.Error when the query fails.
+    """
+    version = conn.info.server_version
+    if version < OLDEST_SUPPORTED:
+        raise DrillError(
+            f"the server is PostgreSQL {version // 10000}",
+            cause="the schema fingerprint reads catalogue columns that appeared in PostgreSQL 13",
+            fix="drill with PostgreSQL 13 or newer",
+        )
+    rows = _read_prepared(conn, schema_sql.statement(version, tuple(ignore_tables)))
+    objects: dict[str, str] = {}
+    order: dict[str, tuple[str, ...]] = {}
+    for kind, name, definition in rows:
+        if kind == _ORDER:
+            order[name] = tuple(json.loads(definition))
+            continue
+        key = f"{kind} {name}"
+        # Two objects under one key must not hide each other; no two kinds of PostgreSQL are known to collide.
+        objects[key] = definition if key not in objects else "\n".join(sorted((objects[key], definition)))
+    return SchemaFingerprint(MappingProxyType(objects), MappingProxyType(order))
+
+
+def _read_prepared(conn: Connection, query: str) -> list[Row]:
+    """Read ``query`` through a named prepared statement of the session.
+
+    Planning takes as long as reading.  The plan is over system catalogues only, so that a change of the
+    user's schema never makes it wrong; which session has it is asked of the server, not remembered here.
+    """
+    name = "rollback_drills_" + hashlib.sha256(query.encode()).hexdigest()[:12]
+    known = conn.execute(b"SELECT FROM pg_catalog.pg_prepared_statements WHERE name = %s", (name,)).rowcount
+    prepare = [] if known else [f"PREPARE {name} AS {query}"]
+    (rows,) = read_pinned(conn, [*prepare, f"EXECUTE {name}"])
+    return rows
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n        ")

@@ -1,0 +1,242 @@
+"""The catalogue query behind the schema fingerprint: what hangs on relations.
+
+Each part yields rows ``(kind, name, definition)``; :func:`statement` joins all parts into one SELECT.  The
+parts are written for PostgreSQL 13 to 18; ``version`` is ``server_version_num``.  They run with an empty
+search path, so that ``regclass``, ``format_type`` and the ``pg_get_*def`` functions qualify every name
+(manual: "System Information Functions and Operators").  No part prints an OID.  Catalogue columns: manual,
+"System Catalogs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rollback_drills.postgres import schema_sql_other as other
+from rollback_drills.postgres.connection import quote_literal
+from rollback_drills.postgres.schema_sql_other import FIRST_NORMAL_OID, PG14, not_extension, options, owner
+
+
+def statement(version: int, ignore_tables: Sequence[str]) -> str:
+    """One SELECT over the whole catalogue of the current database, rows ``(kind, name, definition)``."""
+    parts: list[Callable[[int], str]] = [
+        tables, columns, column_order, constraints, not_null_names, indexes, sequences, views, triggers, rules,
+        policies, *other.PARTS,
+    ]  # fmt: skip
+    return "WITH " + _common(ignore_tables) + "\nUNION ALL\n".join(part(version) for part in parts)
+
+
+def _common(ignore_tables: Sequence[str]) -> str:
+    ignored = "ARRAY[" + ", ".join(quote_literal(name) for name in ignore_tables) + "]::text[]"
+    return f"""ns AS MATERIALIZED (
+  SELECT oid, nspname, nspowner, nspacl, quote_ident(nspname) AS q FROM pg_namespace
+  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+rel AS MATERIALIZED (
+  SELECT c.*, ns.q AS nsq, ns.q || '.' || quote_ident(c.relname) AS q FROM pg_class c
+    JOIN ns ON ns.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND {not_extension("pg_class", "c.oid")}
+    AND (c.relkind <> 'c' OR {not_extension("pg_type", "c.reltype")})
+    AND c.relname <> ALL ({ignored}) AND ns.nspname || '.' || c.relname <> ALL ({ignored})),
+typ AS MATERIALIZED (
+  SELECT t.*, ns.q || '.' || quote_ident(t.typname) AS q FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+  WHERE t.oid >= {FIRST_NORMAL_OID} AND {not_extension("pg_type", "t.oid")}
+    AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+    AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid)),
+fun AS MATERIALIZED (
+  SELECT p.*, ns.q || '.' || quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid)
+    || ')' AS q
+  FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+  WHERE p.oid >= {FIRST_NORMAL_OID} AND {not_extension("pg_proc", "p.oid")}
+    AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i'))
+"""
+
+
+def tables(version: int) -> str:
+    """Ordinary, partitioned and foreign tables with everything that is not a column's."""
+    detaching = "bool_or(i.inhdetachpending)" if version >= PG14 else "false"
+    return f"""SELECT CASE r.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, r.q AS name,
+  concat('CREATE ', CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END,
+    CASE r.relkind WHEN 'f' THEN 'FOREIGN ' END, 'TABLE ', r.q,
+    ' OF ' || nullif(r.reloftype, 0)::regtype,
+    CASE WHEN r.relispartition THEN ' PARTITION OF ' || h.parents || ' ' || pg_get_expr(r.relpartbound, r.oid)
+         ELSE ' INHERITS (' || h.parents || ')' END, CASE WHEN h.detaching THEN ' DETACH PENDING' END,
+    CASE r.relkind WHEN 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(r.oid) END,
+    ' USING ' || quote_ident(am.amname),
+    ' SERVER ' || quote_ident(s.srvname), {options("f.ftoptions", "OPTIONS")},
+    {options("r.reloptions")}, {options("t.reloptions", "TOAST WITH")},
+    ' TABLESPACE ' || quote_ident(ts.spcname), {owner("r.relowner")},
+    CASE WHEN r.relrowsecurity THEN ' ENABLE ROW LEVEL SECURITY' END,
+    CASE WHEN r.relforcerowsecurity THEN ' FORCE ROW LEVEL SECURITY' END,
+    CASE r.relreplident WHEN 'f' THEN ' REPLICA IDENTITY FULL' WHEN 'n' THEN ' REPLICA IDENTITY NOTHING'
+      WHEN 'i' THEN ' REPLICA IDENTITY USING INDEX' END) AS definition
+FROM rel r
+LEFT JOIN pg_am am ON am.oid = r.relam
+LEFT JOIN pg_class t ON t.oid = nullif(r.reltoastrelid, 0)
+LEFT JOIN pg_tablespace ts ON ts.oid = r.reltablespace
+LEFT JOIN pg_foreign_table f ON f.ftrelid = r.oid
+LEFT JOIN pg_foreign_server s ON s.oid = f.ftserver
+LEFT JOIN (SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) AS parents,
+             {detaching} AS detaching FROM pg_inherits i GROUP BY 1) h ON h.inhrelid = r.oid
+WHERE r.relkind IN ('r', 'p', 'f')"""
+
+
+def columns(version: int) -> str:
+    """Columns, without their position: DROP and ADD COLUMN cannot put a column back where it was."""
+    compression = (
+        "CASE a.attcompression WHEN 'p' THEN ' COMPRESSION pglz' WHEN 'l' THEN ' COMPRESSION lz4' END"
+        if version >= PG14
+        else "NULL"
+    )
+    return f"""SELECT CASE r.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END, r.q || '.'
+        || quote_ident(a.attname), concat(quote_ident(a.attname), ' ', format_type(a.atttypid, a.atttypmod),
+    CASE WHEN a.attcollation <> t.typcollation THEN
+      (SELECT ' COLLATE ' || n.nspname || '.' || quote_ident(c.collname)
+       FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) END,
+    CASE a.attidentity WHEN 'a' THEN ' GENERATED ALWAYS AS IDENTITY'
+      WHEN 'd' THEN ' GENERATED BY DEFAULT AS IDENTITY' END,
+    CASE a.attgenerated WHEN '' THEN ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
+      ELSE ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || ')'
+        || CASE a.attgenerated WHEN 's' THEN ' STORED' ELSE ' VIRTUAL' END END,
+    CASE WHEN a.attnotnull THEN ' NOT NULL' END,
+    CASE WHEN a.attstorage <> t.typstorage THEN ' STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN'
+      WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
+    {compression}, CASE WHEN a.attstattarget >= 0 THEN ' STATISTICS ' || a.attstattarget END,
+    {options("a.attoptions")}, {options("a.attfdwoptions", "OPTIONS")},
+    CASE WHEN a.attinhcount > 0 THEN ' INHERITED' || CASE WHEN a.attislocal THEN ' AND LOCAL' ELSE '' END END)
+FROM rel r
+JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE r.relkind IN ('r', 'p', 'f', 'm', 'c') OR (r.relkind = 'v' AND a.atthasdef)"""
+
+
+def column_order(version: int) -> str:
+    """The order of columns, as JSON under the reserved kind ``#order``: reported apart."""
+    return """SELECT '#order', r.q, json_agg(a.attname ORDER BY a.attnum)::text
+FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE r.relkind IN ('r', 'p', 'f', 'c') GROUP BY r.q"""
+
+
+def constraints(version: int) -> str:
+    """Table and domain constraints; pg_get_constraintdef tells NOT VALID, NO INHERIT, DEFERRABLE and NOT
+    ENFORCED.
+
+    Foreign keys that a partition has from its parent are the parent's; ALTER TABLE ... DISABLE TRIGGER ALL
+    silences a foreign key, which pg_dump does not show and this does.
+    """
+    return """SELECT CASE WHEN c.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END,
+  coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
+  concat('CONSTRAINT ', quote_ident(c.conname), ' ', pg_get_constraintdef(c.oid),
+    CASE WHEN c.coninhcount > 0 THEN ' INHERITED' || CASE WHEN c.conislocal THEN ' AND LOCAL' ELSE '' END END,
+    ' WITH ITS TRIGGERS IN STATE ' || g.states)
+FROM pg_constraint c
+LEFT JOIN rel r ON r.oid = c.conrelid
+LEFT JOIN typ t ON t.oid = c.contypid
+LEFT JOIN (SELECT tgconstraint, string_agg(DISTINCT tgenabled::text, ', ') AS states FROM pg_trigger
+           WHERE tgisinternal AND tgenabled <> 'O' GROUP BY 1) g ON g.tgconstraint = c.oid
+WHERE coalesce(r.oid, t.oid) IS NOT NULL AND c.contype IN ('c', 'f', 'p', 'u', 'x')
+  AND NOT (c.contype = 'f' AND c.conparentid <> 0)"""
+
+
+def not_null_names(version: int) -> str:
+    """NOT NULL constraints that say more than the column's NOT NULL (tables: PostgreSQL 18, domains: 17).
+
+    Their names are made up by the server, ``<table>_<column>_not_null``, and go stale when either is renamed.
+    Like pg_dump, only a name that differs from this is told, and NOT VALID or NO INHERIT; as an entry of its
+    own kind, so that a reader can tell a mere name from a lost NOT NULL.
+    """
+    return f"""SELECT 'not-null constraint', coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
+  concat('CONSTRAINT ', quote_ident(c.conname), ' ', pg_get_constraintdef(c.oid),
+    CASE WHEN c.coninhcount > 0 THEN ' INHERITED' || CASE WHEN c.conislocal THEN ' AND LOCAL' ELSE '' END END)
+FROM pg_constraint c
+LEFT JOIN rel r ON r.oid = c.conrelid
+LEFT JOIN typ t ON t.oid = c.contypid
+LEFT JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+WHERE c.oid >= {FIRST_NORMAL_OID} AND c.contype = 'n' AND coalesce(r.oid, t.oid) IS NOT NULL
+  AND (c.connoinherit OR NOT c.convalidated
+       OR c.conname <> coalesce(r.relname || '_' || a.attname, t.typname) || '_not_null')"""
+
+
+def indexes(version: int) -> str:
+    """Indexes, with the flags that CREATE INDEX does not show."""
+    return """SELECT 'index', r.nsq || '.' || quote_ident(c.relname),
+  concat(pg_get_indexdef(i.indexrelid), ' TABLESPACE ' || quote_ident(ts.spcname),
+    ' PARTITION OF ' || h.inhparent::regclass,
+    CASE WHEN i.indisprimary THEN ' PRIMARY' END, CASE WHEN i.indisexclusion THEN ' EXCLUSION' END,
+    CASE WHEN NOT i.indisvalid THEN ' INVALID' END, CASE WHEN NOT i.indisready THEN ' NOT READY' END,
+    CASE WHEN NOT i.indislive THEN ' NOT LIVE' END, CASE WHEN NOT i.indimmediate THEN ' DEFERRABLE' END,
+    CASE WHEN i.indisreplident THEN ' REPLICA IDENTITY' END, CASE WHEN i.indisclustered THEN ' CLUSTER' END,
+    ' STATISTICS ' || (SELECT string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum)
+      FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0))
+FROM rel r
+JOIN pg_index i ON i.indrelid = r.oid
+JOIN pg_class c ON c.oid = i.indexrelid
+LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+LEFT JOIN pg_inherits h ON h.inhrelid = i.indexrelid"""
+
+
+def sequences(version: int) -> str:
+    """Sequences with their limits and owner column; where they stand is data, not schema."""
+    return f"""SELECT 'sequence', r.q, concat('CREATE ', CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END,
+    'SEQUENCE ', r.q, ' AS ', format_type(s.seqtypid, NULL), ' START ', s.seqstart, ' INCREMENT ',
+      s.seqincrement, ' MINVALUE ', s.seqmin, ' MAXVALUE ', s.seqmax, ' CACHE ', s.seqcache,
+      CASE WHEN s.seqcycle THEN ' CYCLE' END,
+    CASE d.deptype WHEN 'i' THEN ' IDENTITY OF ' ELSE ' OWNED BY ' END
+      || d.refobjid::regclass || '.' || quote_ident(a.attname), {owner("r.relowner")})
+FROM rel r
+JOIN pg_sequence s ON s.seqrelid = r.oid
+LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.objsubid = 0
+  AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE r.relkind = 'S'"""
+
+
+def views(version: int) -> str:
+    """Views and materialised views; whether the latter holds data is part of it."""
+    return f"""SELECT CASE r.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, r.q,
+  concat('CREATE ', CASE r.relkind WHEN 'm' THEN 'MATERIALIZED ' END, 'VIEW ', r.q,
+    ' USING ' || quote_ident(am.amname), {options("r.reloptions")}, ' TABLESPACE ' || quote_ident(ts.spcname),
+    {owner("r.relowner")}, CASE WHEN NOT r.relispopulated THEN ' WITH NO DATA' END,
+    ' AS ', rtrim(pg_get_viewdef(r.oid), ';'))
+FROM rel r
+LEFT JOIN pg_am am ON am.oid = r.relam
+LEFT JOIN pg_tablespace ts ON ts.oid = r.reltablespace
+WHERE r.relkind IN ('v', 'm')"""
+
+
+def triggers(version: int) -> str:
+    """Triggers; a partition's copy only where its state differs from the original's."""
+    return """SELECT 'trigger', r.q || '.' || quote_ident(t.tgname),
+  concat(pg_get_triggerdef(t.oid), CASE t.tgenabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA'
+    WHEN 'A' THEN ' ENABLE ALWAYS' END)
+FROM rel r
+JOIN pg_trigger t ON t.tgrelid = r.oid
+LEFT JOIN pg_trigger p ON p.oid = t.tgparentid
+WHERE (NOT t.tgisinternal AND t.tgparentid = 0)
+  OR (t.tgparentid <> 0 AND t.tgenabled <> p.tgenabled AND t.tgconstraint = 0)"""
+
+
+def rules(version: int) -> str:
+    """Rewrite rules other than those which make a view a view."""
+    return f"""SELECT 'rule', r.q || '.' || quote_ident(w.rulename),
+  concat(rtrim(pg_get_ruledef(w.oid), ';'),
+    CASE w.ev_enabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA'
+    WHEN 'A' THEN ' ENABLE ALWAYS' END)
+FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+WHERE w.oid >= {FIRST_NORMAL_OID} AND (w.rulename <> '_RETURN' OR r.relkind NOT IN ('v', 'm'))"""
+
+
+def policies(version: int) -> str:
+    """Row level security policies."""
+    return """SELECT 'policy', r.q || '.' || quote_ident(p.polname),
+  concat('CREATE POLICY ', quote_ident(p.polname), ' ON ', r.q,
+    CASE WHEN p.polpermissive THEN ' AS PERMISSIVE' ELSE ' AS RESTRICTIVE' END,
+    CASE p.polcmd WHEN 'r' THEN ' FOR SELECT' WHEN 'a' THEN ' FOR INSERT' WHEN 'w' THEN ' FOR UPDATE'
+      WHEN 'd' THEN ' FOR DELETE' ELSE ' FOR ALL' END,
+    ' TO ', (SELECT string_agg(CASE o WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o)) END,
+      ', ' ORDER BY
+      CASE o WHEN 0 THEN '' ELSE pg_get_userbyid(o) END) FROM unnest(p.polroles) AS o),
+    ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+    ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+FROM rel r JOIN pg_policy p ON p.polrelid = r.oid"""

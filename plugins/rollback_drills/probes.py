@@ -1,0 +1,191 @@
+"""What a client sees of the gateway: answers over HTTP, deliveries, and the error rate in its metrics."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import JsonValue
+
+from rollback_drills.errors import StackError
+from rollback_drills.meter import Meter
+from rollback_drills.placeholders import fill, fill_json
+from rollback_drills.target import Probe, Target
+
+_BODY_LIMIT = 2_000  # characters of a body that is not JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, or why there was none (``status`` None)."""
+
+    status: int | None
+    body: JsonValue
+    seconds: float
+    error: str = ""
+
+    def brief(self) -> JsonValue:
+        """For the evidence: status and body, or the transport error."""
+        return {"error": self.error} if self.status is None else {"status": self.status, "body": self.body}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A delivery that was attempted; ``acknowledged``: the gateway has taken responsibility for it."""
+
+    id: str
+    integration: str
+    answer: Answer
+    acknowledged: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Counters of the gateway at one moment; subtract two for what happened between them."""
+
+    requests: float
+    errors: float
+
+    def __sub__(self, earlier: Traffic) -> Traffic:
+        return Traffic(self.requests - earlier.requests, self.errors - earlier.errors)
+
+    @property
+    def error_rate(self) -> float:
+        """Errors per request, from 0 to 1; 0 without requests."""
+        return self.errors / self.requests if self.requests else 0.0
+
+
+class Client:
+    """A client of the gateway; its requests are the target's time."""
+
+    def __init__(self, target: Target, base_url: Callable[[], str], meter: Meter) -> None:
+        self._target, self._base_url, self._meter = target, base_url, meter
+        # Neither proxies nor credentials of the caller's, and no connection kept across restarts of the gateway.
+        self._http = httpx.Client(
+            trust_env=False,
+            timeout=target.gateway.request_timeout,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def request(
+        self, method: str, path: str, *, json_body: JsonValue = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """One request; a refused connection or a timeout is an answer as well, and no exception."""
+        started = time.monotonic()
+        with self._meter.target():
+            try:
+                response = self._http.request(
+                    method,
+                    self._base_url() + path,
+                    headers=dict(headers or {}),
+                    json=json_body if json_body is not None else None,
+                )
+            except httpx.HTTPError as error:
+                reason = f"{type(error).__name__}: {error}".strip(": ")
+                return Answer(None, None, time.monotonic() - started, reason)
+        return Answer(response.status_code, _body(response), time.monotonic() - started)
+
+    def health(self) -> Answer:
+        return self.request(self._target.health.method, self._target.health.path)
+
+    def healthy(self) -> bool:
+        return matches(self._target.health, self.health())
+
+    def version(self) -> JsonValue:
+        """The version that the gateway reports, or what it answered instead."""
+        answer = self.request("GET", self._target.version.path)
+        if answer.status != 200:
+            return answer.brief()
+        return pointer(answer.body, self._target.version.pointer)
+
+    def behaviour(self, release: str) -> dict[str, tuple[JsonValue, JsonValue]]:
+        """Expected and observed answers that tell this release from the other, by request."""
+        answers: dict[str, tuple[JsonValue, JsonValue]] = {}
+        for probe in self._target.behaviours:
+            if probe.release == release:
+                answer = self.request(probe.method, probe.path)
+                expected: JsonValue = {"status": probe.status, "body": probe.body}
+                observed = expected if matches(probe, answer) else answer.brief()
+                answers[f"{probe.method} {probe.path}"] = (expected, observed)
+        return answers
+
+    def deliver(self, integration: str, unique: str | None = None) -> Delivered:
+        """Deliver one webhook with an id of its own."""
+        delivery = self._target.delivery
+        values = {"integration": integration, "unique": unique or f"drill-{uuid4().hex}"}
+        answer = self.request(
+            delivery.method,
+            fill(delivery.path, values),
+            json_body=fill_json(delivery.json_body, values),
+            headers={name: fill(text, values) for name, text in delivery.headers.items()},
+        )
+        acknowledged = answer.status in delivery.accepted
+        return Delivered(values["unique"], integration, answer, acknowledged, time.monotonic())
+
+    def traffic(self) -> Traffic:
+        """The gateway's own counters.
+
+        Raises:
+            StackError: the target has no [metrics], or they cannot be read.
+        """
+        metrics = self._target.metrics
+        if metrics is None:
+            raise StackError("the target has no [metrics]", fix=f"add them to {self._target.file}")
+        answer = self.request("GET", metrics.path)
+        if answer.status != 200 or not isinstance(answer.body, str):
+            raise StackError(f"{metrics.path} does not give metrics", cause=json.dumps(answer.brief()))
+        requests = errors = 0.0
+        for family in text_string_to_metric_families(answer.body):
+            for name, labels, value, *_ in family.samples:
+                if name == metrics.requests:
+                    requests += value
+                    errors += value if labels.get(metrics.status_label, "").startswith("5") else 0.0
+                deliberate = metrics.deliberate
+                if deliberate and name == deliberate.counter and deliberate.labels.items() <= labels.items():
+                    errors -= value
+        return Traffic(requests, errors)
+
+
+def matches(probe: Probe, answer: Answer) -> bool:
+    """Whether an answer has the probe's status, and the probe's body as a subset of its own."""
+    return answer.status == probe.status and (probe.body is None or contains(answer.body, probe.body))
+
+
+def contains(whole: JsonValue, part: JsonValue) -> bool:
+    """Whether every key that ``part`` names is equal in ``whole``; lists and scalars are compared as they are."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and contains(whole[key], value) for key, value in part.items())
+    return whole == part
+
+
+def pointer(document: JsonValue, path: str) -> JsonValue:
+    """The value at a JSON Pointer (RFC 6901); None where there is none."""
+    here = document
+    for token in path.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, dict) and key in here:
+            here = here[key]
+        elif isinstance(here, list) and key.isdigit() and int(key) < len(here):
+            here = here[int(key)]
+        else:
+            return None
+    return here
+
+
+def _body(response: httpx.Response) -> JsonValue:
+    if "json" in response.headers.get("content-type", ""):
+        try:
+            parsed: JsonValue = response.json()
+        except ValueError:
+            return response.text[:_BODY_LIMIT]
+        return parsed
+    return response.text if response.is_success else response.text[:_BODY_LIMIT]

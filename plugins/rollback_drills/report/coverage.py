@@ -1,0 +1,128 @@
+"""What the run says about the runbook: which sections are proven, which items of the checklist were performed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rollback_drills.evidence import RunEvidence, Verdict
+from rollback_drills.report.groups import Group
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.problems import Reference
+from rollback_drills.report.text import enumerate_words, humanise, one_line, seconds
+
+Proof = Literal["proven", "in part", "failed", "not proven"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the runbook."""
+
+    id: str
+    title: str
+    proof: Proof
+    why: str
+    drills: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """A step that performed an item of the checklist."""
+
+    where: Reference
+    at: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistItem:
+    """One item of the recovery checklist; a human ticks what no step performed."""
+
+    id: str
+    title: str
+    performed: tuple[Performed, ...]
+    more: int
+    in_runbook: bool = True
+
+    @property
+    def done(self) -> bool:
+        return bool(self.performed) and all(step.ok for step in self.performed)
+
+
+def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple[Section, ...]:
+    """Every section of the runbook in its order, whether a drill was performed for it or not."""
+    return tuple(
+        _section(name, [group for group in groups if group.runbook == name], run, limits)
+        for name in run.runbook.sections
+    )
+
+
+def _section(name: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> Section:
+    verdicts = [drill.verdict for group in groups for drill in group.drills]
+    return Section(
+        id=one_line(name, limits.line),
+        title=humanise(one_line(name, limits.line)),
+        proof=_proof(set(verdicts)),
+        why=_why(groups, run, limits),
+        drills=tuple(Reference(group.full_title, f"#{group.anchor}") for group in groups),
+    )
+
+
+def _proof(verdicts: set[Verdict]) -> Proof:
+    if "failed" in verdicts:
+        return "failed"
+    if "passed" not in verdicts:
+        return "not proven"
+    return "proven" if verdicts == {"passed"} else "in part"
+
+
+def _why(groups: Sequence[Group], run: RunEvidence, limits: Limits) -> str:
+    """The reasons of everything in this section that did not pass, each once."""
+    if not groups:
+        narrowed = f" (selection: {one_line(run.selection, limits.line)})" if run.selection else ""
+        cut_short = (
+            f"; the run ended early: {one_line(run.interrupted, limits.line)}" if run.interrupted else ""
+        )
+        return f"no drill of this section was performed{narrowed}{cut_short}"
+    reasons: dict[str, list[str]] = {}
+    for group in groups:
+        for param, drill in zip(group.params, group.drills, strict=True):
+            if drill.verdict != "passed":
+                reason = f"{drill.verdict}: {one_line(drill.reason, limits.line) or 'no reason was recorded'}"
+                reasons.setdefault(reason, []).append(one_line(param, 60) or group.title)
+    entries = [f"{enumerate_words(names, 4)} {reason}" for reason, names in reasons.items()]
+    more = f"; and {len(entries) - limits.items} other reasons" if len(entries) > limits.items else ""
+    return "; ".join(entries[: limits.items]) + more
+
+
+def checklist(
+    run: RunEvidence, groups: Sequence[Group], anchors: Mapping[str, str], limits: Limits
+) -> tuple[ChecklistItem, ...]:
+    """Every item of the runbook's checklist, then those that steps name and the runbook does not know."""
+    performed: dict[str, dict[tuple[int, int], Performed]] = {}
+    for group in groups:
+        for drill in group.drills:
+            for step in drill.steps:
+                if step.checklist:
+                    entry = performed.setdefault(step.checklist, {})
+                    anchor = anchors.get(drill.id)
+                    href = f"#{anchor}-step-{step.number}" if anchor else f"#{group.anchor}"
+                    where = Reference(f"{group.full_title}, step {step.number}", href)
+                    ok = step.outcome == "passed"
+                    known = entry.get((group.number, step.number))
+                    if known is None or (known.ok and not ok):  # of many cases, one that failed is shown
+                        entry[group.number, step.number] = Performed(where, seconds(step.at), ok)
+    known_ids = run.runbook.checklist
+    extra = [name for name in performed if name not in known_ids]
+    return tuple(
+        _item(name, list(performed.get(name, {}).values()), name in known_ids, limits)
+        for name in [*known_ids, *extra]
+    )
+
+
+def _item(name: str, steps: list[Performed], in_runbook: bool, limits: Limits) -> ChecklistItem:
+    steps = sorted(steps, key=lambda step: step.ok)
+    shown = tuple(steps[: limits.items])
+    return ChecklistItem(one_line(name, limits.line), humanise(one_line(name, limits.line)), shown,
+                         len(steps) - len(shown), in_runbook)  # fmt: skip

@@ -1,0 +1,109 @@
+"""Parametrised drills belong together: 21 integrations of one scenario are one row, not 21 pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.report.text import count, humanise, one_line
+
+# path::name[parameter], and the group that pytest-xdist's loadgroup appends
+_ID = re.compile(r"(?P<base>[^\[]*)(?:\[(?P<param>.*)\])?(?:@[^\]]*)?", re.DOTALL)
+_WORST_FIRST: tuple[Verdict, ...] = ("failed", "error", "incomplete", "passed", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A drill, with all the cases in which it was performed."""
+
+    base: str
+    number: int
+    title: str
+    runbook: str
+    noun: str
+    drills: tuple[DrillEvidence, ...]
+    params: tuple[str, ...]
+
+    @property
+    def anchor(self) -> str:
+        return f"drill-{self.number}"
+
+    @property
+    def parametrised(self) -> bool:
+        return len(self.drills) > 1
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its cases; skipped only if all were."""
+        present = {drill.verdict for drill in self.drills}
+        return next(verdict for verdict in _WORST_FIRST if verdict in present)
+
+    @property
+    def cases(self) -> str:
+        """``21 integrations``; empty for a drill without parameters."""
+        return count(len(self.drills), self.noun) if self.parametrised else ""
+
+    @property
+    def full_title(self) -> str:
+        if self.parametrised:
+            return f"{self.title} ({self.cases})"
+        return (
+            f"{self.title} ({self.params[0]})"
+            if self.params[0] and self.params[0] not in self.title
+            else self.title
+        )
+
+    @property
+    def failed(self) -> tuple[tuple[str, DrillEvidence], ...]:
+        """The cases that stand in the way: everything but passed and skipped."""
+        both = zip(self.params, self.drills, strict=True)
+        return tuple((param, drill) for param, drill in both if drill.verdict not in ("passed", "skipped"))
+
+
+def group_drills(run: RunEvidence) -> tuple[Group, ...]:
+    """The drills of ``run`` by test function, in the order of the runbook's sections, then in their own."""
+    found: dict[tuple[str, str], list[tuple[str, DrillEvidence]]] = {}
+    for drill in run.drills:
+        base, param = split_id(drill.id)
+        key = (base, drill.runbook if param else drill.id)
+        found.setdefault(key, []).append((param, drill))
+    order = {section: index for index, section in enumerate(run.runbook.sections)}
+    ordered = sorted(found.items(), key=lambda item: order.get(item[1][0][1].runbook, len(order)))
+    return tuple(_group(base, number, members) for number, ((base, _), members) in enumerate(ordered, 1))
+
+
+def split_id(identifier: str) -> tuple[str, str]:
+    """Base and parameter of a test id; the parameter is empty if there is none."""
+    match = _ID.fullmatch(identifier)
+    return (match["base"], match["param"] or "") if match else (identifier, "")
+
+
+def _group(base: str, number: int, members: Sequence[tuple[str, DrillEvidence]]) -> Group:
+    params, drills = zip(*members, strict=True)
+    return Group(base, number, _title(base, drills), drills[0].runbook, _noun(params, drills), drills, params)
+
+
+def _title(base: str, drills: Sequence[DrillEvidence]) -> str:
+    """What the titles of all cases have in common; the test's name if that is nothing."""
+    titles = [one_line(drill.title) for drill in drills]
+    common = titles[0] if len(set(titles)) == 1 else _common_words(titles)
+    return common or humanise(base.rpartition("::")[2].removeprefix("test_"))
+
+
+def _common_words(titles: Sequence[str]) -> str:
+    words: list[str] = []
+    for column in zip(*(title.split() for title in titles), strict=False):
+        if len(set(column)) > 1:
+            break
+        words.append(column[0])
+    return " ".join(words).rstrip(" ([{:,;-\u2013\u2014")
+
+
+def _noun(params: Sequence[str], drills: Sequence[DrillEvidence]) -> str:
+    """What a case is: the fact whose value is the parameter in every case (``integration``), else ``case``."""
+    for name in dict.fromkeys(name for drill in drills for name in drill.facts):
+        if all(drill.facts.get(name, param) == param for param, drill in zip(params, drills, strict=True)):
+            return one_line(name.replace("_", " "), 40)
+    return "case"

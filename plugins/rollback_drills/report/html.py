@@ -1,0 +1,89 @@
+"""The incident document: one HTML file that asks for nothing from anywhere and needs no script to be read."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.limits import LADDER, Limits
+from rollback_drills.report.model import Report, fold
+from rollback_drills.report.steps import File
+from rollback_drills.report.text import cut, visible
+
+MAX_BYTES = 1_000_000
+"""What the document stays under, whatever the logs."""
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_LONGEST = 20_000  # characters of any one text, a safety net behind the model's own limits
+_OFTEN = 120  # characters up to which a text is likely to be met again
+
+
+def render_html(run: RunEvidence, *, files: Sequence[File] = (), max_bytes: int = MAX_BYTES) -> str:
+    """The incident document of ``run``, as a rule under ``max_bytes`` of UTF-8.
+
+    Args:
+        run: the evidence.
+        files: the files of the run for the manifest; this document itself cannot be among them.
+        max_bytes: the upper bound; texts and lists are cut shorter until the document fits.
+    """
+    for limits in LADDER:
+        report = fold(run, limits=limits, files=files)
+        if limits is not LADDER[-1] and _estimate(report) > max_bytes:
+            continue  # spares rendering what will not fit
+        page = _render(report)
+        if len(page.encode()) < max_bytes:
+            break
+    return page
+
+
+def _estimate(report: Report) -> int:
+    """About how many bytes the document will have, rather a little less."""
+    steps = [step for drill in report.drills for case in drill.shown for step in case.steps]
+    output = sum(len(command.output) for step in steps for command in step.commands)
+    entries = sum(len(step.checks) + len(step.commands) for step in steps)
+    return 30_000 + 1_500 * len(report.drills) + 700 * len(steps) + 150 * entries + output
+
+
+def _render(report: Report) -> str:
+    style = _style()
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _environment().get_template("incident.html.j2").render(
+        report=report, style=Markup(style), style_hash=f"sha256-{digest}"
+    )  # fmt: skip
+
+
+@cache
+def _style() -> str:
+    return (_TEMPLATES / "incident.css").read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_harmless,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _harmless(value: object) -> object:
+    """What every expression of a template goes through, so that none can be forgotten: text made safe to show."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _short(value) if len(value) <= _OFTEN else escape(visible(cut(value, _LONGEST)))
+
+
+@lru_cache(maxsize=8192)
+def _short(text: str) -> Markup:
+    return escape(visible(text))

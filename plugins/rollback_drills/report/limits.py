@@ -1,0 +1,38 @@
+"""How much of the evidence goes into the page. The whole of it is always in evidence.json beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds, in characters or in entries of one list."""
+
+    output: int = 4000
+    """characters of a command's output"""
+    value: int = 1000
+    """characters of one expected, observed or recorded value"""
+    line: int = 300
+    """characters of a title, a name, a reason"""
+    items: int = 40
+    """entries of a list, an object or a difference"""
+    rows: int = 200
+    """checks, observations or commands of a step; findings; files"""
+    steps: int = 100
+    """steps of a drill"""
+    cases: int = 6
+    """cases of a parametrised drill whose steps are shown"""
+    groups: int = 500
+    """drills whose steps are shown"""
+
+
+FULL = Limits()
+LADDER = (
+    FULL,
+    Limits(output=1600, value=600, line=240, items=25, rows=100, steps=60, cases=4, groups=200),
+    Limits(output=600, value=300, line=200, items=12, rows=40, steps=40, cases=2, groups=120),
+    Limits(output=240, value=120, line=140, items=6, rows=12, steps=20, cases=1, groups=80),
+    Limits(output=100, value=60, line=100, items=3, rows=4, steps=8, cases=1, groups=40),
+)
+"""From generous to sparse: the first one with which the document stays under its limit is used."""

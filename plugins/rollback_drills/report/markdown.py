@@ -1,0 +1,121 @@
+"""A short summary in Markdown: for the ticket, the pull request, the job summary of a CI service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.model import Report, fold
+from rollback_drills.report.problems import Problem
+from rollback_drills.report.text import one_line, visible
+
+MAX_CHARACTERS = 60_000
+"""Below what the strictest of the usual services accepts in one comment (65 536)."""
+
+_LIMITS = Limits(output=0, value=300, line=160, items=5, rows=60, steps=0, cases=0, groups=0)
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_ICONS = {"passed": "✅", "failed": "❌", "error": "⚠️", "skipped": "⚪", "incomplete": "⚠️"}
+_TONES = {"passed": "✅", "failed": "❌", "unknown": "❔"}
+
+
+def escape(text: str) -> str:
+    """``text`` as literal text on one line of Markdown, also within a table.
+
+    Beside the marks of Markdown itself it takes the meaning from what services link or notify by: ``@name``,
+    ``#123``, bare addresses.
+    """
+    literal = " ".join(visible(text).split())
+    literal = literal.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    literal = _MARKS.sub(r"\\\1", literal)
+    literal = re.sub(r"(?<=[@#])(?=\w)", "<!-- -->", literal)
+    literal = re.sub(
+        r"(?i)\bwww\.", lambda match: match.group()[:-1] + "&#46;", literal.replace("://", "&#58;//")
+    )
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", literal)
+
+
+def code(text: str) -> str:
+    """``text`` as a code span, on one line, fit for a table."""
+    literal = " ".join(visible(text).split()).replace("|", "\\|")
+    longest = max((len(ticks) for ticks in re.findall("`+", literal)), default=0)
+    fence = "`" * (longest + 1)
+    blank = " " if literal.startswith("`") or literal.endswith("`") else ""
+    return f"{fence}{blank}{literal}{blank}{fence}" if literal else ""
+
+
+def render_markdown(run: RunEvidence, *, max_characters: int = MAX_CHARACTERS) -> str:
+    """The summary of ``run``; what would make it longer than ``max_characters`` is left out with a note."""
+    lines: list[str] = []
+    used = 0
+    note = "\n…the rest is in incident.html.\n"
+    for line in _lines(fold(run, limits=_LIMITS)):
+        used += len(line) + 1
+        if used > max_characters - len(note):
+            return "\n".join(lines) + "\n" + note
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    icon = _ICONS[report.headline.verdict]
+    yield f"# {icon} {escape(report.headline.sentence)}"
+    yield ""
+    yield (f"Rollback drills of **{escape(report.target)}**, release {escape(report.releases)}, {escape(report.when)}, "
+           f"{escape(report.lasted)}, runtime {escape(report.runtime)}, run {code(report.run)}")  # fmt: skip
+    yield ""
+    for note in report.headline.notes:
+        yield f"- {escape(note)}"
+    yield ""
+    if report.problems:
+        yield "## What failed and what to do now"
+        yield ""
+        for problem in report.problems[:20]:
+            yield from _problem(problem)
+        if len(report.problems) > 20:
+            yield f"- {len(report.problems) - 20} more are in incident.html"
+        yield ""
+    yield from _table(report)
+    yield from _open_items(report)
+    yield "A drill on a disposable stack is evidence of the *procedure*, not of production's backups."
+
+
+def _problem(problem: Problem) -> Iterator[str]:
+    params = f" ({escape(', '.join(problem.params[:6]))}{' …' if len(problem.params) > 6 else ''})"
+    yield (f"- **{escape(problem.title)}** [{problem.severity}, {code(problem.code)}] in "
+           f"{escape(problem.drill.text)}{params if problem.params else ''}: "
+           f"{escape(one_line(problem.worst_detail, 300))}")  # fmt: skip
+    yield f"  - Do: {escape(problem.remedy)}"
+
+
+def _table(report: Report) -> Iterator[str]:
+    yield "## Can we roll back?"
+    yield ""
+    yield "| Runbook section | Drill | Can we roll back? | Recovery / objective | Downtime | Writes lost | Findings |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in report.rows:
+        title = f"{row.title} ({row.cases})" if row.cases else row.title or "no drill was performed"
+        recovery = f"{row.recovery} / {row.objective}" if row.objective else row.recovery
+        missed = " ❌" if row.met is False else ""
+        cells = (row.section, title, row.answer, recovery, row.downtime, row.writes)
+        section, title, answer, recovery, downtime, writes = (escape(cell) or "–" for cell in cells)
+        yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
+               f"| {downtime} | {writes} | {row.findings} |")  # fmt: skip
+    yield ""
+
+
+def _open_items(report: Report) -> Iterator[str]:
+    if report.unproven:
+        yield "## Not proven"
+        yield ""
+        for section in report.unproven:
+            yield f"- {escape(section.title)}: {escape(section.why)}"
+        yield ""
+    by_hand = [item for item in report.checklist if not item.performed]
+    if by_hand:
+        yield "## For a human to tick"
+        yield ""
+        for item in by_hand:
+            yield f"- [ ] {escape(item.title)}"
+        yield ""

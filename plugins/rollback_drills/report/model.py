@@ -1,0 +1,229 @@
+"""The view model of a report: what evidence says, folded into what a page, a ticket or a terminal shows.
+
+All of it is plain text and frozen; a renderer decides about looks, never about content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from rollback_drills.evidence import DrillEvidence, RunEvidence
+from rollback_drills.report.coverage import ChecklistItem, Section, checklist, sections
+from rollback_drills.report.groups import Group, group_drills
+from rollback_drills.report.limits import FULL, Limits
+from rollback_drills.report.problems import Problem, problems
+from rollback_drills.report.steps import CaseView, File, case_view
+from rollback_drills.report.summary import Headline, Objective, Row, headline, objectives, recovery_of, rows
+from rollback_drills.report.text import count, cut, moment, one_line, seconds
+from rollback_drills.report.values import Value, view
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A line of the table of a parametrised drill."""
+
+    param: str
+    verdict: str
+    recovery: str
+    met: bool | None
+    lasted: str
+    findings: int
+    reason: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrillView:
+    """One drill with all its cases."""
+
+    anchor: str
+    title: str
+    section: str
+    verdict: str
+    summary: str
+    id: str
+    cases_text: str
+    facts: tuple[tuple[str, str], ...]
+    problems: tuple[Problem, ...]
+    cases: tuple[Case, ...]
+    shown: tuple[CaseView, ...]
+    not_shown: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeTable:
+    """What was drilled, where, with what."""
+
+    title: str
+    rows: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report says."""
+
+    run: str
+    target: str
+    releases: str
+    runtime: str
+    runtime_reason: str
+    when: str
+    lasted: str
+    headline: Headline
+    rows: tuple[Row, ...]
+    problems: tuple[Problem, ...]
+    scope: tuple[ScopeTable, ...]
+    objectives: tuple[Objective, ...]
+    drills: tuple[DrillView, ...]
+    sections: tuple[Section, ...]
+    checklist: tuple[ChecklistItem, ...]
+    files: tuple[File, ...]
+    files_more: int
+    findings: int
+
+    @property
+    def unproven(self) -> tuple[Section, ...]:
+        return tuple(section for section in self.sections if section.proof in ("not proven", "in part"))
+
+
+def fold(run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = ()) -> Report:
+    """The report of ``run``.
+
+    Args:
+        run: the evidence.
+        limits: how much of long texts and lists to keep.
+        files: the files of the run, as they lie on the disk.
+    """
+    groups = group_drills(run)
+    shown = {
+        group.number: list(_worth_showing(group, limits))
+        for group in _first_the_failed(groups)[: limits.groups]
+    }
+    anchors = {
+        drill.id: _case_anchor(group, index)
+        for group in groups
+        for index, drill, _ in shown.get(group.number, ())
+    }
+    found = problems(groups, anchors, limits)
+    covered = sections(run, groups, limits)
+    return Report(
+        run=one_line(run.run), target=one_line(run.target.name),
+        releases=f"{one_line(run.target.current, 80)} → {one_line(run.target.previous, 80)}",
+        runtime=one_line(run.runtime.name), runtime_reason=one_line(run.runtime.reason),
+        when=moment(run.started_at), lasted=seconds(run.seconds),
+        headline=headline(run, covered), rows=rows(groups, covered), problems=found,
+        scope=tuple(_scope(run, limits)), objectives=objectives(run),
+        drills=tuple(_drill(group, shown.get(group.number, []), anchors, found, limits) for group in groups),
+        sections=covered, checklist=checklist(run, groups, anchors, limits),
+        files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows),
+        findings=sum(len(drill.findings) for drill in run.drills),
+    )  # fmt: skip
+
+
+def _first_the_failed(groups: Sequence[Group]) -> list[Group]:
+    return sorted(groups, key=lambda group: not group.failed)
+
+
+def _case_anchor(group: Group, index: int) -> str:
+    return f"{group.anchor}-{index}" if group.parametrised else f"{group.anchor}-0"
+
+
+def _worth_showing(group: Group, limits: Limits) -> Iterator[tuple[int, DrillEvidence, tuple[str, ...]]]:
+    """The cases whose steps differ from those of another: index, case, and parameters of those that are alike.
+
+    Cases that failed come first, and each of them is worth showing while there is room.
+    """
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for index, (param, drill) in enumerate(zip(group.params, group.drills, strict=True)):
+        failed = [str(index)] if drill.verdict not in ("passed", "skipped") else []
+        steps = (step.title.replace(param, "*") if param else step.title for step in drill.steps)
+        if drill.steps or not group.parametrised:
+            alike.setdefault((drill.verdict, *failed, *steps), []).append(index)
+    failed_first = sorted(
+        alike.values(), key=lambda indices: group.drills[indices[0]].verdict in ("passed", "skipped")
+    )
+    for first, *others in failed_first[: limits.cases]:
+        yield first, group.drills[first], tuple(one_line(group.params[other], 60) for other in others)
+
+
+def _drill(
+    group: Group, shown: Sequence[tuple[int, DrillEvidence, tuple[str, ...]]], anchors: dict[str, str],
+    found: Sequence[Problem], limits: Limits,
+) -> DrillView:  # fmt: skip
+    cases = tuple(
+        case_view(drill, group.params[index], _case_anchor(group, index), same, limits)
+        for index, drill, same in shown
+    )
+    return DrillView(
+        anchor=group.anchor,
+        title=group.title if group.parametrised else group.full_title,
+        section=one_line(group.runbook, limits.line),
+        verdict=group.verdict,
+        summary=cut(group.drills[0].summary, limits.value),
+        id=one_line(group.base if group.parametrised else group.drills[0].id, limits.line),
+        cases_text=group.cases,
+        facts=tuple(_facts(group)),
+        problems=tuple(problem for problem in found if problem.drill.href == f"#{group.anchor}"),
+        cases=tuple(_case(param, drill, anchors, limits) for param, drill in
+                    zip(group.params, group.drills, strict=True)) if group.parametrised else (),
+        shown=cases,
+        not_shown=len(group.drills) - sum(1 + len(case.same_steps) for case in cases),
+    )  # fmt: skip
+
+
+def _case(param: str, drill: DrillEvidence, anchors: dict[str, str], limits: Limits) -> Case:
+    recovery, _, met = recovery_of([drill])
+    return Case(one_line(param, limits.line), drill.verdict, recovery, met, seconds(drill.seconds),
+                len(drill.findings), one_line(drill.reason, limits.line), anchors.get(drill.id, ""))  # fmt: skip
+
+
+def _facts(group: Group) -> Iterator[tuple[str, str]]:
+    """When, how long, and against which objective."""
+    starts = sorted(drill.started_at for drill in group.drills)
+    total = sum(drill.seconds for drill in group.drills)
+    target = sum(min(drill.target_seconds, drill.seconds) for drill in group.drills)
+    yield "Began", moment(starts[0])
+    yield (
+        "Lasted",
+        f"{seconds(total)} (target {seconds(target)}, harness {seconds(max(0.0, total - target))})",
+    )
+    recovery, objective, met = recovery_of([drill for drill in group.drills if drill.verdict != "skipped"])
+    if recovery != "not measured":
+        judged = {True: ", met", False: ", missed", None: ""}[met]
+        yield (
+            "Recovery",
+            f"{recovery}, objective {objective}{judged}" if objective else f"{recovery}, no objective",
+        )
+    workers = sorted({drill.worker for drill in group.drills})
+    if workers != ["main"]:
+        yield "Performed by", one_line(", ".join(workers), 120)
+
+
+def _scope(run: RunEvidence, limits: Limits) -> Iterator[ScopeTable]:
+    def table(title: str, entries: dict[str, JsonValue]) -> ScopeTable:
+        shown = list(entries.items())[: limits.rows]
+        return ScopeTable(
+            title, tuple((one_line(name, limits.line), view(value, limits)) for name, value in shown)
+        )
+
+    target, runtime, book = run.target, run.runtime, run.runbook
+    yield table("Target", {
+        "System": target.name, "Target file": target.file, "SHA-256 of the target file": target.sha256,
+        "Release drilled": target.current, "Release to go back to": target.previous,
+        "Integrations": target.integrations,
+    })  # fmt: skip
+    yield table("Runtime", {"Runtime": runtime.name, "Chosen because": runtime.reason, **runtime.facts})
+    yield table("Runbook", {"Title": book.title, "File": book.file, "SHA-256 of the runbook": book.sha256,
+                            "Sections": len(book.sections), "Checklist items": len(book.checklist)})  # fmt: skip
+    yield table("Run", {
+        "Run": run.run, "Began": moment(run.started_at), "Ended": moment(run.finished_at),
+        "Lasted": f"{seconds(run.seconds)} with {count(run.workers, 'worker')}",
+        "Spent on the target": f"{seconds(run.target_seconds)}, of which {seconds(run.setup_seconds)} starting the stack",
+        "Selection": run.selection or "everything", "Interrupted": run.interrupted or "no",
+        "Evidence schema": run.schema_version,
+    })  # fmt: skip
+    yield table("Versions", dict(run.versions))
+    yield table("Host", dict(run.host))

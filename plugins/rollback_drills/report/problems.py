@@ -1,0 +1,159 @@
+"""What was found, the worst first: findings of one kind in one drill are one entry with several occurrences."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rollback_drills.evidence import DrillEvidence, Finding, Severity
+from rollback_drills.findings import CATALOGUE
+from rollback_drills.report.groups import Group
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.text import cut, one_line, seconds
+from rollback_drills.report.values import Value, view
+
+Rank = Severity | Literal["unclassified"]
+_ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor")
+_UNCLASSIFIED = {
+    "failed": ("failed-check", "Something that had to hold did not",
+               "Read expected and observed in the step below, correct the procedure or the system, and drill again."),
+    "error": ("drill-error", "The drill itself could not go on, so it proves nothing",
+              "Mend what the quoted error says and drill again."),
+    "incomplete": ("drill-incomplete", "The drill was cut short, so it proves nothing",
+                   "Whoever performed it was killed or stopped: remove the cause and drill again."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A link within the page; ``href`` is empty where the page does not hold what it would point to."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One time that it was found."""
+
+    param: str
+    detail: str
+    at: str
+    step: Reference | None
+    data: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finding, or a failure that no finding of the catalogue stands for."""
+
+    anchor: str
+    code: str
+    severity: Rank
+    title: str
+    why: str
+    remedy: str
+    repeat: str
+    drill: Reference
+    params: tuple[str, ...]
+    occurrences: tuple[Occurrence, ...]
+    more: int
+
+    @property
+    def worst_detail(self) -> str:
+        return self.occurrences[0].detail if self.occurrences else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A finding where it was found."""
+
+    finding: Finding
+    severity: Rank
+    param: str
+    drill: DrillEvidence
+
+
+def problems(groups: Sequence[Group], anchors: Mapping[str, str], limits: Limits) -> tuple[Problem, ...]:
+    """All problems of a run, by severity, then in the order of the drills.
+
+    Args:
+        groups: the run's drills.
+        anchors: drill id to the anchor of its steps, for those drills whose steps are in the page.
+        limits: how much to show of each.
+    """
+    found: dict[tuple[int, Rank, str], list[_Found]] = {}
+    for group in groups:
+        for item in _of_group(group):
+            found.setdefault((group.number, item.severity, item.finding.code), []).append(item)
+    by_number = {group.number: group for group in groups}
+    ordered = sorted(found.items(), key=lambda entry: (_ORDER.index(entry[0][1]), entry[0][0]))
+    return tuple(
+        _problem(f"finding-{index}", by_number[key[0]], items, anchors, limits)
+        for index, (key, items) in enumerate(ordered, 1)
+    )
+
+
+def _of_group(group: Group) -> Iterator[_Found]:
+    for param, drill in zip(group.params, group.drills, strict=True):
+        for finding in drill.findings:
+            yield _Found(finding, finding.severity, param, drill)
+        if not drill.findings and drill.verdict in _UNCLASSIFIED:
+            yield _Found(_unclassified(drill), "unclassified", param, drill)
+
+
+def _unclassified(drill: DrillEvidence) -> Finding:
+    """What there is to say of a drill that did not pass and has no finding."""
+    code, title, remedy = _UNCLASSIFIED[drill.verdict]
+    step = next((step for step in drill.steps if step.outcome != "passed"), None)
+    check = next((check for step in drill.steps for check in step.checks if not check.passed), None)
+    if check and check.finding in CATALOGUE:
+        title = CATALOGUE[check.finding].title
+    detail = (
+        drill.reason or (step.error if step else "") or (check.title if check else "no reason was recorded")
+    )
+    return Finding(
+        code=code, severity="critical", title=title, detail=detail, why="", remedy=remedy,
+        at=check.at if check else (step.at if step else drill.seconds), step=step.title if step else "",
+    )  # fmt: skip
+
+
+def _problem(
+    anchor: str, group: Group, items: Sequence[_Found], anchors: Mapping[str, str], limits: Limits
+) -> Problem:
+    first = items[0]
+    params = tuple(dict.fromkeys(one_line(item.param, limits.line) for item in items if item.param))
+    shown = items[: limits.items]
+    return Problem(
+        anchor=anchor,
+        code=one_line(first.finding.code, 80),
+        severity=first.severity,
+        title=one_line(first.finding.title, limits.line),
+        why=cut(first.finding.why, limits.value),
+        remedy=cut(first.finding.remedy, limits.value),
+        repeat=f"pytest {shlex.quote(one_line(first.drill.id, limits.line))}",
+        drill=Reference(group.title, f"#{group.anchor}"),
+        params=params if group.parametrised or group.params[0] else (),
+        occurrences=tuple(_occurrence(item, anchors, limits) for item in shown),
+        more=len(items) - len(shown),
+    )
+
+
+def _occurrence(item: _Found, anchors: Mapping[str, str], limits: Limits) -> Occurrence:
+    step = _step_of(item, anchors, limits)
+    data = None if item.finding.data in (None, {}, []) else view(item.finding.data, limits)
+    return Occurrence(one_line(item.param, limits.line), cut(item.finding.detail, limits.value),
+                      seconds(item.finding.at), step, data)  # fmt: skip
+
+
+def _step_of(item: _Found, anchors: Mapping[str, str], limits: Limits) -> Reference | None:
+    if not item.finding.step:
+        return None
+    anchor = anchors.get(item.drill.id)
+    for step in item.drill.steps[: limits.steps]:
+        if item.finding.step in (step.title, str(step.number)):
+            text = f"step {step.number}: {one_line(step.title, limits.line)}"
+            return Reference(text, f"#{anchor}-step-{step.number}" if anchor else "")
+    return Reference(one_line(item.finding.step, limits.line), "")

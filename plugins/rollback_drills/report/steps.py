@@ -1,0 +1,276 @@
+"""One case of a drill in full: its steps, what was checked, what the commands said, what became of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from pydantic import JsonValue
+
+from rollback_drills.evidence import Artifact, Check, Command, DrillEvidence, Observation, Step
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.text import count, cut, one_line, seconds, size
+from rollback_drills.report.timeline import Timeline, split, timeline
+from rollback_drills.report.values import Pairs, Value, brief, view
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One key of two objects that were expected to be equal."""
+
+    key: str
+    expected: str
+    observed: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """Expected and observed side by side; ``rows`` when both are objects."""
+
+    title: str
+    passed: bool
+    expected: Value
+    observed: Value
+    finding: str
+    rows: tuple[Comparison, ...] = ()
+    alike: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationView:
+    title: str
+    value: Value
+    unit: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandView:
+    line: str
+    outcome: str
+    ok: bool
+    where: str
+    at: str
+    seconds: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    number: int
+    anchor: str
+    title: str
+    outcome: str
+    at: str
+    seconds: str
+    split: str
+    checklist: str
+    error: str
+    summary: str
+    checks: tuple[CheckView, ...]
+    observations: tuple[ObservationView, ...]
+    commands: tuple[CommandView, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Rows of one table as they should be and as they are."""
+
+    check: str
+    name: str
+    expected: str
+    observed: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """What became of the data: per relation, and the writes that clients made."""
+
+    relations: tuple[Relation, ...]
+    more: int
+    writes: tuple[tuple[str, str], ...]
+    lost: tuple[str, ...]
+    lost_more: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the run."""
+
+    title: str
+    path: str
+    size: str
+    sha256: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """One drill, or one case of a parametrised one."""
+
+    anchor: str
+    param: str
+    verdict: str
+    reason: str
+    same_steps: tuple[str, ...]
+    timeline: Timeline | None
+    steps: tuple[StepView, ...]
+    steps_left_out: int
+    facts: tuple[tuple[str, Value], ...]
+    integrity: Integrity | None
+    files: tuple[File, ...]
+
+
+def case_view(
+    drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ...], limits: Limits
+) -> CaseView:
+    """The whole of ``drill`` as far as ``limits`` allow."""
+    return CaseView(
+        anchor=anchor,
+        param=one_line(param, limits.line),
+        verdict=drill.verdict,
+        reason=cut(drill.reason, limits.value),
+        same_steps=same,
+        timeline=timeline(drill, anchor, limits.steps),
+        steps=tuple(_step(step, anchor, limits) for step in drill.steps[: limits.steps]),
+        steps_left_out=max(0, len(drill.steps) - limits.steps),
+        facts=tuple(
+            (one_line(name.replace("_", " "), limits.line), view(value, limits))
+            for name, value in islice(drill.facts.items(), limits.rows)
+        ),
+        integrity=_integrity(drill, limits),
+        files=tuple(file_of(artifact, limits) for artifact in drill.artifacts[: limits.rows]),
+    )
+
+
+def file_of(artifact: Artifact, limits: Limits) -> File:
+    return File(one_line(artifact.title, limits.line), one_line(artifact.path, limits.line),
+                size(artifact.size), one_line(artifact.sha256, 64))  # fmt: skip
+
+
+def _step(step: Step, anchor: str, limits: Limits) -> StepView:
+    failed = sum(not check.passed for check in step.checks)
+    # What failed is never among what is left out for lack of room.
+    checks = (
+        sorted(step.checks, key=lambda check: check.passed) if len(step.checks) > limits.rows else step.checks
+    )
+    rows = limits.rows
+    left_out = sum(max(0, len(part) - rows) for part in (step.checks, step.observations, step.commands))
+    parts = [count(len(step.checks), "check")] if step.checks else []
+    parts += [f"{failed} failed"] if failed else []
+    parts += [count(len(step.commands), "command")] if step.commands else []
+    return StepView(
+        number=step.number,
+        anchor=f"{anchor}-step-{step.number}",
+        title=one_line(step.title, limits.line),
+        outcome=step.outcome,
+        at=seconds(step.at),
+        seconds=seconds(step.seconds),
+        split=split(step),
+        checklist=one_line(step.checklist or "", limits.line),
+        error=cut(step.error, limits.value),
+        summary=", ".join(parts),
+        checks=tuple(_check(check, limits) for check in checks[:rows]),
+        observations=tuple(_observation(item, limits) for item in step.observations[:rows]),
+        commands=tuple(_command(item, limits) for item in step.commands[:rows]),
+        left_out=left_out,
+    )
+
+
+def _check(check: Check, limits: Limits) -> CheckView:
+    expected, observed = view(check.expected, limits), view(check.observed, limits)
+    rows: tuple[Comparison, ...] = ()
+    alike = 0
+    if isinstance(expected, Pairs) and isinstance(observed, Pairs):
+        rows, alike = _compare(check.expected, check.observed, limits)
+    return CheckView(
+        one_line(check.title, limits.line), check.passed, expected, observed, check.finding or "", rows, alike
+    )
+
+
+def _compare(expected: JsonValue, observed: JsonValue, limits: Limits) -> tuple[tuple[Comparison, ...], int]:
+    """The keys of two objects, those that differ first; and how many were not shown."""
+    assert isinstance(expected, dict)
+    assert isinstance(observed, dict)
+    keys = sorted([*expected, *(key for key in observed if key not in expected)],
+                  key=lambda key: key in expected and key in observed and expected[key] == observed[key])  # fmt: skip
+
+    def side(values: dict[str, JsonValue], key: str) -> str:
+        return brief(values[key], limits.value) if key in values else "(absent)"
+
+    rows = tuple(
+        Comparison(one_line(key, limits.line), side(expected, key), side(observed, key),
+                   key in expected and key in observed and expected[key] == observed[key])
+        for key in keys[: limits.items]
+    )  # fmt: skip
+    return rows, len(keys) - len(rows)
+
+
+def _observation(item: Observation, limits: Limits) -> ObservationView:
+    return ObservationView(one_line(item.title, limits.line), view(item.value, limits),
+                           one_line(item.unit, 20), seconds(item.at))  # fmt: skip
+
+
+def _command(item: Command, limits: Limits) -> CommandView:
+    outcome = "killed at its time limit" if item.exit_code is None else f"exit code {item.exit_code}"
+    line = " ".join(_quoted(cut(word, limits.line)) for word in item.argv[: limits.items])
+    line += " …" if len(item.argv) > limits.items else ""
+    return CommandView(cut(line, limits.value), outcome, item.exit_code == 0, one_line(item.where, limits.line),
+                       seconds(item.at), seconds(item.seconds), cut(item.output, limits.output))  # fmt: skip
+
+
+def _quoted(word: str) -> str:
+    """A word of a command line as a shell would need it, as far as a reader is concerned."""
+    plain = word and not set(word) & set(" \t\n'\"\\$`|&;<>()*?[]{}#~!")
+    return word if plain else "'" + word.replace("'", "'\\''") + "'"
+
+
+def _integrity(drill: DrillEvidence, limits: Limits) -> Integrity | None:
+    relations = [row for step in drill.steps for check in step.checks for row in _relations(check, limits)]
+    relations.sort(key=lambda row: row.same)
+    if not relations and drill.writes is None:
+        return None
+    writes: tuple[tuple[str, str], ...] = ()
+    lost: tuple[str, ...] = ()
+    if drill.writes is not None:
+        lost = drill.writes.lost
+        writes = (
+            ("Writes that the gateway acknowledged", f"{drill.writes.acknowledged:,}"),
+            ("of which gone afterwards", f"{len(lost):,}"),
+            ("expected to be lost by this procedure", f"{drill.writes.expected_lost:,}"),
+            ("age of the oldest lost write at the trigger (RPO)",
+             "none was lost" if not lost else seconds(drill.writes.rpo_seconds)),
+        )  # fmt: skip
+    return Integrity(
+        tuple(relations[: limits.rows]), max(0, len(relations) - limits.rows), writes,
+        tuple(one_line(name, limits.line) for name in lost[: limits.items]), max(0, len(lost) - limits.items),
+    )  # fmt: skip
+
+
+def _relations(check: Check, limits: Limits) -> list[Relation]:
+    """The rows of a check that compares tables: both sides map relation to an object with ``rows``."""
+    expected, observed = check.expected, check.observed
+    if not (isinstance(expected, dict) and isinstance(observed, dict)):
+        return []
+    both = {**observed, **expected}
+    if not both or not all(isinstance(value, dict) and "rows" in value for value in both.values()):
+        return []
+    title = one_line(check.title, limits.line)
+    return [
+        Relation(title, one_line(name, limits.line), _rows(expected.get(name)), _rows(observed.get(name)),
+                 expected.get(name) == observed.get(name))
+        for name in both
+    ]  # fmt: skip
+
+
+def _rows(value: JsonValue) -> str:
+    """``120 rows, 5f2c…``: the count and whatever else the fingerprint of a relation says."""
+    if not isinstance(value, dict):
+        return "(absent)"
+    rows = value["rows"]
+    number = f"{rows:,} rows" if isinstance(rows, int) else f"{brief(rows, 40)} rows"
+    rest = [brief(item, 24) for key, item in value.items() if key != "rows"]
+    return ", ".join([number, *rest])

@@ -1,0 +1,216 @@
+"""The verdict in a sentence, and the release manager's table: can we roll back, how fast, what is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.report.coverage import Section
+from rollback_drills.report.groups import Group
+from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
+
+Tone = Literal["passed", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What to say if only one sentence is read; the notes are the next ones."""
+
+    verdict: Verdict
+    tone: Tone
+    sentence: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One drill of the summary table; a section without a drill has a row too (``anchor`` is empty)."""
+
+    section: str
+    title: str
+    cases: str
+    anchor: str
+    verdict: Verdict | None
+    answer: str
+    tone: Tone
+    recovery: str
+    objective: str
+    met: bool | None
+    downtime: str
+    writes: str
+    findings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """An objective and how the drills that were held against it did."""
+
+    name: str
+    limit: str
+    measured: str
+    met: bool | None
+    drills: int
+    missed: int
+
+
+def headline(run: RunEvidence, covered: Sequence[Section]) -> Headline:
+    """The verdict of ``run`` for somebody who reads nothing else."""
+    counts = Counter(drill.verdict for drill in run.drills)
+    total = len(run.drills)
+    verdict = run.verdict
+    match verdict:
+        case "failed":
+            sentence = f"Do not rely on this runbook: {counts['failed']} of {count(total, 'drill')} failed."
+        case "error":
+            sentence = f"Not proven: {counts['error']} of {count(total, 'drill')} could not be carried out."
+        case "incomplete" if counts["incomplete"]:
+            sentence = f"Not proven: {counts['incomplete']} of {count(total, 'drill')} were cut short."
+        case "incomplete":
+            sentence = f"Not proven: the run ended early, after {count(total, 'drill')}."
+        case "skipped":
+            sentence = "Nothing was proven: " + (
+                "every drill was skipped." if total else "no drill was performed."
+            )
+        case _ if all(section.proof == "proven" for section in covered):
+            sentence = f"The runbook holds: {_all(total)} passed."
+        case _:
+            sentence = f"What was drilled holds: {counts['passed']} of {count(total, 'drill')} passed."
+    tone: Tone = "failed" if verdict == "failed" else "passed" if verdict == "passed" else "unknown"
+    return Headline(verdict, tone, sentence, tuple(_notes(run, counts, covered)))
+
+
+def _all(total: int) -> str:
+    return "the one drill" if total == 1 else f"all {total} drills"
+
+
+def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section]) -> list[str]:
+    notes = []
+    if run.interrupted:
+        notes.append(f"The run was interrupted: {one_line(run.interrupted).rstrip('.')}.")
+    others = [f"{counts[verdict]} {word}" for verdict, word in
+              (("passed", "passed"), ("error", "could not be carried out"), ("incomplete", "cut short"),
+               ("skipped", "skipped")) if counts[verdict] and run.verdict not in ("passed", verdict)]  # fmt: skip
+    if others and len(counts) > 1:
+        notes.append(f"Of the others, {enumerate_words(others)}.")
+    held = [drill.recovery for drill in run.drills if drill.recovery and drill.recovery.met is not None]
+    missed = sum(recovery.met is False for recovery in held)
+    if missed:
+        notes.append(
+            f"{missed} of {count(len(held), 'measured recovery', 'measured recoveries')} missed the objective."
+        )
+    elif held:
+        notes.append(f"Every recovery with an objective met it ({len(held)} of {len(held)}).")
+    severities = Counter(finding.severity for drill in run.drills for finding in drill.findings)
+    if severities:
+        words = [f"{severities[severity]} {severity}" for severity in ("critical", "major", "minor")
+                 if severities[severity]]  # fmt: skip
+        notes.append(f"{count(severities.total(), 'finding')}: {enumerate_words(words)}.")
+    gaps = sum(section.proof in ("not proven", "in part") for section in covered)
+    if gaps:
+        notes.append(
+            f"{gaps} of {count(len(covered), 'section')} of the runbook not, or only in part, proven."
+        )
+    return notes
+
+
+def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]:
+    """One row per drill in the order of the runbook; sections for which nothing was drilled in their place."""
+    result: list[Row] = []
+    for section in covered:
+        mine = [group for group in groups if group.runbook == section.id]
+        result += [_row(group, section.title) for group in mine]
+        if not mine:
+            result.append(
+                Row(section.title, "", "", "", None, "Not proven", "unknown", "", "", None, "", "", 0)
+            )
+    known = {section.id for section in covered}
+    result += [_row(group, _foreign(group.runbook)) for group in groups if group.runbook not in known]
+    return tuple(result)
+
+
+def _foreign(runbook: str) -> str:
+    return f"{humanise(one_line(runbook))} (not in the runbook)" if runbook else "Not in the runbook"
+
+
+def _row(group: Group, section: str) -> Row:
+    answer, tone = _answer(group)
+    held = [drill for drill in group.drills if drill.recovery and drill.verdict != "skipped"]
+    recovery, objective, met = recovery_of(held)
+    return Row(
+        section=section, title=group.title if group.parametrised else group.full_title, cases=group.cases,
+        anchor=group.anchor, verdict=group.verdict, answer=answer, tone=tone,
+        recovery=recovery, objective=objective, met=met,
+        downtime=_downtime(group.drills), writes=_writes(group.drills),
+        findings=sum(len(drill.findings) for drill in group.drills),
+    )  # fmt: skip
+
+
+def _answer(group: Group) -> tuple[str, Tone]:
+    """Can we roll back?"""
+    counts = Counter(drill.verdict for drill in group.drills)
+    total = len(group.drills)
+    of = f" ({{}} of {total})" if group.parametrised else ""
+    if counts["failed"]:
+        return "No" + (of.format(counts["failed"]) if counts["failed"] < total else ""), "failed"
+    if counts["passed"] == total:
+        return ("Yes, with findings" if any(drill.findings for drill in group.drills) else "Yes"), "passed"
+    if counts["passed"] and counts["passed"] + counts["skipped"] == total:
+        return "Yes" + of.format(counts["passed"]), "passed"
+    return "Not proven" + (of.format(total - counts["passed"]) if counts["passed"] else ""), "unknown"
+
+
+def recovery_of(drills: Sequence[DrillEvidence]) -> tuple[str, str, bool | None]:
+    """Recovery time (the longest of several), the objective, and whether it was met; all empty if not measured."""
+    measured = [drill.recovery for drill in drills if drill.recovery]
+    if not measured:
+        return "not measured", "", None
+    objectives = [item.objective_seconds for item in measured if item.objective_seconds is not None]
+    reached = [item.seconds for item in measured if item.seconds is not None]
+    missing = len(measured) - len(reached)
+    if missing:
+        text = "not reached" + (f" ({missing} of {len(measured)})" if len(measured) > 1 else "")
+    else:
+        text = ("up to " if len(measured) > 1 else "") + seconds(max(reached))
+    verdicts = [item.met for item in measured]
+    met = False if False in verdicts else True if True in verdicts else None
+    return text, seconds(min(objectives)) if objectives else "", met
+
+
+def _downtime(drills: Sequence[DrillEvidence]) -> str:
+    """The longest downtime, from the fact ``downtime_seconds`` that a drill with client traffic records."""
+    values = [drill.facts.get("downtime_seconds") for drill in drills]
+    known = [
+        float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return (("up to " if len(known) > 1 else "") + seconds(max(known))) if known else "not measured"
+
+
+def _writes(drills: Sequence[DrillEvidence]) -> str:
+    """Lost of acknowledged writes over all cases, and how many of them the procedure is known to lose."""
+    writes = [drill.writes for drill in drills if drill.writes]
+    if not writes:
+        return "not measured"
+    lost = sum(len(item.lost) for item in writes)
+    expected = sum(item.expected_lost for item in writes)
+    known = f", {expected:,} expected" if expected else ""
+    return f"{lost:,} of {sum(item.acknowledged for item in writes):,}{known}"
+
+
+def objectives(run: RunEvidence) -> tuple[Objective, ...]:
+    """Every objective of the target, then those that only a drill names, with the worst recovery held against it."""
+    limits: dict[str, float | None] = dict(run.target.objectives)
+    for drill in run.drills:
+        if drill.recovery and drill.recovery.objective:
+            limits.setdefault(drill.recovery.objective, drill.recovery.objective_seconds)
+    return tuple(_objective(name, limit, run) for name, limit in limits.items())
+
+
+def _objective(name: str, limit: float | None, run: RunEvidence) -> Objective:
+    held = [drill for drill in run.drills if drill.recovery and drill.recovery.objective == name]
+    measured, _, met = recovery_of(held)
+    missed = sum(drill.recovery is not None and drill.recovery.met is False for drill in held)
+    text = "no limit" if limit is None else seconds(limit)
+    return Objective(humanise(one_line(name)), text, measured, met, len(held), missed)

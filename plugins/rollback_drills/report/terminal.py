@@ -1,0 +1,126 @@
+"""The summary at the end of a run, for a terminal of 80 columns and a reader who has just been woken up."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.model import Report, fold
+from rollback_drills.report.problems import Problem
+from rollback_drills.report.summary import Row
+from rollback_drills.report.text import cut, enumerate_words, one_line, visible
+
+Line = tuple[str, str]
+"""Text, and the marks of pytest's terminal writer to write it with: ``"red bold"``, ``"green"``, or nothing."""
+
+_LIMITS = Limits(output=0, value=300, line=120, items=5, rows=20, steps=0, cases=0, groups=0)
+_STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
+_SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold"}
+_MOST = 12
+
+
+def terminal_lines(run: RunEvidence, report: Path | str, *, width: int = 80) -> list[Line]:
+    """The summary of ``run``: verdict, one line per drill, what was found and what to do, where the report lies.
+
+    Args:
+        run: the evidence.
+        report: the path of the report, shown as it is.
+        width: columns that no line exceeds, save the report's path, which must stay whole to be copied; at least 60.
+    """
+    view = fold(run, limits=_LIMITS)
+    lines = [*_table(view, width), *_found(view, width), *_end(view, width)]
+    return [
+        *((clip(visible(text), width), style) for text, style in lines),
+        (visible(f"report: {report}"), "bold"),
+    ]
+
+
+def _table(view: Report, width: int) -> Iterator[Line]:
+    room = width - 39
+    yield f"{'drill':<{room}} {'verdict':<10} {'recovery / objective':>20} {'found':>5}", "bold"
+    for row in view.rows:
+        if not row.anchor:
+            yield f"{pad(clip(row.section, room), room)} {'not drilled':<31} {'-':>5}", "yellow"
+            continue
+        recovery = f"{row.recovery} / {row.objective}" if row.objective else row.recovery
+        if row.recovery == "not measured":
+            recovery = "-"
+        recovery = f"! {recovery}" if row.met is False else recovery
+        yield (f"{pad(_name(row, room), room)} {row.verdict or '':<10} {clip(recovery, 20):>20} "
+               f"{row.findings or '-':>5}"), _style(row)  # fmt: skip
+
+
+def _style(row: Row) -> str:
+    return "yellow" if row.tone == "passed" and (row.findings or row.met is False) else _STYLES[row.tone]
+
+
+def _name(row: Row, room: int) -> str:
+    """Title and number of cases; the title gives way if both do not fit."""
+    if not row.cases:
+        return clip(row.title, room)
+    cases = clip(row.cases, max(12, room // 2))
+    return f"{clip(row.title, room - len(cases) - 2)}, {cases}"
+
+
+def _found(view: Report, width: int) -> Iterator[Line]:
+    for problem in view.problems[:_MOST]:
+        yield "", ""
+        yield from _problem(problem, width)
+    if len(view.problems) > _MOST:
+        yield "", ""
+        yield f"{len(view.problems) - _MOST} more findings are in the report.", "yellow"
+
+
+def _problem(problem: Problem, width: int) -> Iterator[Line]:
+    yield f"{problem.code} ({problem.severity}): {problem.title}", _SEVERITIES[problem.severity]
+    where = problem.drill.text + (f" ({enumerate_words(problem.params, 4)})" if problem.params else "")
+    detail = one_line(visible(problem.worst_detail), 200)
+    yield from _wrapped(f"{where}: {detail}", width, "  ", "")
+    yield from _wrapped(problem.remedy, width, "  do: ", "")
+
+
+def _wrapped(text: str, width: int, lead: str, style: str) -> Iterator[Line]:
+    # Wide characters take two columns each, so the wrapping allows for the widest that there is.
+    widest = 2 if any(columns(character) > 1 for character in text) else 1
+    lines = textwrap.wrap(" ".join(text.split()), (width - len(lead)) // widest, break_on_hyphens=False)
+    for index, line in enumerate(lines):
+        yield (lead if index == 0 else " " * len(lead)) + line, style
+
+
+def _end(view: Report, width: int) -> Iterator[Line]:
+    yield "", ""
+    style = _STYLES[view.headline.tone] + " bold"
+    for line in textwrap.wrap(view.headline.sentence, width):
+        yield line, style
+    for note in view.headline.notes:
+        yield from _wrapped(cut(note, 300), width, "", "")
+
+
+def clip(text: str, width: int) -> str:
+    """``text`` in at most ``width`` columns, on one line."""
+    text = " ".join(text.splitlines()) if "\n" in text else text
+    if sum(map(columns, text)) <= width:
+        return text
+    kept, used = [], 0
+    for character in text:
+        used += columns(character)
+        if used > width - 1:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
+
+
+def pad(text: str, width: int) -> str:
+    """``text`` filled up with blanks to ``width`` columns."""
+    return text + " " * max(0, width - sum(map(columns, text)))
+
+
+def columns(character: str) -> int:
+    """How many columns of a terminal a character takes: 0 (combining), 1, or 2 (East Asian wide, emoji)."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

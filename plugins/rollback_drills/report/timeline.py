@@ -1,0 +1,116 @@
+"""When things happened within a drill, in percent of its length, ready to be drawn to scale.
+
+A lane is one row on the common time axis. What a later version measures (downtime, error rate) becomes a lane too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Literal
+
+from rollback_drills.evidence import DrillEvidence, Step
+from rollback_drills.report.text import one_line, seconds
+
+Kind = Literal["target", "harness", "recovery", "missed", "objective"]
+_LEAST = 0.35  # percent: what is shorter would not be seen
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stretch of time: where it begins and how long it is, in percent of the drill."""
+
+    start: float
+    width: float
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One row: what it is, its length in words, and a description for those who do not see the bars."""
+
+    label: str
+    text: str
+    alternative: str
+    bars: tuple[Bar, ...]
+    anchor: str = ""
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on the axis."""
+
+    position: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The lanes of a drill over one axis."""
+
+    total: str
+    lanes: tuple[Lane, ...]
+    ticks: tuple[Tick, ...]
+
+
+def timeline(drill: DrillEvidence, case_anchor: str, limit: int) -> Timeline | None:
+    """The timeline of a drill's first ``limit`` steps, or None if nothing took any time."""
+    recovery_end = drill.recovery.started + (drill.recovery.seconds or 0.0) if drill.recovery else 0.0
+    total = max([drill.seconds, recovery_end, *(step.at + step.seconds for step in drill.steps)])
+    if total <= 0 or not drill.steps:
+        return None
+    lanes = [_step_lane(step, total, case_anchor) for step in drill.steps[:limit]]
+    if drill.recovery:
+        lanes.append(_recovery_lane(drill, total))
+    return Timeline(seconds(total), tuple(lanes), ticks(total))
+
+
+def _step_lane(step: Step, total: float, case_anchor: str) -> Lane:
+    target = min(step.target_seconds, step.seconds)
+    bars = [_bar(step.at, target, total, "target")] if target > 0 else []
+    if step.harness_seconds > 0 or not bars:
+        bars.append(_bar(step.at + target, step.seconds - target, total, "harness"))
+    alternative = f"from {seconds(step.at)}: {split(step)}"
+    label = f"{step.number}. {one_line(step.title, 90)}"
+    anchor = f"{case_anchor}-step-{step.number}"
+    return Lane(label, seconds(step.seconds), alternative, tuple(bars), anchor, step.outcome == "passed")
+
+
+def split(step: Step) -> str:
+    """``target 1.2 s, harness 0.1 s``."""
+    return f"target {seconds(min(step.target_seconds, step.seconds))}, harness {seconds(step.harness_seconds)}"
+
+
+def _recovery_lane(drill: DrillEvidence, total: float) -> Lane:
+    recovery = drill.recovery
+    assert recovery is not None
+    reached = recovery.seconds is not None
+    length = recovery.seconds if recovery.seconds is not None else max(0.0, total - recovery.started)
+    bars = [
+        _bar(
+            recovery.started, length, total, "recovery" if reached and recovery.met is not False else "missed"
+        )
+    ]
+    if recovery.objective_seconds is not None and recovery.started + recovery.objective_seconds < total:
+        bars.append(_bar(recovery.started + recovery.objective_seconds, 0, total, "objective"))
+    text = seconds(recovery.seconds) if reached else "not reached"
+    began = f"the decision to roll back fell at {seconds(recovery.started)}"
+    alternative = (
+        f"{began}, recovered after {text}" if reached else f"{began}, the steady state was never reached"
+    )
+    return Lane("Recovery", text, alternative, tuple(bars), ok=reached and recovery.met is not False)
+
+
+def _bar(start: float, length: float, total: float, kind: Kind) -> Bar:
+    width = min(100.0, max(_LEAST, 100 * max(0.0, length) / total))
+    return Bar(round(min(max(0.0, 100 * start / total), 100 - width), 2), round(width, 2), kind)
+
+
+def ticks(total: float) -> tuple[Tick, ...]:
+    """Three to five round numbers of seconds over ``total``, zero included."""
+    rough = total / 4
+    power = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
+    marks = [index * step for index in range(int(total / step) + 1)]
+    return tuple(Tick(round(100 * mark / total, 2), f"{mark:g} s") for mark in marks if mark / total <= 0.94)

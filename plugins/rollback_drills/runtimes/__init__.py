@@ -1,0 +1,1 @@
+"""Where a stack runs; the only place that knows."""

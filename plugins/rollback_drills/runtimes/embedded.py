@@ -1,0 +1,115 @@
+"""The embedded runtime: PostgreSQL and the gateway as private processes of this worker. No Docker needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from rollback_drills.meter import Meter
+from rollback_drills.placeholders import fill
+from rollback_drills.runtimes import process
+from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values
+from rollback_drills.runtimes.embedded_postgres import PostgresServer, server_version
+from rollback_drills.runtimes.trees import Trees
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.stack import CommandResult, Listeners, UrlSource
+from rollback_drills.target import Target
+
+
+class EmbeddedCommands:
+    """Implements `rollback_drills.stack.Commands` with processes."""
+
+    def __init__(
+        self,
+        target: Target,
+        trees: Trees,
+        server: PostgresServer,
+        workspace: Path,
+        meter: Meter,
+        listeners: Listeners,
+        database_url: UrlSource,
+    ) -> None:
+        self._target, self._trees, self._server, self._workspace = target, trees, server, workspace
+        self._meter, self._listeners, self._database_url = meter, listeners, database_url
+
+    def in_release(
+        self,
+        release: str,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        database_url: str | None = None,
+        kill_when: Callable[[], bool] | None = None,
+    ) -> CommandResult:
+        tree = self._trees.tree(release)
+        url = database_url or self._database_url()
+        values = process_values(self._target, release, tree, self._workspace, url) | {"port": "0"}
+        variables = {name: fill(text, values) for name, text in self._target.gateway.env.items()}
+        with self._meter.target():
+            result = process.run(
+                [fill(argument, values) for argument in argv],
+                cwd=tree,
+                env=process.clean_environment(self._workspace, variables),
+                timeout=timeout,
+                where=f"release {release}",
+                kill_when=kill_when,
+            )
+        return self._listeners.tell(result)
+
+    def tool(
+        self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None, timeout: float
+    ) -> CommandResult:
+        path = f"{self._server.bin_dir}:{process.clean_environment(self._workspace)['PATH']}"
+        with self._meter.target():
+            result = process.run(
+                argv,
+                cwd=self._workspace,
+                env=process.clean_environment(self._workspace, {"PATH": path}),
+                timeout=timeout,
+                where="client tools",
+                stdin=stdin,
+                stdout=stdout,
+            )
+        return self._listeners.tell(result)
+
+    def tool_values(self) -> dict[str, str]:
+        return {"pg_bin": str(self._server.bin_dir), "python": sys.executable}
+
+    def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
+        return self._trees.derive(base, name, files)
+
+
+class EmbeddedRuntime:
+    """One PostgreSQL server per worker, and a gateway for each drill."""
+
+    name = "embedded"
+
+    def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
+        self._target, self._workspace, self._meter = target, workspace, meter
+        bin_dir = target.path(target.database.bin_dir) if target.database.bin_dir else None
+        self.server = PostgresServer(workspace, meter, bin_dir=bin_dir)
+        self._trees = Trees(target, workspace.path)
+
+    def start(self) -> None:
+        self.server.start()
+
+    def close(self) -> None:
+        self.server.stop()
+
+    def gateway(self, name: str, database_url: UrlSource) -> EmbeddedGateway:
+        return EmbeddedGateway(self._target, self._trees, self._workspace.path, name, self._meter, database_url)
+
+    def commands(self, listeners: Listeners, database_url: UrlSource) -> EmbeddedCommands:
+        return EmbeddedCommands(
+            self._target, self._trees, self.server, self._workspace.path, self._meter, listeners, database_url
+        )
+
+    def facts(self) -> dict[str, JsonValue]:
+        environment = process.clean_environment(self._workspace.path)
+        return {
+            "postgres": server_version(self.server.bin_dir, environment),
+            "bin_dir": str(self.server.bin_dir),
+        }

@@ -1,0 +1,162 @@
+"""The gateway as a process, started from the tree of a release."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from rollback_drills import wait
+from rollback_drills.database import sqlalchemy_url
+from rollback_drills.errors import StackError
+from rollback_drills.meter import Meter
+from rollback_drills.placeholders import fill
+from rollback_drills.runtimes import process
+from rollback_drills.runtimes.ports import free_port
+from rollback_drills.runtimes.trees import Trees
+from rollback_drills.stack import Outcome, UrlSource
+from rollback_drills.target import Target
+
+_DIRECT = build_opener(ProxyHandler({}))  # a proxy of the caller's has nothing to do with the loopback address
+
+
+def process_values(target: Target, release: str, tree: Path, private: Path, database_url: str) -> dict[str, str]:
+    """The placeholders that commands and variables of a release may use, but for the port."""
+    return {
+        "here": str(target.here),
+        "python": sys.executable,
+        "release": release,
+        "tree": str(tree),
+        "private": str(private),
+        "database_url": database_url,
+        "sqlalchemy_url": sqlalchemy_url(database_url),
+    }
+
+
+class EmbeddedGateway:
+    """Implements `rollback_drills.stack.Gateway` with one process at a time, always on the same port."""
+
+    def __init__(
+        self, target: Target, trees: Trees, workspace: Path, name: str, meter: Meter, database_url: UrlSource
+    ) -> None:
+        self._target, self._trees, self._workspace, self._meter = target, trees, workspace, meter
+        self._database_url = database_url
+        self._port = free_port()
+        self._log = workspace / f"{name}.gateway.log"
+        self._configured: dict[str, str] = {}
+        self._created: dict[str, str] = {}  # the whole environment of the process, as it was created
+        self._visible: dict[str, str] = {}  # the configured part of it
+        self._release: str | None = None
+        self._migrate = False
+        self._process: process.Process | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def release(self) -> str | None:
+        return self._release
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self._process.running else None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return dict(self._visible)
+
+    def configure(self, variables: Mapping[str, str | None]) -> None:
+        for name, value in variables.items():
+            if value is None:
+                self._configured.pop(name, None)
+            else:
+                self._configured[name] = value
+
+    def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
+        if migrate and self._target.gateway.migrate_on_start is None:
+            raise StackError(
+                "this target's gateway cannot migrate when it starts",
+                fix=f"set gateway.migrate_on_start in {self._target.file}",
+            )
+        tree = self._trees.tree(release)
+        self.stop()
+        self._release, self._migrate = release, migrate
+        values = process_values(self._target, release, tree, self._workspace, self._database_url())
+        values["port"] = str(self._port)
+        templates = dict(self._target.gateway.env)
+        if migrate:
+            templates |= self._target.gateway.migrate_on_start or {}
+        self._visible = {name: fill(text, values) for name, text in templates.items()} | self._configured
+        self._created = process.clean_environment(self._workspace, self._visible)
+        return self._start()
+
+    def recreate(self) -> Outcome:
+        return self.deploy(self._require_release(), migrate=self._migrate)
+
+    def restart(self) -> Outcome:
+        self._require_release()
+        self.stop()
+        return self._start()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            with self._meter.target():
+                self._process.stop(signal.SIGTERM, timeout=self._target.gateway.stop_timeout)
+            self._process = None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def logs(self) -> str:
+        return process.read_tail(self._log)
+
+    def _start(self) -> Outcome:
+        release = self._require_release()
+        tree = self._trees.tree(release)
+        values = process_values(self._target, release, tree, self._workspace, self._database_url())
+        values["port"] = str(self._port)
+        argv = [fill(argument, values) for argument in self._target.gateway.start]
+        self._log.unlink(missing_ok=True)
+        started = time.monotonic()
+        with self._meter.target():
+            child = process.Process(argv, cwd=tree, env=self._created, log=self._log)
+            self._process = child
+            try:
+                wait.until(
+                    self._answers,
+                    what=f"starting release {release}",
+                    timeout=self._target.gateway.ready_timeout,
+                    died=child.died,
+                )
+            except StackError:
+                code = child.exit_code
+                child.kill()
+                self._process = None
+                return Outcome(False, time.monotonic() - started, code, child.tail())
+        return Outcome(True, time.monotonic() - started)
+
+    def _answers(self) -> bool:
+        request = Request(self.base_url + self._target.health.path, method=self._target.health.method)
+        try:
+            _DIRECT.open(request, timeout=self._target.gateway.request_timeout).close()
+        except HTTPError as answer:
+            answer.close()
+        except (URLError, OSError):
+            return False
+        return True
+
+    def _require_release(self) -> str:
+        if self._release is None:
+            raise StackError("no release has been deployed yet")
+        return self._release

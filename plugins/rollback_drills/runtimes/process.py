@@ -1,0 +1,249 @@
+"""Children with a clean environment, in a session of their own, that are always ended with all they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
+from typing import TypedDict
+
+import psutil
+
+from rollback_drills import wait
+from rollback_drills.errors import StackError
+from rollback_drills.stack import CommandResult
+
+WORKSPACE_VARIABLE = "ROLLBACK_DRILLS_WORKSPACE"
+"""Marks every child, so that whatever a killed run left behind can be found by its environment."""
+
+_TAIL_BYTES = 16_384
+
+
+def clean_environment(workspace: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Nothing of the caller's, in particular no DATABASE_URL, PG*, POSTGRES_*, PYTHON* or credentials."""
+    return {
+        "PATH": os.defpath,
+        "HOME": str(workspace),
+        "TMPDIR": str(workspace),
+        "LANG": "C.UTF-8",
+        **(extra or {}),
+        WORKSPACE_VARIABLE: str(workspace),
+    }
+
+
+def read_tail(path: Path, limit: int = _TAIL_BYTES) -> str:
+    """The end of a log, at most ``limit`` bytes, from the beginning of a line; '' where there is none."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - limit))
+            data = file.read()
+    except OSError:
+        return ""
+    if size > limit:
+        data = data.partition(b"\n")[2]
+    return data.decode(errors="replace")
+
+
+class Process:
+    """A long-running child that writes to a log file.
+
+    Args:
+        user: the account to run under, when the caller is root.
+
+    Raises:
+        StackError: the program cannot be started.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        user: str | None = None,
+    ) -> None:
+        self.argv, self.log = tuple(argv), log
+        try:
+            with log.open("ab") as output:
+                self._popen = subprocess.Popen(
+                    argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                    start_new_session=True, **_account(user),
+                )  # fmt: skip
+        except OSError as error:
+            raise StackError(
+                f"{argv[0]} cannot be started: {error.strerror}", cause=f"in {cwd}: {' '.join(argv)}"
+            ) from None
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Negative: the signal that ended it."""
+        return self._popen.poll()
+
+    @property
+    def running(self) -> bool:
+        return self.exit_code is None
+
+    def died(self) -> str | None:
+        """For `wait.until`: why waiting for this process is pointless, or None."""
+        return None if self.running else f"{Path(self.argv[0]).name} has exited with code {self.exit_code}"
+
+    def tail(self) -> str:
+        return read_tail(self.log)
+
+    def signal(self, number: Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def stop(self, number: Signals = SIGTERM, *, timeout: float) -> bool:
+        """Ask the process to end; after ``timeout`` seconds kill it. True when it ended by itself."""
+        willing = True
+        if self.running:
+            # Only the leader is asked: a server forwards to its children in the order that it wants.
+            self._popen.send_signal(number)
+            self._popen.send_signal(SIGCONT)
+            try:
+                self._popen.wait(timeout)
+            except subprocess.TimeoutExpired:
+                willing = False
+        self.kill()
+        return willing
+
+    def kill(self) -> None:
+        """End the whole session at once and reap the child."""
+        self.signal(SIGKILL)
+        self._popen.wait()
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    where: str = "",
+    stdin: Path | None = None,
+    stdout: Path | None = None,
+    user: str | None = None,
+    kill_when: Callable[[], bool] | None = None,
+) -> CommandResult:
+    """Run a command to its end in a session of its own; at ``timeout`` seconds kill it with its children.
+
+    Args:
+        kill_when: asked again and again while the command runs; once true, the command is killed.
+
+    Raises:
+        StackError: the program cannot be started.
+    """
+    started = time.monotonic()
+    with contextlib.ExitStack() as files:
+        source = files.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+        sink = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
+        try:
+            child = subprocess.Popen(
+                argv, cwd=cwd, env=dict(env), stdin=source, stdout=sink, stderr=subprocess.PIPE,
+                start_new_session=True, **_account(user),
+            )  # fmt: skip
+        except OSError as error:
+            raise StackError(
+                f"{argv[0]} cannot be started: {error.strerror}", cause=f"in {cwd}: {' '.join(argv)}"
+            ) from None
+        code: int | None
+        try:
+            if kill_when is not None and _comes_true_first(kill_when, child, timeout):
+                _kill_session(child)
+            out, err = child.communicate(timeout=max(0.1, timeout - (time.monotonic() - started)))
+            code = child.returncode
+        except subprocess.TimeoutExpired:
+            _kill_session(child)
+            out, err = child.communicate()
+            code = None
+        except BaseException:
+            _kill_session(child)
+            child.wait()
+            raise
+    return CommandResult(
+        tuple(argv), code, (out or b"").decode(errors="replace"), err.decode(errors="replace"),
+        time.monotonic() - started, where,
+    )  # fmt: skip
+
+
+def _comes_true_first(condition: Callable[[], bool], child: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Whether the condition holds before the child has ended by itself (or its time is up)."""
+    with contextlib.suppress(StackError):
+        wait.until(lambda: child.poll() is not None or condition(), what="interrupting", timeout=timeout)
+    return child.poll() is None
+
+
+class _Account(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _account(user: str | None) -> _Account:
+    """For Popen: every trace of root is left behind, its groups included."""
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _kill_session(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, SIGKILL)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all its descendants; those that have gone meanwhile are left out."""
+    try:
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def of_workspace(workspace: Path) -> list[psutil.Process]:
+    """Every process that carries the workspace's mark in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(WORKSPACE_VARIABLE) == str(workspace):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def end_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> None:
+    """Kill them and everything that they started, and wait until they are gone.
+
+    Raises:
+        StackError: one is still there after ``timeout`` seconds.
+    """
+    everyone = {member for process in processes for member in family(process.pid)}
+    for process in everyone:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    if everyone:
+        wait.until(
+            lambda: not any(_alive(process) for process in everyone),
+            what="ending leftover processes", timeout=timeout,
+        )  # fmt: skip
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,126 @@
+"""A private directory per worker, and the removal of what killed runs left behind.
+
+A workspace belongs to whoever holds the lock on its ``owner.lock``; the kernel releases it however the owner ends.
+So a workspace whose lock can be taken is an orphan: its processes are found by the mark in their environment
+(and PostgreSQL by its pid file) and ended, then the directory is removed. Kept stacks carry a ``kept`` file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from rollback_drills.errors import StackError
+from rollback_drills.runtimes import process
+
+KEPT = "kept"
+
+
+def root() -> Path:
+    """The directory that holds all workspaces of this user.
+
+    Raises:
+        StackError: it belongs to somebody else, or cannot be made.
+    """
+    path = Path(tempfile.gettempdir()).resolve() / f"rollback-drills-{os.getuid()}"
+    try:
+        path.mkdir(mode=0o711, exist_ok=True)
+        status = path.lstat()
+        if path.is_symlink() or status.st_uid != os.getuid():
+            raise StackError(f"{path} belongs to somebody else", fix="set TMPDIR to a directory of your own")
+        path.chmod(0o711)  # the account that PostgreSQL runs under has to pass through
+    except OSError as error:
+        raise StackError(
+            f"no temporary directory can be made: {error}",
+            fix="free some space, or set TMPDIR to another place",
+        ) from None
+    return path
+
+
+class Workspace:
+    """A directory of this process alone, removed with every process that was started from it."""
+
+    def __init__(self, run: str, worker: str) -> None:
+        self.path = root() / f"{run}-{worker}"
+        with _registry():
+            try:
+                self.path.mkdir(mode=0o711)
+                self._lock = os.open(self.path / "owner.lock", os.O_CREAT | os.O_RDWR, 0o600)
+            except OSError as error:
+                raise StackError(f"{self.path} cannot be made: {error.strerror}", fix="free some space") from None
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.kept = False
+
+    def directory(self, name: str) -> Path:
+        path = self.path / name
+        path.mkdir(mode=0o711, exist_ok=True)
+        return path
+
+    def keep(self, how_to_reach: str) -> None:
+        """Leave everything running and in place when the workspace is closed."""
+        with (self.path / KEPT).open("a") as file:
+            file.write(how_to_reach.rstrip() + "\n")
+        self.kept = True
+
+    def close(self) -> None:
+        if not self.kept:
+            _remove(self.path)
+        os.close(self._lock)
+
+
+def sweep() -> list[str]:
+    """Remove every orphaned workspace; one sentence about each."""
+    removed = []
+    with _registry():
+        for path in sorted(root().iterdir()):
+            if not path.is_dir() or (path / KEPT).exists() or not _orphaned(path):
+                continue
+            ended = _remove(path)
+            removed.append(f"removed what the killed run {path.name} had left: {ended} processes and {path}")
+    return removed
+
+
+@contextlib.contextmanager
+def _registry() -> Iterator[None]:
+    """Between making a directory and locking it nobody may take it for an orphan."""
+    descriptor = os.open(root() / ".registry.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _orphaned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / "owner.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> int:
+    """End the processes of a workspace and delete it; how many were ended."""
+    processes = process.of_workspace(path)
+    for pid_file in path.glob("*/postmaster.pid"):
+        with contextlib.suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            leader = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+            # The number may have been reused since: only a process with this very data directory is meant.
+            if leader not in processes and str(pid_file.parent) in leader.cmdline():
+                processes.append(leader)
+    process.end_all(processes)
+    shutil.rmtree(path, ignore_errors=False)
+    return len(processes)

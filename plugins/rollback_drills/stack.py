@@ -1,0 +1,144 @@
+"""What a drill can do to a system, whatever runtime it stands on.
+
+A runtime provides the two protocols, `Gateway` and `Commands`; everything above them (`Alembic`, `LiveDatabase`,
+`Client`) is the same code for all runtimes. One meaning is shared by all of them, as in production:
+*restart keeps the environment that the gateway was created with; only re-creating it reads the configuration anew.*
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+UrlSource = Callable[[], str]
+"""Gives the database's libpq URL at the moment of asking: after a restore it may be another database."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """A command that was run to its end, or killed at its time limit (``exit_code`` None)."""
+
+    argv: tuple[str, ...]
+    exit_code: int | None
+    stdout: str
+    stderr: str
+    seconds: float
+    where: str = ""
+
+    @property
+    def output(self) -> str:
+        return "\n".join(part.rstrip() for part in (self.stdout, self.stderr) if part.strip())
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a start of the gateway went. ``started`` means: it answers HTTP, with whatever status."""
+
+    started: bool
+    seconds: float
+    exit_code: int | None = None
+    log: str = ""
+
+
+class Gateway(Protocol):
+    """The gateway under drill: one process or container at a time, always under the same address."""
+
+    @property
+    def base_url(self) -> str: ...
+
+    @property
+    def release(self) -> str | None:
+        """The release that was created last."""
+
+    @property
+    def running(self) -> bool: ...
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that the gateway was *created* with, whatever has been configured since."""
+
+    def configure(self, variables: Mapping[str, str | None]) -> None:
+        """Edit the configuration (None removes a variable); the running gateway does not notice."""
+
+    def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
+        """Stop what runs, and create the gateway from ``release`` with the configuration as it is now.
+
+        Args:
+            migrate: let the start apply migrations, where the target can.
+        """
+
+    def recreate(self) -> Outcome:
+        """Deploy the same release in the same way again, reading the configuration anew."""
+
+    def restart(self) -> Outcome:
+        """Stop and start, with the environment that it was created with."""
+
+    def stop(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def logs(self) -> str:
+        """The end of what the gateway has written since it was created."""
+
+
+class Commands(Protocol):
+    """One-off commands beside the gateway, also while it is down."""
+
+    def in_release(
+        self,
+        release: str,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        database_url: str | None = None,
+        kill_when: Callable[[], bool] | None = None,
+    ) -> CommandResult:
+        """Run ``argv`` (placeholders filled in) in the tree or image of ``release``.
+
+        Args:
+            timeout: seconds; what still runs then is killed with all its children.
+            database_url: another database than the gateway's own.
+            kill_when: asked again and again while the command runs; once true, the command is killed (SIGKILL).
+        """
+
+    def tool(
+        self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None, timeout: float
+    ) -> CommandResult:
+        """Run a client tool of PostgreSQL (``pg_dump``, ``psql``), or a command of the target's."""
+
+    def tool_values(self) -> dict[str, str]:
+        """Placeholders for `tool`: ``pg_bin`` and ``python`` as they are named where the tools run."""
+
+    def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
+        """A release made from ``base`` with some files (relative path → text) added or replaced."""
+
+
+class DatabaseServer(Protocol):
+    """The disposable PostgreSQL server that the databases of all drills live in."""
+
+    @property
+    def admin_url(self) -> str:
+        """libpq URL of a superuser, database ``postgres``."""
+
+    def freeze(self) -> None:
+        """Stop every process of the server without ending it (SIGSTOP): it accepts and never answers."""
+
+    def thaw(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Listeners:
+    """Who wants to know of the commands that are run; the drill that is being performed."""
+
+    command: list[Callable[[CommandResult], None]] = field(default_factory=list)
+
+    def tell(self, result: CommandResult) -> CommandResult:
+        for listener in self.command:
+            listener(result)
+        return result

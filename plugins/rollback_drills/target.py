@@ -1,0 +1,373 @@
+"""The target file: which gateway is drilled, and how it is obtained, started, migrated, probed and switched.
+
+A `Target` is read from TOML, frozen and typed. It says *what*; where things run is the runtimes' business.
+Every mistake in a file is reported with file, table and key (`target_errors`), all of them at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from rollback_drills.errors import TargetError
+from rollback_drills.placeholders import check, expand_environment, strings_in
+from rollback_drills.target_errors import explain
+
+RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
+PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | {"port", "database_url", "sqlalchemy_url", "private"}
+BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
+DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
+
+
+def _template(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
+    def validate(text: str) -> str:
+        check(text, allowed=allowed, required=required)
+        return text
+
+    return AfterValidator(validate)
+
+
+def _templates(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
+    """For argument vectors: each argument may use ``allowed``, together they must use ``required``."""
+
+    def validate(arguments: tuple[str, ...]) -> tuple[str, ...]:
+        if not arguments:
+            raise ValueError("must name a program")
+        for argument in arguments:
+            check(argument, allowed=allowed)
+        check(" ".join(arguments), allowed=allowed, required=required)
+        return arguments
+
+    return AfterValidator(validate)
+
+
+def _http_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must begin with /")
+    return path
+
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Status = Annotated[int, Field(ge=100, le=599)]
+HttpPath = Annotated[str, AfterValidator(_http_path)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Environment = dict[str, Annotated[str, _template(PROCESS_PLACEHOLDERS)]]
+
+
+class Table(BaseModel):
+    """A table of the target file: frozen, strict about types, and refusing keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Releases(Table):
+    """How the tree of a release is obtained: made by a command, or a directory that is there already."""
+
+    command: Annotated[tuple[str, ...], _templates(RELEASE_PLACEHOLDERS, ("release", "tree"))] | None = None
+    path: Annotated[str, _template(frozenset({"here", "release"}), ("release",))] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.command is None) == (self.path is None):
+            raise ValueError("needs either command or path, and not both")
+        return self
+
+
+class Gateway(Table):
+    """How the gateway is started as a process. The environment is complete: nothing of the caller's leaks in."""
+
+    start: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS, ("port",))]
+    env: Environment = {}
+    migrate_on_start: Environment | None = Field(
+        default=None, description="variables that make a start apply migrations; absent: it cannot"
+    )
+    ready_timeout: Seconds = 30.0
+    stop_timeout: Seconds = 10.0
+    request_timeout: Seconds = 5.0
+
+
+class Database(Table):
+    """The disposable PostgreSQL and the rows that a drill begins with."""
+
+    bin_dir: str | None = Field(default=None, description="a PostgreSQL that is on the machine already")
+    seed: tuple[str, ...] = Field(default=(), description="SQL files, valid at the previous release's head")
+
+
+class Migrations(Table):
+    """How alembic is called, in the tree of the release whose scripts are wanted."""
+
+    command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] = ("{python}", "-m", "alembic")
+    versions: str = Field(default="migrations/versions", description="directory of the scripts within a tree")
+    timeout: Seconds = 120.0
+
+
+class Probe(Table):
+    """A request whose answer is known. ``body`` is matched as a subset: what it names must be equal."""
+
+    path: HttpPath
+    method: Method = "GET"
+    status: Status = 200
+    body: JsonValue = None
+
+
+class Version(Table):
+    """Where the gateway says which release it is; ``pointer`` is a JSON Pointer (RFC 6901)."""
+
+    path: HttpPath
+    pointer: str = ""
+
+
+class Behaviour(Probe):
+    """An answer that tells this release from the other one, whatever version it reports."""
+
+    release: str
+
+
+class Deliberate(Table):
+    """The counter of deliveries that were refused on purpose, so that they do not count as errors."""
+
+    counter: str
+    labels: dict[str, str] = {}
+
+
+class Metrics(Table):
+    """Prometheus counters from which the error rate is read: 5xx less the deliberate ones, over all."""
+
+    path: HttpPath = "/metrics"
+    requests: str = Field(description="counter of all requests")
+    status_label: str = "status"
+    deliberate: Deliberate | None = None
+
+
+class Answer(Table):
+    """An answer that was agreed on; ``body`` must be equal, not merely contained."""
+
+    status: Status = 503
+    body: JsonValue
+
+
+class Flags(Table):
+    """Feature flags by environment variable, read when the gateway is created."""
+
+    variable: Annotated[str, _template(frozenset({"NAME", "name"}))]
+    on: str = "true"
+    off: str = "false"
+    disabled: Answer
+    symptom: str | None = Field(
+        default=None, description="SQL that makes the deliveries of {integration} fail, as a faulty one would"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if "{NAME}" not in self.variable and "{name}" not in self.variable:
+            raise ValueError("variable must contain {NAME} or {name}")
+        if self.symptom is not None:
+            check(self.symptom, allowed=("integration",), required=("integration",))
+        if self.on == self.off:
+            raise ValueError("on and off are the same value")
+        return self
+
+
+class Delivery(Table):
+    """How a webhook is delivered, and how to see whether it was stored."""
+
+    path: Annotated[HttpPath, _template(DELIVERY_PLACEHOLDERS, ("integration",))]
+    method: Method = "POST"
+    headers: dict[str, Annotated[str, _template(DELIVERY_PLACEHOLDERS)]] = {}
+    json_body: JsonValue = Field(default=None, alias="json")
+    accepted: tuple[Status, ...] = (200, 201, 202)
+    stored: str = Field(description="SQL that gives the ids of %(ids)s which are in the database")
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        texts = [*strings_in(self.json_body), *self.headers.values(), self.path]
+        for text in strings_in(self.json_body):
+            check(text, allowed=DELIVERY_PLACEHOLDERS)
+        if not any("{unique}" in text for text in texts):
+            raise ValueError("json, headers or path must contain {unique}, so that a lost write can be named")
+        if "%(ids)s" not in self.stored:
+            raise ValueError("stored must contain %(ids)s")
+        return self
+
+
+class Integration(Table):
+    """One integration; ``since`` is the first of the target's two releases that has it."""
+
+    since: str | None = None
+
+
+class Backup(Table):
+    """The target's own commands instead of pg_dump and psql. ``{file}`` is the plain SQL dump."""
+
+    dump: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = None
+    restore: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = None
+    timeout: Seconds = 300.0
+
+
+class Objectives(Table):
+    """Recovery time objectives in seconds, as the runbook promises them."""
+
+    application_rollback: Seconds = 120.0
+    database_rollback: Seconds = 120.0
+    feature_flag: Seconds = 10.0
+    full_restore: Seconds = 900.0
+
+
+class Runbook(Table):
+    """The runbook that the drills rehearse; its hash goes into the evidence."""
+
+    file: str
+    title: str = "Rollback procedures"
+
+
+class Target(Table):
+    """One system under drill."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    current: Name
+    previous: Name
+    releases: Releases
+    gateway: Gateway
+    health: Probe
+    version: Version
+    delivery: Delivery
+    integrations: Annotated[dict[Name, Integration], Field(min_length=1)]
+    runbook: Runbook
+    behaviours: tuple[Behaviour, ...] = ()
+    database: Database = Database()
+    migrations: Migrations = Migrations()
+    metrics: Metrics | None = None
+    flags: Flags | None = None
+    backup: Backup = Backup()
+    objectives: Objectives = Objectives()
+    secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")
+
+    _file: Path = PrivateAttr(default=Path())
+    _digest: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _releases_agree(self) -> Self:
+        pair = (self.current, self.previous)
+        if self.current == self.previous:
+            raise ValueError(f"current and previous are both {self.current!r}; a rollback needs two releases")
+        for name, integration in self.integrations.items():
+            if integration.since is not None and integration.since not in pair:
+                raise ValueError(f"integrations.{name}: since {integration.since!r} is neither of {pair}")
+        for behaviour in self.behaviours:
+            if behaviour.release not in pair:
+                raise ValueError(f"behaviours: release {behaviour.release!r} is neither of {pair}")
+        return self
+
+    @property
+    def file(self) -> Path:
+        return self._file
+
+    @property
+    def here(self) -> Path:
+        """The directory of the target file; relative paths in it begin there."""
+        return self._file.parent
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, hexadecimal."""
+        return self._digest
+
+    def path(self, relative: str) -> Path:
+        return (self.here / relative).resolve()
+
+    def integrations_of(self, release: str) -> tuple[str, ...]:
+        """The integrations that a release has, in the file's order."""
+        return tuple(
+            name
+            for name, integration in self.integrations.items()
+            if release == self.current or integration.since != self.current
+        )
+
+    def flag_variable(self, integration: str) -> str:
+        if self.flags is None:
+            raise TargetError(f"{self.file}: the target has no [flags]")
+        return self.flags.variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+
+    def objective(self, name: str) -> float:
+        """Seconds."""
+        if name not in Objectives.model_fields:
+            raise TargetError(f"there is no objective {name!r}", fix=f"use one of {', '.join(Objectives.model_fields)}")
+        return float(getattr(self.objectives, name))
+
+    @classmethod
+    def load(cls, file: Path, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read a target file.
+
+        Args:
+            environment: where ``${NAME}`` is looked up; nothing else of it is used.
+
+        Raises:
+            TargetError: with one line for each mistake in the file.
+        """
+        try:
+            raw = file.read_bytes()
+        except OSError as error:
+            raise TargetError(
+                f"the target file {file} cannot be read: {error.strerror}",
+                fix="name an existing file with --drill-target or the ini option drill_target",
+            ) from None
+        problems: list[str] = []
+        try:
+            document = _expand(tomllib.loads(raw.decode()), environment, "", problems)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise TargetError(f"{file} is not TOML: {error}") from None
+        try:
+            # By way of JSON, where lists may become tuples although types are strict.
+            target = cls.model_validate_json(json.dumps(document)) if not problems else None
+        except ValidationError as error:
+            problems = explain(error, cls, document)
+            target = None
+        if target is None:
+            raise TargetError(
+                f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
+                cause="\n".join(problems),
+                fix="docs/target-file.md describes every table and key",
+            )
+        target._file = file.resolve()
+        target._digest = hashlib.sha256(raw).hexdigest()
+        return target
+
+
+def _expand(value: object, environment: Mapping[str, str], where: str, problems: list[str]) -> JsonValue:
+    """The document with ``${NAME}`` replaced; TOML's dates become text, which no key accepts by accident."""
+    match value:
+        case str():
+            try:
+                return expand_environment(value, environment)
+            except ValueError as error:
+                problems.append(f"{where}: {error}")
+                return value
+        case dict():
+            return {
+                key: _expand(item, environment, f"{where}.{key}" if where else key, problems)
+                for key, item in value.items()
+            }
+        case list():
+            return [_expand(item, environment, f"{where}[{i}]", problems) for i, item in enumerate(value)]
+        case bool() | int() | float():
+            return value
+        case _:
+            return str(value)
