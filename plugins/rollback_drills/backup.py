@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -46,7 +46,9 @@ class Manifest:
             "sha256": self.sha256,
             "size": self.size,
             "schema_digest": self.schema.digest,
-            "tables": {name: asdict(table) for name, table in self.data.tables.items()},
+            "tables": {
+                name: {"rows": table.rows, "digest": table.digest} for name, table in self.data.tables.items()
+            },
             "sequences": {name: state.last_value for name, state in self.sequences.items()},
         }
 

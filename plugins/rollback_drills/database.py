@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+import psycopg
+
 from rollback_drills import postgres
 from rollback_drills.errors import StackError
 from rollback_drills.postgres import (
@@ -31,8 +33,7 @@ def sqlalchemy_url(url: str) -> str:
 class LiveDatabase:
     """One database of this run, refused unless it carries the run's marker.
 
-    Every question is asked over a short connection of its own, so that none is in the way when the database is
-    cloned, renamed or dropped.
+    One connection is kept between questions, and given up before the database is cloned, renamed or dropped.
 
     Args:
         admin_url: libpq URL of a superuser on the same server.
@@ -42,6 +43,7 @@ class LiveDatabase:
     def __init__(self, admin_url: str, name: str, *, role: str, password: str, run: str) -> None:
         self._admin_url, self._role, self._password, self._run = admin_url, role, password, run
         self.name = name
+        self._connection: Connection | None = None
 
     @property
     def url(self) -> str:
@@ -56,19 +58,42 @@ class LiveDatabase:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A superuser's autocommit connection, closed at the end of the block.
+        """A superuser's autocommit connection; one is kept, since planning the catalogue's queries is the dear part.
 
         Raises:
             DrillError: the database does not answer, or is not one of this run's.
         """
-        with postgres.connect(self.admin_url) as connection:
-            if not postgres.check_marker(connection, self._run):
-                raise StackError(
-                    f"the database {self.name} does not carry the marker of this run",
-                    cause="something else has replaced it",
-                    fix="the suite touches only databases that it has created; nothing was done",
-                )
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            if not _alive(connection):
+                connection.close()
+                connection = self._open()
+        else:
+            connection = self._open()
+        try:
             yield connection
+        finally:
+            if self._connection is None and not connection.closed:
+                self._connection = connection
+            else:
+                connection.close()
+
+    def disconnect(self) -> None:
+        """Give the kept connection up, before the database is copied, renamed or dropped."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        connection = postgres.connect(self.admin_url)
+        if not postgres.check_marker(connection, self._run):
+            connection.close()
+            raise StackError(
+                f"the database {self.name} does not carry the marker of this run",
+                cause="something else has replaced it",
+                fix="the suite touches only databases that it has created; nothing was done",
+            )
+        return connection
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
         with self.connect() as connection:
@@ -78,6 +103,12 @@ class LiveDatabase:
         """Run statements, all or none."""
         with self.connect() as connection, connection.transaction():
             connection.execute(sql.encode())
+
+    def execute_each(self, script: str) -> None:
+        """Run statements one by one outside a transaction, as CONCURRENTLY needs it; they are split at ``;``."""
+        with self.connect() as connection:
+            for statement in filter(None, (part.strip() for part in script.split(";"))):
+                connection.execute(statement.encode())
 
     def revisions(self) -> tuple[str, ...]:
         """What the version table holds, sorted: empty for ``base`` or where there is no such table."""
@@ -115,6 +146,7 @@ class LiveDatabase:
 
     def clone(self, name: str | None = None) -> LiveDatabase:
         """A copy to experiment on; sessions in this database are ended for it."""
+        self.disconnect()
         copy = self._sibling(name or f"{self.name}_copy{next(_copies)}")
         with self._admin() as admin:
             postgres.create_database(admin, copy.name, template=self.name, owner=self._role, marker=self._run)
@@ -129,6 +161,8 @@ class LiveDatabase:
 
     def take_place_of(self, live: LiveDatabase) -> LiveDatabase:
         """Swap names: this database becomes the live one; what was live is returned under its new name."""
+        self.disconnect()
+        live.disconnect()
         damaged = self._sibling(f"{live.name}_damaged{next(_copies)}")
         with self._admin() as admin:
             postgres.rename_database(admin, live.name, damaged.name)
@@ -137,6 +171,7 @@ class LiveDatabase:
         return damaged
 
     def drop(self) -> None:
+        self.disconnect()
         with self._admin() as admin:
             if not postgres.database_exists(admin, self.name):
                 return
@@ -150,3 +185,14 @@ class LiveDatabase:
     def _admin(self) -> Iterator[Connection]:
         with postgres.connect(self._admin_url) as connection:
             yield connection
+
+
+def _alive(connection: Connection) -> bool:
+    """Whether a kept connection still leads to the server: it may have been ended from the other side."""
+    if connection.closed:
+        return False
+    try:
+        connection.execute(b"SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -38,6 +38,7 @@ from rollback_drills.journal import Journal
 from rollback_drills.meter import Meter
 from rollback_drills.redaction import Redactor
 from rollback_drills.stack import CommandResult
+from rollback_drills.target import Target
 
 OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact
 
@@ -86,6 +87,7 @@ class Drill:
         self,
         plan: Plan,
         *,
+        target: Target,
         meter: Meter,
         redactor: Redactor,
         directory: Path,
@@ -95,7 +97,7 @@ class Drill:
     ) -> None:
         if plan.runbook not in runbook.SECTIONS:
             raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(runbook.SECTIONS)}")
-        self.plan = plan
+        self.plan, self.target = plan, target
         self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
         self._timeout, self._on_step = timeout, on_step
         self._started_at = datetime.now(UTC)
@@ -125,14 +127,27 @@ class Drill:
         if error is None and self._findings:
             raise CheckFailed(_sentence(self._findings))
 
-    def conclude(self, error: BaseException | None) -> DrillEvidence:
-        """Settle the verdict and write it to the journal."""
+    def conclude(self, error: BaseException | None, *, reason: str = "") -> DrillEvidence:
+        """Settle the verdict and write it to the journal; a later error replaces it."""
         if error is None:
             self._verdict = "failed" if self._findings else "passed"
             self._reason = _sentence(self._findings)
         else:
             self._verdict = "failed" if isinstance(error, AssertionError) else "error"
-            self._reason = self._redactor.text(_sentence(self._findings) or _first_line(error))
+            self._reason = self._redactor.text(reason or self.findings_sentence or _first_line(error))
+        return self._settled()
+
+    def skip(self, reason: str) -> DrillEvidence:
+        """Nothing was proven, and why."""
+        self._verdict, self._reason = "skipped", self._redactor.text(reason)
+        return self._settled()
+
+    @property
+    def findings_sentence(self) -> str:
+        """All findings in one line; empty when there is none."""
+        return _sentence(self._findings)
+
+    def _settled(self) -> DrillEvidence:
         evidence = self.evidence()
         if self._journal:
             self._journal.drill(evidence)

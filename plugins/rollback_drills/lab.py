@@ -7,6 +7,7 @@ made once: the previous release's schema with the seed rows, and the same upgrad
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -14,7 +15,7 @@ from typing import Protocol
 import psycopg
 from pydantic import JsonValue
 
-from rollback_drills import postgres
+from rollback_drills import postgres, wait
 from rollback_drills.backup import Backups
 from rollback_drills.database import LiveDatabase
 from rollback_drills.errors import StackError
@@ -44,10 +45,21 @@ class Runtime(Protocol):
 
     def commands(self, listeners: Listeners, database_url: UrlSource) -> Commands: ...
 
+    def secrets(self) -> tuple[str, ...]:
+        """Passwords that were made up for this run."""
+
     def facts(self) -> dict[str, JsonValue]: ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A database that was only ever upgraded to a revision: its schema, and the seed's rows as they are there."""
+
+    schema: SchemaFingerprint
+    rows: RowSet | None
+
+
+@dataclass(slots=True, repr=False)
 class Stack:
     """A disposable copy of the system under drill: the gateway, its database, and everything to work on them."""
 
@@ -61,7 +73,7 @@ class Stack:
     client: Client
     listeners: Listeners = field(default_factory=Listeners)
 
-    def set_flags(self, **states: bool) -> None:
+    def set_flags(self, states: Mapping[str, bool]) -> None:
         """Edit the flags' configuration; the gateway notices when it is re-created."""
         flags = self.target.flags
         if flags is None:
@@ -69,6 +81,18 @@ class Stack:
         self.gateway.configure(
             {self.target.flag_variable(name): flags.on if on else flags.off for name, on in states.items()}
         )
+
+    def another_client(self) -> Client:
+        """A client for another thread; its requests are not accounted for as the target's time."""
+        return Client(self.target, lambda: self.gateway.base_url, Meter())
+
+    def becomes_healthy(self) -> bool:
+        """Whether the gateway is healthy within the time in which it has to be ready."""
+        try:
+            timeout = self.target.gateway.ready_timeout
+            return wait.until(self.client.healthy, what="becoming healthy", timeout=timeout)
+        except StackError:
+            return False
 
     def must_start(self, outcome: Outcome) -> None:
         """For starts that are no part of what is judged.
@@ -96,7 +120,7 @@ class Lab:
         self.role_password = secrets.token_urlsafe(24)
         self._numbers = count(1)
         self._histories: dict[str, tuple[str, ...]] = {}
-        self._schemas: dict[str, SchemaFingerprint] = {}
+        self._references: dict[str, Reference] = {}
         self._templates: dict[str, LiveDatabase] = {}
         self._seed_rows: RowSet | None = None
         self._workbench_database: LiveDatabase | None = None
@@ -119,8 +143,7 @@ class Lab:
         self._migrate(previous, self.target.previous)
         for file in self.target.database.seed:
             self._seed(previous, file)
-        with previous.connect() as connection:
-            self._seed_rows = postgres.row_hashes(connection)
+        self._seed_rows = previous.rows()
         self._templates[self.target.previous] = previous
         current = previous.clone("template_current")
         self._migrate(current, self.target.current)
@@ -162,16 +185,28 @@ class Lab:
         stack.client.close()
         stack.database.drop()
 
-    def schema_at(self, revision: str) -> SchemaFingerprint:
-        """The schema of a database that was only ever upgraded to ``revision``, with the current release's scripts."""
-        if revision not in self._schemas:
-            pristine = self._database(f"pristine_{next(self._numbers)}")
+    def only_upgraded_to(self, revision: str) -> Reference:
+        """What a downgrade to ``revision`` is compared with, made with the current release's scripts and kept."""
+        if revision not in self._references:
+            self._references[revision] = self._make_reference(revision)
+        return self._references[revision]
+
+    def _make_reference(self, revision: str) -> Reference:
+        previous = self._templates[self.target.previous]
+        if revision == previous.revision():
+            return Reference(previous.schema(), self.seed_rows)
+        pristine = self._database(f"pristine_{next(self._numbers)}")
+        # The seed is valid at the previous release's head: further down there are no rows to compare with.
+        seeded = revision != "base" and not self._alembic.knows(self.target.previous, revision)
+        if seeded:
+            pristine = previous.clone(pristine.name)
+        else:
             self._create(pristine)
-            if revision != "base":
-                self._migrate(pristine, self.target.current, revision)
-            self._schemas[revision] = pristine.schema()
-            pristine.drop()
-        return self._schemas[revision]
+        if revision != "base":
+            self._migrate(pristine, self.target.current, revision)
+        reference = Reference(pristine.schema(), pristine.rows() if seeded else None)
+        pristine.drop()
+        return reference
 
     def _workbench_url(self) -> str:
         if self._workbench_database is None:

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def server_url(bin_dir: Path) -> Iterator[str]:
             f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={root} -c fsync=off"
             " -c synchronous_commit=off -c full_page_writes=off -c wal_level=logical -c autovacuum=off"
         )
-        control = [bin_dir / "pg_ctl", "-D", data]
+        control: list[str | Path] = [bin_dir / "pg_ctl", "-D", data]
         _run([*control, "-w", "-l", root / "log", "-o", settings, "start"])
         try:
             yield f"postgresql://drill@127.0.0.1:{port}/postgres"
@@ -100,7 +100,7 @@ def _private_directory() -> Iterator[Path]:
         shutil.rmtree(root)
 
 
-def _run(command: list[str | Path]) -> None:
+def _run(command: Sequence[str | Path]) -> None:
     """Run a server tool; PostgreSQL refuses to run as root, then it runs as nobody."""
     done = subprocess.run(
         command,

@@ -25,12 +25,13 @@ class Alembic:
         *arguments: str,
         database_url: str | None = None,
         kill_when: Callable[[], bool] | None = None,
+        timeout: float | None = None,
     ) -> CommandResult:
         """One alembic command with the scripts of ``release``; judge it by the database's state afterwards."""
         return self._commands.in_release(
             release,
             [*self._target.migrations.command, *arguments],
-            timeout=self._target.migrations.timeout,
+            timeout=timeout or self._target.migrations.timeout,
             database_url=database_url,
             kill_when=kill_when,
         )

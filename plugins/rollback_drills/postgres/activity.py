@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from rollback_drills import wait
 from rollback_drills.postgres.connection import Connection
 
 # From weakest to strongest, as listed in the manual, "Explicit Locking", section "Table-Level Locks".  The
@@ -59,7 +60,7 @@ def sessions(conn: Connection, database: str | None = None) -> tuple[Session, ..
             ORDER BY backend_start, pid""",
         (QUERY_CHARACTERS, database),
     )
-    return tuple(Session(*row[:-1], blocked_by=tuple(row[-1])) for row in rows)
+    return tuple(Session(*(*others, tuple(blockers))) for *others, blockers in rows)
 
 
 def blocked(conn: Connection, database: str | None = None) -> tuple[Session, ...]:
@@ -77,20 +78,22 @@ def terminate(conn: Connection, pid: int) -> bool:
 
 
 def terminate_all(conn: Connection, database: str, *, timeout: float = 5.0) -> tuple[int, ...]:
-    """End every other client's session in ``database`` and wait until they are gone, ``timeout`` seconds each
-    at most.
+    """End every other client's session in ``database`` and wait, ``timeout`` seconds at most, until they are gone.
 
-    Returns the pids which were ended.  The wait is the server's own (pg_terminate_backend with a timeout,
-    PostgreSQL 14); before that version the signal is sent and not waited for.
+    Returns the pids which were ended.  The wait is ours: the server's own (pg_terminate_backend with a timeout) looks
+    every 100 ms, one session after the other.
+
+    Raises StackError when one is still there at the end.
     """
-    wait = b", %(milliseconds)s" if conn.info.server_version >= 140000 else b""
-    rows = conn.execute(
-        b"SELECT pid, pg_catalog.pg_terminate_backend(pid"
-        + wait
-        + b""") FROM pg_catalog.pg_stat_activity
-        WHERE datname = %(database)s AND pid <> pg_backend_pid() AND backend_type = 'client backend'""",
-        {"database": database, "milliseconds": int(timeout * 1000)},
-    )
+    others = b"FROM pg_catalog.pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+    clients = others + b" AND backend_type = 'client backend'"
+    rows = conn.execute(b"SELECT pid, pg_catalog.pg_terminate_backend(pid) " + clients, (database,)).fetchall()
+    if rows:
+        wait.until(
+            lambda: conn.execute(b"SELECT count(*) = 0 " + clients, (database,)).fetchone() == (True,),
+            what=f"ending the sessions of {database}",
+            timeout=timeout,
+        )
     return tuple(pid for pid, ended in rows if ended)
 
 

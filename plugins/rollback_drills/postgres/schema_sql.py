@@ -37,6 +37,10 @@ rel AS MATERIALIZED (
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND {not_extension("pg_class", "c.oid")}
     AND (c.relkind <> 'c' OR {not_extension("pg_type", "c.reltype")})
     AND c.relname <> ALL ({ignored}) AND ns.nspname || '.' || c.relname <> ALL ({ignored})),
+att AS MATERIALIZED (
+  SELECT r.q, r.relkind, r.relowner, a.* FROM rel r
+  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE r.relkind <> 'S'),
 typ AS MATERIALIZED (
   SELECT t.*, ns.q || '.' || quote_ident(t.typname) AS q FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
   WHERE t.oid >= {FIRST_NORMAL_OID} AND {not_extension("pg_type", "t.oid")}
@@ -88,8 +92,8 @@ def columns(version: int) -> str:
         if version >= PG14
         else "NULL"
     )
-    return f"""SELECT CASE r.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END, r.q || '.'
-        || quote_ident(a.attname), concat(quote_ident(a.attname), ' ', format_type(a.atttypid, a.atttypmod),
+    return f"""SELECT CASE a.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END,
+  a.q || '.' || quote_ident(a.attname), concat(quote_ident(a.attname), ' ', format_type(a.atttypid, a.atttypmod),
     CASE WHEN a.attcollation <> t.typcollation THEN
       (SELECT ' COLLATE ' || n.nspname || '.' || quote_ident(c.collname)
        FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) END,
@@ -104,18 +108,16 @@ def columns(version: int) -> str:
     {compression}, CASE WHEN a.attstattarget >= 0 THEN ' STATISTICS ' || a.attstattarget END,
     {options("a.attoptions")}, {options("a.attfdwoptions", "OPTIONS")},
     CASE WHEN a.attinhcount > 0 THEN ' INHERITED' || CASE WHEN a.attislocal THEN ' AND LOCAL' ELSE '' END END)
-FROM rel r
-JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+FROM att a
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE r.relkind IN ('r', 'p', 'f', 'm', 'c') OR (r.relkind = 'v' AND a.atthasdef)"""
+WHERE a.relkind <> 'v' OR a.atthasdef"""
 
 
 def column_order(version: int) -> str:
     """The order of columns, as JSON under the reserved kind ``#order``: reported apart."""
-    return """SELECT '#order', r.q, json_agg(a.attname ORDER BY a.attnum)::text
-FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE r.relkind IN ('r', 'p', 'f', 'c') GROUP BY r.q"""
+    return """SELECT '#order', a.q, json_agg(a.attname ORDER BY a.attnum)::text
+FROM att a WHERE a.relkind IN ('r', 'p', 'f', 'c') GROUP BY a.q"""
 
 
 def constraints(version: int) -> str:

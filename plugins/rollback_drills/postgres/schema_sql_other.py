@@ -57,8 +57,8 @@ def types(version: int) -> str:
        JOIN pg_namespace n ON n.oid = o.opcnamespace WHERE o.oid = g.rngsubopc),
       ', COLLATION = ' || (SELECT n.nspname || '.' || quote_ident(c.collname) FROM pg_collation c
        JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = g.rngcollation),
-      ', CANONICAL = ' || nullif(g.rngcanonical, 0)::regproc, ', SUBTYPE_DIFF = ' || nullif(g.rngsubdiff,
-      0)::regproc, {multirange}, ')')
+      ', CANONICAL = ' || nullif(g.rngcanonical, 0)::regproc,
+      ', SUBTYPE_DIFF = ' || nullif(g.rngsubdiff, 0)::regproc, {multirange}, ')')
     ELSE concat('TYPE ', t.q, CASE WHEN t.typisdefined THEN concat(' (INPUT = ', t.typinput, ', OUTPUT = ',
       t.typoutput, ', RECEIVE = ', t.typreceive, ', SEND = ', t.typsend, ', TYPMOD_IN = ', t.typmodin,
       ', TYPMOD_OUT = ', t.typmodout, ', ANALYZE = ', t.typanalyze, ', SUBSCRIPT = '
@@ -278,9 +278,8 @@ FROM (
       WHEN 'm' THEN 'materialized view'
       WHEN 'f' THEN 'foreign table' ELSE 'table' END, q, relowner, relacl,
     acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) FROM rel
-  UNION ALL SELECT 'column', r.q || '.' || quote_ident(c.attname), r.relowner, c.attacl, acldefault('c',
-    r.relowner)
-    FROM rel r JOIN pg_attribute c ON c.attrelid = r.oid WHERE c.attacl IS NOT NULL AND NOT c.attisdropped
+  UNION ALL SELECT 'column', q || '.' || quote_ident(attname), relowner, attacl, acldefault('c', relowner)
+    FROM att
   UNION ALL SELECT 'function', q, proowner, proacl, acldefault('f', proowner) FROM fun
   UNION ALL SELECT 'type', q, typowner, typacl, acldefault('T', typowner) FROM typ
   UNION ALL SELECT 'language', quote_ident(lanname), lanowner, lanacl, acldefault('l', lanowner)

@@ -81,9 +81,7 @@ def _why(groups: Sequence[Group], run: RunEvidence, limits: Limits) -> str:
     """The reasons of everything in this section that did not pass, each once."""
     if not groups:
         narrowed = f" (selection: {one_line(run.selection, limits.line)})" if run.selection else ""
-        cut_short = (
-            f"; the run ended early: {one_line(run.interrupted, limits.line)}" if run.interrupted else ""
-        )
+        cut_short = f"; the run ended early: {one_line(run.interrupted, limits.line)}" if run.interrupted else ""
         return f"no drill of this section was performed{narrowed}{cut_short}"
     reasons: dict[str, list[str]] = {}
     for group in groups:
@@ -116,8 +114,7 @@ def checklist(
     known_ids = run.runbook.checklist
     extra = [name for name in performed if name not in known_ids]
     return tuple(
-        _item(name, list(performed.get(name, {}).values()), name in known_ids, limits)
-        for name in [*known_ids, *extra]
+        _item(name, list(performed.get(name, {}).values()), name in known_ids, limits) for name in [*known_ids, *extra]
     )
 
 

@@ -49,11 +49,7 @@ class Group:
     def full_title(self) -> str:
         if self.parametrised:
             return f"{self.title} ({self.cases})"
-        return (
-            f"{self.title} ({self.params[0]})"
-            if self.params[0] and self.params[0] not in self.title
-            else self.title
-        )
+        return f"{self.title} ({self.params[0]})" if self.params[0] and self.params[0] not in self.title else self.title
 
     @property
     def failed(self) -> tuple[tuple[str, DrillEvidence], ...]:

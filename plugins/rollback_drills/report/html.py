@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from rollback_drills.evidence import RunEvidence
-from rollback_drills.report.limits import LADDER, Limits
+from rollback_drills.report.limits import LADDER
 from rollback_drills.report.model import Report, fold
 from rollback_drills.report.steps import File
 from rollback_drills.report.text import cut, visible

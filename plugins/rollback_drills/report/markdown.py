@@ -15,7 +15,7 @@ MAX_CHARACTERS = 60_000
 """Below what the strictest of the usual services accepts in one comment (65 536)."""
 
 _LIMITS = Limits(output=0, value=300, line=160, items=5, rows=60, steps=0, cases=0, groups=0)
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_MARKS = re.compile(r"[\\`*_\[\]|~$]|^[-+#=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)")
 _ICONS = {"passed": "✅", "failed": "❌", "error": "⚠️", "skipped": "⚪", "incomplete": "⚠️"}
 _TONES = {"passed": "✅", "failed": "❌", "unknown": "❔"}
 
@@ -28,12 +28,9 @@ def escape(text: str) -> str:
     """
     literal = " ".join(visible(text).split())
     literal = literal.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    literal = _MARKS.sub(r"\\\1", literal)
+    literal = _MARKS.sub(r"\\\g<0>", literal)
     literal = re.sub(r"(?<=[@#])(?=\w)", "<!-- -->", literal)
-    literal = re.sub(
-        r"(?i)\bwww\.", lambda match: match.group()[:-1] + "&#46;", literal.replace("://", "&#58;//")
-    )
-    return re.sub(r"^(\d+)([.)])", r"\1\\\2", literal)
+    return re.sub(r"(?i)\bwww\.", lambda match: match.group()[:-1] + "&#46;", literal.replace("://", "&#58;//"))
 
 
 def code(text: str) -> str:
@@ -99,7 +96,7 @@ def _table(report: Report) -> Iterator[str]:
         recovery = f"{row.recovery} / {row.objective}" if row.objective else row.recovery
         missed = " ❌" if row.met is False else ""
         cells = (row.section, title, row.answer, recovery, row.downtime, row.writes)
-        section, title, answer, recovery, downtime, writes = (escape(cell) or "–" for cell in cells)
+        section, title, answer, recovery, downtime, writes = (escape(cell) or "-" for cell in cells)
         yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
                f"| {downtime} | {writes} | {row.findings} |")  # fmt: skip
     yield ""

@@ -17,7 +17,7 @@ from rollback_drills.report.limits import FULL, Limits
 from rollback_drills.report.problems import Problem, problems
 from rollback_drills.report.steps import CaseView, File, case_view
 from rollback_drills.report.summary import Headline, Objective, Row, headline, objectives, recovery_of, rows
-from rollback_drills.report.text import count, cut, moment, one_line, seconds
+from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
 from rollback_drills.report.values import Value, view
 
 
@@ -43,7 +43,7 @@ class DrillView:
     title: str
     section: str
     verdict: str
-    summary: str
+    summary: tuple[str, ...]
     id: str
     cases_text: str
     facts: tuple[tuple[str, str], ...]
@@ -98,14 +98,9 @@ def fold(run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = ())
         files: the files of the run, as they lie on the disk.
     """
     groups = group_drills(run)
-    shown = {
-        group.number: list(_worth_showing(group, limits))
-        for group in _first_the_failed(groups)[: limits.groups]
-    }
+    shown = {group.number: list(_worth_showing(group, limits)) for group in _first_the_failed(groups)[: limits.groups]}
     anchors = {
-        drill.id: _case_anchor(group, index)
-        for group in groups
-        for index, drill, _ in shown.get(group.number, ())
+        drill.id: _case_anchor(group, index) for group in groups for index, drill, _ in shown.get(group.number, ())
     }
     found = problems(groups, anchors, limits)
     covered = sections(run, groups, limits)
@@ -138,13 +133,11 @@ def _worth_showing(group: Group, limits: Limits) -> Iterator[tuple[int, DrillEvi
     """
     alike: dict[tuple[str, ...], list[int]] = {}
     for index, (param, drill) in enumerate(zip(group.params, group.drills, strict=True)):
-        failed = [str(index)] if drill.verdict not in ("passed", "skipped") else []
-        steps = (step.title.replace(param, "*") if param else step.title for step in drill.steps)
+        steps = (f"{step.outcome} {step.title.replace(param, '*') if param else step.title}" for step in drill.steps)
+        codes = (finding.code for finding in drill.findings)
         if drill.steps or not group.parametrised:
-            alike.setdefault((drill.verdict, *failed, *steps), []).append(index)
-    failed_first = sorted(
-        alike.values(), key=lambda indices: group.drills[indices[0]].verdict in ("passed", "skipped")
-    )
+            alike.setdefault((drill.verdict, *codes, *steps), []).append(index)
+    failed_first = sorted(alike.values(), key=lambda indices: group.drills[indices[0]].verdict in ("passed", "skipped"))
     for first, *others in failed_first[: limits.cases]:
         yield first, group.drills[first], tuple(one_line(group.params[other], 60) for other in others)
 
@@ -154,15 +147,14 @@ def _drill(
     found: Sequence[Problem], limits: Limits,
 ) -> DrillView:  # fmt: skip
     cases = tuple(
-        case_view(drill, group.params[index], _case_anchor(group, index), same, limits)
-        for index, drill, same in shown
+        case_view(drill, group.params[index], _case_anchor(group, index), same, limits) for index, drill, same in shown
     )
     return DrillView(
         anchor=group.anchor,
         title=group.title if group.parametrised else group.full_title,
         section=one_line(group.runbook, limits.line),
         verdict=group.verdict,
-        summary=cut(group.drills[0].summary, limits.value),
+        summary=paragraphs(group.drills[0].summary, limits.value),
         id=one_line(group.base if group.parametrised else group.drills[0].id, limits.line),
         cases_text=group.cases,
         facts=tuple(_facts(group)),
@@ -205,9 +197,7 @@ def _facts(group: Group) -> Iterator[tuple[str, str]]:
 def _scope(run: RunEvidence, limits: Limits) -> Iterator[ScopeTable]:
     def table(title: str, entries: dict[str, JsonValue]) -> ScopeTable:
         shown = list(entries.items())[: limits.rows]
-        return ScopeTable(
-            title, tuple((one_line(name, limits.line), view(value, limits)) for name, value in shown)
-        )
+        return ScopeTable(title, tuple((one_line(name, limits.line), view(value, limits)) for name, value in shown))
 
     target, runtime, book = run.target, run.runtime, run.runbook
     yield table("Target", {
@@ -221,7 +211,7 @@ def _scope(run: RunEvidence, limits: Limits) -> Iterator[ScopeTable]:
     yield table("Run", {
         "Run": run.run, "Began": moment(run.started_at), "Ended": moment(run.finished_at),
         "Lasted": f"{seconds(run.seconds)} with {count(run.workers, 'worker')}",
-        "Spent on the target": f"{seconds(run.target_seconds)}, of which {seconds(run.setup_seconds)} starting the stack",
+        "Spent on the target": f"{seconds(run.target_seconds)}, {seconds(run.setup_seconds)} of it to start the stack",
         "Selection": run.selection or "everything", "Interrupted": run.interrupted or "no",
         "Evidence schema": run.schema_version,
     })  # fmt: skip

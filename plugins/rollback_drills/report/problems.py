@@ -111,18 +111,14 @@ def _unclassified(drill: DrillEvidence) -> Finding:
     check = next((check for step in drill.steps for check in step.checks if not check.passed), None)
     if check and check.finding in CATALOGUE:
         title = CATALOGUE[check.finding].title
-    detail = (
-        drill.reason or (step.error if step else "") or (check.title if check else "no reason was recorded")
-    )
+    detail = drill.reason or (step.error if step else "") or (check.title if check else "no reason was recorded")
     return Finding(
         code=code, severity="critical", title=title, detail=detail, why="", remedy=remedy,
         at=check.at if check else (step.at if step else drill.seconds), step=step.title if step else "",
     )  # fmt: skip
 
 
-def _problem(
-    anchor: str, group: Group, items: Sequence[_Found], anchors: Mapping[str, str], limits: Limits
-) -> Problem:
+def _problem(anchor: str, group: Group, items: Sequence[_Found], anchors: Mapping[str, str], limits: Limits) -> Problem:
     first = items[0]
     params = tuple(dict.fromkeys(one_line(item.param, limits.line) for item in items if item.param))
     shown = items[: limits.items]

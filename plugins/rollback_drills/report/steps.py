@@ -11,7 +11,7 @@ from rollback_drills.evidence import Artifact, Check, Command, DrillEvidence, Ob
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import count, cut, one_line, seconds, size
 from rollback_drills.report.timeline import Timeline, split, timeline
-from rollback_drills.report.values import Pairs, Value, brief, view
+from rollback_drills.report.values import Diff, Pairs, Value, brief, view
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,7 @@ class CaseView:
     files: tuple[File, ...]
 
 
-def case_view(
-    drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ...], limits: Limits
-) -> CaseView:
+def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ...], limits: Limits) -> CaseView:
     """The whole of ``drill`` as far as ``limits`` allow."""
     return CaseView(
         anchor=anchor,
@@ -154,9 +152,7 @@ def file_of(artifact: Artifact, limits: Limits) -> File:
 def _step(step: Step, anchor: str, limits: Limits) -> StepView:
     failed = sum(not check.passed for check in step.checks)
     # What failed is never among what is left out for lack of room.
-    checks = (
-        sorted(step.checks, key=lambda check: check.passed) if len(step.checks) > limits.rows else step.checks
-    )
+    checks = sorted(step.checks, key=lambda check: check.passed) if len(step.checks) > limits.rows else step.checks
     rows = limits.rows
     left_out = sum(max(0, len(part) - rows) for part in (step.checks, step.observations, step.commands))
     parts = [count(len(step.checks), "check")] if step.checks else []
@@ -182,6 +178,8 @@ def _step(step: Step, anchor: str, limits: Limits) -> StepView:
 
 def _check(check: Check, limits: Limits) -> CheckView:
     expected, observed = view(check.expected, limits), view(check.observed, limits)
+    if isinstance(observed, Diff) and not check.expected:  # {} or null: that nothing differs was expected
+        expected = Diff((), 0)
     rows: tuple[Comparison, ...] = ()
     alike = 0
     if isinstance(expected, Pairs) and isinstance(observed, Pairs):
@@ -199,7 +197,8 @@ def _compare(expected: JsonValue, observed: JsonValue, limits: Limits) -> tuple[
                   key=lambda key: key in expected and key in observed and expected[key] == observed[key])  # fmt: skip
 
     def side(values: dict[str, JsonValue], key: str) -> str:
-        return brief(values[key], limits.value) if key in values else "(absent)"
+        value = values.get(key, "(absent)")
+        return _rows(value) if isinstance(value, dict) and "rows" in value else brief(value, limits.value)
 
     rows = tuple(
         Comparison(one_line(key, limits.line), side(expected, key), side(observed, key),
@@ -253,17 +252,28 @@ def _integrity(drill: DrillEvidence, limits: Limits) -> Integrity | None:
 def _relations(check: Check, limits: Limits) -> list[Relation]:
     """The rows of a check that compares tables: both sides map relation to an object with ``rows``."""
     expected, observed = check.expected, check.observed
+    title = one_line(check.title, limits.line)
+    if isinstance(observed, dict) and isinstance(tables := observed.get("tables"), list):
+        return [row for table in tables if (row := _changed_table(title, table, limits))]
     if not (isinstance(expected, dict) and isinstance(observed, dict)):
         return []
     both = {**observed, **expected}
     if not both or not all(isinstance(value, dict) and "rows" in value for value in both.values()):
         return []
-    title = one_line(check.title, limits.line)
     return [
         Relation(title, one_line(name, limits.line), _rows(expected.get(name)), _rows(observed.get(name)),
                  expected.get(name) == observed.get(name))
         for name in both
     ]  # fmt: skip
+
+
+def _changed_table(title: str, table: JsonValue, limits: Limits) -> Relation | None:
+    """A table of a data difference: ``table``, ``rows_before``, ``rows_after``."""
+    if not isinstance(table, dict) or not {"table", "rows_before", "rows_after"} <= table.keys():
+        return None
+    before, after = ("(absent)" if rows is None else f"{brief(rows, 40)} rows"
+                     for rows in (table["rows_before"], table["rows_after"]))  # fmt: skip
+    return Relation(title, one_line(brief(table["table"], limits.line)), before, after, same=False)
 
 
 def _rows(value: JsonValue) -> str:
@@ -272,5 +282,10 @@ def _rows(value: JsonValue) -> str:
         return "(absent)"
     rows = value["rows"]
     number = f"{rows:,} rows" if isinstance(rows, int) else f"{brief(rows, 40)} rows"
-    rest = [brief(item, 24) for key, item in value.items() if key != "rows"]
+    rest = [_abridged(brief(item, 60)) for key, item in value.items() if key != "rows"]
     return ", ".join([number, *rest])
+
+
+def _abridged(text: str) -> str:
+    """The first characters of a fingerprint: enough for a person to compare, the rest is in evidence.json."""
+    return text if len(text) <= 14 else text[:12] + "…"

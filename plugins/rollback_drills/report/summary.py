@@ -13,6 +13,9 @@ from rollback_drills.report.groups import Group
 from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
 
 Tone = Literal["passed", "failed", "unknown"]
+_WORDS: dict[Verdict, str] = {
+    "passed": "passed", "error": "could not be carried out", "incomplete": "cut short", "skipped": "skipped",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,7 @@ def headline(run: RunEvidence, covered: Sequence[Section]) -> Headline:
         case "incomplete":
             sentence = f"Not proven: the run ended early, after {count(total, 'drill')}."
         case "skipped":
-            sentence = "Nothing was proven: " + (
-                "every drill was skipped." if total else "no drill was performed."
-            )
+            sentence = "Nothing was proven: " + ("every drill was skipped." if total else "no drill was performed.")
         case _ if all(section.proof == "proven" for section in covered):
             sentence = f"The runbook holds: {_all(total)} passed."
         case _:
@@ -90,9 +91,9 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
     notes = []
     if run.interrupted:
         notes.append(f"The run was interrupted: {one_line(run.interrupted).rstrip('.')}.")
-    others = [f"{counts[verdict]} {word}" for verdict, word in
-              (("passed", "passed"), ("error", "could not be carried out"), ("incomplete", "cut short"),
-               ("skipped", "skipped")) if counts[verdict] and run.verdict not in ("passed", verdict)]  # fmt: skip
+    others = [
+        f"{counts[verdict]} {word}" for verdict, word in _WORDS.items() if counts[verdict] and verdict != run.verdict
+    ]
     if others and len(counts) > 1:
         notes.append(f"Of the others, {enumerate_words(others)}.")
     held = [drill.recovery for drill in run.drills if drill.recovery and drill.recovery.met is not None]
@@ -110,9 +111,7 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
         notes.append(f"{count(severities.total(), 'finding')}: {enumerate_words(words)}.")
     gaps = sum(section.proof in ("not proven", "in part") for section in covered)
     if gaps:
-        notes.append(
-            f"{gaps} of {count(len(covered), 'section')} of the runbook not, or only in part, proven."
-        )
+        notes.append(f"{gaps} of {count(len(covered), 'section')} of the runbook not, or only in part, proven.")
     return notes
 
 
@@ -123,9 +122,7 @@ def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]
         mine = [group for group in groups if group.runbook == section.id]
         result += [_row(group, section.title) for group in mine]
         if not mine:
-            result.append(
-                Row(section.title, "", "", "", None, "Not proven", "unknown", "", "", None, "", "", 0)
-            )
+            result.append(Row(section.title, "", "", "", None, "Not proven", "unknown", "", "", None, "", "", 0))
     known = {section.id for section in covered}
     result += [_row(group, _foreign(group.runbook)) for group in groups if group.runbook not in known]
     return tuple(result)
@@ -182,9 +179,7 @@ def recovery_of(drills: Sequence[DrillEvidence]) -> tuple[str, str, bool | None]
 def _downtime(drills: Sequence[DrillEvidence]) -> str:
     """The longest downtime, from the fact ``downtime_seconds`` that a drill with client traffic records."""
     values = [drill.facts.get("downtime_seconds") for drill in drills]
-    known = [
-        float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    known = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     return (("up to " if len(known) > 1 else "") + seconds(max(known))) if known else "not measured"
 
 

@@ -47,6 +47,11 @@ def one_line(text: str, limit: int = 300) -> str:
     return cut(" ".join(cut(text, 8 * limit).split()), limit)
 
 
+def paragraphs(text: str, limit: int) -> tuple[str, ...]:
+    """The paragraphs of ``text`` without the line breaks that its source needed, ``limit`` characters in all."""
+    return tuple(" ".join(part.split()) for part in re.split(r"\n\s*\n", cut(text, limit)) if part.strip())
+
+
 @lru_cache(maxsize=4096)
 def seconds(value: float | None) -> str:
     """A duration for people: ``0.34 s``, ``45.2 s``, ``2 min 5 s``, ``1 h 4 min``."""
@@ -84,13 +89,7 @@ def moment(iso: str) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 drill``, ``2 drills``, ``no drills``."""
     many = plural or noun + "s"
-    return (
-        f"{number:,} {noun}"
-        if number == 1
-        else f"{number or 'no'} {many}"
-        if not number
-        else f"{number:,} {many}"
-    )
+    return f"{number:,} {noun}" if number == 1 else f"{number or 'no'} {many}" if not number else f"{number:,} {many}"
 
 
 def enumerate_words(words: Sequence[str], limit: int = 6) -> str:

@@ -53,6 +53,11 @@ class Timeline:
     lanes: tuple[Lane, ...]
     ticks: tuple[Tick, ...]
 
+    @property
+    def objective(self) -> bool:
+        """Whether a lane marks where an objective ended."""
+        return any(bar.kind == "objective" for lane in self.lanes for bar in lane.bars)
+
 
 def timeline(drill: DrillEvidence, case_anchor: str, limit: int) -> Timeline | None:
     """The timeline of a drill's first ``limit`` steps, or None if nothing took any time."""
@@ -87,18 +92,12 @@ def _recovery_lane(drill: DrillEvidence, total: float) -> Lane:
     assert recovery is not None
     reached = recovery.seconds is not None
     length = recovery.seconds if recovery.seconds is not None else max(0.0, total - recovery.started)
-    bars = [
-        _bar(
-            recovery.started, length, total, "recovery" if reached and recovery.met is not False else "missed"
-        )
-    ]
+    bars = [_bar(recovery.started, length, total, "recovery" if reached and recovery.met is not False else "missed")]
     if recovery.objective_seconds is not None and recovery.started + recovery.objective_seconds < total:
         bars.append(_bar(recovery.started + recovery.objective_seconds, 0, total, "objective"))
     text = seconds(recovery.seconds) if reached else "not reached"
     began = f"the decision to roll back fell at {seconds(recovery.started)}"
-    alternative = (
-        f"{began}, recovered after {text}" if reached else f"{began}, the steady state was never reached"
-    )
+    alternative = f"{began}, recovered after {text}" if reached else f"{began}, the steady state was never reached"
     return Lane("Recovery", text, alternative, tuple(bars), ok=reached and recovery.met is not False)
 
 
@@ -108,9 +107,12 @@ def _bar(start: float, length: float, total: float, kind: Kind) -> Bar:
 
 
 def ticks(total: float) -> tuple[Tick, ...]:
-    """Three to five round numbers of seconds over ``total``, zero included."""
-    rough = total / 4
+    """Three to five round times over ``total`` seconds, zero included; round in minutes from three minutes on."""
+    unit = 60.0 if total >= 180 else 1.0
+    rough = total / 4 / unit
     power = 10.0 ** floor(log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
+    step = unit * next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
     marks = [index * step for index in range(int(total / step) + 1)]
-    return tuple(Tick(round(100 * mark / total, 2), f"{mark:g} s") for mark in marks if mark / total <= 0.94)
+    return tuple(
+        Tick(round(100 * mark / total, 2), "0" if not mark else seconds(mark)) for mark in marks if mark / total <= 0.94
+    )

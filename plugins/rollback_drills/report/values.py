@@ -44,6 +44,16 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """A list of objects that have the same few keys: a table."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: int
+    kind: Literal["records"] = "records"
+
+
+@dataclass(frozen=True, slots=True)
 class DiffLine:
     """One object that differs: left over, missing, or changed."""
 
@@ -62,7 +72,9 @@ class Diff:
     kind: Literal["diff"] = "diff"
 
 
-Value = Plain | Items | Pairs | Diff
+_MOST_COLUMNS = 5
+
+Value = Plain | Items | Pairs | Records | Diff
 
 
 def view(value: JsonValue, limits: Limits) -> Value:
@@ -70,6 +82,10 @@ def view(value: JsonValue, limits: Limits) -> Value:
     match value:
         case dict() if value and value.keys() <= _DIFF_KEYS and is_diff(value):
             return _diff(value, limits)
+        case {"tables": list(tables), **rest} if not rest and (table := _records(tables, limits)):
+            return table
+        case list() if table := _records(value, limits):
+            return table
         case dict() if value:
             shown = list(value.items())[: limits.items]
             pairs = tuple((cut(key, limits.line), brief(item, limits.value)) for key, item in shown)
@@ -83,6 +99,18 @@ def view(value: JsonValue, limits: Limits) -> Value:
             return Plain(brief(value, limits.value), literal=True)
 
 
+def _records(value: list[JsonValue], limits: Limits) -> Records | None:
+    """``value`` as a table, if it is a list of small objects with the same keys."""
+    rows = [item for item in value if isinstance(item, dict)]
+    if not rows or len(rows) < len(value) or not 0 < len(rows[0]) <= _MOST_COLUMNS:
+        return None
+    if any(row.keys() != rows[0].keys() for row in rows):
+        return None
+    columns = tuple(cut(name.replace("_", " "), 60) for name in rows[0])
+    cells = tuple(tuple(brief(row[name], limits.value) for name in rows[0]) for row in rows[: limits.items])
+    return Records(columns, cells, len(rows) - len(cells))
+
+
 def brief(value: JsonValue, limit: int) -> str:
     """``value`` as one piece of text: strings bare, the rest as JSON."""
     match value:
@@ -92,6 +120,8 @@ def brief(value: JsonValue, limit: int) -> str:
             return cut(value, limit)
         case None:
             return "none"
+        case [] | {} if not value:
+            return "nothing"
         case _:
             return cut(json.dumps(value, ensure_ascii=False), limit)
 
@@ -119,9 +149,7 @@ def _one_sided(part: str, value: JsonValue, limits: Limits) -> Iterator[DiffLine
 def _changed(value: JsonValue, limits: Limits) -> Iterator[DiffLine]:
     for name, change in _entries(value):
         before, after = _before_after(change)
-        yield DiffLine(
-            "changed", cut(name, limits.line), brief(before, limits.value), brief(after, limits.value)
-        )
+        yield DiffLine("changed", cut(name, limits.line), brief(before, limits.value), brief(after, limits.value))
 
 
 def _entries(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
@@ -131,15 +159,15 @@ def _entries(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
             yield from value.items()
         case list():
             for item in value:
-                match item:
-                    case {"key": str(name), **rest}:
-                        yield name, rest.get("definition", rest or None)
-                    case [str(name), *rest]:
-                        yield name, rest[0] if len(rest) == 1 else rest or None
-                    case str():
-                        yield item, None
-                    case _:
-                        yield json.dumps(item, ensure_ascii=False), None
+                yield _entry(item)
+
+
+def _entry(item: JsonValue) -> tuple[str, JsonValue]:
+    if isinstance(item, dict) and isinstance(name := item.get("key"), str):
+        return name, item.get("definition", {part: value for part, value in item.items() if part != "key"} or None)
+    if isinstance(item, list) and item and isinstance(item[0], str):
+        return item[0], item[1] if len(item) == 2 else item[1:] or None
+    return brief(item, 1000), None
 
 
 def _before_after(change: JsonValue) -> tuple[JsonValue, JsonValue]:

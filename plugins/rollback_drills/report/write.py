@@ -88,9 +88,7 @@ def verify_manifest(directory: Path) -> tuple[str, ...]:
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise DrillError(
-            f"{path} cannot be read", cause=str(error), fix="name the directory of one run"
-        ) from error
+        raise DrillError(f"{path} cannot be read", cause=str(error), fix="name the directory of one run") from error
     there = {entry.path: entry for entry in _entries(directory)}
     listed = {entry.path: entry for entry in manifest.files}
     gone = [f"{name} is missing" for name in listed if name not in there]

@@ -12,7 +12,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values
-from rollback_drills.runtimes.embedded_postgres import PostgresServer, server_version
+from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir, server_version
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult, Listeners, UrlSource
@@ -93,6 +93,11 @@ class EmbeddedRuntime:
         self.server = PostgresServer(workspace, meter, bin_dir=bin_dir)
         self._trees = Trees(target, workspace.path)
 
+    @staticmethod
+    def require(target: Target) -> None:
+        """Raise RuntimeUnavailable when this machine has no PostgreSQL for the target; starts nothing."""
+        find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
+
     def start(self) -> None:
         self.server.start()
 
@@ -106,6 +111,9 @@ class EmbeddedRuntime:
         return EmbeddedCommands(
             self._target, self._trees, self.server, self._workspace.path, self._meter, listeners, database_url
         )
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.server.password,)
 
     def facts(self) -> dict[str, JsonValue]:
         environment = process.clean_environment(self._workspace.path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -68,6 +69,11 @@ class Workspace:
         with (self.path / KEPT).open("a") as file:
             file.write(how_to_reach.rstrip() + "\n")
         self.kept = True
+
+    def removal_command(self) -> str:
+        """A shell command that ends what runs from here and deletes it."""
+        leaders = [str(found.pid) for found in process.of_workspace(self.path)]
+        return f"kill {' '.join(leaders)}; rm -r {shlex.quote(str(self.path))}"
 
     def close(self) -> None:
         if not self.kept:

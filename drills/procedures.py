@@ -1,0 +1,146 @@
+"""What several drills do or verify in the same way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import replace
+
+from rollback_drills.drill import Drill
+from rollback_drills.errors import DrillError
+from rollback_drills.evidence import Writes
+from rollback_drills.lab import Lab, Stack
+from rollback_drills.postgres import RowSet
+from rollback_drills.probes import Delivered, Traffic
+
+
+def deliver_to_each(stack: Stack, drill: Drill, release: str, *, rounds: int = 1) -> list[Delivered]:
+    """Deliver ``rounds`` webhooks to every integration of a release; all must be acknowledged and stored."""
+    names = stack.target.integrations_of(release)
+    delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
+    refused = {each.integration: each.answer.brief() for each in delivered if not each.acknowledged}
+    drill.check(
+        f"all {len(delivered)} deliveries are acknowledged", refused, expected={}, finding="release-not-serving"
+    )
+    missing = sorted({each.id for each in delivered} - stack.stored([each.id for each in delivered]))
+    drill.check("every acknowledged delivery is stored", missing, expected=[], finding="writes-lost")
+    return delivered
+
+
+def return_database_to(
+    stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()
+) -> None:
+    """Roll the database back if the release does not know its revision, with the newer scripts, while they exist."""
+    with drill.step("Roll back the database, if the previous release needs it", checklist="rollback-database"):
+        revision, goal = stack.database.revision(), stack.alembic.head(release)
+        known = stack.alembic.knows(release, revision)
+        drill.observe(f"release {release} knows the revision {revision}", known)
+        if revision != goal:
+            result = stack.alembic.downgrade(stack.target.current, goal)
+            judge_downgrade(stack, drill, lab, result.exit_code, goal, planted=planted)
+
+
+def judge_downgrade(
+    stack: Stack, drill: Drill, lab: Lab, exit_code: int | None, goal: str, *, planted: Collection[str] = ()
+) -> None:
+    """A downgrade is judged by where it led: revision, schema and rows of a database only ever upgraded to there.
+
+    Args:
+        planted: keys of schema objects that the drill itself has added, and that no downgrade is to remove.
+    """
+    revision = stack.database.revision()
+    reference = lab.only_upgraded_to(goal)
+    residue = reference.schema.diff(stack.database.schema())
+    residue = replace(residue, left_over=tuple(entry for entry in residue.left_over if entry.key not in planted))
+    if exit_code == 0 and revision != goal:
+        drill.find("false-green", f"the downgrade exits 0, and the revision is {revision} instead of {goal}")
+    with drill.together():
+        drill.check("the downgrade succeeds", exit_code, expected=0, finding="downgrade-failed")
+        drill.check("the revision is the one aimed at", revision, expected=goal, finding="revision-wrong")
+        drill.check(
+            "the schema is that of a database which was never upgraded further",
+            residue.to_json() if residue else "identical",
+            expected="identical",
+            finding="schema-residue",
+            detail="; ".join(residue.lines()),
+        )
+        if reference.rows is not None:
+            judge_rows(drill, reference.rows, stack.database.rows())
+
+
+def judge_rows(drill: Drill, before: RowSet, after: RowSet) -> None:
+    """Every row of ``before`` is still there, unaltered; more rows are no harm."""
+    try:
+        lost = before.missing_from(after)
+    except DrillError as error:  # the columns differ: there is no row to compare, and the schema check says why
+        drill.observe("rows could not be compared", str(error))
+        return
+    drill.check(
+        "every row that was there before is there, unaltered",
+        {table: count for table, count in lost.items() if count},
+        expected={},
+        finding="rows-lost",
+    )
+
+
+def deploy(stack: Stack, drill: Drill, release: str) -> None:
+    """Create the gateway from a release; it has to start."""
+    outcome = stack.gateway.deploy(release)
+    drill.check(f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.log)
+
+
+def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:
+    """Health, version *and* behaviour, and deliveries that are really stored: the steady state of a release."""
+    with drill.step(f"Verify that release {release} serves", checklist="verify-health"):
+        answer = stack.client.health()
+        with drill.together():
+            drill.check(
+                "the gateway is healthy",
+                stack.client.healthy(),
+                finding="release-not-serving",
+                detail=str(answer.brief()),
+            )
+            drill.check("it reports its version", stack.client.version(), expected=release, finding="version-wrong")
+            for request, (expected, observed) in stack.client.behaviour(release).items():
+                drill.check(
+                    f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code"
+                )
+        return deliver_to_each(stack, drill, release)
+
+
+def account_for_writes(
+    stack: Stack,
+    drill: Drill,
+    kept: list[Delivered],
+    *,
+    given_up: list[Delivered] | None = None,
+    trigger: float | None = None,
+) -> Writes:
+    """Look for every acknowledged delivery in the database.
+
+    Args:
+        kept: those that must have survived.
+        given_up: those that the procedure is known to lose; `trigger` (monotonic seconds) dates the oldest of them.
+    """
+    everything = [*kept, *(given_up or [])]
+    there = stack.stored([each.id for each in everything])
+    lost = tuple(each.id for each in everything if each.id not in there)
+    oldest = min((each.at for each in everything if each.id not in there), default=None)
+    rpo = round((trigger or time.monotonic()) - oldest, 3) if oldest is not None else 0.0
+    drill.writes(len(everything), lost, expected_lost=len(given_up or []), rpo=rpo)
+    unexpected = sorted(each.id for each in kept if each.id not in there)
+    drill.check("no acknowledged write is lost beyond those given up", unexpected, expected=[], finding="writes-lost")
+    return Writes(acknowledged=len(everything), lost=lost, expected_lost=len(given_up or []), rpo_seconds=rpo)
+
+
+def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[Traffic, list[Delivered]]:
+    """Deliver to these integrations and read from the gateway's own counters what came of it."""
+    before = stack.client.traffic()
+    delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
+    return stack.client.traffic() - before, delivered
+
+
+def fullest_table(stack: Stack) -> str:
+    """The table with the most rows, quoted and schema-qualified."""
+    tables = stack.database.data().tables
+    return max(tables, key=lambda name: tables[name].rows)

@@ -1,0 +1,81 @@
+"""Prevention: what has to be true on a quiet day, so that the rollback is possible on the other one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.backup import TRAILER, defect_of
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Stack
+
+from .procedures import deploy, error_rate_of, verify_release
+
+
+@pytest.mark.drill("Prevention: a backup precedes the migration", runbook="prevention")
+def test_prevention_backup_first(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
+    """The backup that is taken before the migration holds the revision from before it, and is complete."""
+    stack, target = previous_stack, previous_stack.target
+    file = tmp_path / "before-migration.sql"
+    with drill.step("Back up before the migration"):
+        result, manifest = stack.backups.take(stack.database, file)
+        drill.check("the backup succeeds", result.exit_code, expected=0, finding="no-backup-command")
+        defect = defect_of(file)
+        drill.check(
+            "it is complete", defect or "complete", expected="complete", finding="backup-unusable", detail=defect
+        )
+        content = file.read_bytes()
+        drill.check("it ends with pg_dump's last line", TRAILER in content[-4096:], finding="backup-unusable")
+        drill.check(
+            "it holds the revision from before", manifest.revision.encode() in content, finding="backup-unusable"
+        )
+    with drill.step("Migrate"):
+        stack.gateway.stop()
+        drill.check("the migrations succeed", stack.alembic.upgrade(target.current).ok)
+        moved = manifest.revision != stack.database.revision()
+        drill.observe("the migration moved the revision", moved)
+        drill.fact("revision", f"{manifest.revision} → {stack.database.revision()}")
+
+
+@pytest.mark.drill("Prevention: every integration has a flag", runbook="prevention", requires=("flags",))
+def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
+    """With every flag off, no integration takes a delivery."""
+    stack, target = idle_stack, idle_stack.target
+    names = target.integrations_of(target.current)
+    with drill.step("Turn every flag off"):
+        stack.set_flags(dict.fromkeys(names, False))
+        deploy(stack, drill, target.current)
+        drill.check("the gateway is healthy nonetheless", stack.client.healthy(), finding="release-not-serving")
+    with drill.step("Deliver to every integration"):
+        ungated = [name for name in names if stack.client.deliver(name).acknowledged]
+        drill.check(
+            "integrations that take deliveries all the same",
+            ungated,
+            expected=[],
+            finding="integration-without-flag",
+            detail=f"no flag turns off: {', '.join(ungated)}",
+        )
+
+
+@pytest.mark.drill("Prevention: the previous release is still there", runbook="prevention")
+def test_prevention_previous_release(previous_stack: Stack, drill: Drill) -> None:
+    """It can be obtained, it starts, and it serves on its own schema."""
+    verify_release(previous_stack, drill, previous_stack.target.previous)
+
+
+@pytest.mark.drill(
+    "Prevention: the error rate can be watched", runbook="prevention", requires=("flags", "symptom", "metrics")
+)
+def test_prevention_error_rate(stack: Stack, drill: Drill) -> None:
+    """Every integration's failures show in the error rate, so that somebody is paged in the day after a release."""
+    names = stack.target.integrations_of(stack.target.current)
+    assert stack.target.flags is not None
+    assert stack.target.flags.symptom is not None
+    with drill.step("Make every integration fail"):
+        for name in names:
+            stack.database.execute(stack.target.flags.symptom.format(integration=name))
+        traffic, delivered = error_rate_of(stack, names, rounds=1)
+        failed = sum(not each.acknowledged for each in delivered)
+        drill.check("deliveries that fail", failed, expected=len(names))
+        drill.check("errors that are counted", int(traffic.errors), expected=failed, finding="errors-not-visible")

@@ -1,0 +1,159 @@
+"""Quick rollback: the first page of the runbook, for the first minutes of an emergency."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Lab, Stack
+
+from .procedures import (
+    account_for_writes,
+    deliver_to_each,
+    deploy,
+    judge_downgrade,
+    judge_rows,
+    return_database_to,
+    verify_release,
+)
+
+
+@pytest.mark.drill(
+    "Quick rollback 1: application",
+    runbook="quick-application",
+    objective="application_rollback",
+    requires=("behaviours",),
+)
+def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
+    """The previous release serves again, by version and by behaviour, on data that are intact.
+
+    A health check alone proves nothing: it answers 200 whatever release is running. So the drill asks for the version,
+    for answers that only the previous release gives, and for every row and delivery that was there before.
+    """
+    target = stack.target
+    drill.fact("release", f"{target.current} → {target.previous}")
+    with drill.step("Take deliveries under the current release"):
+        writes = deliver_to_each(stack, drill, target.current)
+
+    with drill.recovery():
+        with drill.step("Stop the gateway", checklist="stop-service"):
+            stack.gateway.stop()
+            drill.check("nothing answers any more", stack.client.health().status, expected=None)
+        return_database_to(stack, drill, lab, target.previous)
+        with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
+            deploy(stack, drill, target.previous)
+        verify_release(stack, drill, target.previous)
+
+    with drill.step("Compare the data with what was there before"):
+        judge_rows(drill, lab.seed_rows, stack.database.rows())
+        account_for_writes(stack, drill, writes)
+    drill.fact("database revision at the end", stack.database.revision())
+
+
+@pytest.mark.drill("Quick rollback 2: one migration back", runbook="quick-database", objective="database_rollback")
+def test_quick_database_one_step(stack: Stack, drill: Drill, lab: Lab) -> None:
+    """`alembic current`, `downgrade -1`, restart: the database is one revision back, and stays there.
+
+    The restart is part of the proof: a gateway that migrates when it starts applies again what was just rolled back.
+    """
+    target = stack.target
+    with drill.step("Read the current revision"):
+        head = stack.alembic.current(target.current)
+        drill.check("`alembic current` says what the database says", head, expected=stack.database.revision())
+        goal = stack.alembic.before(target.current, head)
+    with drill.recovery():
+        with drill.step("Downgrade by one revision", checklist="rollback-database"):
+            result = stack.alembic.downgrade(target.current, "-1")
+            judge_downgrade(stack, drill, lab, result.exit_code, goal)
+        restart_and_stay(stack, drill, goal)
+    drill.fact("revision", f"{head} → {goal}")
+
+
+@pytest.mark.drill(
+    "Quick rollback 2: back to a named revision", runbook="quick-database", objective="database_rollback"
+)
+def test_quick_database_named_revision(stack: Stack, drill: Drill, lab: Lab) -> None:
+    """`downgrade <revision>` to the previous release's head: schema and rows are those that this release knows."""
+    target = stack.target
+    head, goal = stack.database.revision(), stack.alembic.head(target.previous)
+    with drill.step("Take deliveries that the downgrade must not lose"):
+        writes = deliver_to_each(stack, drill, target.current)
+    with drill.recovery():
+        with drill.step(f"Downgrade to {goal}", checklist="rollback-database"):
+            result = stack.alembic.downgrade(target.current, goal)
+            judge_downgrade(stack, drill, lab, result.exit_code, goal)
+            account_for_writes(stack, drill, writes)
+        restart_and_stay(stack, drill, goal)
+    with drill.step("Downgrade again to where it already is: nothing may happen"):
+        before = stack.database.data()
+        result = stack.alembic.downgrade(target.current, goal)
+        drill.check("the revision stays", stack.database.revision(), expected=goal, finding="revision-wrong")
+        drill.check(
+            "no row changes", before.diff(stack.database.data()).to_json(), expected=before.diff(before).to_json()
+        )
+        drill.observe("exit code of the repeated downgrade", result.exit_code)
+    drill.fact("revision", f"{head} → {goal}")
+
+
+def restart_and_stay(stack: Stack, drill: Drill, goal: str) -> None:
+    """The runbook's last line: restart the gateway. The database must stay where it is, and /health must say so."""
+    with drill.step("Restart the gateway", checklist="restart-services"):
+        outcome = stack.gateway.restart()
+        drill.observe("the gateway starts on the older schema", outcome.started)
+        drill.check(
+            "the revision is still the one aimed at",
+            stack.database.revision(),
+            expected=goal,
+            finding="startup-migration-undoes-rollback",
+        )
+        if outcome.started and stack.client.healthy():
+            probe = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
+            drill.check(
+                "/health says healthy and a delivery is acknowledged",
+                probe.acknowledged,
+                finding="health-lies",
+                detail=f"/health is positive at revision {goal}, and a delivery is answered {probe.answer.brief()}",
+            )
+        else:
+            drill.observe("/health", stack.client.health().brief())
+
+
+@pytest.mark.drill(
+    "Quick rollback 3: a feature flag", runbook="quick-flags", objective="feature_flag", requires=("flags",)
+)
+def test_quick_flags(stack: Stack, drill: Drill) -> None:
+    """One integration is turned off without a deployment, measured against "instant", and comes back.
+
+    Only re-creating the gateway reads the flag; the drill shows what a mere restart does as well.
+    """
+    target = stack.target
+    assert target.flags is not None
+    name, *others = reversed(target.integrations_of(target.current))
+    agreed = {"status": target.flags.disabled.status, "body": target.flags.disabled.body}
+    with drill.step("Take deliveries with the flag on"):
+        writes = deliver_to_each(stack, drill, target.current)
+    with drill.step("Edit the flag and merely restart: the old environment stays"):
+        stack.set_flags({name: False})
+        stack.must_start(stack.gateway.restart())
+        drill.observe(f"answer of {name} after a restart", stack.client.deliver(name).answer.brief())
+    with drill.recovery():
+        with drill.step("Re-create the gateway", checklist="disable-or-rollback"):
+            outcome = stack.gateway.recreate()
+            drill.check("the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.log)
+        with drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health"):
+            answer = stack.client.deliver(name)
+            drill.check(f"{name} takes no delivery", answer.acknowledged, expected=False, finding="flag-ignored")
+            drill.check(
+                f"{name} gives the agreed answer",
+                answer.answer.brief(),
+                expected=agreed,
+                finding="disabled-answer-differs",
+            )
+            affected = [other for other in others if not stack.client.deliver(other).acknowledged]
+            drill.check("integrations that are affected", affected, expected=[], finding="neighbour-affected")
+            drill.check("the gateway is healthy", stack.client.healthy(), finding="release-not-serving")
+    with drill.step("Turn it on again"):
+        stack.set_flags({name: True})
+        stack.must_start(stack.gateway.recreate())
+        drill.check(f"{name} takes deliveries", stack.client.deliver(name).acknowledged, finding="flag-not-restored")
+        account_for_writes(stack, drill, writes)

@@ -1,0 +1,115 @@
+"""The recovery checklist: all ten items, in their order, in one incident; and the probe that it leans on."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollback_drills import runbook
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Lab, Stack
+
+from .procedures import (
+    account_for_writes,
+    deliver_to_each,
+    deploy,
+    error_rate_of,
+    judge_rows,
+    return_database_to,
+    verify_release,
+)
+
+WATCHED_ROUNDS = 3  # deliveries to each integration while the error rate is watched
+
+
+@pytest.mark.drill(
+    "Recovery checklist, from the first item to the last",
+    runbook="recovery-checklist",
+    objective="application_rollback",
+    requires=("flags", "symptom", "metrics"),
+)
+def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
+    """A release that causes errors is rolled back by the checklist; what is a person's to do is left to a person."""
+    target = stack.target
+    assert target.flags is not None
+    assert target.flags.symptom is not None
+    names = target.integrations_of(target.current)
+    with drill.step("The incident: deliveries of one integration fail"):
+        writes = deliver_to_each(stack, drill, target.current)
+        schema = stack.database.schema()
+        stack.database.execute(target.flags.symptom.format(integration=names[-1]))
+        planted = {entry.key for entry in schema.diff(stack.database.schema()).left_over}
+        failed = stack.client.deliver(names[-1])
+        drill.check("a delivery fails", failed.acknowledged, expected=False)
+    with drill.recovery():
+        with drill.step("Stop the affected service", checklist="stop-service"):
+            stack.gateway.stop()
+            drill.check("it is not running", stack.gateway.running, expected=False)
+        with drill.step("Check its log for the root cause", checklist="root-cause"):
+            log = stack.gateway.logs()
+            drill.check("the log tells of the delivery that failed", failed.id in log)
+            drill.observe("end of the log", log[-1500:])
+        with drill.step(
+            "Disable the integration's flag, and go back to the previous code", checklist="disable-or-rollback"
+        ):
+            stack.set_flags({names[-1]: False})
+        return_database_to(stack, drill, lab, target.previous, planted=planted)
+        with drill.step("Restart the services, from the previous release", checklist="restart-services"):
+            deploy(stack, drill, target.previous)
+        verify_release(stack, drill, target.previous)
+        with drill.step("Check the error rate", checklist="error-rates"):
+            kept = target.integrations_of(target.previous)
+            traffic, _ = error_rate_of(stack, kept, rounds=1)
+            drill.check("error rate", round(traffic.error_rate, 4), expected=0.0, finding="errors-go-on")
+    with drill.step("Watch for a while, as a person will for an hour", checklist="monitor"):
+        traffic, _ = error_rate_of(stack, kept, rounds=WATCHED_ROUNDS)
+        drill.observe("requests watched", traffic.requests)
+        drill.check("errors among them", traffic.errors, expected=0.0, finding="errors-go-on")
+        drill.observe("left to a person", runbook.BY_HAND["monitor"])
+    with drill.step("Document the incident", checklist="document"):
+        judge_rows(drill, lab.seed_rows, stack.database.rows())
+        account_for_writes(stack, drill, writes)
+        performed = {step.checklist for step in drill.evidence().steps}
+        untouched = sorted(set(runbook.CHECKLIST) - set(runbook.BY_HAND) - performed)
+        drill.check("items that no step has performed", untouched, expected=[])
+        drill.observe("left to a person", runbook.BY_HAND["document"])
+
+
+@pytest.mark.drill("Health tells the truth", runbook="recovery-checklist")
+def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
+    """/health is what every rollback is verified with: it must not be positive while the gateway cannot work."""
+    limit = stack.target.gateway.request_timeout
+    with drill.step("Freeze the database: it accepts connections and never answers"):
+        stack.server.freeze()
+        try:
+            answer = stack.client.health()
+        finally:
+            stack.server.thaw()
+        drill.check(
+            f"/health answers within {limit:g} s",
+            answer.status is not None,
+            finding="health-hangs",
+            detail=answer.error,
+        )
+        drill.check(
+            "it is not positive",
+            answer.status == stack.target.health.status,
+            expected=False,
+            finding="health-lies",
+            detail=f"the database is frozen, and /health says {answer.brief()}",
+        )
+        drill.observe("answered after", round(answer.seconds, 2), "s")
+    with drill.step("Thaw it: the gateway recovers by itself"):
+        recovered = stack.becomes_healthy()
+        drill.check("/health is positive again", recovered, finding="release-not-serving")
+    with drill.step("Take the schema away: `downgrade base`"):
+        stack.alembic.downgrade(stack.target.current, "base")
+        drill.check("the database is at base", stack.database.revision(), expected="base", finding="downgrade-failed")
+        delivered = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
+        drill.check("no delivery is acknowledged", delivered.acknowledged, expected=False, finding="writes-lost")
+        drill.check(
+            "/health is not positive",
+            stack.client.healthy(),
+            expected=False,
+            finding="health-lies",
+            detail="the schema is gone, deliveries fail, and /health is positive",
+        )

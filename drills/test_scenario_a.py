@@ -1,0 +1,132 @@
+"""Scenario A: a new integration causes issues. Turn it off, prove that it is off, and that nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from rollback_drills.codes import disable_rounds
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Stack
+from rollback_drills.probes import Delivered
+from rollback_drills.pytest_plugin.sharing import SharedDrills
+
+from .procedures import deploy, error_rate_of
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What every integration answered in each round, in which a different half of them was off."""
+
+    off: list[frozenset[str]]
+    answers: list[dict[str, Delivered]]
+    stored: frozenset[str]
+    restored: dict[str, Delivered]
+
+
+@pytest.fixture(scope="module")
+def rounds(shared_drills: SharedDrills) -> Rounds:
+    """Every integration off and on, next to every other one on and off, in a handful of restarts."""
+    with shared_drills.open(
+        "test_scenario_a.py::rounds", "Scenario A: rounds of disabled integrations", runbook="scenario-a"
+    ) as (stack, drill):
+        return perform_rounds(stack, drill)
+
+
+def perform_rounds(stack: Stack, drill: Drill) -> Rounds:
+    """Measure only; each integration is judged by a drill of its own."""
+    names = stack.target.integrations_of(stack.target.current)
+    plan = disable_rounds(names)
+    drill.fact("rounds", len(plan))
+    drill.fact("integrations", len(names))
+    answers: list[dict[str, Delivered]] = []
+    for number, off in enumerate(plan, start=1):
+        with drill.step(f"Round {number} of {len(plan)}: {len(off)} integrations off"):
+            stack.set_flags({name: name not in off for name in names})
+            deploy(stack, drill, stack.target.current)
+            answers.append({name: stack.client.deliver(name) for name in names})
+            drill.observe("off", sorted(off))
+            drill.observe("acknowledged", sorted(name for name, each in answers[-1].items() if each.acknowledged))
+    with drill.step("All integrations on again"):
+        stack.set_flags(dict.fromkeys(names, True))
+        deploy(stack, drill, stack.target.current)
+        restored = {name: stack.client.deliver(name) for name in names}
+    acknowledged = [each.id for answer in [*answers, restored] for each in answer.values() if each.acknowledged]
+    return Rounds(plan, answers, stack.stored(acknowledged), restored)
+
+
+@pytest.mark.drill(
+    "Scenario A: an integration is turned off", runbook="scenario-a", requires=("flags",), group="scenario-a"
+)
+def test_scenario_a_integration(integration: str, rounds: Rounds, drill: Drill) -> None:
+    """Off, it gives the agreed answer and no other; on, it works whatever else is off; and it comes back."""
+    target = drill.target
+    assert target.flags is not None
+    agreed = {"status": target.flags.disabled.status, "body": target.flags.disabled.body}
+    judged = list(zip(rounds.off, rounds.answers, strict=True))
+    drill.fact("integration", integration)
+    with drill.step(f"With {integration} off"):
+        answers = [answer[integration] for off, answer in judged if integration in off]
+        drill.observe("rounds in which it was off", len(answers))
+        taken = sum(each.acknowledged for each in answers)
+        drill.check("deliveries that it took all the same", taken, expected=0, finding="flag-ignored")
+        other = [each.answer.brief() for each in answers if each.answer.brief() != agreed]
+        drill.check("answers other than the agreed one", other, expected=[], finding="disabled-answer-differs")
+    with drill.step(f"With {integration} on and others off"):
+        failed = [off for off, answer in judged if integration not in off and not answer[integration].acknowledged]
+        worked = [off for off, answer in judged if integration not in off and answer[integration].acknowledged]
+        drill.check(
+            "rounds in which it did not work",
+            len(failed),
+            expected=0,
+            finding="neighbour-affected",
+            detail=f"{integration} does not work while it is on: {_suspects(failed, worked)}",
+        )
+        ids = {answer[integration].id for off, answer in judged if integration not in off}
+        drill.check("acknowledged but not stored", sorted(ids - rounds.stored), expected=[], finding="writes-lost")
+    with drill.step("With everything on again"):
+        drill.check("it takes deliveries", rounds.restored[integration].acknowledged, finding="flag-not-restored")
+
+
+def _suspects(failed: list[frozenset[str]], worked: list[frozenset[str]]) -> str:
+    """Which neighbours were off every time that it failed, and never when it worked."""
+    if not failed:
+        return "never"
+    suspects = frozenset.intersection(*failed) - frozenset[str]().union(*worked)
+    return f"whenever {' or '.join(sorted(suspects))} is off" if suspects else "for no single neighbour's flag"
+
+
+@pytest.mark.drill(
+    "Scenario A: the error rate falls when the faulty integration is turned off",
+    runbook="scenario-a",
+    objective="feature_flag",
+    requires=("flags", "symptom", "metrics"),
+)
+def test_scenario_a_error_rate(stack: Stack, drill: Drill) -> None:
+    """First the symptom, then the rollback, then the proof: deliberate 503s are not counted as errors."""
+    target = stack.target
+    assert target.flags is not None
+    assert target.flags.symptom is not None
+    names = target.integrations_of(target.current)
+    faulty = names[-1]
+    with drill.step("Before: no errors"):
+        calm, _ = error_rate_of(stack, names, rounds=2)
+        drill.check("error rate", round(calm.error_rate, 4), expected=0.0, finding="steady-state-missing")
+    with drill.step(f"The symptom: {faulty} fails, the error rate rises"):
+        stack.database.execute(target.flags.symptom.format(integration=faulty))
+        bad, delivered = error_rate_of(stack, names, rounds=2)
+        failing = sorted({each.integration for each in delivered if not each.acknowledged})
+        drill.check("integrations that fail", failing, expected=[faulty])
+        drill.observe("error rate", round(bad.error_rate, 4))
+        drill.check("the error rate shows it", bad.errors > 0, finding="errors-not-visible")
+    with drill.recovery():
+        with drill.step(f"Turn {faulty} off", checklist="disable-or-rollback"):
+            stack.set_flags({faulty: False})
+            deploy(stack, drill, target.current)
+        with drill.step("After: no errors, although the cause is still there", checklist="error-rates"):
+            after, delivered = error_rate_of(stack, names, rounds=2)
+            refused = sorted({each.integration for each in delivered if not each.acknowledged})
+            drill.check("integrations that are refused", refused, expected=[faulty], finding="neighbour-affected")
+            drill.check("error rate", round(after.error_rate, 4), expected=0.0, finding="errors-go-on")
+    drill.fact("error rate", f"{calm.error_rate:.1%} → {bad.error_rate:.1%} → {after.error_rate:.1%}")

@@ -1,0 +1,188 @@
+"""Scenario B: a database migration failed. Read where things are before touching anything, and do no more than needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from rollback_drills import postgres
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Stack
+from rollback_drills.migrations import WAYS_TO_FAIL, FailingMigration, failing_migration
+from rollback_drills.migrations.failing import SLEEP_MARK
+from rollback_drills.postgres import SchemaFingerprint
+from rollback_drills.probes import Delivered
+
+from .procedures import account_for_writes, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
+
+GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has no lock_timeout worth the name
+
+
+@pytest.mark.drill("Scenario B: a migration fails", runbook="scenario-b", objective="database_rollback")
+@pytest.mark.parametrize("way", WAYS_TO_FAIL)
+def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> None:
+    """The state is read first; what is left behind is removed, and nothing else; the good release serves again.
+
+    Whoever answers every failed migration with `downgrade -1` destroys a good revision wherever the failed one was
+    rolled back by its transaction. The drill shows on a copy what that would have cost.
+    """
+    target = stack.target
+    good, schema, rows = stack.database.revision(), stack.database.schema(), stack.database.rows()
+    table = fullest_table(stack)
+    migration = failing_migration(way, table=table, down_revision=good)
+    drill.fact("revision", good)
+    drill.fact("way", way)
+    with drill.step("Take deliveries under the good release"):
+        writes = deliver_to_each(stack, drill, target.current)
+
+    broken = stack.commands.derive_release(
+        target.current,
+        f"{target.current}-fails-{way}",
+        {f"{target.migrations.versions}/{migration.filename}": migration.script},
+    )
+    with drill.step(f"Deploy a release whose migration fails: {migration.why}"):
+        log = fail_to_migrate(way, stack, drill, broken, table)
+    with drill.recovery():
+        with drill.step("Check the logs for the root cause", checklist="root-cause"):
+            drill.observe("end of the log", log[-1500:])
+            drill.check("there is something to read", bool(log.strip()))
+        if way == "killed-half-way":
+            end_what_goes_on(stack, drill)
+        clean_up(stack, drill, migration, good, schema)
+        with drill.step("Deploy the good release again", checklist="restart-services"):
+            deploy(stack, drill, target.current)
+        verify_release(stack, drill, target.current)
+    with drill.step("Compare the data with what was there before"):
+        judge_rows(drill, rows, stack.database.rows())
+        account_for_writes(stack, drill, writes)
+    with drill.step("On a copy: what a blind `downgrade -1` would have destroyed"):
+        demonstrate_blind_downgrade(stack, drill, good)
+
+
+def fail_to_migrate(way: str, stack: Stack, drill: Drill, broken: str, table: str) -> str:
+    """Let the migration fail, and see that it is noticed; what the log says."""
+    if way == "on-a-lock":
+        return migrate_behind_a_lock(stack, drill, broken, table)
+    if way == "killed-half-way":
+        result = stack.alembic.run(broken, "upgrade", "head", kill_when=lambda: bool(sleeping(stack)))
+        drill.check("the migration was killed half-way", result.exit_code, expected=-9)
+        return result.output or "killed: it could not say anything any more"
+    if stack.target.gateway.migrate_on_start is None:
+        result = stack.alembic.upgrade(broken)
+        drill.check("the failure is reported", result.ok, expected=False, finding="false-green")
+        return result.output
+    outcome = stack.gateway.deploy(broken, migrate=True)
+    drill.check(
+        "the gateway refuses to start",
+        outcome.started,
+        expected=False,
+        finding="bad-migration-served",
+        detail=f"its start-up migration fails ({way}), and it answers requests",
+    )
+    drill.observe("exit code", outcome.exit_code)
+    return outcome.log
+
+
+def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -> str:
+    """Somebody has left a transaction open. The migration must give up before its queue stops the clients."""
+    name = stack.target.integrations_of(stack.target.previous)[0]
+    attempts: list[Future[Delivered]] = []
+    with ThreadPoolExecutor(1) as client, open_transaction(stack, table):
+
+        def deliver_while_it_waits() -> bool:
+            with stack.database.connect() as connection:
+                waiting = postgres.blocked(connection, stack.database.name)
+            if waiting and not attempts:
+                attempts.append(client.submit(stack.another_client().deliver, name))
+            return False
+
+        result = stack.alembic.run(broken, "upgrade", "head", timeout=GIVE_UP_SECONDS, kill_when=deliver_while_it_waits)
+        drill.check(
+            f"the migration gives up within {GIVE_UP_SECONDS:g} s",
+            result.exit_code is not None,
+            finding="migration-blocks-clients",
+            detail=f"it still waited for the lock on {table} after {GIVE_UP_SECONDS:g} s, with all clients behind it",
+        )
+    drill.check("it fails", result.ok, expected=False, finding="false-green")
+    for attempt in attempts:
+        delivered = attempt.result()
+        drill.observe("a delivery that queued behind it was answered after", round(delivered.answer.seconds, 2), "s")
+        drill.check(
+            "it was acknowledged in the end", delivered.acknowledged, finding="migration-blocks-clients",
+            detail=f"a delivery behind the waiting migration was answered {delivered.answer.brief()}",
+        )  # fmt: skip
+    return result.output
+
+
+@contextmanager
+def open_transaction(stack: Stack, table: str) -> Iterator[None]:
+    """A reader that has forgotten to commit."""
+    with stack.database.connect() as connection, connection.transaction():
+        connection.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE".encode())
+        yield
+
+
+def sleeping(stack: Stack) -> tuple[postgres.Session, ...]:
+    """The sessions in which the killed migration still runs."""
+    with stack.database.connect() as connection:
+        found = postgres.sessions(connection, stack.database.name)
+    return tuple(session for session in found if SLEEP_MARK in session.query)
+
+
+def end_what_goes_on(stack: Stack, drill: Drill) -> None:
+    """The process is gone; its statement goes on in the server, and holds its locks, until it is ended."""
+    with drill.step("End what goes on in the server"):
+        left = sleeping(stack)
+        drill.observe("sessions of the killed migration that still run", len(left))
+        with stack.database.connect() as connection:
+            for session in left:
+                postgres.terminate(connection, session.pid)
+        drill.check("sessions that hold on", len(sleeping(stack)), expected=0, finding="killed-migration-holds-on")
+
+
+def clean_up(stack: Stack, drill: Drill, migration: FailingMigration, good: str, schema: SchemaFingerprint) -> None:
+    """Read revision and schema; undo what is left over and nothing else."""
+    with drill.step("Read the revision before touching anything", checklist="rollback-database"):
+        found = stack.alembic.current(stack.target.current)
+        drill.check("the revision is still the good one", found, expected=good, finding="failed-migration-left-traces")
+        left = schema.diff(stack.database.schema())
+        if not migration.cleanup:
+            drill.check(
+                "the failed migration left no trace: there is nothing to undo",
+                left.to_json() if left else "identical",
+                expected="identical",
+                finding="failed-migration-left-traces",
+                detail="; ".join(left.lines()),
+            )
+            return
+        drill.observe("left behind, because it was committed before the failure", left.to_json())
+        with stack.database.connect() as connection:
+            drill.observe("invalid indexes", list(postgres.invalid_indexes(connection)))
+    with drill.step("Remove by hand what no downgrade removes"):
+        stack.database.execute_each(migration.cleanup)
+        left = schema.diff(stack.database.schema())
+        drill.check(
+            "the schema is as before",
+            left.to_json() if left else "identical",
+            expected="identical",
+            finding="cleanup-incomplete",
+            detail="; ".join(left.lines()),
+        )
+
+
+def demonstrate_blind_downgrade(stack: Stack, drill: Drill, good: str) -> None:
+    """Nothing is judged here: the copy is thrown away."""
+    stack.gateway.stop()
+    copy = stack.database.clone()
+    result = stack.alembic.downgrade(stack.target.current, "-1", database_url=copy.url)
+    before, after = stack.database.schema(), copy.schema()
+    rows_before, rows_after = stack.database.data().tables, copy.data().tables
+    destroyed = {name: table.rows for name, table in rows_before.items() if name not in rows_after}
+    drill.observe("exit code", result.exit_code)
+    drill.observe("revision", f"{good} → {copy.revision()}")
+    drill.observe("schema", before.diff(after).to_json())
+    drill.observe("tables destroyed, with their rows", destroyed)
+    copy.drop()

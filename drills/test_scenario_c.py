@@ -1,0 +1,177 @@
+"""Scenario C: complete version rollback. A backup, an upgrade, damage, and the way back by restoring."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.backup import Manifest, defect_of
+from rollback_drills.database import LiveDatabase
+from rollback_drills.drill import Drill
+from rollback_drills.errors import BackupRefused
+from rollback_drills.lab import Stack
+
+from .procedures import account_for_writes, deliver_to_each, deploy, fullest_table, verify_release
+
+
+@pytest.mark.drill(
+    "Scenario C: restore a backup and the previous release", runbook="scenario-c", objective="full_restore"
+)
+def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
+    """The database is what it was when it was backed up, and nothing beyond the writes since then is lost.
+
+    Restored into a new database, compared with the manifest that was written with the backup, and only then renamed:
+    over a full one the same commands exit 0 and leave damaged rows, doubled rows and rewound sequences.
+    """
+    stack, target = previous_stack, previous_stack.target
+    with drill.step(f"Take deliveries under release {target.previous}"):
+        kept = deliver_to_each(stack, drill, target.previous)
+    file, manifest = back_up(stack, drill, tmp_path)
+    with drill.step(f"Upgrade to release {target.current}"):
+        stack.gateway.stop()
+        drill.check("the migrations succeed", stack.alembic.upgrade(target.current).ok)
+        deploy(stack, drill, target.current)
+    with drill.step("Take deliveries that no backup holds"):
+        given_up = deliver_to_each(stack, drill, target.current)
+    with drill.step("Damage the data"):
+        destroyed = damage(stack)
+        drill.observe("rows destroyed or altered", destroyed)
+        drill.check("there is damage to repair", all(count > 0 for count in destroyed.values()))
+
+    trigger = time.monotonic()
+    with drill.recovery():
+        with drill.step("Stop the gateway", checklist="stop-service"):
+            stack.gateway.stop()
+        with drill.step("Verify the backup before touching anything"):
+            stack.backups.verify(file, manifest)
+        fresh = restore(stack, drill, file, manifest)
+        with drill.step("Put the restored database in the damaged one's place", checklist="rollback-database"):
+            damaged = fresh.take_place_of(stack.database)
+            drill.check("revision", stack.database.revision(), expected=manifest.revision, finding="revision-wrong")
+            drill.observe("the damaged database is kept for the analysis as", damaged.name)
+        with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
+            deploy(stack, drill, target.previous)
+        verify_release(stack, drill, target.previous)
+    with drill.step("Account for the writes since the backup"):
+        account_for_writes(stack, drill, kept, given_up=given_up, trigger=trigger)
+    damaged.drop()
+
+
+def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:
+    """A backup counts only with what it must hold written down beside it."""
+    file = directory / "backup.sql"
+    with drill.step("Back up the database, before the migration"):
+        result, manifest = stack.backups.take(stack.database, file)
+        drill.check("the backup command succeeds", result.exit_code, expected=0, finding="backup-unusable")
+        defect = defect_of(file)
+        drill.check(
+            "the file is a complete dump",
+            defect or "complete",
+            expected="complete",
+            finding="backup-unusable",
+            detail=f"the backup command exits {result.exit_code}, and the file is unusable: {defect}",
+        )
+        drill.observe("manifest", manifest.to_json())
+    return file, manifest
+
+
+def damage(stack: Stack) -> dict[str, int]:
+    """What a bad release does to the fullest table: half of its rows gone. Rows destroyed, by table."""
+    table = fullest_table(stack)
+    before = stack.database.data().tables[table].rows
+    stack.database.execute(
+        # Foreign keys and triggers are switched off for this transaction: damage asks nobody.
+        f"SET LOCAL session_replication_role = replica;"
+        f"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} LIMIT {before // 2})"
+    )
+    return {table: before - stack.database.data().tables[table].rows}
+
+
+def restore(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveDatabase:
+    """Into a new database, judged by what is in it and not by the exit code."""
+    with drill.step("Restore into a new database"):
+        fresh = stack.database.create_empty()
+        result = stack.backups.restore_into(fresh, file)
+        drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
+    with drill.step("Compare the restored database with the backup's manifest"), drill.together():
+        drill.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
+        schema = manifest.schema.diff(fresh.schema())
+        drill.check(
+            "schema, constraints, indexes, owners and grants",
+            schema.to_json() if schema else "identical",
+            expected="identical",
+            finding="restore-differs",
+            detail="; ".join(schema.lines()),
+        )
+        data = manifest.data.diff(fresh.data())
+        drill.check(
+            "rows of every table",
+            data.to_json() if data else "identical",
+            expected="identical",
+            finding="restore-differs",
+            detail="; ".join(data.lines()),
+        )
+        before = {name: [state.last_value, state.is_called] for name, state in manifest.sequences.items()}
+        sequences = fresh.sequences()
+        after = {name: [state.last_value, state.is_called] for name, state in sequences.items()}
+        behind = sorted(name for name, state in sequences.items() if state.behind)
+        drill.check("sequences behind their tables", behind, expected=[], finding="sequence-rewound")
+        drill.check("sequences", after, expected=before, finding="sequence-rewound")
+    return fresh
+
+
+@pytest.mark.drill("Scenario C: a bad backup is refused", runbook="scenario-c")
+@pytest.mark.parametrize("defect", ["truncated", "empty", "foreign"])
+def test_scenario_c_bad_backup(defect: str, idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
+    """Truncated, empty, or of another system: refused before anything is destroyed."""
+    stack = idle_stack
+    file, manifest = back_up(stack, drill, tmp_path)
+    before = stack.database.schema().digest, stack.database.data()
+    with drill.step(f"Offer a backup that is {defect}"):
+        bad = make_bad(stack, defect, file, tmp_path / f"{defect}.sql")
+        try:
+            stack.backups.verify(bad, manifest)
+            refusal = ""
+        except BackupRefused as refused:
+            refusal = refused.what
+        drill.check("it is refused", bool(refusal), finding="bad-backup-accepted", detail=f"a {defect} backup passes")
+        drill.observe("the refusal says", refusal)
+        if stack.backups.settings.restore is not None:
+            refuse_by_itself(stack, drill, bad, defect)
+    with drill.step("Nothing was touched"):
+        after = stack.database.schema().digest, stack.database.data()
+        drill.check("schema and data are as before", before == after, finding="bad-backup-accepted")
+
+
+def refuse_by_itself(stack: Stack, drill: Drill, bad: Path, defect: str) -> None:
+    """The target's own restore command has nobody at its side at night: it must refuse the file, too."""
+    fresh = stack.database.create_empty()
+    result = stack.backups.restore_into(fresh, bad)
+    drill.check(
+        "the target's own restore command fails",
+        result.ok,
+        expected=False,
+        finding="bad-backup-accepted",
+        detail=f"the restore command exits 0 on a backup that is {defect}",
+    )
+    fresh.drop()
+
+
+def make_bad(stack: Stack, defect: str, good: Path, bad: Path) -> Path:
+    """A file with the defect, made from a good backup."""
+    content = good.read_bytes()
+    match defect:
+        case "truncated":
+            # In the middle of the data, at the end of a line: the cut that restores without an error.
+            middle = content.index(b"\n\\.\n")
+            bad.write_bytes(content[: content.rindex(b"\n", 0, middle) + 1])
+        case "empty":
+            bad.touch()
+        case "foreign":
+            other = stack.database.create_empty()
+            other.execute("CREATE TABLE somebody_elses (id integer PRIMARY KEY)")
+            stack.backups.take(other, bad)
+            other.drop()
+    return bad

@@ -1,0 +1,65 @@
+"""The pytest entry point: options, and nothing that costs other test runs anything.
+
+Imports pytest and the standard library only; the engine is imported inside hooks, once a drill is about to run.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+MARKER = "drill(title, *, runbook, objective=None, requires=(), group=None): a rehearsed procedure of the runbook"
+ACTIVE = pytest.StashKey[bool]()
+RUNTIMES = ("auto", "embedded")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("drill", "rollback drills")
+    group.addoption("--drill-target", metavar="FILE", help="target file: the system to drill (ini: drill_target)")
+    group.addoption(
+        "--drill-runtime",
+        choices=RUNTIMES,
+        help="where the disposable stack runs (ini: drill_runtime; default: auto, which says what it chose and why)",
+    )
+    group.addoption(
+        "--drill-report-dir", metavar="DIR", help="where reports land (ini: drill_report_dir; default: reports)"
+    )
+    group.addoption(
+        "--drill-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="limit for one drill, checked at every step (ini: drill_timeout; default: 600)",
+    )
+    group.addoption(
+        "--drill-keep-stack",
+        action="store_true",
+        default=False,
+        help="leave the stacks of this run up and print how to reach and how to remove them",
+    )
+    parser.addini("drill_target", "target file of the drills")
+    parser.addini("drill_runtime", "runtime of the drills", default="auto")
+    parser.addini("drill_report_dir", "directory of the drills' reports", default="reports")
+    parser.addini("drill_timeout", "limit for one drill in seconds", default="600")
+
+
+def activate(config: pytest.Config) -> None:
+    """Say before the run begins that it will perform drills; called by the conftest beside the drills.
+
+    Drills run without it too; it buys the header, the pytest-html report and the scheduling under pytest-xdist.
+    """
+    config.stash[ACTIVE] = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    options = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout")
+    if any(config.getoption(name) is not None for name in options):
+        activate(config)
+    from rollback_drills.pytest_plugin import collecting, fixtures
+
+    config.pluginmanager.register(fixtures, "rollback-drills-fixtures")
+    config.pluginmanager.register(collecting, "rollback-drills-collecting")
+    if config.stash.get(ACTIVE, False) and not config.option.help:
+        from rollback_drills.pytest_plugin.session import session_of
+
+        session_of(config)

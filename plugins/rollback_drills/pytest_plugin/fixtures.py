@@ -1,0 +1,111 @@
+"""The fixtures that drills use. What is expensive is imported and started only when one is asked for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from rollback_drills.drill import Drill
+    from rollback_drills.lab import Lab, Stack
+    from rollback_drills.pytest_plugin.sharing import SharedDrills
+    from rollback_drills.target import Target
+
+
+@pytest.fixture(scope="session")
+def drill_target(pytestconfig: pytest.Config) -> Target:
+    """The system under drill, as its target file describes it."""
+    from rollback_drills.pytest_plugin.session import session_of
+
+    return session_of(pytestconfig).target
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
+    """The started runtime of this worker, with its database templates."""
+    from rollback_drills.pytest_plugin.session import session_of
+
+    session = session_of(pytestconfig)
+    opened = session.open_lab()
+    yield opened
+    if not session.holds_kept_stack:
+        opened.close()
+
+
+@pytest.fixture
+def drill(request: pytest.FixtureRequest, drill_target: Target) -> Drill:
+    """The record of this drill: steps, checks, observations, findings."""
+    from rollback_drills import capabilities
+    from rollback_drills.pytest_plugin.recording import begin
+
+    mark, drill = begin(request.node)
+    lacking = capabilities.missing(drill_target, mark.requires)
+    if lacking:
+        pytest.skip("; ".join(lacking))
+    return drill
+
+
+@pytest.fixture(scope="session")
+def shared_drills(pytestconfig: pytest.Config, lab: Lab) -> SharedDrills:
+    """For measurements that several drills judge."""
+    from rollback_drills.pytest_plugin.session import session_of
+    from rollback_drills.pytest_plugin.sharing import SharedDrills
+
+    return SharedDrills(session_of(pytestconfig), lab)
+
+
+@contextmanager
+def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release: str) -> Iterator[Stack]:
+    from rollback_drills.pytest_plugin.session import session_of
+
+    session = session_of(request.config)
+    stack = lab.stack(release)
+    stack.listeners.command.append(drill.command)
+    try:
+        yield stack
+    finally:
+        if session.keep:
+            session.keep_stack(request.node.nodeid, stack)
+        else:
+            lab.discard(stack)
+
+
+def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
+    with drill.step(f"Steady state: release {release} serves"):
+        outcome = stack.gateway.deploy(release)
+        drill.check(f"release {release} starts", outcome.started, finding="steady-state-missing", detail=outcome.log)
+        healthy, answer = stack.client.healthy(), stack.client.health().brief()
+        drill.check("it is healthy", healthy, finding="steady-state-missing", detail=f"/health says {answer}")
+        drill.fact("database revision at the start", stack.database.revision())
+
+
+@pytest.fixture
+def idle_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab) -> Iterator[Stack]:
+    """A disposable stack at the current release's schema, with the seed rows; nothing is started."""
+    with _open_stack(request, drill, lab, lab.target.current) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(idle_stack: Stack, drill: Drill) -> Stack:
+    """A disposable stack in its steady state: the current release serves, which is the drill's first step."""
+    _reach_steady_state(idle_stack, drill, idle_stack.target.current)
+    return idle_stack
+
+
+@pytest.fixture
+def previous_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab) -> Iterator[Stack]:
+    """As `stack`, on the previous release and its schema: where things stood before the upgrade."""
+    with _open_stack(request, drill, lab, lab.target.previous) as stack:
+        _reach_steady_state(stack, drill, lab.target.previous)
+        yield stack
+
+
+def summary_of(item: pytest.Item) -> str:
+    """The drill's docstring: what it proves, in the words of whoever wrote it."""
+    function = getattr(item, "function", None)
+    return inspect.getdoc(function) or "" if function is not None else ""

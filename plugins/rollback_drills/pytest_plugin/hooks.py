@@ -1,0 +1,68 @@
+"""Registers what a run with drills needs, each concern as an object of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.pytest_plugin.html_bridge import HtmlBridge
+from rollback_drills.pytest_plugin.ledger import Ledger, WorkerReporter
+from rollback_drills.pytest_plugin.recording import Recorder
+from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.pytest_plugin.terminal import Announcer, Progress, Summary
+
+
+def register(config: pytest.Config, session: Session) -> None:
+    """Called once per process, with the first sign that drills will run."""
+    manager = config.pluginmanager
+    manager.register(Recorder(session), "rollback-drills-recorder")
+    manager.register(Lifecycle(session), "rollback-drills-lifecycle")
+    if session.is_worker:
+        manager.register(WorkerReporter(session), "rollback-drills-worker")
+        return
+    ledger = Ledger(session)
+    manager.register(ledger, "rollback-drills-ledger")
+    manager.register(HtmlBridge(session), "rollback-drills-html")
+    manager.register(Announcer(session), "rollback-drills-announcer")
+    reporter = manager.getplugin("terminalreporter")
+    if reporter is not None or not manager.is_blocked("terminal"):
+        session.progress = Progress(config)
+        manager.register(Summary(config, session, ledger), "rollback-drills-summary")
+    if not config.option.collectonly:
+        _schedule_in_groups(config)
+        _write_pytest_html(config, session.directory)
+
+
+class Lifecycle:
+    """Signals and clean-up: nothing outlives the process, however it ends."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        self._session.trap_sigterm()
+        if not self._session.is_worker and not self._session.config.option.collectonly:
+            self._session.sweep()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        self._session.close_quietly()
+        if not self._session.is_worker and not self._session.config.option.collectonly:
+            self._session.sweep()  # workers that were killed left something behind
+        self._session.release_sigterm()
+
+
+def _schedule_in_groups(config: pytest.Config) -> None:
+    """Under ``-n``, keep drills that share measurements on one worker, unless a way was chosen with ``--dist``."""
+    chosen = any(argument == "-d" or argument.startswith("--dist") for argument in config.invocation_params.args)
+    if not chosen and getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadgroup"
+
+
+def _write_pytest_html(config: pytest.Config, directory: Path) -> None:
+    """The pytest-html report of the run lands beside ours, unless it was asked for elsewhere."""
+    if getattr(config.option, "htmlpath", "") is None:
+        config.option.htmlpath = str(directory / "pytest.html")
+        config.option.self_contained_html = True

