@@ -27,9 +27,7 @@ def deliver_to_each(stack: Stack, drill: Drill, release: str, *, rounds: int = 1
     return delivered
 
 
-def return_database_to(
-    stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()
-) -> None:
+def return_database_to(stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()) -> None:
     """Roll the database back if the release does not know its revision, with the newer scripts, while they exist."""
     with drill.step("Roll back the database, if the previous release needs it", checklist="rollback-database"):
         revision, goal = stack.database.revision(), stack.alembic.head(release)

@@ -1,4 +1,4 @@
-"""Scenario B: a database migration failed. Read where things are before touching anything, and do no more than needed."""
+"""Scenario B: a database migration failed. Read where things are before touching anything; do no more than needed."""
 
 from __future__ import annotations
 

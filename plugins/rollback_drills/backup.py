@@ -46,9 +46,7 @@ class Manifest:
             "sha256": self.sha256,
             "size": self.size,
             "schema_digest": self.schema.digest,
-            "tables": {
-                name: {"rows": table.rows, "digest": table.digest} for name, table in self.data.tables.items()
-            },
+            "tables": {name: {"rows": table.rows, "digest": table.digest} for name, table in self.data.tables.items()},
             "sequences": {name: state.last_value for name, state in self.sequences.items()},
         }
 

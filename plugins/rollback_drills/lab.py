@@ -150,6 +150,8 @@ class Lab:
         self._templates[self.target.current] = current
 
     def close(self) -> None:
+        for template in self._templates.values():
+            template.disconnect()
         self.runtime.close()
 
     @property
@@ -225,7 +227,7 @@ class Lab:
         result = self._alembic.upgrade(release, revision)
         if not result.ok:
             raise StackError(
-                f"a new database cannot be upgraded to {revision} with release {release} (exit code {result.exit_code})",
+                f"a new database cannot be upgraded to {revision} with release {release}: exit code {result.exit_code}",
                 cause=result.output,
                 fix=f"run `{' '.join(result.argv)}` by hand, or correct [migrations] in {self.target.file}",
             )

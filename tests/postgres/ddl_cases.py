@@ -51,7 +51,7 @@ _ROW = "column shop.orders.status"
 
 CASES = [
     Case("schema", "CREATE SCHEMA extra", "DROP SCHEMA extra", "schema extra"),
-    Case("schema owner", "ALTER SCHEMA shop OWNER TO reader", "ALTER SCHEMA shop OWNER TO drill", "schema shop"),
+    Case("schema owner", "ALTER SCHEMA shop OWNER TO reader", "ALTER SCHEMA shop OWNER TO drill_admin", "schema shop"),
     Case("table", "CREATE TABLE shop.t (a int)", "DROP TABLE shop.t", "table shop.t"),
     Case("table without columns", "CREATE TABLE shop.t ()", "DROP TABLE shop.t", "table shop.t"),
     Case("quoted names", 'CREATE TABLE "a.b" ("c.d" int)', 'DROP TABLE "a.b"', 'column public."a.b"."c.d"'),
@@ -68,7 +68,7 @@ CASES = [
         f"{_ORDERS} RESET (toast.autovacuum_enabled)",
         "table shop.orders",
     ),
-    Case("table owner", f"{_ORDERS} OWNER TO reader", f"{_ORDERS} OWNER TO drill", "table shop.orders"),
+    Case("table owner", f"{_ORDERS} OWNER TO reader", f"{_ORDERS} OWNER TO drill_admin", "table shop.orders"),
     Case(
         "row level security",
         f"{_ORDERS} ENABLE ROW LEVEL SECURITY",
@@ -538,9 +538,9 @@ CASES = [
     ),
     Case(
         "revoke from owner",
-        "REVOKE DELETE ON shop.orders FROM drill",
-        "GRANT DELETE ON shop.orders TO drill",
-        "revoke on table shop.orders from drill",
+        "REVOKE DELETE ON shop.orders FROM drill_admin",
+        "GRANT DELETE ON shop.orders TO drill_admin",
+        "revoke on table shop.orders from drill_admin",
     ),
     Case(
         "revoke from public",
@@ -570,13 +570,13 @@ CASES = [
         "default privileges",
         "ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO reader",
         "ALTER DEFAULT PRIVILEGES IN SCHEMA shop REVOKE SELECT ON TABLES FROM reader",
-        "grant on future tables of drill in shop to reader",
+        "grant on future tables of drill_admin in shop to reader",
     ),
     Case(
         "global default privileges",
         "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
         "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC",
-        "revoke on future functions of drill from PUBLIC",
+        "revoke on future functions of drill_admin from PUBLIC",
     ),
     Case(
         "database setting",

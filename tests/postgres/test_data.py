@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -172,13 +173,13 @@ def test_many_tables_in_one_snapshot(conn: Connection) -> None:
 
 def test_rows_hidden_by_a_policy_are_an_error(database_url: str, conn: Connection) -> None:
     conn.execute(
-        b"DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN; CREATE TABLE t (a int);"
+        b"DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN PASSWORD 'clerk'; CREATE TABLE t (a int);"
         b"GRANT SELECT ON t TO clerk;"
         b"ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON t USING (false)"
     )
     try:
         with (
-            connect(database_url.replace("drill@", "clerk@")) as clerk,
+            connect(re.sub(r"//[^@]*@", "//clerk:clerk@", database_url)) as clerk,
             pytest.raises(DrillError, match="row-level security"),
         ):
             data_fingerprint(clerk)

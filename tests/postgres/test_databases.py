@@ -31,12 +31,15 @@ def server(server_url: str) -> Iterator[Connection]:
             drop_database(connection, name)
 
 
-def test_clone_is_faithful_and_ends_sessions(server: Connection, server_url: str) -> None:
+def test_clone_is_faithful_and_ends_sessions(
+    server: Connection, server_url: str, request: pytest.FixtureRequest
+) -> None:
     create_database(server, "one", marker="run-1")
     in_use = connect(with_database(server_url, "one"))
+    request.addfinalizer(in_use.close)
     in_use.execute(
         b"""CREATE TABLE t (a int); ALTER DATABASE one SET search_path = public, "Odd schema", pg_catalog;
-        ALTER DATABASE one SET app.flag = 'it''s'; ALTER ROLE drill IN DATABASE one SET work_mem = '9MB';
+        ALTER DATABASE one SET app.flag = 'it''s'; ALTER ROLE drill_admin IN DATABASE one SET work_mem = '9MB';
         COMMENT ON DATABASE one IS 'said'; REVOKE CONNECT ON DATABASE one FROM PUBLIC;
         GRANT TEMPORARY ON DATABASE one TO pg_monitor WITH GRANT OPTION"""
     )
@@ -45,9 +48,8 @@ def test_clone_is_faithful_and_ends_sessions(server: Connection, server_url: str
     with connect(with_database(server_url, "two")) as clone:
         assert expected.diff(schema_fingerprint(clone)).lines() == []
         assert clone.execute(b"SHOW search_path").fetchone() == ('public, "Odd schema", pg_catalog',)
-        assert "database setting work_mem for drill" in expected.objects
+        assert "database setting work_mem for drill_admin" in expected.objects
         assert check_marker(clone, "run-2")
-    in_use.close()
 
 
 def test_marker(server: Connection, server_url: str) -> None:

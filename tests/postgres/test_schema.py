@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,13 +194,14 @@ def test_inside_a_transaction_it_sees_uncommitted_ddl(database_url: str) -> None
 
 
 def test_a_role_without_privileges_can_read_it(database_url: str, conn: Connection) -> None:
-    execute(conn, "DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN")
+    execute(conn, "DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN PASSWORD 'plain'")
     try:
         execute(
             conn,
             "CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int CHECK (a > 0));CREATE VIEW hidden.v AS TABLE hidden.t",
         )
-        with connect(database_url.replace("drill@", "plain@")) as plain:
+        with connect(re.sub(r"//[^@]*@", "//plain:plain@", database_url)) as plain:
+            assert plain.info.user == "plain"
             assert not schema_fingerprint(conn).diff(schema_fingerprint(plain))
     finally:
         execute(conn, "DROP ROLE plain")
@@ -245,8 +247,8 @@ def test_dump_restored_elsewhere_has_the_same_fingerprint(
     execute(
         shop,
         "GRANT SELECT, UPDATE ON shop.orders TO reader; ALTER TABLE shop.orders OWNER TO reader;"
-        "GRANT INSERT (status) ON shop.orders TO drill; COMMENT ON COLUMN shop.orders.id IS 'it''s';"
-        "ALTER DEFAULT PRIVILEGES FOR ROLE reader GRANT SELECT ON TABLES TO drill;"
+        "GRANT INSERT (status) ON shop.orders TO drill_admin; COMMENT ON COLUMN shop.orders.id IS 'it''s';"
+        "ALTER DEFAULT PRIVILEGES FOR ROLE reader GRANT SELECT ON TABLES TO drill_admin;"
         "ALTER TABLE shop.customers RENAME COLUMN name TO full_name",
     )
     expected = schema_fingerprint(shop)
@@ -257,9 +259,9 @@ def test_dump_restored_elsewhere_has_the_same_fingerprint(
         execute(restored, "DROP OWNED BY reader CASCADE")
     execute(
         shop,
-        "ALTER TABLE shop.orders OWNER TO drill; REVOKE ALL ON shop.orders FROM reader;"
-        "REVOKE INSERT (status) ON shop.orders FROM drill; COMMENT ON COLUMN shop.orders.id IS NULL;"
-        "ALTER DEFAULT PRIVILEGES FOR ROLE reader REVOKE SELECT ON TABLES FROM drill;"
+        "ALTER TABLE shop.orders OWNER TO drill_admin; REVOKE ALL ON shop.orders FROM reader;"
+        "REVOKE INSERT (status) ON shop.orders FROM drill_admin; COMMENT ON COLUMN shop.orders.id IS NULL;"
+        "ALTER DEFAULT PRIVILEGES FOR ROLE reader REVOKE SELECT ON TABLES FROM drill_admin;"
         "ALTER TABLE shop.customers RENAME COLUMN full_name TO name",
     )
     assert pristine.diff(schema_fingerprint(shop)).lines() == []

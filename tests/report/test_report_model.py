@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import evidence_builder as build
+import evidence_samples as samples
 import pytest
 
 from rollback_drills.evidence import DrillEvidence, Verdict
@@ -65,7 +66,7 @@ def test_ids_are_split(identifier: str, base: str, param: str) -> None:
 
 
 def test_cases_of_one_drill_are_one_row() -> None:
-    report = fold(build.run(*build.scenario_a("datadog", "slack", skipped=["ecs"])))
+    report = fold(build.run(*samples.scenario_a("datadog", "slack", skipped=["ecs"])))
     (row,) = [row for row in report.rows if row.anchor]
     assert (row.title, row.cases) == ("Scenario A: a new integration causes issues", "21 integrations")
     assert (row.answer, row.tone, row.met, row.findings) == ("No (2 of 21)", "failed", False, 2)
@@ -87,7 +88,7 @@ def test_the_noun_of_cases_comes_from_their_facts_and_their_title_is_what_is_com
 
 def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
     foreign = build.drill("t.py::test_own", title="Our own", runbook="our-page")
-    report = fold(build.run(foreign, build.skipped(), build.application()))
+    report = fold(build.run(foreign, samples.skipped(), samples.application()))
     assert [row.section for row in report.rows] == [
         "Quick application", "Quick database", "Quick flags", "Scenario A", "Scenario B", "Scenario C",
         "Recovery checklist", "Prevention", "Our page (not in the runbook)",
@@ -96,7 +97,7 @@ def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
 
 
 def test_release_managers_row() -> None:
-    row = fold(build.run(build.application())).rows[0]
+    row = fold(build.run(samples.application())).rows[0]
     assert (row.recovery, row.objective, row.met, row.downtime, row.writes) == (
         "1.9 s",
         "2 min",
@@ -111,14 +112,14 @@ def test_release_managers_row() -> None:
 
 
 def test_objectives_that_nothing_was_held_against_are_listed() -> None:
-    found = {item.name: item for item in fold(build.run(build.application(), build.failed_database())).objectives}
+    found = {item.name: item for item in fold(build.run(samples.application(), samples.failed_database())).objectives}
     assert found["Application rollback"].met is True
     assert (found["Database rollback"].met, found["Database rollback"].missed) == (False, 1)
     assert (found["Feature flag"].met, found["Feature flag"].measured) == (None, "not measured")
 
 
 def test_coverage_says_what_is_not_proven_and_why() -> None:
-    report = fold(build.game_day())
+    report = fold(samples.game_day())
     assert {section.id: section.proof for section in report.sections} == {
         "quick-application": "proven", "quick-database": "failed", "quick-flags": "not proven", "scenario-a": "failed",
         "scenario-b": "not proven", "scenario-c": "not proven", "recovery-checklist": "not proven",
@@ -130,14 +131,14 @@ def test_coverage_says_what_is_not_proven_and_why() -> None:
     )  # fmt: skip
     assert "the target has no backup command" in why["scenario-c"]
     assert "lock error: the gateway did not answer within 10 s" in why["scenario-b"]
-    partly = fold(build.run(*build.scenario_a(skipped=["ecs", "heroku"])))
+    partly = fold(build.run(*samples.scenario_a(skipped=["ecs", "heroku"])))
     section = next(section for section in partly.sections if section.id == "scenario-a")
     assert (section.proof, section.why) == ("in part", "ecs and heroku skipped: the integration has no flag")
 
 
 def test_checklist_has_evidence_or_an_empty_box() -> None:
     odd = build.drill("t.py::test_odd", steps=[build.step(1, "Odd", 0.1, 0.1, checklist="brew-tea")])
-    items = {item.id: item for item in fold(build.run(*build.game_day().drills, odd)).checklist}
+    items = {item.id: item for item in fold(build.run(*samples.game_day().drills, odd)).checklist}
     assert list(items) == [*build.CHECKLIST, "brew-tea"]
     assert [name for name, item in items.items() if not item.performed] == ["monitor", "document", "post-mortem"]
     assert items["brew-tea"].in_runbook is False
@@ -151,7 +152,7 @@ def test_checklist_has_evidence_or_an_empty_box() -> None:
 
 
 def test_findings_are_sorted_by_severity_and_grouped() -> None:
-    report = fold(build.game_day())
+    report = fold(samples.game_day())
     assert [(problem.code, problem.severity) for problem in report.problems] == [
         ("schema-residue", "critical"), ("rows-lost", "critical"), ("flag-ignored", "critical"),
         ("drill-error", "unclassified"), ("drill-incomplete", "unclassified"), ("objective-missed", "major"),
@@ -185,7 +186,7 @@ def test_a_passed_drill_with_findings_says_so() -> None:
 
 
 def test_data_integrity_per_relation() -> None:
-    drill = next(drill for drill in fold(build.game_day()).drills if drill.title == "Quick rollback 2: database")
+    drill = next(drill for drill in fold(samples.game_day()).drills if drill.title == "Quick rollback 2: database")
     integrity = drill.shown[0].integrity
     assert integrity is not None
     assert [(row.name, row.same) for row in integrity.relations] == [("deliveries", False), ("integrations", True)]
@@ -193,14 +194,14 @@ def test_data_integrity_per_relation() -> None:
 
 
 def test_timeline_is_to_scale() -> None:
-    line = timeline(build.application(), "x", 10)
+    line = timeline(samples.application(), "x", 10)
     assert line is not None
     bars = line.lanes[0].bars
     assert (bars[0].start, bars[0].width, bars[0].kind) == (pytest.approx(100 * 0.1 / 6, abs=0.01), 28.5, "target")
     assert (bars[1].width, bars[1].kind) == (pytest.approx(100 * 0.19 / 6, abs=0.01), "harness")
     assert line.lanes[0].alternative == "from 0.1 s: target 1.71 s, harness 0.19 s"
     assert (line.lanes[-1].label, line.lanes[-1].bars[0].start) == ("Recovery", 40.0)
-    assert timeline(build.skipped(), "x", 10) is None
+    assert timeline(samples.skipped(), "x", 10) is None
     late = timeline(build.drill(steps=[build.step(1, "a", 0.0, 0.0)], seconds=1.0), "x", 10)
     assert late is not None
     assert late.lanes[0].bars[0].width > 0
@@ -223,7 +224,7 @@ def test_values_are_laid_out_by_their_shape() -> None:
     assert view([1, "b", None], limits) == Items(("1", "b"), 1)
     assert view({"a": 1, "b": [2], "c": 3}, limits) == Pairs((("a", "1"), ("b", "[2]")), 1)
     assert isinstance(view({"left_over": 3}, limits), Pairs)
-    diff = view(build.SCHEMA_DIFF, Limits())
+    diff = view(samples.SCHEMA_DIFF, Limits())
     assert isinstance(diff, Diff)
     assert [(line.sign, line.name) for line in diff.lines] == [
         ("left over", "type public.delivery_state"), ("missing", "index public.ix_deliveries_received_at"),

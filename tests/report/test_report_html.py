@@ -1,0 +1,207 @@
+"""The incident document: complete, harmless whatever the evidence says, small, and the same for the same evidence."""
+
+from __future__ import annotations
+
+import re
+import time
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import evidence_builder as build
+import evidence_samples as samples
+import pytest
+
+from rollback_drills.evidence import RunEvidence, Writes
+from rollback_drills.report.html import MAX_BYTES, render_html
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+TAGS = {
+    "html", "head", "meta", "link", "title", "style", "body", "a", "header", "main", "section", "article", "nav",
+    "footer", "div", "span", "p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody",
+    "tr", "th", "td", "strong", "code", "pre", "i", "del", "ins", "details", "summary", "figure", "figcaption", "svg",
+    "line", "text", "rect",
+}  # fmt: skip
+ATTRIBUTES = {
+    "lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "scope", "colspan", "role",
+    "open",
+    "tabindex", "data-label", "aria-label", "aria-labelledby", "aria-hidden", "width", "height", "x", "y", "x1", "x2",
+    "y1", "y2",
+}  # fmt: skip
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>' onmouseover='x",
+    "</style></pre></details><h1>owned</h1>",
+    "{{ 7*7 }}{% raw %}",
+    "\x1b[31mred\x1b[0m\x00\x08 rtl\u202egnp.exe \u200b\ufeff \ud800 \u2028",
+    "javascript:alert(1)//&lt;&#x3c;",
+    "a" * 50_000 + "<b>" + "'" * 50_000,
+)
+
+
+class Page(HTMLParser):
+    """Every tag, attribute and text of a page; checks that what is opened is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.headings: list[tuple[int, str]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        values = dict(attrs)
+        self.links += [values["href"] or ""] if "href" in values else []
+        self.ids += [values["id"] or ""] if "id" in values else []
+        if tag == "th":
+            assert values.get("scope") in ("row", "col")
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append((int(tag[1]), ""))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] == "style":
+            return
+        self.texts.append(data)
+        if self.headings and any(re.fullmatch("h[1-6]", tag) for tag in self._open):
+            level, text = self.headings[-1]
+            self.headings[-1] = (level, text + data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def hostile_run(text: str) -> RunEvidence:
+    """``text`` wherever evidence has room for text."""
+    step = build.step(
+        1, text, 0.1, 0.5, build.check(text, text, {text: [text]}, finding=text), build.check(text, [text], {text: 1}),
+        build.check(text, {text: {"rows": 1, text: text}}, {text: {"rows": text}}),
+        build.check(text, {}, {"left_over": [text], "missing": {text: text}, "changed": {text: [text, text]}}),
+        checklist=text, error=text, commands=[build.command(f"{text} x", text)],
+    )  # fmt: skip
+    found = build.finding("rows-lost", text, step=text, data={text: [{text: text}]}).model_copy(
+        update={"code": text, "title": text, "why": text, "remedy": text}
+    )
+    common = {"title": text, "runbook": text, "reason": text, "summary": text, "facts": {text: text}}
+    drills = [
+        build.drill(f"{text}::{text}[{number}{text}]", "failed", steps=[step], findings=[found] * number,
+                    writes=Writes(acknowledged=1, lost=(text,)), recovery=build.recovery(name=text), **common)
+        for number in range(3)
+    ]  # fmt: skip
+    run = build.run(*drills, interrupted=text, selection=text, sections=[text])
+    changes = {"name": text, "file": text, "sha256": text, "current": text, "previous": text, "objectives": {text: 1.0}}
+    return run.model_copy(
+        update={
+            "run": text, "started_at": text, "versions": {text: text}, "host": {text: {text: text}},
+            "target": run.target.model_copy(update=changes),
+            "runbook": run.runbook.model_copy(update={"title": text, "file": text, "checklist": (text,)}),
+            "runtime": run.runtime.model_copy(update={"name": text, "reason": text, "facts": {text: text}}),
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=["script", "quotes", "close", "jinja", "control", "entities", "long"])
+def test_hostile_text_is_text(text: str) -> None:
+    html = render_html(hostile_run(text))
+    page = Page(html)
+    assert page.tags <= TAGS
+    assert page.attributes <= ATTRIBUTES
+    assert all(link.startswith("#") or link == "data:," for link in page.links)
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]", html
+    )
+    assert len(html.encode()) < MAX_BYTES
+    if len(text) < 100 and text.isprintable():
+        assert " ".join(text.split()) in page.text
+
+
+def test_control_characters_are_shown() -> None:
+    text = Page(render_html(hostile_run(HOSTILE[4]))).text
+    assert "␛[31mred␛[0m␀␈ rtl<U+202E>gnp.exe <U+200B><U+FEFF> <U+D800>" in text
+
+
+@pytest.mark.parametrize("run", [samples.game_day(), samples.good_day(), build.run()], ids=["bad", "good", "empty"])
+def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: RunEvidence) -> None:
+    page = Page(render_html(run))
+    assert [text for level, text in page.headings if level == 2] == [
+        "What failed and what to do now", "Can we roll back?", "Scope", "Objectives", "Drills", "Recovery checklist",
+        "Findings", "What was not proven, and why", "To be filled in by people", "Manifest",
+        "What this proves, and what it does not",
+    ]  # fmt: skip
+    levels = [level for level, _ in page.headings]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+def test_it_says_what_a_reader_needs() -> None:
+    text = Page(render_html(samples.game_day())).text
+    for words in (
+        "Do not rely on this runbook: 3 of 26 drills failed.",
+        "Make downgrade() the exact inverse", "6 min 4 s ✗ missed",
+        "ENUM ('received', 'stored', 'failed')", "1,187 rows, 01de01de01de…", "bind: address already in use",
+        "auto: no Docker engine answers", "sha256:" + "c4" * 32, "b2" * 32, "for a human to tick",
+        "the target has no backup command", "not evidence of production\u2019s backups", "Owner", "Approver", "Ticket",
+        "Detection", "Analysis", "Sign-off", "someone other than whoever performed", "killed at its time limit",
+        "pytest 'drills/test_scenario_a.py::test_integration[slack]'",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_nothing_is_fetched_and_nothing_runs() -> None:
+    html = render_html(samples.game_day())
+    assert re.search(r"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-[\w+/=]{44}'", html)
+    assert not re.search(r"<script|<iframe|<object|<img|\ssrc=|\sstyle=|@import|url\(|https?://", html)
+
+
+@pytest.mark.parametrize("output", ["x" * 1_000_000, "'\"<&>\x1b\u202e" * 100_000], ids=["plain", "hostile"])
+def test_a_game_day_stays_small_whatever_the_logs(output: str) -> None:
+    html = render_html(samples.large(40, output, steps=10))
+    assert len(html.encode()) < MAX_BYTES
+    assert "characters left out" in html
+    assert html.count('<article class="drill') == 40
+
+
+def test_the_bound_holds_for_many_entries_too() -> None:
+    checks = [build.check(f"check {number}", "x" * 400, "y" * 400) for number in range(300)]
+    steps = [build.step(number, f"Step {number}", number, 1.0, *checks) for number in range(1, 31)]
+    run = build.run(*(build.drill(f"t.py::test_{index}", "failed", steps=steps) for index in range(10)))
+    html = render_html(run)
+    assert len(html.encode()) < MAX_BYTES
+    assert "more entries of this step in" in html
+
+
+def test_same_evidence_same_bytes() -> None:
+    run = samples.game_day()
+    again = RunEvidence.model_validate_json(run.model_dump_json())
+    assert render_html(run) == render_html(again)
+
+
+def test_rendering_is_quick() -> None:
+    run = samples.large(60, "log line\n" * 8, steps=5)
+    render_html(run)  # compiles the templates
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        render_html(run)
+        took.append(time.perf_counter() - began)
+    # Some 100 ms on two slow cores; the bound leaves room for a busy machine.
+    assert min(took) < 0.5

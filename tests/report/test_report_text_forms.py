@@ -1,0 +1,123 @@
+"""Markdown for the ticket, lines for the terminal, and the JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+import evidence_builder as build
+import evidence_samples as samples
+import pytest
+from test_report_html import HOSTILE, hostile_run
+
+from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.markdown import MAX_CHARACTERS, code, escape, render_markdown
+from rollback_drills.report.schema import evidence_schema
+from rollback_drills.report.terminal import terminal_lines
+
+STYLES = {"", "bold", "green", "red", "yellow", "green bold", "red bold", "yellow bold"}
+
+
+def width(text: str) -> int:
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("a | b", r"a \| b"),
+        ("<script>", "&lt;script&gt;"),
+        ("*b* _i_ `c` [l](u) ~s~ $m$ \\", r"\*b\* \_i\_ \`c\` \[l\](u) \~s\~ \$m\$ " + "\\\\"),
+        ("two\nlines\r\n", "two lines␍"),
+        ("# head", r"\# head"),
+        ("- item", r"\- item"),
+        ("1. item", r"1\. item"),
+        ("0.5.0", "0.5.0"),
+        ("@everyone #12", "@<!-- -->everyone #<!-- -->12"),
+        ("https://evil.example www.evil.example", "https&#58;//evil.example www&#46;evil.example"),
+        ("&amp; \u202e", "&amp;amp; &lt;U+202E&gt;"),
+    ],
+)
+def test_markdown_is_escaped(text: str, literal: str) -> None:
+    assert escape(text) == literal
+
+
+def test_code_spans_hold_whatever_they_hold() -> None:
+    assert [code(text) for text in ("plain", "a`b", "``", "a|b", "")] == [
+        "`plain`",
+        "``a`b``",
+        "``` `` ```",
+        "`a\\|b`",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("run", [samples.game_day(), *map(hostile_run, HOSTILE)])
+def test_tables_keep_their_columns(run: RunEvidence) -> None:
+    text = render_markdown(run)
+    assert len(text) <= MAX_CHARACTERS
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert rows
+    assert {line.replace("\\|", "").count("|") for line in rows} == {8}
+    assert "<script" not in re.sub("`[^`]*`", "", text)  # in a code span it is text
+
+
+def test_markdown_says_the_same_as_the_page() -> None:
+    text = render_markdown(samples.game_day())
+    assert text.startswith("# ❌ Do not rely on this runbook: 3 of 26 drills failed.\n")
+    assert "Scenario A: a new integration causes issues (21 integrations) | ❌ No (2 of 21)" in text
+    assert "- [ ] Post mortem" in text
+    assert "evidence of the *procedure*" in text
+    assert len(text) < 6_000
+
+
+def test_long_markdown_is_cut_with_a_note() -> None:
+    drills = [
+        build.drill(f"t.py::test_{index}", "failed", title="|" * 200, findings=[build.finding("rows-lost", "`" * 300)])
+        for index in range(400)
+    ]
+    text = render_markdown(build.run(*drills))
+    assert len(text) <= MAX_CHARACTERS
+    assert text.endswith("…the rest is in incident.html.\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("run", [samples.game_day(), samples.good_day(), build.run(), *map(hostile_run, HOSTILE)])
+def test_terminal_lines_fit(run: RunEvidence, columns: int) -> None:
+    lines = terminal_lines(run, "reports/x/incident.html", width=columns)
+    assert all(width(text) <= columns for text, _ in lines[:-1])
+    assert not any(char in text for text, _ in lines for char in "\x1b\x00\n\r\u202e\ud800")
+    assert {style for _, style in lines} <= STYLES
+    assert lines[-1] == ("report: reports/x/incident.html", "bold")
+
+
+def test_terminal_shows_what_matters_at_three_in_the_morning() -> None:
+    lines = terminal_lines(samples.game_day(), "r/incident.html")
+    text = "\n".join(line for line, _ in lines)
+    (scenario,) = [(line, style) for line, style in lines if line.startswith("Scenario A: a new")]
+    assert "21 integrations failed" in scenario[0]
+    assert scenario[1] == "red"
+    assert "flag-ignored (critical): An integration that was turned off still answers" in text
+    assert "  do: Parse the flag strictly" in text
+    assert ("Do not rely on this runbook: 3 of 26 drills failed.", "red bold") in lines
+    assert ("! 6 min 4 s / 5 min") in text
+    assert text.index("schema-residue") < text.index("objective-missed (major)")
+
+
+def test_wide_characters_count_twice() -> None:
+    drill = build.drill(title="回滚应用程序" * 12, findings=[build.finding("rows-lost", "数据" * 100)])
+    assert all(width(text) <= 80 for text, _ in terminal_lines(build.run(drill), "r"))
+
+
+def test_schema_describes_the_evidence() -> None:
+    schema = evidence_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "$id" not in schema
+    assert schema["title"] == "Evidence of a run of rollback drills, version 1.0"
+    definitions = schema["$defs"]
+    assert isinstance(definitions, dict)
+    assert {"Check", "Finding", "DrillEvidence", "Recovery", "Writes"} <= definitions.keys()
+    assert json.loads(json.dumps(schema)) == schema

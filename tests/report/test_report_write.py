@@ -1,0 +1,133 @@
+"""The files of a run: whole or not at all, listed, and found under ``latest``."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import evidence_builder as build
+import evidence_samples as samples
+import pytest
+
+from rollback_drills.errors import DrillError
+from rollback_drills.evidence import Artifact, RunEvidence
+from rollback_drills.report.write import refresh_latest, verify_manifest, write_manifest, write_report
+
+
+def test_files_and_manifest(tmp_path: Path) -> None:
+    run = samples.game_day()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "gateway.log").write_text("log")
+    written = write_report(run, tmp_path)
+    assert [path.name for path in written] == ["evidence.json", "incident.html", "incident.md", "manifest.json"]
+    assert RunEvidence.model_validate_json((tmp_path / "evidence.json").read_bytes()) == run
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [entry["path"] for entry in manifest["files"]] == [
+        "evidence.json", "incident.html", "incident.md", "logs/gateway.log",
+    ]  # fmt: skip
+    for entry in manifest["files"]:
+        content = (tmp_path / entry["path"]).read_bytes()
+        assert (entry["size"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    page = (tmp_path / "incident.html").read_text()
+    assert all(entry["sha256"] in page for entry in manifest["files"] if entry["path"] != "incident.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "evidence.json", "incident.html", "incident.md", "logs", "manifest.json",
+    ]  # fmt: skip
+
+
+def test_same_evidence_same_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_report(samples.game_day(), tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+    before = (tmp_path / "a" / "manifest.json").read_bytes()
+    write_report(samples.game_day(), tmp_path / "a")  # once more over itself
+    assert (tmp_path / "a" / "manifest.json").read_bytes() == before
+
+
+def test_verification_names_what_was_changed(tmp_path: Path) -> None:
+    write_report(samples.game_day(), tmp_path)
+    assert verify_manifest(tmp_path) == ()
+    (tmp_path / "incident.md").write_text("all is well")
+    (tmp_path / "evidence.json").unlink()
+    (tmp_path / "note.txt").write_text("new")
+    assert verify_manifest(tmp_path) == ("incident.md was changed", "evidence.json is missing", "note.txt was added")
+    write_manifest("run", tmp_path)
+    assert verify_manifest(tmp_path) == ()
+    with pytest.raises(DrillError, match="cannot be read"):
+        verify_manifest(tmp_path / "nowhere")
+
+
+def test_an_artifact_that_was_changed_is_marked(tmp_path: Path) -> None:
+    (tmp_path / "dump.sql").write_text("changed")
+    artifact = Artifact(title="dump", path="dump.sql", media_type="text/plain", size=1, sha256="0" * 64)
+    run = build.run(build.drill().model_copy(update={"artifacts": (artifact,)}))
+    write_report(run, tmp_path)
+    assert "differs from what was recorded" in (tmp_path / "incident.html").read_text()
+
+
+def test_text_that_no_file_can_hold_is_spelt_out(tmp_path: Path) -> None:
+    run = build.run(build.drill(title="lone \ud800", reason="nul \x00", facts={"k\udc80": ["\udfff", 1.5, None]}))
+    write_report(run, tmp_path)
+    read = RunEvidence.model_validate_json((tmp_path / "evidence.json").read_bytes())
+    assert (read.drills[0].title, read.drills[0].reason) == ("lone <U+D800>", "nul \x00")
+    assert read.drills[0].facts == {"k<U+DC80>": ["<U+DFFF>", 1.5, None]}
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [(errno.ENOSPC, "free some space"), (errno.EROFS, "not read-only"), (errno.EACCES, "make the directory writable"),
+     (errno.EIO, "choose another report directory")],
+)  # fmt: skip
+def test_a_full_or_read_only_directory_is_an_error_that_helps(
+    code: int, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evidence.json").write_text("the one before")
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(DrillError) as raised:
+        write_report(build.run(build.drill()), tmp_path)
+    assert str(tmp_path / "evidence.json") in raised.value.what
+    assert raised.value.cause == os.strerror(code)
+    assert fix in raised.value.fix
+    assert [path.name for path in tmp_path.iterdir()] == ["evidence.json"]
+    assert (tmp_path / "evidence.json").read_text() == "the one before"
+
+
+def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DrillError, match="cannot be written"):
+        write_report(build.run(), tmp_path / "file" / "run")
+
+
+def test_latest_is_a_relative_link_that_moves_on(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        link = refresh_latest(tmp_path, tmp_path / name)
+        assert (link, link.readlink()) == (tmp_path / "latest", Path(name))
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "latest"}
+
+
+def test_latest_is_a_text_file_where_links_are_impossible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "symlink_to", refuse)
+        text = refresh_latest(tmp_path, tmp_path / "one")
+    assert (text.name, text.read_text()) == ("latest.txt", "one\n")
+    refresh_latest(tmp_path, tmp_path / "one")
+    assert not text.exists()
+
+
+def test_latest_leaves_a_real_directory_alone(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    assert refresh_latest(tmp_path, tmp_path / "one").name == "latest.txt"
+    assert (tmp_path / "latest").is_dir()
+    assert {path.name for path in tmp_path.iterdir()} == {"latest", "latest.txt"}
