@@ -8,6 +8,7 @@ over what is there, a sequence left behind.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ from rollback_drills.stack import CommandResult, Commands
 from rollback_drills.target import Backup, Target
 
 # pg_dump ends a complete plain dump with this line, and an \unrestrict line after it in recent versions
-# (src/bin/pg_dump/pg_dump.c). A dump cut short restores without an error otherwise.
+# (src/bin/pg_dump/pg_dump.c). A dump cut short restores without an error otherwise. The line alone proves nothing, as
+# it may be somebody's data: it has to be the file's very end.
 TRAILER = b"-- PostgreSQL database dump complete"
-_TAIL = 4096  # bytes in which the trailer has to stand
+_ENDING = re.compile(rb"(?:\A|\n)--\r?\n" + re.escape(TRAILER) + rb"\r?\n--\s*(?:\\unrestrict \w+\s*)?\Z")
+_TAIL = 4096  # bytes in which that ending has to stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Backups:
         """
         argv = self.settings.dump or ("pg_dump", "--dbname={database_url}", "--file={file}")
         result = self._run(argv, database, file)
-        content = file.read_bytes() if file.exists() else b""
+        content = file.read_bytes() if file.is_file() else b""
         manifest = Manifest(
             self._target.name,
             database.revision(),
@@ -126,13 +129,13 @@ class Backups:
 
 def defect_of(file: Path) -> str:
     """What makes a plain dump unusable, whatever it holds; empty when nothing does."""
-    if not file.exists():
+    if not file.is_file():
         return "there is no such file"
     size = file.stat().st_size
     if size == 0:
         return "it is empty"
     with file.open("rb") as dump:
         dump.seek(max(0, size - _TAIL))
-        if TRAILER not in dump.read():
+        if not _ENDING.search(dump.read()):
             return "it is cut short: pg_dump's last line is missing"
     return ""

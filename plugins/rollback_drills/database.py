@@ -88,11 +88,7 @@ class LiveDatabase:
         connection = postgres.connect(self.admin_url)
         if not postgres.check_marker(connection, self._run):
             connection.close()
-            raise StackError(
-                f"the database {self.name} does not carry the marker of this run",
-                cause="something else has replaced it",
-                fix="the suite touches only databases that it has created; nothing was done",
-            )
+            raise _foreign(self.name)
         return connection
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
@@ -149,6 +145,7 @@ class LiveDatabase:
         self.disconnect()
         copy = self._sibling(name or f"{self.name}_copy{next(_copies)}")
         with self._admin() as admin:
+            self._require_mine(admin, self.name)
             postgres.create_database(admin, copy.name, template=self.name, owner=self._role, marker=self._run)
         return copy
 
@@ -165,6 +162,8 @@ class LiveDatabase:
         live.disconnect()
         damaged = self._sibling(f"{live.name}_damaged{next(_copies)}")
         with self._admin() as admin:
+            self._require_mine(admin, self.name)
+            self._require_mine(admin, live.name)
             postgres.rename_database(admin, live.name, damaged.name)
             postgres.rename_database(admin, self.name, live.name)
         self.name = live.name
@@ -178,6 +177,11 @@ class LiveDatabase:
             if postgres.read_marker(admin, database=self.name) == self._run:
                 postgres.drop_database(admin, self.name)
 
+    def _require_mine(self, admin: Connection, name: str) -> None:
+        """Copying and renaming end the sessions of a database: not those of one that belongs to somebody else."""
+        if postgres.read_marker(admin, database=name) != self._run:
+            raise _foreign(name)
+
     def _sibling(self, name: str) -> LiveDatabase:
         return LiveDatabase(self._admin_url, name, role=self._role, password=self._password, run=self._run)
 
@@ -185,6 +189,14 @@ class LiveDatabase:
     def _admin(self) -> Iterator[Connection]:
         with postgres.connect(self._admin_url) as connection:
             yield connection
+
+
+def _foreign(name: str) -> StackError:
+    return StackError(
+        f"the database {name} does not carry the marker of this run",
+        cause="it is missing, or something else has replaced it",
+        fix="the suite touches only databases that it has created; nothing was done",
+    )
 
 
 def _alive(connection: Connection) -> bool:

@@ -7,12 +7,14 @@ with drill.step("Turn the flag off", checklist="disable-or-rollback"):
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +34,7 @@ from rollback_drills.evidence import (
     Step,
     Verdict,
     Writes,
+    same,
 )
 from rollback_drills.findings import entry
 from rollback_drills.journal import Journal
@@ -40,6 +43,7 @@ from rollback_drills.redaction import Redactor
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 
+_NAME_LIMIT = 120  # characters of an artifact's name
 OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact
 
 
@@ -224,10 +228,13 @@ class Drill:
 
         Raises:
             CheckFailed: they differ (inside `together`: at the end of that block).
+            DrillError: there is no such finding.
         """
         __tracebackhide__ = True
         step = self._require_step(title)
-        passed = expected == observed and type(expected) is type(observed)
+        if finding is not None:
+            entry(finding)  # a code that does not exist is a mistake in the drill, also while the check passes
+        passed = same(expected, observed)
         title, expected, observed = self._redactor.text(title), self._json(expected), self._json(observed)
         check = Check(
             title=title,
@@ -275,7 +282,7 @@ class Drill:
             why=known.why,
             remedy=known.remedy,
             at=round(self._now(), 4),
-            step=self._open.title if self._open else "",
+            step=self._redactor.text(self._open.title) if self._open else "",
             data=self._json(data),
         )
         self._findings.append(finding)
@@ -284,7 +291,12 @@ class Drill:
         """Record a fact that is not judged."""
         step = self._require_step(title)
         step.observations.append(
-            Observation(title=self._redactor.text(title), value=self._json(value), unit=unit, at=round(self._now(), 4))
+            Observation(
+                title=self._redactor.text(title),
+                value=self._json(value),
+                unit=self._redactor.text(unit),
+                at=round(self._now(), 4),
+            )
         )
 
     def command(self, result: CommandResult) -> None:
@@ -300,36 +312,43 @@ class Drill:
             output = f"{output[:half]}\n… {left_out} characters left out, see {path} …\n{output[-half:]}"
         self._open.commands.append(
             Command(
-                argv=tuple(self._redactor.text(argument) for argument in result.argv),
+                argv=self._redactor.arguments(result.argv),
                 exit_code=result.exit_code,
                 output=output,
                 at=round(max(0.0, self._now() - result.seconds), 4),
                 seconds=round(result.seconds, 4),
-                where=result.where,
+                where=self._redactor.text(result.where),
             )
         )
 
     def attach(self, title: str, text: str, *, name: str, media_type: str = "text/plain") -> str:
-        """Write a file beside the report; its path within the run's directory."""
-        relative = Path("artifacts") / re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-120:]
-        content = self._redactor.text(text).encode(errors="replace")
-        file = self._directory / relative
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        self._artifacts.append(
-            Artifact(
-                title=title,
-                path=relative.as_posix(),
-                media_type=media_type,
-                size=len(content),
-                sha256=hashlib.sha256(content).hexdigest(),
-            )
+        """Write a file beside the report; its path within the run's directory. A name that is taken gets a number."""
+        content = self._redactor.text(text).encode()
+        file = self._write(re.sub(r"[^A-Za-z0-9._-]+", "_", self._redactor.text(name))[-_NAME_LIMIT:], content)
+        artifact = Artifact(
+            title=self._redactor.text(title),
+            path=file.relative_to(self._directory).as_posix(),
+            media_type=media_type,
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
         )
-        return relative.as_posix()
+        self._artifacts.append(artifact)
+        return artifact.path
+
+    def _write(self, name: str, content: bytes) -> Path:
+        directory = self._directory / "artifacts"
+        directory.mkdir(parents=True, exist_ok=True)
+        plain = Path(name if name.strip(".") else "artifact")
+        for number in count(1):
+            file = directory / (plain.name if number == 1 else f"{plain.stem}-{number}{plain.suffix}")
+            with contextlib.suppress(FileExistsError), file.open("xb") as out:
+                out.write(content)
+                break
+        return file
 
     def fact(self, name: str, value: JsonValue) -> None:
         """Something that the report's head should say: releases, revisions, the dataset."""
-        self._facts[name] = self._json(value)
+        self._facts[self._redactor.text(name)] = self._json(value)
 
     def writes(
         self, acknowledged: int, lost: tuple[str, ...], *, expected_lost: int = 0, rpo: float | None = None
@@ -357,7 +376,7 @@ class Drill:
         self._recovery = measured
         if measured.met is False:
             slowest = max(
-                (step for step in self._steps if step.at >= started),
+                (step for step in self._steps if step.at >= measured.started),
                 key=lambda step: step.seconds,
                 default=None,
             )

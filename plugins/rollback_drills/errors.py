@@ -18,9 +18,9 @@ class DrillError(Exception):
 
     def __str__(self) -> str:
         lines = [self.what]
-        if self.cause:
-            indented = "\n  ".join(self.cause.rstrip().splitlines())
-            lines.append(f"Cause:\n  {indented}" if "\n" in self.cause.strip() else f"Cause: {self.cause}")
+        if self.cause.strip():
+            quoted = self.cause.strip().splitlines()
+            lines.append("\n  ".join(["Cause:", *quoted]) if len(quoted) > 1 else f"Cause: {self.cause.strip()}")
         if self.fix:
             lines.append(f"To fix this: {self.fix}")
         return "\n".join(lines)

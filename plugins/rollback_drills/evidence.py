@@ -21,6 +21,17 @@ is missing, so nothing was proven. ``incomplete``: whoever performed the drill w
 Severity = Literal["critical", "major", "minor"]
 
 
+def same(expected: JsonValue, observed: JsonValue) -> bool:
+    """Whether two JSON values are equal as JSON has it, at every depth: true is not 1, and 1 is 1.0."""
+    if isinstance(expected, dict) and isinstance(observed, dict):
+        return expected.keys() == observed.keys() and all(same(item, observed[key]) for key, item in expected.items())
+    if isinstance(expected, list) and isinstance(observed, list):
+        return len(expected) == len(observed) and all(map(same, expected, observed))
+    if isinstance(expected, bool) or isinstance(observed, bool):
+        return expected is observed
+    return expected == observed
+
+
 class Model(BaseModel):
     """A frozen record that refuses fields which it does not know."""
 
@@ -181,8 +192,9 @@ class RunbookFacts(Model):
     title: str
     file: str
     sha256: str
-    sections: tuple[str, ...] = Field(description="anchors that drills may refer to, in the runbook's order")
-    checklist: tuple[str, ...] = Field(description="ids of the recovery checklist, in its order")
+    sections: dict[str, str] = Field(description="titles by the anchor that drills refer to, in the runbook's order")
+    checklist: dict[str, str] = Field(description="titles of the recovery checklist's items by id, in its order")
+    by_hand: dict[str, str] = Field(default={}, description="items that no drill can perform, and why")
 
 
 class RunEvidence(Model):

@@ -7,14 +7,17 @@ What a killed worker leaves is folded into drills whose verdict is ``incomplete`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
 from rollback_drills.evidence import DrillEvidence, Step
 
 _FORMAT = 1
+_PAYLOADS: dict[str, type[DrillEvidence] | type[Step]] = {
+    "drill-started": DrillEvidence, "step": Step, "drill": DrillEvidence,
+}  # fmt: skip
 
 
 class Journal:
@@ -44,24 +47,25 @@ class Journal:
 
 
 def read_journals(files: Iterable[Path]) -> list[DrillEvidence]:
-    """The drills of some journals, in the order in which they began; a torn last line is left out."""
+    """The drills of some journals, in the order in which they began; a line that cannot be read is left out."""
     drills: dict[str, DrillEvidence] = {}
     for file in files:
-        for event, drill, payload in _events(file):
-            if event == "step" and drill in drills:
-                steps = (*drills[drill].steps, Step.model_validate(payload))
+        for payload, drill in _events(file):
+            if isinstance(payload, DrillEvidence):
+                drills[drill] = payload
+            elif drill in drills:
+                steps = (*drills[drill].steps, payload)
                 seconds = steps[-1].at + steps[-1].seconds
                 drills[drill] = drills[drill].model_copy(update={"steps": steps, "seconds": seconds})
-            elif event in ("drill-started", "drill"):
-                drills[drill] = DrillEvidence.model_validate(payload)
-    return list(drills.values())
+    return sorted(drills.values(), key=lambda drill: drill.started_at)
 
 
-def _events(file: Path) -> Iterable[tuple[str, str, JsonValue]]:
+def _events(file: Path) -> Iterator[tuple[DrillEvidence | Step, str]]:
     with file.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
                 record = json.loads(line)
-                yield record["event"], record["drill"], record["payload"]
-            except (ValueError, KeyError, TypeError, ValidationError):
-                return  # the process was killed while it wrote this line; nothing follows it
+                model = _PAYLOADS[record["event"]]
+                yield model.model_validate(record["payload"]), str(record["drill"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # torn, since the process was killed while it wrote this line, or by another version

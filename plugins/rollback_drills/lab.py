@@ -20,7 +20,7 @@ from rollback_drills.backup import Backups
 from rollback_drills.database import LiveDatabase
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
-from rollback_drills.migrations import Alembic
+from rollback_drills.migrations import Alembic, Histories
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
 from rollback_drills.stack import Commands, DatabaseServer, Gateway, Listeners, Outcome, UrlSource
@@ -119,7 +119,7 @@ class Lab:
         self.target, self.runtime, self.meter, self._run = target, runtime, meter, run
         self.role_password = secrets.token_urlsafe(24)
         self._numbers = count(1)
-        self._histories: dict[str, tuple[str, ...]] = {}
+        self._histories: Histories = {}
         self._references: dict[str, Reference] = {}
         self._templates: dict[str, LiveDatabase] = {}
         self._seed_rows: RowSet | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from string import Formatter
 
 from pydantic import JsonValue
 
+_SHORTEST_SECRET = 4  # characters; hiding a value such as "1" would make a message unreadable
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -76,17 +78,60 @@ def strings_in(value: JsonValue) -> list[str]:
             return []
 
 
-def expand_environment(text: str, environment: Mapping[str, str]) -> str:
-    """Replace ``${NAME}`` by the environment's value.
+class Expansion:
+    """Replaces ``${NAME}`` throughout a document, and knows afterwards what must not be shown.
 
-    Raises:
-        ValueError: the variable is not set.
+    Args:
+        environment: where the names are looked up.
+        templates: where placeholders are filled in later (``gateway.env``): the braces of a value that comes from
+            the environment are no placeholders there.
     """
 
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in environment:
-            raise ValueError(f"the environment variable {name} is not set")
-        return environment[name]
+    def __init__(self, environment: Mapping[str, str], templates: tuple[str, ...] = ()) -> None:
+        self._environment, self._templates = environment, templates
+        self._used: dict[str, str] = {}
+        self.problems: list[str] = []
 
-    return _ENVIRONMENT.sub(value, text)
+    def expand(self, value: object, where: str = "") -> JsonValue:
+        """The document as JSON; TOML's dates become text, which no key accepts by accident."""
+        match value:
+            case str():
+                return _ENVIRONMENT.sub(lambda match: self._value_of(match[1], where), value)
+            case dict():
+                return {key: self.expand(item, f"{where}.{key}" if where else key) for key, item in value.items()}
+            case list():
+                return [self.expand(item, f"{where}[{index}]") for index, item in enumerate(value)]
+            case float() if not math.isfinite(value):
+                self.problems.append(f"{where}: must be a finite number (it is {value})")
+                return None
+            case bool() | int() | float():
+                return value
+            case _:
+                return str(value)
+
+    def hide(self, text: str) -> str:
+        """``text`` with every value that came from the environment replaced by the ``${NAME}`` that it came from."""
+        forms = {
+            form: f"${{{name}}}"
+            for name, value in self._used.items()
+            for form in (value, value.replace("{", "{{").replace("}", "}}"), repr(value)[1:-1], *value.splitlines())
+            if len(form) >= _SHORTEST_SECRET
+        }
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, forms[form])
+        return text
+
+    def _value_of(self, name: str, where: str) -> str:
+        value = self._environment.get(name)
+        if value is None:
+            self.problems.append(f"{where}: the environment variable {name} is not set")
+            return ""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.problems.append(f"{where}: the environment variable {name} is not UTF-8")
+            return ""
+        self._used[name] = value
+        if where.startswith(self._templates):
+            value = value.replace("{", "{{").replace("}", "}}")
+        return value

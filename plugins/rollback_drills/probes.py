@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import JsonValue
 
 from rollback_drills.errors import StackError
+from rollback_drills.evidence import same
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Probe, Target
 
-_BODY_LIMIT = 2_000  # characters of a body that is not JSON
+_BODY_LIMIT = 2_000  # characters of a body that is not JSON which are worth recording
+_MOST_BYTES = 16_000_000  # of one answer that are read at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class Answer:
 
     def brief(self) -> JsonValue:
         """For the evidence: status and body, or the transport error."""
-        return {"error": self.error} if self.status is None else {"status": self.status, "body": self.body}
+        if self.status is None:
+            return {"error": self.error}
+        return {"status": self.status, "body": self.body[:_BODY_LIMIT] if isinstance(self.body, str) else self.body}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +86,21 @@ class Client:
     def request(
         self, method: str, path: str, *, json_body: JsonValue = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request; a refused connection or a timeout is an answer as well, and no exception."""
+        """One request; a refused connection or a timeout is an answer as well, and no exception.
+
+        The target's ``request_timeout`` bounds each wait of the network, and the reading of the body as a whole.
+        """
         started = time.monotonic()
+        deadline = started + self._target.gateway.request_timeout
+        url = self._base_url() + path
         with self._meter.target():
             try:
-                response = self._http.request(
-                    method,
-                    self._base_url() + path,
-                    headers=dict(headers or {}),
-                    json=json_body if json_body is not None else None,
-                )
-            except httpx.HTTPError as error:
+                with self._http.stream(method, url, headers=dict(headers or {}), json=json_body) as response:
+                    content = _read(response, deadline)
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 reason = f"{type(error).__name__}: {error}".strip(": ")
                 return Answer(None, None, time.monotonic() - started, reason)
-        return Answer(response.status_code, _body(response), time.monotonic() - started)
+        return Answer(response.status_code, _body(response, content), time.monotonic() - started)
 
     def health(self) -> Answer:
         return self.request(self._target.health.method, self._target.health.path)
@@ -144,15 +151,19 @@ class Client:
         answer = self.request("GET", metrics.path)
         if answer.status != 200 or not isinstance(answer.body, str):
             raise StackError(f"{metrics.path} does not give metrics", cause=json.dumps(answer.brief()))
+        try:
+            samples = [sample for family in text_string_to_metric_families(answer.body) for sample in family.samples]
+        except ValueError as error:
+            what = f"{metrics.path} does not give metrics: {error}"
+            raise StackError(what, cause=answer.body[:_BODY_LIMIT]) from None
         requests = errors = 0.0
-        for family in text_string_to_metric_families(answer.body):
-            for name, labels, value, *_ in family.samples:
-                if name == metrics.requests:
-                    requests += value
-                    errors += value if labels.get(metrics.status_label, "").startswith("5") else 0.0
-                deliberate = metrics.deliberate
-                if deliberate and name == deliberate.counter and deliberate.labels.items() <= labels.items():
-                    errors -= value
+        for name, labels, value, *_ in samples:
+            if name == metrics.requests:
+                requests += value
+                errors += value if labels.get(metrics.status_label, "").startswith("5") else 0.0
+            deliberate = metrics.deliberate
+            if deliberate and name == deliberate.counter and deliberate.labels.items() <= labels.items():
+                errors -= value
         return Traffic(requests, errors)
 
 
@@ -165,28 +176,53 @@ def contains(whole: JsonValue, part: JsonValue) -> bool:
     """Whether every key that ``part`` names is equal in ``whole``; lists and scalars are compared as they are."""
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and contains(whole[key], value) for key, value in part.items())
-    return whole == part
+    return same(part, whole)
 
 
 def pointer(document: JsonValue, path: str) -> JsonValue:
     """The value at a JSON Pointer (RFC 6901); None where there is none."""
+    if path and not path.startswith("/"):
+        return None
     here = document
     for token in path.split("/")[1:]:
         key = token.replace("~1", "/").replace("~0", "~")
         if isinstance(here, dict) and key in here:
             here = here[key]
-        elif isinstance(here, list) and key.isdigit() and int(key) < len(here):
+        elif isinstance(here, list) and _INDEX.fullmatch(key) and int(key) < len(here):
             here = here[int(key)]
         else:
             return None
     return here
 
 
-def _body(response: httpx.Response) -> JsonValue:
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")  # RFC 6901, section 4: ASCII digits without leading zeros
+
+
+def _read(response: httpx.Response, deadline: float) -> bytes:
+    """The body, as far as it comes in time: a server may send a byte now and then for ever."""
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            raise httpx.ReadError(f"the body is longer than {_MOST_BYTES} bytes")
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout(f"the body was not complete in time ({len(content)} bytes had come)")
+    return bytes(content)
+
+
+def _body(response: httpx.Response, content: bytes) -> JsonValue:
+    text = content.decode(_charset(response), errors="replace")
     if "json" in response.headers.get("content-type", ""):
         try:
-            parsed: JsonValue = response.json()
-        except ValueError:
-            return response.text[:_BODY_LIMIT]
+            parsed: JsonValue = json.loads(content)
+        except (ValueError, RecursionError):
+            return text[:_BODY_LIMIT]
         return parsed
-    return response.text if response.is_success else response.text[:_BODY_LIMIT]
+    return text if response.is_success else text[:_BODY_LIMIT]
+
+
+def _charset(response: httpx.Response) -> str:
+    try:
+        return codecs.lookup(response.charset_encoding or "utf-8").name
+    except LookupError:
+        return "utf-8"

@@ -1,53 +1,89 @@
-"""Secrets are taken out when something is recorded, so that no file of a run ever holds them."""
+"""Secrets are taken out when something is recorded, so that no file of a run ever holds them.
+
+Every pattern takes time linear in the text: what is recorded comes from the system under drill, and may be anything.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
 MASK = "[redacted]"
 _MIN_LITERAL = 4  # Shorter values ("on", "1") are no secrets and would blank half of every log.
+_PASSES = 4  # what one pattern masks may let another one see more; two passes settle all but contrived texts
 
-_SECRET_NAME = r"[\w.-]*(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|private[_-]?key|credential)[\w.-]*"
+_KEYWORD = r"(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|private[_-]?key|credential)"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # scheme://user:password@host, the password up to the last @ before the next slash or blank
-    (re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]*(?=@)", re.I), rf"\g<keep>{MASK}"),
-    (re.compile(r"(?P<keep>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|token|digest)\s+)?)"
-                r"[^\s\"',;]+", re.I), rf"\g<keep>{MASK}"),
-    (re.compile(r"(?P<keep>\bbearer\s+)[\w.~+/=-]{8,}", re.I), rf"\g<keep>{MASK}"),
-    (re.compile(rf"(?P<keep>\b{_SECRET_NAME}[\"']?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s\"',;&}}]+)", re.I),
+    (re.compile(r"(?P<keep>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,40}+://[^\s:/@]*+:)[^\s/]*(?=@)", re.I),
      rf"\g<keep>{MASK}"),
+    (re.compile(r"(?P<keep>authorization\\*[\"']?\s*+[:=]\s*+\\*[\"']?(?:(?:bearer|basic|token|digest)\s++)?)"
+                r"[^\s\"',;\\]+", re.I), rf"\g<keep>{MASK}"),
+    (re.compile(r"(?P<keep>\bbearer\s++)[\w.~+/=-]{8,}", re.I), rf"\g<keep>{MASK}"),
+    # name=value and "name": "value", quoted or not, also inside a JSON string (with \" for the quotation marks)
+    (re.compile(rf"(?P<keep>{_KEYWORD}[\w.-]{{0,80}}+\\*[\"']?\s*+[:=]\s*+)"
+                r"(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\+\"[^\"]*+\"|[^\s\"',;&}]+)", re.I | re.S),
+     rf"\g<keep>{MASK}"),
+    (re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.S),
+     MASK),
     (re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
-                r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{4,})"), MASK),
+                r"|eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{4,})"), MASK),
 )  # fmt: skip
-_NAME = re.compile(rf"^{_SECRET_NAME}$", re.I)
+_HAS_KEYWORD = re.compile(_KEYWORD, re.I)
+_NAME = re.compile(r"[\w.-]+")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class Redactor:
     """Masks known secret values and whatever has the shape of one."""
 
     def __init__(self, literals: Iterable[str] = ()) -> None:
-        self._literals: list[str] = []
+        self._literals: set[str] = set()
+        self._known: re.Pattern[str] | None = None
         for literal in literals:
             self.add(literal)
 
     def add(self, literal: str) -> None:
-        """Mask this value wherever it appears from now on."""
-        if len(literal) >= _MIN_LITERAL and literal not in self._literals:
-            self._literals.append(literal)
-            self._literals.sort(key=len, reverse=True)  # the longest first: one may contain another
+        """Mask this value wherever it appears from now on, also as a URL or a JSON string writes it."""
+        written = {_encodable(literal), quote(_encodable(literal), safe=""), json.dumps(literal)[1:-1]}
+        self._literals |= {form for form in written if len(form) >= _MIN_LITERAL and form not in MASK}
+        if self._literals:
+            # The longest first: one may contain another. The mask before all: what is masked stays as it is.
+            ordered = [MASK, *sorted(self._literals, key=lambda each: (-len(each), each))]
+            self._known = re.compile("|".join(map(re.escape, ordered)))
 
     def text(self, value: str) -> str:
-        for literal in self._literals:
-            value = value.replace(literal, MASK)
-        for pattern, replacement in _PATTERNS:
-            value = pattern.sub(replacement, value)
+        """The text without secrets; a lone surrogate, which no file can hold, is written out as an escape."""
+        value = _encodable(value)
+        for _ in range(_PASSES):
+            before = value
+            if self._known is not None:
+                value = self._known.sub(MASK, value)
+            for pattern, replacement in _PATTERNS:
+                value = pattern.sub(replacement, value)
+            if value == before:
+                break
         return value
 
+    def arguments(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """A command line: masked like text, and what follows an option such as ``--password`` goes whole."""
+        masked = []
+        after_secret_option = False
+        for argument in argv:
+            masked.append(MASK if after_secret_option else self.text(argument))
+            after_secret_option = argument.startswith("-") and _is_secret_name(argument)
+        return tuple(masked)
+
     def json(self, value: JsonValue) -> JsonValue:
-        """The same value with every string in it, keys included, masked; values under secret names go whole."""
+        """The same value with every string in it, keys included, masked; what stands under secret names goes whole.
+
+        Numbers that JSON does not know (NaN, infinities) become text.
+        """
         match value:
             case str():
                 return self.text(value)
@@ -55,8 +91,38 @@ class Redactor:
                 return [self.json(item) for item in value]
             case dict():
                 return {
-                    self.text(key): MASK if _NAME.match(key) and isinstance(item, str) else self.json(item)
-                    for key, item in value.items()
+                    self._key(key, taken): _blank(item) if _is_secret_name(key) else self.json(item)
+                    for taken, (key, item) in enumerate(value.items())
                 }
+            case float() if not math.isfinite(value):
+                return str(value)
             case _:
                 return value
+
+    def _key(self, key: str, position: int) -> str:
+        """Keys that are masked are told apart by their position, so that none replaces another."""
+        masked = self.text(key)
+        return masked if masked == key or MASK not in masked else f"{masked} ({position + 1})"
+
+
+def _is_secret_name(name: str) -> bool:
+    return bool(_HAS_KEYWORD.search(name) and _NAME.fullmatch(name))
+
+
+def _blank(value: JsonValue) -> JsonValue:
+    """A value under a secret name: every text in it is masked; counts and switches stay."""
+    match value:
+        case str():
+            return MASK
+        case list():
+            return [_blank(item) for item in value]
+        case dict():
+            return {key: _blank(item) for key, item in value.items()}
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+def _encodable(text: str) -> str:
+    return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -27,13 +27,17 @@ from pydantic import (
 )
 
 from rollback_drills.errors import TargetError
-from rollback_drills.placeholders import check, expand_environment, strings_in
+from rollback_drills.placeholders import Expansion, check, strings_in
 from rollback_drills.target_errors import explain
 
 RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
 PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | {"port", "database_url", "sqlalchemy_url", "private"}
 BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
 DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
+_TEMPLATES = (
+    "releases.", "gateway.start", "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump",
+    "backup.restore", "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
+)  # fmt: skip
 
 
 def _template(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
@@ -70,6 +74,12 @@ HttpPath = Annotated[str, AfterValidator(_http_path)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Environment = dict[str, Annotated[str, _template(PROCESS_PLACEHOLDERS)]]
+
+
+def _pointer(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise ValueError("must be empty or begin with /, as RFC 6901 has it")
+    return text
 
 
 class Table(BaseModel):
@@ -132,7 +142,7 @@ class Version(Table):
     """Where the gateway says which release it is; ``pointer`` is a JSON Pointer (RFC 6901)."""
 
     path: HttpPath
-    pointer: str = ""
+    pointer: Annotated[str, AfterValidator(_pointer)] = ""
 
 
 class Behaviour(Probe):
@@ -324,21 +334,25 @@ class Target(Table):
         """
         try:
             raw = file.read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise TargetError(
-                f"the target file {file} cannot be read: {error.strerror}",
+                f"the target file {file} cannot be read: {getattr(error, 'strerror', None) or error}",
                 fix="name an existing file with --drill-target or the ini option drill_target",
             ) from None
-        problems: list[str] = []
         try:
-            document = _expand(tomllib.loads(raw.decode()), environment, "", problems)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            written = tomllib.loads(raw.decode())
+        except UnicodeDecodeError as error:
+            raise TargetError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
+        except (ValueError, RecursionError) as error:  # besides TOMLDecodeError: a number of thousands of digits
             raise TargetError(f"{file} is not TOML: {error}") from None
+        expansion = Expansion(environment, _TEMPLATES)
+        document = expansion.expand(written)
+        problems = expansion.problems
         try:
             # By way of JSON, where lists may become tuples although types are strict.
             target = cls.model_validate_json(json.dumps(document)) if not problems else None
         except ValidationError as error:
-            problems = explain(error, cls, document)
+            problems = explain(error, cls, document, expansion.hide)
             target = None
         if target is None:
             raise TargetError(
@@ -349,25 +363,3 @@ class Target(Table):
         target._file = file.resolve()
         target._digest = hashlib.sha256(raw).hexdigest()
         return target
-
-
-def _expand(value: object, environment: Mapping[str, str], where: str, problems: list[str]) -> JsonValue:
-    """The document with ``${NAME}`` replaced; TOML's dates become text, which no key accepts by accident."""
-    match value:
-        case str():
-            try:
-                return expand_environment(value, environment)
-            except ValueError as error:
-                problems.append(f"{where}: {error}")
-                return value
-        case dict():
-            return {
-                key: _expand(item, environment, f"{where}.{key}" if where else key, problems)
-                for key, item in value.items()
-            }
-        case list():
-            return [_expand(item, environment, f"{where}[{i}]", problems) for i, item in enumerate(value)]
-        case bool() | int() | float():
-            return value
-        case _:
-            return str(value)

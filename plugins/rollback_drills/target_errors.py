@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
+_LONGEST_SHOWN = 100  # characters of a value that is quoted
 _KINDS = {
     "string_type": "must be text in quotes",
     "int_type": "must be a whole number",
@@ -22,17 +23,25 @@ _KINDS = {
 }  # fmt: skip
 
 
-def explain(error: ValidationError, model: type[BaseModel], document: JsonValue) -> list[str]:
-    """One line for each mistake, in the file's order of tables; a union's branches are reported once."""
+def explain(
+    error: ValidationError, model: type[BaseModel], document: JsonValue, hide: Callable[[str], str]
+) -> list[str]:
+    """One line for each mistake, in the file's order of tables; a union's branches are reported once.
+
+    Args:
+        hide: takes out of a line what must not be shown.
+    """
     lines: list[str] = []
     for details in error.errors(include_url=False):
-        line = _line(details, model, document)
+        line = hide(_line(details, model, document, hide))
         if line not in lines:
             lines.append(line)
     return lines
 
 
-def _line(details: ErrorDetails, model: type[BaseModel], document: JsonValue) -> str:
+def _line(
+    details: ErrorDetails, model: type[BaseModel], document: JsonValue, hide: Callable[[str], str]
+) -> str:
     location = _real_location(details["loc"], document)
     where = _dotted(location) or "the file"
     kind = details["type"]
@@ -42,9 +51,11 @@ def _line(details: ErrorDetails, model: type[BaseModel], document: JsonValue) ->
         parent = _dotted(location[:-1])
         table = f"[{parent}]" if parent else "the top level"
         return f"{where}: missing; {table} needs the key {location[-1]!r}"
+    if kind == "json_invalid":
+        return f"{where}: nested too deeply"  # the one thing that TOML can say and JSON's reader cannot take
     message = _KINDS.get(kind, details["msg"].removeprefix("Value error, "))
     given = details["input"]
-    shown = "" if isinstance(given, dict | list | tuple) else f" (it is {given!r})"
+    shown = "" if isinstance(given, dict | list | tuple) else f" (it is {_short(given, hide)})"
     return f"{where}: {message}{shown}"
 
 
@@ -57,10 +68,15 @@ def _real_location(location: tuple[int | str, ...], document: JsonValue) -> tupl
             here = here[str(part)]
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[part]
-        elif index < len(location) - 1 or not isinstance(here, dict):
+        elif part == "[key]" or index < len(location) - 1 or not isinstance(here, dict):
             continue
         real.append(part)
     return tuple(real)
+
+
+def _short(value: object, hide: Callable[[str], str]) -> str:
+    text = repr(hide(value) if isinstance(value, str) else value)  # hidden before it is cut: half a secret is one
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

@@ -90,7 +90,7 @@ def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
     foreign = build.drill("t.py::test_own", title="Our own", runbook="our-page")
     report = fold(build.run(foreign, samples.skipped(), samples.application()))
     assert [row.section for row in report.rows] == [
-        "Quick application", "Quick database", "Quick flags", "Scenario A", "Scenario B", "Scenario C",
+        "Quick application", "Quick database", "Quick flags", "Scenario a", "Scenario b", "Scenario c",
         "Recovery checklist", "Prevention", "Our page (not in the runbook)",
     ]  # fmt: skip
     assert [row.answer for row in report.rows if row.anchor] == ["Yes", "Not proven", "Yes"]
@@ -145,6 +145,19 @@ def test_checklist_has_evidence_or_an_empty_box() -> None:
     (stopped,) = items["stop-service"].performed
     assert (stopped.where.text, stopped.at) == ("Quick rollback 1: application, step 2", "2.4 s")
     assert items["stop-service"].done
+
+
+def test_what_is_a_persons_stays_open() -> None:
+    watched = build.drill("t.py::test_it", steps=[build.step(1, "Watch", 0.1, 0.1, checklist="monitor")])
+    items = {item.id: item for item in fold(build.run(watched)).checklist}
+    assert items["monitor"].performed
+    assert not items["monitor"].done
+    assert items["monitor"].open
+    assert items["monitor"].by_hand == "an hour of watching is a person's"
+
+
+def test_a_case_that_failed_is_what_the_checklist_shows() -> None:
+    items = {item.id: item for item in fold(samples.game_day()).checklist}
     # 21 cases performed it in the same step: one line, and it failed if it failed in one of them.
     failed, performed = items["disable-or-rollback"].performed
     assert (failed.ok, performed.ok, items["disable-or-rollback"].done) == (False, True, False)

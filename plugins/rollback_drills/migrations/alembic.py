@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rollback_drills.errors import StackError
 from rollback_drills.stack import CommandResult, Commands
 from rollback_drills.target import Target
 
-# alembic/script/base.py, Script.log_entry: "down, down2 -> revision (head) (mergepoint), message"
-_HISTORY_LINE = re.compile(r"^(?P<down>\S+(?:, \S+)*) -> (?P<revision>[^\s,]+)")
+# alembic/script/base.py, Script._head_only: "down, down2 (depends) -> revision (label) (head) (mergepoint), message"
+_HISTORY_LINE = re.compile(r"(?P<down>\S+(?:, \S+)*)(?: \([^)]*\))? -> (?P<revision>[^\s,]+)")
+# The same of `alembic current`, which prints the revision first; whatever else env.py prints is no revision.
+_CURRENT_LINE = re.compile(r"(?P<revision>\S+)(?: \([^)]*\))*\s*")
+_NOTHING_BELOW = "<base>"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One script: its revision, and those directly below it (several where branches are merged)."""
+
+    id: str
+    down: tuple[str, ...]
+
+
+Histories = dict[str, tuple[Revision, ...]]
+"""By release, newest revision first."""
 
 
 class Alembic:
     """What `alembic` says and does; histories are read once per release, since a release does not change."""
 
-    def __init__(self, commands: Commands, target: Target, histories: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, commands: Commands, target: Target, histories: Histories) -> None:
         self._commands, self._target, self._histories = commands, target, histories
 
     def run(
@@ -43,8 +59,8 @@ class Alembic:
             StackError: the command failed, for example because the release does not know the revision.
         """
         result = self._succeed(self.run(release, "current"))
-        revisions = [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
-        return ", ".join(sorted(revisions)) or "base"
+        matches = map(_CURRENT_LINE.fullmatch, result.stdout.splitlines())
+        return ", ".join(sorted(match["revision"] for match in matches if match)) or "base"
 
     def upgrade(self, release: str, revision: str = "head", *, database_url: str | None = None) -> CommandResult:
         return self.run(release, "upgrade", revision, database_url=database_url)
@@ -58,21 +74,38 @@ class Alembic:
         Raises:
             StackError: alembic cannot read the release's scripts.
         """
-        if release not in self._histories:
-            result = self._succeed(self.run(release, "history"))
-            matches = map(_HISTORY_LINE.match, result.stdout.splitlines())
-            self._histories[release] = tuple(match["revision"] for match in matches if match)
-        return self._histories[release]
+        return tuple(revision.id for revision in self._revisions(release))
 
     def head(self, release: str) -> str:
-        """The newest revision of a release, ``base`` where it has none."""
-        return next(iter(self.history(release)), "base")
+        """The newest revision of a release, ``base`` where it has none; several heads are joined by a comma."""
+        revisions = self._revisions(release)
+        below = {down for revision in revisions for down in revision.down}
+        return _joined([revision.id for revision in revisions if revision.id not in below])
 
     def before(self, release: str, revision: str) -> str:
-        """The revision below ``revision``; ``base`` below the first."""
-        history = self.history(release)
-        position = history.index(revision) + 1
-        return history[position] if position < len(history) else "base"
+        """The revision below ``revision``; ``base`` below the first, joined by a comma below a merge.
+
+        Raises:
+            StackError: the release does not know the revision.
+        """
+        for known in self._revisions(release):
+            if known.id == revision:
+                return _joined(known.down)
+        raise StackError(
+            f"release {release} has no script of the revision {revision}",
+            cause=f"it knows {', '.join(self.history(release)) or 'none'}",
+            fix="downgrade with the scripts of a release that has it",
+        )
+
+    def _revisions(self, release: str) -> tuple[Revision, ...]:
+        if release not in self._histories:
+            result = self._succeed(self.run(release, "history"))
+            matches = filter(None, map(_HISTORY_LINE.match, result.stdout.splitlines()))
+            self._histories[release] = tuple(
+                Revision(match["revision"], tuple(down for down in match["down"].split(", ") if down != _NOTHING_BELOW))
+                for match in matches
+            )
+        return self._histories[release]
 
     def knows(self, release: str, revision: str) -> bool:
         """Whether a release has the script of ``revision``: if not, it can neither start on it nor downgrade it."""
@@ -86,3 +119,7 @@ class Alembic:
                 fix="run the command by hand in the release's tree; [migrations] says how it is called",
             )
         return result
+
+
+def _joined(revisions: Sequence[str]) -> str:
+    return ", ".join(sorted(revisions)) or "base"

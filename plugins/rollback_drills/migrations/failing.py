@@ -6,6 +6,7 @@ production, and nothing has to be prepared in the target for it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
@@ -106,8 +107,9 @@ def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMig
     if way not in _WAYS:
         raise StackError(f"no migration fails in the way {way!r}", fix=f"use one of {', '.join(WAYS_TO_FAIL)}")
     recipe = _WAYS[way]
-    # The table's name stands inside a Python string literal: its quotation marks are escaped for it.
-    in_literal = table.replace("\\", "\\\\").replace('"', '\\"')
+    # The table's name stands inside a Python string literal, and op.execute() takes ":name" for a parameter unless
+    # the colon is escaped (sqlalchemy.text, "escaping").
+    in_literal = json.dumps(table.replace(":", "\\:"))[1:-1]
     body = indent(dedent(recipe.upgrade).strip().format(table=in_literal), "    ")
     script = "\n".join(
         [

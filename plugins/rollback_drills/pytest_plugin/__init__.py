@@ -9,6 +9,7 @@ import pytest
 
 MARKER = "drill(title, *, runbook, objective=None, requires=(), group=None): a rehearsed procedure of the runbook"
 ACTIVE = pytest.StashKey[bool]()
+CONFIGURED = pytest.StashKey[bool]()
 RUNTIMES = ("auto", "embedded")
 
 
@@ -47,6 +48,8 @@ def activate(config: pytest.Config) -> None:
     Drills run without it too; it buys the header, the pytest-html report and the scheduling under pytest-xdist.
     """
     config.stash[ACTIVE] = True
+    if config.stash.get(CONFIGURED, False):  # the caller's hook was not `tryfirst`: late is better than never
+        _begin(config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,12 +57,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     options = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout")
     if any(config.getoption(name) is not None for name in options):
-        activate(config)
-    from rollback_drills.pytest_plugin import collecting, fixtures
+        config.stash[ACTIVE] = True
+    from rollback_drills.pytest_plugin import collecting, distributing, fixtures
 
     config.pluginmanager.register(fixtures, "rollback-drills-fixtures")
     config.pluginmanager.register(collecting, "rollback-drills-collecting")
-    if config.stash.get(ACTIVE, False) and not config.option.help:
-        from rollback_drills.pytest_plugin.session import session_of
+    distributing.register(config)
+    if config.stash.get(ACTIVE, False):
+        _begin(config)
+    config.stash[CONFIGURED] = True
 
+
+def _begin(config: pytest.Config) -> None:
+    from rollback_drills.pytest_plugin.collecting import only_shows_something
+    from rollback_drills.pytest_plugin.session import session_of
+
+    if not only_shows_something(config):
         session_of(config)

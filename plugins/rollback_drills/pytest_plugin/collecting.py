@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
+
+USAGE_ERROR = "rollback_drills_usage_error"
+STARTED = pytest.StashKey[bool]()
+_CHECKED = pytest.StashKey[bool]()
+_SHOWING = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
+
+
+def only_shows_something(config: pytest.Config) -> bool:
+    """Whether pytest was called for a list or a help text, and not for tests."""
+    return any(getattr(config.option, name, None) for name in _SHOWING)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[STARTED] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +51,49 @@ def mark_of(item: pytest.Item) -> Mark | None:
     return Mark(mark.title, mark.runbook, mark.objective, tuple(requires), mark.group)
 
 
+def drill_id(item: pytest.Item, mark: Mark) -> str:
+    """The node id, without the suffix by which pytest-xdist marks the group of a test."""
+    return item.nodeid.removesuffix(f"@{mark.group}") if mark.group else item.nodeid
+
+
+def summary_of(item: pytest.Item) -> str:
+    """The drill's docstring: what it proves, in the words of whoever wrote it."""
+    function = getattr(item, "function", None)
+    return inspect.getdoc(function) or "" if function is not None else ""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``integration`` in a drill's signature makes one item of each integration of the target."""
     if "integration" in metafunc.fixturenames and metafunc.definition.get_closest_marker("drill"):
         from rollback_drills.pytest_plugin.session import session_of
 
-        target = session_of(metafunc.config).target
-        metafunc.parametrize("integration", target.integrations_of(target.current))
+        try:
+            target = session_of(metafunc.config).target
+        except pytest.UsageError:  # here it would become a traceback; it is raised again once all is collected
+            metafunc.parametrize("integration", ["?"])
+        else:
+            metafunc.parametrize("integration", target.integrations_of(target.current))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check the markers before anything is started; drills of one group share what they have measured."""
+    try:
+        _check_and_group(config, items)
+        config.stash[_CHECKED] = True
+    except pytest.UsageError as error:
+        if not hasattr(config, "workerinput"):
+            raise
+        # A worker that fails is replaced, again and again; the controller has to end the run (`distributing`).
+        items.clear()
+        config.hook.pytest_collectreport(report=_mistake(str(error)))
+
+
+def _mistake(message: str) -> pytest.CollectReport:
+    return pytest.CollectReport("", "failed", message, [], (), rollback_drills_usage_error=message)
+
+
+def _check_and_group(config: pytest.Config, items: list[pytest.Item]) -> None:
     session = None
     for item in items:
         mark = mark_of(item)
@@ -60,3 +106,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
             session = session_of(config)
         session.check_mark(item.nodeid, mark)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which drills were selected, so that the report can name those that an early end has left out."""
+    if not session.config.stash.get(_CHECKED, False):
+        return  # pytest calls this after a mistake as well
+    marked = [(item, mark) for item in session.items if (mark := mark_of(item)) is not None]
+    if marked:
+        from rollback_drills.pytest_plugin.session import session_of
+
+        session_of(session.config).select(marked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,7 +20,10 @@ def drill_target(pytestconfig: pytest.Config) -> Target:
     """The system under drill, as its target file describes it."""
     from rollback_drills.pytest_plugin.session import session_of
 
-    return session_of(pytestconfig).target
+    try:
+        return session_of(pytestconfig).target
+    except pytest.UsageError as error:  # only tests without the marker get here: the others were checked before
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -37,16 +39,11 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def drill(request: pytest.FixtureRequest, drill_target: Target) -> Drill:
+def drill(request: pytest.FixtureRequest) -> Drill:
     """The record of this drill: steps, checks, observations, findings."""
-    from rollback_drills import capabilities
     from rollback_drills.pytest_plugin.recording import begin
 
-    mark, drill = begin(request.node)
-    lacking = capabilities.missing(drill_target, mark.requires)
-    if lacking:
-        pytest.skip("; ".join(lacking))
-    return drill
+    return begin(request.node)
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +100,3 @@ def previous_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab) -> It
     with _open_stack(request, drill, lab, lab.target.previous) as stack:
         _reach_steady_state(stack, drill, lab.target.previous)
         yield stack
-
-
-def summary_of(item: pytest.Item) -> str:
-    """The drill's docstring: what it proves, in the words of whoever wrote it."""
-    function = getattr(item, "function", None)
-    return inspect.getdoc(function) or "" if function is not None else ""

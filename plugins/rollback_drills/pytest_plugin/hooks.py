@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rollback_drills.pytest_plugin import CONFIGURED
+from rollback_drills.pytest_plugin.collecting import STARTED
+from rollback_drills.pytest_plugin.distributing import distribution_of
 from rollback_drills.pytest_plugin.html_bridge import HtmlBridge
 from rollback_drills.pytest_plugin.ledger import Ledger, WorkerReporter
 from rollback_drills.pytest_plugin.recording import Recorder
@@ -16,22 +19,27 @@ from rollback_drills.pytest_plugin.terminal import Announcer, Progress, Summary
 def register(config: pytest.Config, session: Session) -> None:
     """Called once per process, with the first sign that drills will run."""
     manager = config.pluginmanager
-    manager.register(Recorder(session), "rollback-drills-recorder")
-    manager.register(Lifecycle(session), "rollback-drills-lifecycle")
+    if session.performs:
+        manager.register(Recorder(session), "rollback-drills-recorder")
+        lifecycle = Lifecycle(session)
+        manager.register(lifecycle, "rollback-drills-lifecycle")
+        if config.stash.get(STARTED, False):
+            lifecycle.begin()
     if session.is_worker:
         manager.register(WorkerReporter(session), "rollback-drills-worker")
+        return
+    manager.register(Announcer(session), "rollback-drills-announcer")
+    if not session.performs:
         return
     ledger = Ledger(session)
     manager.register(ledger, "rollback-drills-ledger")
     manager.register(HtmlBridge(session), "rollback-drills-html")
-    manager.register(Announcer(session), "rollback-drills-announcer")
     reporter = manager.getplugin("terminalreporter")
     if reporter is not None or not manager.is_blocked("terminal"):
         session.progress = Progress(config)
         manager.register(Summary(config, session, ledger), "rollback-drills-summary")
-    if not config.option.collectonly:
-        _schedule_in_groups(config)
-        _write_pytest_html(config, session.directory)
+    _schedule_in_groups(config)
+    _write_pytest_html(config, session.directory)
 
 
 class Lifecycle:
@@ -42,16 +50,25 @@ class Lifecycle:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        self._session.trap_sigterm()
-        if not self._session.is_worker and not self._session.config.option.collectonly:
+        self.begin()
+
+    def begin(self) -> None:
+        """To be called by hand where the first drill was found after the session had started."""
+        self._session.trap_signals()
+        if not self._session.is_worker:
             self._session.sweep()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        self._session.shield_clean_up()
+        distribution = distribution_of(self._session.config)
+        if distribution is not None:
+            distribution.terminate_workers()
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         self._session.close_quietly()
-        if not self._session.is_worker and not self._session.config.option.collectonly:
-            self._session.sweep()  # workers that were killed left something behind
-        self._session.release_sigterm()
+        self._session.release_signals()
 
 
 def _schedule_in_groups(config: pytest.Config) -> None:
@@ -63,6 +80,10 @@ def _schedule_in_groups(config: pytest.Config) -> None:
 
 def _write_pytest_html(config: pytest.Config, directory: Path) -> None:
     """The pytest-html report of the run lands beside ours, unless it was asked for elsewhere."""
-    if getattr(config.option, "htmlpath", "") is None:
+    if getattr(config.option, "htmlpath", "") is None and not config.stash.get(CONFIGURED, False):
+        try:
+            directory.mkdir(parents=True)
+        except OSError:
+            return  # pytest-html would fail on it; the end of the run says why there is no report
         config.option.htmlpath = str(directory / "pytest.html")
         config.option.self_contained_html = True

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
+from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 import pytest
 
 from rollback_drills.evidence import DrillEvidence
-from rollback_drills.pytest_plugin.recording import ATTRIBUTE
+from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import Session
 
 _TEST_ID_CELL = 1
@@ -42,14 +45,20 @@ class HtmlBridge:
         evidence = next((DrillEvidence.from_json(text) for text in getattr(report, ATTRIBUTE, ())[-1:]), None)
         verdict = recovery = ""
         if evidence is not None:
-            verdict = f'<a href="incident.html">{escape(evidence.verdict)}</a>'
+            verdict = f'<a href="{self._link()}">{escape(evidence.verdict)}</a>'
             recovery = escape(_recovery(evidence))
         cells.insert(2, f'<td class="col-verdict">{verdict}</td>')
         cells.insert(3, f'<td class="col-recovery">{recovery}</td>')
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        prefix.append('<p><a href="incident.html">Incident document of this run</a></p>')
+        prefix.append(f'<p><a href="{self._link()}">Incident document of this run</a></p>')
+
+    def _link(self) -> str:
+        """From pytest-html's report, wherever it was asked for, to ours."""
+        config = self._session.config
+        report = Path(config.invocation_params.dir, os.path.expandvars(config.option.htmlpath)).expanduser()
+        return escape(quote(os.path.relpath(self._session.directory / "incident.html", report.parent)))
 
 
 def _recovery(evidence: DrillEvidence) -> str:

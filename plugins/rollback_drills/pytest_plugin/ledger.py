@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import shlex
 import shutil
 import sys
 from collections.abc import Generator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -18,10 +20,11 @@ import pytest
 from pydantic import JsonValue
 
 from rollback_drills import runbook
+from rollback_drills.drill import Plan
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.journal import read_journals
-from rollback_drills.pytest_plugin.recording import ATTRIBUTE
+from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
 
 WORKER_OUTPUT = "rollback_drills"
@@ -35,11 +38,16 @@ class Ledger:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._first_reports = not session.reports.exists()
         self._drills: dict[str, DrillEvidence] = {}
         self._interrupted = ""
         self._target_seconds = self._setup_seconds = 0.0
         self._runtime: RuntimeFacts | None = None
         self._workers = 0
+        self._nodes: list[object] = []
+        self._accounted: set[object] = set()
+        self._selected: list[Plan] = []
+        self.kept: list[tuple[list[str], str]] = []
         self.run: RunEvidence | None = None
         self.problem = ""
 
@@ -54,34 +62,54 @@ class Ledger:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
-        """The workers belong to this run."""
-        node.workerinput["rollback_drills_run"] = self._session.run  # type: ignore[attr-defined]
+        self._nodes.append(node)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object, error: object) -> None:
-        output = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT)
-        if output is not None:
-            self._account(output)
-        elif error is not None:
-            self._interrupted = f"a worker ended early: {str(error).strip().splitlines()[-1]}"
+        if not self._account_for(node) and error is not None:
+            said = str(error).strip().splitlines() or ["without a word"]
+            self._interrupted = f"a worker ended early: {said[-1]}"
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
         """After every other plugin has written its files: they are in the manifest as well."""
-        result = yield
+        try:
+            return (yield)
+        finally:
+            self._conclude(session)
+
+    def pytest_unconfigure(self) -> None:
+        if self.run is None:
+            self._leave_no_empty_directory()
+
+    def _conclude(self, session: pytest.Session) -> None:
         self._session.close_quietly()
-        if self._workers == 0:
+        for node in self._nodes:  # those that were told to end report to nobody else any more
+            self._account_for(node)
+        if not self._workers:
             self._account(worker_output(self._session))
+        self._session.sweep()  # workers that were killed left something behind
         self._recover_unfinished()
         if self._drills:
+            self._name_those_left_out(session)
             self._write(session)
         else:
             self._leave_no_empty_directory()
-        return result
+
+    def _account_for(self, node: object) -> bool:
+        """Take the totals of a worker once; False where it has none."""
+        output = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT)
+        if output is not None and node not in self._accounted:
+            self._accounted.add(node)
+            self._account(output)
+        return output is not None
 
     def _account(self, text: str) -> None:
         output = json.loads(text)
         self._workers += 1
+        if output["kept"]:
+            self.kept.append((output["kept"], output["kept_removal"]))
+        self._selected = self._selected or [Plan(**plan) for plan in output["selected"]]
         self._target_seconds += output["target_seconds"]
         self._setup_seconds += output["setup_seconds"]
         if output["runtime"] is not None:
@@ -93,6 +121,16 @@ class Ledger:
             if evidence.id not in self._drills:
                 reason = evidence.reason or "whoever performed the drill ended before it did"
                 self._drills[evidence.id] = evidence.model_copy(update={"reason": reason})
+
+    def _name_those_left_out(self, session: pytest.Session) -> None:
+        """Drills that were selected and not performed have proven nothing, which the report has to say."""
+        early = session.shouldstop or session.shouldfail
+        if early and not self._interrupted:
+            self._interrupted = str(early)
+        why = f": {self._interrupted}" if self._interrupted else ""
+        for plan in self._selected:
+            if plan.id not in self._drills:
+                self._drills[plan.id] = self._session.left_out(plan, f"not performed{why}")
 
     def _write(self, session: pytest.Session) -> None:
         from rollback_drills.report.write import refresh_latest, write_report
@@ -110,18 +148,19 @@ class Ledger:
         directory = self._session.directory
         if directory.is_dir() and {path.name for path in directory.iterdir()} <= {"pytest.html", JOURNALS}:
             shutil.rmtree(directory)
+            if self._first_reports:
+                with contextlib.suppress(OSError):
+                    self._session.reports.rmdir()
 
     def _evidence(self, session: pytest.Session) -> RunEvidence:
         drills, target = self._session, self._session.target
         now = datetime.now(UTC)
-        if session.shouldstop and not self._interrupted:
-            self._interrupted = str(session.shouldstop)
         runtime = self._runtime or RuntimeFacts(name=drills.choice.name, reason=drills.choice.reason)
         return RunEvidence(
             run=drills.run,
             started_at=drills.started_at.isoformat(timespec="seconds"),
             finished_at=now.isoformat(timespec="seconds"),
-            seconds=round(drills.meter.elapsed(), 3),
+            seconds=round((now - drills.started_at).total_seconds(), 3),
             target_seconds=round(self._target_seconds, 3),
             setup_seconds=round(self._setup_seconds, 3),
             workers=self._workers,
@@ -151,6 +190,9 @@ def worker_output(session: Session) -> str:
         {
             "target_seconds": session.meter.target_seconds,
             "setup_seconds": session.setup_seconds,
+            "kept": session.kept,
+            "kept_removal": session.kept_removal,
+            "selected": [asdict(plan) for plan in session.selected],
             "runtime": facts.model_dump(mode="json") if facts is not None else None,
         }
     )
@@ -164,10 +206,12 @@ class WorkerReporter:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        result = yield
-        self._session.close_quietly()
-        session.config.workeroutput[WORKER_OUTPUT] = worker_output(self._session)  # type: ignore[attr-defined]
-        return result
+        try:
+            return (yield)
+        finally:
+            self._session.close_quietly()
+            output = worker_output(self._session)
+            session.config.workeroutput[WORKER_OUTPUT] = output  # type: ignore[attr-defined]
 
 
 def _runbook(file: Path, title: str) -> RunbookFacts:
@@ -179,8 +223,9 @@ def _runbook(file: Path, title: str) -> RunbookFacts:
         title=title,
         file=file.name,
         sha256=digest,
-        sections=tuple(runbook.SECTIONS),
-        checklist=tuple(runbook.CHECKLIST),
+        sections=runbook.SECTIONS,
+        checklist=runbook.CHECKLIST,
+        by_hand=runbook.BY_HAND,
     )
 
 

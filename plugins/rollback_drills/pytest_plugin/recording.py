@@ -7,26 +7,25 @@ is all that pytest-xdist serialises.
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
+import rollback_drills
+from rollback_drills import capabilities
 from rollback_drills.drill import CheckFailed, Drill
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence
-from rollback_drills.pytest_plugin.collecting import Mark, mark_of
-from rollback_drills.pytest_plugin.fixtures import summary_of
+from rollback_drills.pytest_plugin.collecting import mark_of
+from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import Session, session_of
 
-ATTRIBUTE = "rollback_drills_evidence"
 _DRILL = pytest.StashKey[Drill]()
+_LIBRARY = Path(rollback_drills.__file__).parent
+_BUILT_IN_DRILLS = _LIBRARY / "drills"
 
 
-def drill_id(item: pytest.Item, mark: Mark) -> str:
-    """The node id, without the suffix by which pytest-xdist marks the group of a test."""
-    return item.nodeid.removesuffix(f"@{mark.group}") if mark.group else item.nodeid
-
-
-def begin(item: pytest.Item) -> tuple[Mark, Drill]:
+def begin(item: pytest.Item) -> Drill:
     """Open the drill of a test.
 
     Raises:
@@ -38,9 +37,9 @@ def begin(item: pytest.Item) -> tuple[Mark, Drill]:
             f"{item.nodeid} uses a drill's fixtures", fix="mark it with @pytest.mark.drill(title, runbook=…)"
         )
     session = session_of(item.config)
-    drill = session.new_drill(session.plan(drill_id(item, mark), mark, summary_of(item)))
+    drill = session.new_drill(session.plan_of(item))
     item.stash[_DRILL] = drill.__enter__()
-    return mark, drill
+    return drill
 
 
 class Recorder:
@@ -48,6 +47,14 @@ class Recorder:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Before any fixture: nothing is started for a drill that can prove nothing."""
+        mark = mark_of(item)
+        lacking = capabilities.missing(self._session.target, mark.requires) if mark is not None else []
+        if lacking:
+            pytest.skip("; ".join(lacking))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -64,36 +71,77 @@ class Recorder:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         error = call.excinfo.value if call.excinfo is not None else None
-        if isinstance(error, DrillError) and report.failed:
-            report.longrepr = str(error)  # it says what, where and how to fix it: a traceback would bury that
-        elif isinstance(error, CheckFailed) and item.config.option.tbstyle == "auto" and call.excinfo is not None:
-            report.longrepr = call.excinfo.getrepr(style="short")  # the line of the drill, without its arguments
-        mark = mark_of(item)
-        if mark is not None:
-            evidence = self._evidence(item, mark, report, error)
+        if mark_of(item) is not None:
+            evidence = self._evidence(item, report, error)
             if evidence is not None:
                 self._session.finished(evidence)
+        if mark_of(item) is not None or isinstance(error, DrillError):
+            if call.excinfo is not None and report.failed:
+                _explain(report, call.excinfo, item.config.option.tbstyle)
+            self._redact(report)
         finished = self._session.take_finished()
         if finished:
             setattr(report, ATTRIBUTE, [each.model_dump_json() for each in finished])
         return report
 
+    def _redact(self, report: pytest.TestReport) -> None:
+        """What pytest and its plugins show and write is no place for a secret either."""
+        text = self._session.redactor.text
+        report.sections = [(name, text(content)) for name, content in report.sections]
+        if report.failed:
+            shown = str(report.longrepr)
+            if text(shown) != shown:
+                report.longrepr = text(shown)
+
     def _evidence(
-        self, item: pytest.Item, mark: Mark, report: pytest.TestReport, error: BaseException | None
+        self, item: pytest.Item, report: pytest.TestReport, error: BaseException | None
     ) -> DrillEvidence | None:
         if report.when == "setup" and report.passed:
             return None
-        if report.when == "teardown" and (report.passed or _DRILL not in item.stash):
+        set_up_only = item.config.option.setuponly and report.passed
+        if report.when == "teardown" and not set_up_only and (report.passed or _DRILL not in item.stash):
             return None
         drill = item.stash.get(_DRILL, None)
         if drill is None:
-            plan = self._session.plan(drill_id(item, mark), mark, summary_of(item))
-            drill = item.stash[_DRILL] = self._session.new_drill(plan)
+            drill = item.stash[_DRILL] = self._session.new_drill(self._session.plan_of(item))
+        if set_up_only:
+            return drill.skip("not performed: pytest was called with --setup-only")
+        if isinstance(error, pytest.fail.Exception):
+            error = CheckFailed(str(error))
         if report.when == "teardown":
             return drill.conclude(error, reason=f"after the drill: {error}")
         if report.skipped:
             return drill.skip(_skip_reason(report))
-        return drill.conclude(error)
+        return drill.conclude(error, reason=_unexpected(error) if not drill.findings_sentence else "")
+
+
+def _unexpected(error: BaseException | None) -> str:
+    """An exception that was not made to be read needs its name: the text of a KeyError is but the key."""
+    if error is None or isinstance(error, AssertionError | DrillError):
+        return ""
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
+def _explain(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException], style: str) -> None:
+    """The drill's own lines, without those of this library and without their arguments.
+
+    Where a way of showing tracebacks was chosen with ``--tb``, it is left as it is.
+    """
+    if isinstance(excinfo.value, DrillError):
+        report.longrepr = str(excinfo.value)  # it says what, where and how to fix it: a traceback would bury that
+    elif style == "auto":
+        own = excinfo.traceback.filter(lambda entry: not entry.ishidden(excinfo) and not _is_library(Path(entry.path)))
+        if own:
+            report.longrepr = excinfo.getrepr(style="short", tbfilter=lambda _: own)
+        else:
+            report.longrepr = str(excinfo.value)
+
+
+def _is_library(file: Path) -> bool:
+    """Machinery between a drill and what went wrong: this package (but for its drills), pytest and pluggy."""
+    if file.is_relative_to(_LIBRARY):
+        return not file.is_relative_to(_BUILT_IN_DRILLS)
+    return any(part in ("_pytest", "pluggy") for part in file.parts)
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

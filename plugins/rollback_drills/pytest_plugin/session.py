@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
-import time
-from datetime import UTC, datetime
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ from rollback_drills.evidence import DrillEvidence, RuntimeFacts, Step
 from rollback_drills.journal import Journal
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
-from rollback_drills.pytest_plugin.collecting import Mark
+from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
+from rollback_drills.pytest_plugin.distributing import RUN
 from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve
 from rollback_drills.runtimes.workspace import Workspace, sweep
@@ -58,16 +58,17 @@ class Session:
         given: dict[str, str] | None = getattr(config, "workerinput", None)
         self.is_worker = given is not None
         self.worker: str = given["workerid"] if given else "main"
-        self.started_at = datetime.now(UTC)
-        self.run: str = given["rollback_drills_run"] if given else _new_run(self.started_at)
+        self.started_at, self.run = config.stash[RUN].started_at, config.stash[RUN].name
+        option = config.option
+        self.performs = not (option.collectonly or option.setupplan or only_shows_something(config))
         self.meter = Meter()
         self.redactor = Redactor()
         self.target = Target.load(_target_file(config))
         for value in self.target.secrets:
             self.redactor.add(value)
-        self.choice: Choice = resolve(_option(config, "drill_runtime"), self.target)
+        self.choice: Choice = resolve(_option(config, "drill_runtime"), self.target, to_run=self.performs)
         self.timeout = _seconds(config)
-        self.reports = config.rootpath / _option(config, "drill_report_dir")
+        self.reports = _reports(config)
         self.directory = self.reports / self.run
         self.keep = bool(config.getoption("drill_keep_stack"))
         self.setup_seconds = 0.0
@@ -76,10 +77,12 @@ class Session:
         self.swept: list[str] = []
         self.kept: list[str] = []
         self.kept_removal = ""
+        self.selected: list[Plan] = []
+        self.journal_problem = ""
         self._finished: list[DrillEvidence] = []
         self._workspace: Workspace | None = None
         self._journal: Journal | None = None
-        self._previous_handler: signal.Handlers | None = None
+        self._handlers: dict[signal.Signals, object] = {}
 
     # --- before the run --------------------------------------------------------------------------------
 
@@ -95,12 +98,24 @@ class Session:
             known = ", ".join(Objectives.model_fields)
             raise pytest.UsageError(f"{nodeid}: objective={mark.objective!r} is none of {known}")
 
+    def select(self, marked: Iterable[tuple[pytest.Item, Mark]]) -> None:
+        """Note what this process was told to perform."""
+        self.selected = [self.plan(drill_id(item, mark), mark, summary_of(item)) for item, mark in marked]
+
+    def plan_of(self, item: pytest.Item) -> Plan:
+        """The plan of a marked test."""
+        mark = mark_of(item)
+        assert mark is not None, item.nodeid
+        return self.plan(drill_id(item, mark), mark, summary_of(item))
+
     def header(self) -> list[str]:
+        """What is drilled and where; what was swept is told once."""
         target = self.target
+        swept, self.swept = self.swept, []
         return [
             f"drill target: {target.name}, {target.current} back to {target.previous} ({_relative(target.file)})",
             f"drill runtime: {self.choice.name}, {self.choice.reason}",
-            *(f"drill clean-up: {line}" for line in self.swept),
+            *(f"drill clean-up: {line}" for line in swept),
         ]
 
     # --- the lab ---------------------------------------------------------------------------------------
@@ -160,10 +175,12 @@ class Session:
     def holds_kept_stack(self) -> bool:
         return self._workspace is not None and self._workspace.kept
 
-    def sweep(self) -> list[str]:
-        """Remove what killed runs left behind; what was done, in sentences."""
-        self.swept = sweep()
-        return self.swept
+    def sweep(self) -> None:
+        """Remove what killed runs left behind; what was done is told in the header or the summary."""
+        try:
+            self.swept += sweep()
+        except DrillError as error:
+            raise pytest.UsageError(str(error)) from None
 
     # --- evidence --------------------------------------------------------------------------------------
 
@@ -180,8 +197,11 @@ class Session:
 
     def new_drill(self, plan: Plan) -> Drill:
         """A drill that writes into this run's journal and reports its progress."""
-        if self._journal is None:
-            self._journal = Journal(self.directory / JOURNALS / f"{self.worker}.jsonl")
+        if self._journal is None and not self.journal_problem:
+            try:
+                self._journal = Journal(self.directory / JOURNALS / f"{self.worker}.jsonl")
+            except OSError as error:  # the drill is still worth performing; the end of the run says what is missing
+                self.journal_problem = f"{self.directory} cannot be made: {error.strerror}"
         return Drill(
             plan,
             target=self.target,
@@ -192,6 +212,12 @@ class Session:
             timeout=self.timeout,
             on_step=self._on_step,
         )
+
+    def left_out(self, plan: Plan, reason: str) -> DrillEvidence:
+        """The evidence of a drill that was never begun."""
+        return Drill(
+            plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory
+        ).skip(reason)
 
     def finished(self, evidence: DrillEvidence) -> None:
         """Hand over the evidence with the next test report."""
@@ -207,26 +233,42 @@ class Session:
 
     # --- signals ---------------------------------------------------------------------------------------
 
-    def trap_sigterm(self) -> None:
+    def trap_signals(self) -> None:
         """Let SIGTERM end the run as Ctrl-C does, with everything removed, and exit code 143."""
-        handler = signal.getsignal(signal.SIGTERM)
-        if handler == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _terminated)
-            self._previous_handler = signal.SIG_DFL
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            self._replace(signal.SIGTERM, _terminated)
 
-    def release_sigterm(self) -> None:
-        if self._previous_handler is not None:
-            signal.signal(signal.SIGTERM, self._previous_handler)
-            self._previous_handler = None
+    def shield_clean_up(self) -> None:
+        """The run is ending: a second Ctrl-C must not interrupt what removes the stacks."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._replace(number, _ending_already)
+
+    def release_signals(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._handlers = {}
+
+    def _replace(self, number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:
+        previous = signal.signal(number, handler)
+        self._handlers.setdefault(number, previous)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough: clean-up must not be interrupted by the next
+    signal.signal(signal.SIGTERM, _ending_already)  # one is enough
     pytest.exit("terminated (SIGTERM)", returncode=128 + number)
 
 
-def _new_run(started: datetime) -> str:
-    return f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+def _ending_already(number: int, frame: FrameType | None) -> None:
+    """Instead of SIG_IGN, which children would inherit."""
+
+
+def _reports(config: pytest.Config) -> Path:
+    """A path of the command line begins where pytest was called, one of the configuration at its file."""
+    given = config.getoption("drill_report_dir")
+    if given:
+        return Path(config.invocation_params.dir, given)
+    return config.rootpath / str(config.getini("drill_report_dir"))
 
 
 def _option(config: pytest.Config, name: str) -> str:
@@ -255,7 +297,10 @@ def _seconds(config: pytest.Config) -> float:
     except ValueError:
         seconds = 0.0
     if not seconds > 0:
-        raise TargetError(f"drill_timeout is {text!r}", fix="give a number of seconds greater than 0")
+        raise TargetError(
+            f"the time limit for a drill is {text!r}",
+            fix="give --drill-timeout (or drill_timeout in pytest's configuration) a number of seconds greater than 0",
+        )
     return seconds
 
 
@@ -265,7 +310,3 @@ def _relative(path: Path) -> str:
     except ValueError:
         return str(path)
 
-
-def elapsed_since(moment: datetime) -> float:
-    """Seconds of wall time, for the report's head."""
-    return max(0.0, time.time() - moment.timestamp())

@@ -9,9 +9,10 @@ import pytest
 
 from rollback_drills.drill import Plan
 from rollback_drills.evidence import DrillEvidence, Step
+from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.ledger import Ledger
-from rollback_drills.pytest_plugin.recording import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.report.text import one_line, visible
 
 _SIGNS = {"passed": "ok  ", "failed": "FAIL", "error": "ERR "}
 
@@ -49,7 +50,7 @@ class Progress:
 
 def line_of(step: Step) -> str:
     """One line: outcome, seconds, number and title."""
-    return f"  {_SIGNS[step.outcome]} {step.seconds:6.2f} s  {step.number:2d}. {step.title}"
+    return f"  {_SIGNS[step.outcome]} {step.seconds:6.2f} s  {step.number:2d}. {one_line(visible(step.title))}"
 
 
 class Summary:
@@ -57,6 +58,7 @@ class Summary:
 
     def __init__(self, config: pytest.Config, session: Session, ledger: Ledger) -> None:
         self._config, self._session, self._ledger = config, session, ledger
+        self._shown = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Workers cannot write to the terminal: their steps are shown when their evidence arrives."""
@@ -67,13 +69,22 @@ class Summary:
             evidence = DrillEvidence.from_json(text)
             if reporter is not None and evidence.steps:
                 reporter.ensure_newline()
-                reporter.write_line(f"{evidence.worker}: {evidence.title}")
+                reporter.write_line(f"{evidence.worker}: {one_line(visible(evidence.title))}")
                 for step in evidence.steps:
                     reporter.write_line(line_of(step), **{"red": step.outcome != "passed"})
+
+    def pytest_unconfigure(self) -> None:
+        """pytest leaves its summary out when it was terminated: just then it matters where the report is."""
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and not self._shown and not self._config.option.no_summary:
+            self.pytest_terminal_summary(reporter)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         from rollback_drills.report.terminal import terminal_lines
 
+        self._shown = True
+        for line in self._session.swept:
+            terminalreporter.write_line(f"drill clean-up: {line}")
         if self._ledger.run is not None:
             terminalreporter.section("rollback drills")
             for text, style in terminal_lines(self._ledger.run, _shown(self._session.directory / "incident.html")):
@@ -81,11 +92,12 @@ class Summary:
         if self._ledger.problem:
             terminalreporter.section("rollback drills: the report could not be written", red=True)
             terminalreporter.write_line(self._ledger.problem)
-        if self._session.kept:
+        if self._ledger.kept:
             terminalreporter.section("rollback drills: stacks that were kept")
-            for line in self._session.kept:
+        for lines, removal in self._ledger.kept:
+            for line in lines:
                 terminalreporter.write_line(line)
-            terminalreporter.write_line(f"remove them with:\n  {self._session.kept_removal}")
+            terminalreporter.write_line(f"remove them with:\n  {removal}")
 
 
 def _shown(path: Path) -> str:

@@ -44,25 +44,31 @@ class ChecklistItem:
     performed: tuple[Performed, ...]
     more: int
     in_runbook: bool = True
+    by_hand: str = ""
 
     @property
     def done(self) -> bool:
-        return bool(self.performed) and all(step.ok for step in self.performed)
+        """What is a person's stays open, whatever a drill did towards it."""
+        return not self.by_hand and bool(self.performed) and all(step.ok for step in self.performed)
+
+    @property
+    def open(self) -> bool:
+        return bool(self.by_hand) or not self.performed
 
 
 def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple[Section, ...]:
     """Every section of the runbook in its order, whether a drill was performed for it or not."""
     return tuple(
-        _section(name, [group for group in groups if group.runbook == name], run, limits)
-        for name in run.runbook.sections
+        _section(name, title, [group for group in groups if group.runbook == name], run, limits)
+        for name, title in run.runbook.sections.items()
     )
 
 
-def _section(name: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> Section:
+def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> Section:
     verdicts = [drill.verdict for group in groups for drill in group.drills]
     return Section(
         id=one_line(name, limits.line),
-        title=humanise(one_line(name, limits.line)),
+        title=one_line(title, limits.line),
         proof=_proof(set(verdicts)),
         why=_why(groups, run, limits),
         drills=tuple(Reference(group.full_title, f"#{group.anchor}") for group in groups),
@@ -111,15 +117,22 @@ def checklist(
                     known = entry.get((group.number, step.number))
                     if known is None or (known.ok and not ok):  # of many cases, one that failed is shown
                         entry[group.number, step.number] = Performed(where, seconds(step.at), ok)
-    known_ids = run.runbook.checklist
-    extra = [name for name in performed if name not in known_ids]
+    titles = run.runbook.checklist
+    extra = {name: humanise(name) for name in performed if name not in titles}
     return tuple(
-        _item(name, list(performed.get(name, {}).values()), name in known_ids, limits) for name in [*known_ids, *extra]
+        _item(name, title, list(performed.get(name, {}).values()), run, limits)
+        for name, title in {**titles, **extra}.items()
     )
 
 
-def _item(name: str, steps: list[Performed], in_runbook: bool, limits: Limits) -> ChecklistItem:
+def _item(name: str, title: str, steps: list[Performed], run: RunEvidence, limits: Limits) -> ChecklistItem:
     steps = sorted(steps, key=lambda step: step.ok)
     shown = tuple(steps[: limits.items])
-    return ChecklistItem(one_line(name, limits.line), humanise(one_line(name, limits.line)), shown,
-                         len(steps) - len(shown), in_runbook)  # fmt: skip
+    return ChecklistItem(
+        id=one_line(name, limits.line),
+        title=one_line(title, limits.line),
+        performed=shown,
+        more=len(steps) - len(shown),
+        in_runbook=name in run.runbook.checklist,
+        by_hand=one_line(run.runbook.by_hand.get(name, ""), limits.line),
+    )

@@ -28,7 +28,7 @@ class Group:
 
     @property
     def anchor(self) -> str:
-        return f"drill-{self.number}"
+        return anchor_of(self.base)
 
     @property
     def parametrised(self) -> bool:
@@ -68,6 +68,11 @@ def group_drills(run: RunEvidence) -> tuple[Group, ...]:
     order = {section: index for index, section in enumerate(run.runbook.sections)}
     ordered = sorted(found.items(), key=lambda item: order.get(item[1][0][1].runbook, len(order)))
     return tuple(_group(base, number, members) for number, ((base, _), members) in enumerate(ordered, 1))
+
+
+def anchor_of(identifier: str) -> str:
+    """Where the document speaks of a drill: the same in every run, so that other documents can link to it."""
+    return "drill-" + re.sub(r"[^a-z0-9]+", "-", split_id(identifier)[0].lower()).strip("-")
 
 
 def split_id(identifier: str) -> tuple[str, str]:

@@ -109,7 +109,7 @@ def _open_items(report: Report) -> Iterator[str]:
         for section in report.unproven:
             yield f"- {escape(section.title)}: {escape(section.why)}"
         yield ""
-    by_hand = [item for item in report.checklist if not item.performed]
+    by_hand = [item for item in report.checklist if item.open]
     if by_hand:
         yield "## For a human to tick"
         yield ""

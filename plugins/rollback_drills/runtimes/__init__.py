@@ -22,8 +22,11 @@ class Choice:
     make: Callable[[Target, Workspace, Meter], Runtime]
 
 
-def resolve(name: str, target: Target) -> Choice:
+def resolve(name: str, target: Target, *, to_run: bool = True) -> Choice:
     """The runtime to use.
+
+    Args:
+        to_run: whether it has to be able to run here; False where drills are only listed.
 
     Raises:
         RuntimeUnavailable: there is none of this name, or it cannot run here.
@@ -34,5 +37,6 @@ def resolve(name: str, target: Target) -> Choice:
         reason = "asked for: private processes of this machine"
     else:
         raise RuntimeUnavailable(f"there is no runtime {name!r}", fix="use auto or embedded")
-    EmbeddedRuntime.require(target)
+    if to_run:
+        EmbeddedRuntime.require(target)
     return Choice("embedded", reason, EmbeddedRuntime)

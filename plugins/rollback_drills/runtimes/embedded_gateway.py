@@ -6,9 +6,9 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import quote
 
 from rollback_drills import wait
 from rollback_drills.database import sqlalchemy_url
@@ -21,7 +21,8 @@ from rollback_drills.runtimes.trees import Trees
 from rollback_drills.stack import Outcome, UrlSource
 from rollback_drills.target import Target
 
-_DIRECT = build_opener(ProxyHandler({}))  # a proxy of the caller's has nothing to do with the loopback address
+_HOST = "127.0.0.1"
+_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, and what begins or escapes a query
 
 
 def process_values(target: Target, release: str, tree: Path, private: Path, database_url: str) -> dict[str, str]:
@@ -48,6 +49,7 @@ class EmbeddedGateway:
         self._port = free_port()
         self._log = workspace / f"{name}.gateway.log"
         self._configured: dict[str, str] = {}
+        self._argv: list[str] = []
         self._created: dict[str, str] = {}  # the whole environment of the process, as it was created
         self._visible: dict[str, str] = {}  # the configured part of it
         self._release: str | None = None
@@ -56,7 +58,7 @@ class EmbeddedGateway:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{_HOST}:{self._port}"
 
     @property
     def release(self) -> str | None:
@@ -97,6 +99,8 @@ class EmbeddedGateway:
             templates |= self._target.gateway.migrate_on_start or {}
         self._visible = {name: fill(text, values) for name, text in templates.items()} | self._configured
         self._created = process.clean_environment(self._workspace, self._visible)
+        self._argv = [fill(argument, values) for argument in self._target.gateway.start]
+        self._log.unlink(missing_ok=True)
         return self._start()
 
     def recreate(self) -> Outcome:
@@ -124,13 +128,9 @@ class EmbeddedGateway:
     def _start(self) -> Outcome:
         release = self._require_release()
         tree = self._trees.tree(release)
-        values = process_values(self._target, release, tree, self._workspace, self._database_url())
-        values["port"] = str(self._port)
-        argv = [fill(argument, values) for argument in self._target.gateway.start]
-        self._log.unlink(missing_ok=True)
         started = time.monotonic()
         with self._meter.target():
-            child = process.Process(argv, cwd=tree, env=self._created, log=self._log)
+            child = process.Process(self._argv, cwd=tree, env=self._created, log=self._log)
             self._process = child
             try:
                 wait.until(
@@ -147,14 +147,18 @@ class EmbeddedGateway:
         return Outcome(True, time.monotonic() - started)
 
     def _answers(self) -> bool:
-        request = Request(self.base_url + self._target.health.path, method=self._target.health.method)
+        """Whether *this* process answers: if it is gone, somebody else has taken its port."""
+        health = self._target.health
+        # Directly: neither a proxy of the caller's nor a redirect may lead anywhere else.
+        connection = HTTPConnection(_HOST, self._port, timeout=self._target.gateway.request_timeout)
         try:
-            _DIRECT.open(request, timeout=self._target.gateway.request_timeout).close()
-        except HTTPError as answer:
-            answer.close()
-        except (URLError, OSError):
+            connection.request(health.method, quote(health.path, safe=_ALLOWED_IN_PATHS))
+            connection.getresponse()
+        except (OSError, HTTPException):
             return False
-        return True
+        finally:
+            connection.close()
+        return self.running
 
     def _require_release(self) -> str:
         if self._release is None:

@@ -6,6 +6,7 @@ and the contrib modules, about half the size of the alternative (ARCHITECTURE.md
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -134,10 +135,18 @@ class PostgresServer:
             self._launch()
 
     def freeze(self) -> None:
-        if self._process is not None:
-            self._frozen = process.family(self._process.pid)
-            for member in self._frozen:
+        """Stop the postmaster first, so that no new backend escapes, then all that it has started."""
+        if self._process is None or self._frozen:
+            return
+        leader = psutil.Process(self._process.pid)
+        leader.suspend()
+        self._frozen = [leader]
+        _wait_until_stopped(leader)
+        for member in leader.children(recursive=True):
+            self._frozen.append(member)
+            with contextlib.suppress(psutil.NoSuchProcess):
                 member.suspend()
+                _wait_until_stopped(member)
 
     def thaw(self) -> None:
         for member in self._frozen:
@@ -207,6 +216,13 @@ class PostgresServer:
         installation = self._workspace.path / "postgresql"
         shutil.copytree(bin_dir.resolve().parent, installation, symlinks=True)
         return installation / "bin"
+
+
+def _wait_until_stopped(member: psutil.Process) -> None:
+    """SIGSTOP is not obeyed at once: the process may be in the middle of a fork."""
+    wait.until(
+        lambda: member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE), what="freezing PostgreSQL", timeout=5.0
+    )
 
 
 def _others_may_pass(path: Path) -> bool:

@@ -22,6 +22,7 @@ WORKSPACE_VARIABLE = "ROLLBACK_DRILLS_WORKSPACE"
 """Marks every child, so that whatever a killed run left behind can be found by its environment."""
 
 _TAIL_BYTES = 16_384
+_FIRST_LOOK, _LONGEST_LOOK, _LAST_LOOK = 0.01, 0.1, 1.0  # seconds between two looks at a command that runs
 
 
 def clean_environment(workspace: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -46,7 +47,7 @@ def read_tail(path: Path, limit: int = _TAIL_BYTES) -> str:
     except OSError:
         return ""
     if size > limit:
-        data = data.partition(b"\n")[2]
+        data = data.partition(b"\n")[2] or data  # unless it is all one line
     return data.decode(errors="replace")
 
 
@@ -76,10 +77,8 @@ class Process:
                     argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                     start_new_session=True, **_account(user),
                 )  # fmt: skip
-        except OSError as error:
-            raise StackError(
-                f"{argv[0]} cannot be started: {error.strerror}", cause=f"in {cwd}: {' '.join(argv)}"
-            ) from None
+        except (OSError, ValueError) as error:
+            raise _not_started(argv, cwd, error) from None
 
     @property
     def pid(self) -> int:
@@ -154,35 +153,63 @@ def run(
                 argv, cwd=cwd, env=dict(env), stdin=source, stdout=sink, stderr=subprocess.PIPE,
                 start_new_session=True, **_account(user),
             )  # fmt: skip
-        except OSError as error:
-            raise StackError(
-                f"{argv[0]} cannot be started: {error.strerror}", cause=f"in {cwd}: {' '.join(argv)}"
-            ) from None
-        code: int | None
+        except (OSError, ValueError) as error:
+            raise _not_started(argv, cwd, error) from None
         try:
-            if kill_when is not None and _comes_true_first(kill_when, child, timeout):
-                _kill_session(child)
-            out, err = child.communicate(timeout=max(0.1, timeout - (time.monotonic() - started)))
-            code = child.returncode
-        except subprocess.TimeoutExpired:
-            _kill_session(child)
-            out, err = child.communicate()
-            code = None
-        except BaseException:
-            _kill_session(child)
+            code, out, err = _attend(child, started + timeout, kill_when)
+        finally:
+            _kill_session(child)  # whatever it has left running
             child.wait()
-            raise
+            for pipe in filter(None, (child.stdout, child.stderr)):
+                pipe.close()
     return CommandResult(
-        tuple(argv), code, (out or b"").decode(errors="replace"), err.decode(errors="replace"),
+        tuple(argv), code, out.decode(errors="replace"), err.decode(errors="replace"),
         time.monotonic() - started, where,
     )  # fmt: skip
 
 
-def _comes_true_first(condition: Callable[[], bool], child: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Whether the condition holds before the child has ended by itself (or its time is up)."""
-    with contextlib.suppress(StackError):
-        wait.until(lambda: child.poll() is not None or condition(), what="interrupting", timeout=timeout)
-    return child.poll() is None
+def _not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError) -> StackError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return StackError(f"{argv[0]} cannot be started: {reason}", cause=f"in {cwd}: {' '.join(argv)}")
+
+
+def _attend(
+    child: subprocess.Popen[bytes], deadline: float, kill_when: Callable[[], bool] | None
+) -> tuple[int | None, bytes, bytes]:
+    """Read what the child says until it ends or has to be ended: exit code (None: out of time), stdout, stderr.
+
+    Its end is what counts: a process that it leaves behind may hold on to its output for ever.
+    """
+    pause = _FIRST_LOOK
+    in_time = True
+    while True:
+        remaining = deadline - time.monotonic()
+        try:
+            out, err = child.communicate(timeout=max(0.0, min(pause, remaining)))
+            return child.returncode if in_time else None, out or b"", err or b""
+        except subprocess.TimeoutExpired as expired:
+            if child.poll() is not None:
+                return _last_words(child, child.returncode if in_time else None, expired)
+            if remaining <= 0:
+                in_time = False
+                _kill_session(child)
+            elif kill_when is not None and kill_when():
+                _kill_session(child)
+                kill_when = None
+            pause = _LAST_LOOK if not in_time else min(pause * 2, _LONGEST_LOOK)
+            deadline = deadline if in_time else time.monotonic() + _LAST_LOOK
+
+
+def _last_words(
+    child: subprocess.Popen[bytes], code: int | None, expired: subprocess.TimeoutExpired
+) -> tuple[int | None, bytes, bytes]:
+    """What has been said by a child that is gone while something that it left behind keeps its output open."""
+    _kill_session(child)
+    try:
+        out, err = child.communicate(timeout=_LAST_LOOK)
+        return code, out or b"", err or b""
+    except subprocess.TimeoutExpired as again:
+        return code, again.output or expired.output or b"", again.stderr or expired.stderr or b""
 
 
 class _Account(TypedDict, total=False):

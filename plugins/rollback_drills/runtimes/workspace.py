@@ -12,6 +12,7 @@ import fcntl
 import os
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def root() -> Path:
     Raises:
         StackError: it belongs to somebody else, or cannot be made.
     """
-    path = Path(tempfile.gettempdir()).resolve() / f"rollback-drills-{os.getuid()}"
+    path = Path(tempfile.gettempdir()).resolve() / _root_name()
     try:
         path.mkdir(mode=0o711, exist_ok=True)
         status = path.lstat()
@@ -71,14 +72,17 @@ class Workspace:
         self.kept = True
 
     def removal_command(self) -> str:
-        """A shell command that ends what runs from here and deletes it."""
-        leaders = [str(found.pid) for found in process.of_workspace(self.path)]
-        return f"kill {' '.join(leaders)}; rm -r {shlex.quote(str(self.path))}"
+        """A shell command that ends what runs from here and deletes it, whenever it is called."""
+        return shlex.join([sys.executable, "-m", "rollback_drills.runtimes.remove", str(self.path)])
 
     def close(self) -> None:
-        if not self.kept:
-            _remove(self.path)
-        os.close(self._lock)
+        try:
+            if not self.kept:
+                # Not while another process looks for orphans: half removed, this one would look like an orphan.
+                with _registry():
+                    _remove(self.path)
+        finally:
+            os.close(self._lock)
 
 
 def sweep() -> list[str]:
@@ -86,17 +90,40 @@ def sweep() -> list[str]:
     removed = []
     with _registry():
         for path in sorted(root().iterdir()):
-            if not path.is_dir() or (path / KEPT).exists() or not _orphaned(path):
+            if not path.is_dir() or path.is_symlink() or (path / KEPT).exists() or not _orphaned(path):
                 continue
-            ended = _remove(path)
-            removed.append(f"removed what the killed run {path.name} had left: {ended} processes and {path}")
+            try:
+                ended = _remove(path)
+            except (OSError, StackError) as error:
+                removed.append(f"what the killed run {path.name} had left cannot be removed: {error}; see {path}")
+            else:
+                removed.append(f"removed what the killed run {path.name} had left: {ended} processes and {path}")
     return removed
 
 
+def remove_kept(path: Path) -> int:
+    """End everything that runs from a kept workspace and delete it; how many processes that were.
+
+    Raises:
+        StackError: it is no kept workspace, or the run that made it is still going on.
+    """
+    path = path.resolve()
+    if path.parent.name != _root_name() or not (path / KEPT).is_file():
+        raise StackError(f"{path} is no stack that was kept", fix="copy the command that pytest printed at its end")
+    with _registry(path.parent):
+        if not _orphaned(path):
+            raise StackError(f"the run that made {path} is still going on", fix="wait for its end")
+        return _remove(path)
+
+
+def _root_name() -> str:
+    return f"rollback-drills-{os.getuid()}"
+
+
 @contextlib.contextmanager
-def _registry() -> Iterator[None]:
+def _registry(directory: Path | None = None) -> Iterator[None]:
     """Between making a directory and locking it nobody may take it for an orphan."""
-    descriptor = os.open(root() / ".registry.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    descriptor = os.open((directory or root()) / ".registry.lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

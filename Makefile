@@ -1,0 +1,57 @@
+# Each target is the only command needed on a fresh clone: the environment is made on the way.
+PYTHON ?= python3
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help env drills test lint types unit faults bench docs dist clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+env: $(READY) ## make the environment in .venv (uv if present, else venv and pip)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "rollback-drills needs Python 3.11 or newer; name one with make PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "installing the environment into $(VENV) (once; about half a minute)"
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+		$(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@
+
+drills: $(READY) ## perform every rollback of the runbook on the reference gateway; the report lands in reports/
+	$(BIN)/pytest drills -n $(JOBS) -v
+
+test: lint types unit faults ## everything: lint, types, the suite's own tests, and the planted faults
+
+lint: $(READY) ## ruff: lint and format
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+types: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+unit: $(READY) ## the suite's own tests, without the planted faults
+	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults
+
+faults: $(READY) ## plant every fault of fixtures/faults and see it caught
+	$(BIN)/pytest tests/faults -n $(JOBS) -q
+
+bench: $(READY) ## what the harness costs beside the systems that it starts
+	$(BIN)/python tests/bench.py
+
+docs: $(READY) ## regenerate what is generated: docs/findings.md, docs/target-file.md, the schemas
+	$(BIN)/python docs/generate.py
+
+dist: $(READY) ## build the wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## remove the environment and what the tools left
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,102 @@
+"""The controller's side of pytest-xdist before it knows of any drill: imports only pytest and the standard library.
+
+The controller collects nothing. It learns that there are drills from the first report that carries evidence, unless
+it was told before (`rollback_drills.pytest_plugin.activate`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from rollback_drills.pytest_plugin.collecting import USAGE_ERROR
+
+ATTRIBUTE = "rollback_drills_evidence"
+"""Of a test report: the evidence of the drills that have ended since the last one, each as JSON text."""
+
+WORKER_INPUT = "rollback_drills"
+_NAME = "rollback-drills-distributing"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all processes of a run agree on."""
+
+    name: str
+    started_at: datetime
+    grouped: bool = False
+
+
+RUN = pytest.StashKey[Run]()
+
+
+def register(config: pytest.Config) -> None:
+    """Settle which run this process belongs to."""
+    given = getattr(config, "workerinput", None)
+    if given is None:
+        now = datetime.now(UTC)
+        config.stash[RUN] = Run(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", now)
+        config.pluginmanager.register(Distribution(config), _NAME)
+        return
+    # A controller without this plugin gives nothing: a worker of that kind is a run of its own.
+    run = given.get(WORKER_INPUT) or {"name": f"{given['workerid']}-{secrets.token_hex(4)}", "grouped": False}
+    config.stash[RUN] = Run(run["name"], datetime.now(UTC), run["grouped"])
+    if run["grouped"]:
+        config.option.loadgroup = True  # xdist itself reads it from the worker's arguments, where it is not
+
+
+def distribution_of(config: pytest.Config) -> Distribution | None:
+    """None in a worker."""
+    plugin = config.pluginmanager.getplugin(_NAME)
+    return plugin if isinstance(plugin, Distribution) else None
+
+
+class Distribution:
+    """Gives the workers their run, and takes from them what concerns the whole run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._processes: dict[object, int] = {}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        run = self._config.stash[RUN]
+        grouped = getattr(self._config.option, "dist", "no") == "loadgroup"
+        node.workerinput[WORKER_INPUT] = {"name": run.name, "grouped": grouped}  # type: ignore[attr-defined]
+        gateway = node.gateway  # type: ignore[attr-defined]
+        if gateway.spec.popen:
+            self._processes[node] = gateway._rinfo().pid  # xdist has just asked for it; it is kept there
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        self._processes.pop(node, None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        message = getattr(report, USAGE_ERROR, None)
+        if message is not None:
+            raise pytest.UsageError(message)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """The first sign of a drill: from now on there is a ledger, which has missed this report."""
+        if hasattr(report, ATTRIBUTE) and self._config.pluginmanager.getplugin("rollback-drills-ledger") is None:
+            from rollback_drills.pytest_plugin.session import session_of
+
+            session_of(self._config)
+            for name in ("rollback-drills-ledger", "rollback-drills-summary"):
+                plugin = self._config.pluginmanager.getplugin(name)
+                if plugin is not None:
+                    plugin.pytest_runtest_logreport(report)
+
+    def terminate_workers(self) -> None:
+        """Pass SIGTERM on: told by xdist alone, a worker that performs a drill goes on for five seconds."""
+        for pid in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)

@@ -1,0 +1,68 @@
+"""What the documentation says can be done can be done, and what is generated is up to date."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from rollback_drills.report.schema import evidence_schema
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "reports" / "README.md"])
+FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+
+def commands() -> list[str]:
+    """Every command in a shell block, without its comment."""
+    found = [
+        line.partition("#")[0].strip()
+        for page in PAGES
+        for block in FENCE.findall(page.read_text())
+        for line in block.splitlines()
+    ]
+    return sorted({command for command in found if command})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_works(command: str) -> None:
+    """Targets exist and expand; selections of drills select something. `make test` and `make drills` run in CI."""
+    program, *arguments = command.split()
+    if program == "make":
+        argv = ["make", "--dry-run", *arguments]
+    elif program == "pytest":
+        argv = [sys.executable, "-m", "pytest", *arguments, "--collect-only", "-q", "-p", "no:cacheprovider"]
+    else:
+        pytest.fail(f"nothing tests the documented command {command!r}")
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert broken == []
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    stale = [name for name, text in generate.pages().items() if (ROOT / "docs" / name).read_text() != text]
+    assert stale == [], "run `make docs`"
+
+
+def test_schemas_are_schemas() -> None:
+    for name in ("evidence.schema.json", "target.schema.json"):
+        schema = json.loads((ROOT / "docs" / name).read_text())
+        jsonschema.validators.validator_for(schema).check_schema(schema)
+    assert evidence_schema()["title"]

@@ -1,0 +1,41 @@
+"""Every planted fault is caught by its drill, with the right finding and no misleading other one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.evidence import RunEvidence
+
+ROOT = Path(__file__).resolve().parents[2]
+FAULTS = ROOT / "fixtures" / "faults"
+FILES = sorted(FAULTS.glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_fault_is_caught(file: Path, tmp_path: Path) -> None:
+    fault = tomllib.loads(file.read_text())
+    target, reports = tmp_path / "target.toml", tmp_path / "reports"
+    subprocess.run([sys.executable, FAULTS / "plant.py", "target", file, target], check=True, timeout=60)
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "drills", "-k", fault["drill"], "--drill-target", target,
+            "--drill-report-dir", reports, "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+
+    run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
+    judged = [drill for drill in run.drills if not drill.id.endswith("::rounds")]
+    assert judged, "the expression selects no drill"
+    allowed = {fault["finding"], *fault.get("also", ())}
+    for drill in judged:
+        found = [finding.code for finding in drill.findings]
+        assert drill.verdict == "failed", (drill.id, drill.verdict, drill.reason)
+        assert fault["finding"] in found, (drill.id, found, drill.reason)
+        assert set(found) <= allowed, (drill.id, found, drill.reason)

@@ -1,0 +1,47 @@
+"""Few rounds show every flag off next to every other one on, and no schedule could do with fewer."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from math import comb
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollback_drills.codes import disable_rounds, rounds_needed
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_size=60, unique=True))
+def test_every_ordered_pair_is_separated(names: list[str]):
+    rounds = disable_rounds(names)
+    for off, on in permutations(names, 2):
+        assert any(off in members and on not in members for members in rounds)
+    assert set().union(*rounds) == set(names)
+    assert all(rounds), "a round that turns nothing off is a restart for nothing"
+
+
+@pytest.mark.parametrize("count", range(2, 61))
+def test_the_number_of_rounds_is_minimal(count: int):
+    needed = rounds_needed(count)
+    assert len(disable_rounds([str(number) for number in range(count)])) == needed
+    # Sperner: no more than C(n, n//2) subsets of n rounds are an antichain.
+    assert comb(needed - 1, (needed - 1) // 2) < count <= comb(needed, needed // 2)
+
+
+@pytest.mark.parametrize(("count", "rounds"), [(1, 1), (2, 2), (3, 3), (6, 4), (10, 5), (20, 6), (21, 7), (35, 7), (36, 8)])
+def test_known_numbers_of_rounds(count: int, rounds: int):
+    assert len(disable_rounds([str(number) for number in range(count)])) == rounds
+
+
+def test_a_single_name_has_one_round():
+    assert disable_rounds(["only"]) == [frozenset({"only"})]
+
+
+def test_no_name_needs_no_round():
+    assert disable_rounds([]) == []
+
+
+def test_the_schedule_is_the_same_each_time():
+    names = [f"n{number}" for number in range(21)]
+    assert disable_rounds(names) == disable_rounds(names)

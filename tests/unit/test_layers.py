@@ -1,0 +1,133 @@
+"""Imports run downward only, and the entry point costs other test runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "plugins" / "rollback_drills"
+
+# What each part may import of this project. Parts are modules, and packages whose inner order is their own business.
+RECORD = {"errors", "evidence", "runbook"}
+WORLD = {"errors", "target", "placeholders", "stack", "wait", "meter", "postgres", "database"}
+LAYERS: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "evidence": set(),
+    "redaction": set(),
+    "runbook": set(),
+    "stack": set(),
+    "meter": set(),
+    "codes": set(),
+    "wait": {"errors"},
+    "postgres": {"errors", "wait"},
+    "findings": {"errors", "evidence"},
+    "journal": {"evidence"},
+    "placeholders": set(),
+    "target_errors": set(),
+    "target": {"errors", "placeholders", "target_errors"},
+    "capabilities": {"errors", "target"},
+    "database": {"errors", "postgres"},
+    "probes": {"errors", "evidence", "meter", "placeholders", "target"},
+    "migrations": {"errors", "stack", "target"},
+    "backup": {"errors", "database", "placeholders", "postgres", "stack", "target"},
+    "drill": {"errors", "evidence", "findings", "journal", "meter", "redaction", "runbook", "stack", "target"},
+    "lab": WORLD | {"backup", "migrations", "probes"},
+    "runtimes": WORLD | {"lab"},
+    "report": RECORD | {"findings"},
+    "pytest_plugin": {"*"},
+}
+ONLY_IN: dict[str, set[str]] = {
+    "pytest": {"pytest_plugin"},
+    "_pytest": set(),
+    "xdist": {"pytest_plugin"},
+    "hypothesis": set(),
+    "testcontainers": set(),
+    "docker": set(),
+    "jinja2": {"report"},
+    "httpx": {"probes"},
+    "psycopg": {"postgres", "database", "lab"},
+    "sqlalchemy": set(),
+    "alembic": set(),
+}
+DISTRIBUTIONS = {"prometheus_client": "prometheus-client", "pytest_html": "pytest-html", "markupsafe": "jinja2",
+                 "pydantic_core": "pydantic", "xdist": "pytest-xdist"}  # fmt: skip
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports_of(path: Path, *, module_level_only: bool = False) -> Iterator[str]:
+    """Absolute names of everything imported, those under TYPE_CHECKING included."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body if module_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            # `from rollback_drills import wait` names a module; of other packages only the package matters.
+            if node.module == "rollback_drills":
+                yield from (f"rollback_drills.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+def test_the_table_names_every_part_and_no_other():
+    assert {part_of(path) for path in MODULES} == set(LAYERS)
+
+
+def test_the_table_has_no_circle():
+    def below(part: str, seen: tuple[str, ...]) -> None:
+        assert part not in seen, " → ".join([*seen, part])
+        for lower in LAYERS[part] - {"*"}:
+            below(lower, (*seen, part))
+
+    for part in LAYERS:
+        below(part, ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downward(path: Path):
+    part = part_of(path)
+    allowed = LAYERS[part] | {part}
+    used = {name.split(".")[1] for name in imports_of(path) if name.startswith("rollback_drills.")}
+    assert "*" in allowed or used <= allowed
+    for name in imports_of(path):
+        package = name.split(".")[0]
+        assert package not in ONLY_IN or part in ONLY_IN[package], f"{part} may not import {package}"
+
+
+def test_the_entry_point_imports_pytest_and_the_standard_library_only():
+    names = {name.split(".")[0] for name in imports_of(PACKAGE / "pytest_plugin" / "__init__.py", module_level_only=True)}
+    assert names <= {"pytest"} | sys.stdlib_module_names
+    assert set(imports_of(PACKAGE / "__init__.py")) <= {"__future__"}
+
+
+def test_what_is_imported_is_declared_as_a_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[\[<>=~! ]", line)[0] for line in project["dependencies"]}
+    imported = {name.split(".")[0] for path in MODULES for name in imports_of(path)}
+    foreign = imported - sys.stdlib_module_names - {"rollback_drills"}
+    assert {DISTRIBUTIONS.get(name, name) for name in foreign} - declared == set()
+
+
+def test_importing_the_entry_point_imports_no_engine():
+    heavy = ["pydantic", "httpx", "sqlalchemy", "psycopg", "jinja2", "prometheus_client", "rollback_drills.drill"]
+    script = (
+        "import sys, rollback_drills.pytest_plugin\n"
+        f"print([name for name in {heavy!r} if name in sys.modules],"
+        " [name for name in sys.modules if name.startswith('rollback_drills.')])"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] ['rollback_drills.pytest_plugin']"

@@ -1,0 +1,401 @@
+"""What a client sees, against a real HTTP server that answers as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollback_drills.errors import StackError
+from rollback_drills.meter import Meter
+from rollback_drills.probes import Answer, Client, Traffic, contains, matches, pointer
+from rollback_drills.target import Behaviour, Probe, Target, Version
+
+Reply = Callable[[BaseHTTPRequestHandler], None]
+
+
+def reply(status: int = 200, body: bytes | str = b"", content_type: str = "application/json", **headers: str) -> Reply:
+    content = body.encode() if isinstance(body, str) else body
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", content_type)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.reply: Reply = reply()
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.released = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone is what some of these tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def _any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        self.server.reply(self)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the terminal."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+@pytest.fixture
+def make(reference_target: Target, server: Server) -> Iterator[Callable[..., Client]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(**changes: Any) -> Client:
+            gateway = reference_target.gateway.model_copy(update={"request_timeout": changes.pop("timeout", 5.0)})
+            target = reference_target.model_copy(update={"gateway": gateway, **changes})
+            client = Client(target, lambda: server.url, Meter())
+            stack.callback(client.close)
+            return client
+
+        yield make
+
+
+# --- answers -------------------------------------------------------------------------------------------
+
+
+def test_an_answer_has_status_and_json(make: Any, server: Server):
+    server.reply = reply(503, '{"detail": "integration disabled"}')
+    answer = make().request("POST", "/x?y=1", json_body={"a": [1]}, headers={"X-Y": "z"})
+    assert (answer.status, answer.body, answer.error) == (503, {"detail": "integration disabled"}, "")
+    method, path, headers, body = server.seen[0]
+    assert (method, path, headers["X-Y"], json.loads(body)) == ("POST", "/x?y=1", "z", {"a": [1]})
+    assert "authorization" not in {name.lower() for name in headers}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "expected"),
+    [
+        (b"{broken", "application/json", "{broken"),
+        (b"[" * 100_000, "application/json", "[" * 2_000),
+        (b"\xff\xfe", "application/json", "\ufffd\ufffd"),
+        (b"plain", "text/plain", "plain"),
+        (b"\xe9", "text/plain; charset=latin-1", "é"),
+        (b"x", "text/plain; charset=no-such", "x"),
+        (b'{"a": 1}', "application/problem+json", {"a": 1}),
+        (b"", "application/json", ""),
+        (b"null", "application/json", None),
+    ],
+    ids=range(9),
+)
+def test_whatever_the_body_is_it_is_an_answer(make: Any, server: Server, body: bytes, kind: str, expected: object):
+    server.reply = reply(500, body, kind)
+    assert make().request("GET", "/").body == expected
+
+
+def test_a_redirect_is_an_answer_and_not_followed(make: Any, server: Server):
+    server.reply = reply(302, Location="http://127.0.0.1:1/elsewhere")
+    assert make().request("GET", "/").status == 302
+    assert len(server.seen) == 1
+
+
+def test_long_texts_are_kept_whole_for_reading_and_cut_for_the_evidence(make: Any, server: Server):
+    server.reply = reply(200, "x" * 100_000, "text/plain")
+    answer = make().request("GET", "/")
+    assert len(answer.body) == 100_000
+    assert len(answer.brief()["body"]) == 2_000
+
+
+def test_nothing_listening_is_an_answer(reference_target: Target):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and never listening: every connection is refused
+        client = Client(reference_target, lambda: f"http://127.0.0.1:{taken.getsockname()[1]}", Meter())
+        answer = client.request("GET", "/health")
+        assert answer.status is None
+        assert "ConnectError" in answer.error
+        assert answer.brief() == {"error": answer.error}
+        assert not client.healthy()
+        assert "ConnectError" in client.version()["error"]
+        client.close()
+
+
+@pytest.mark.parametrize("path", ["/a\nb", "/\x00", "/ü", "/a b", "/%zz", "//x", "/\U0001f600"])
+def test_strange_paths_raise_nothing(make: Any, path: str):
+    make().request("GET", path)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "ü", "\x00", " x "])
+def test_strange_headers_raise_nothing(make: Any, value: str):
+    make().request("GET", "/", headers={"X-Y": value})
+
+
+@pytest.mark.parametrize("garbage", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort"])
+def test_a_broken_answer_is_an_answer(make: Any, server: Server, garbage: bytes):
+    def broken(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(garbage)
+        handler.close_connection = True
+
+    server.reply = broken
+    answer = make().request("GET", "/")
+    assert answer.status is None
+    assert answer.error
+
+
+def test_a_server_that_never_answers_is_given_up(make: Any, server: Server):
+    server.reply = lambda handler: server.released.wait(30) and None
+    answer = make(timeout=0.1).request("GET", "/")
+    assert "Timeout" in answer.error
+    assert answer.seconds < 5
+
+
+def test_a_server_that_answers_byte_by_byte_is_given_up(make: Any, server: Server):
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not server.released.wait(0.02):
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+
+    server.reply = drip
+    answer = make(timeout=0.2).request("GET", "/")
+    assert answer.status is None
+    assert "not complete in time" in answer.error
+    assert answer.seconds < 5
+
+
+def test_proxies_and_credentials_of_the_caller_are_ignored(
+    make: Any, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login u password p\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    assert make().request("GET", "/").status == 200
+    assert "Authorization" not in server.seen[0][2]
+
+
+def test_a_request_is_the_targets_time(reference_target: Target, server: Server):
+    meter = Meter()
+    client = Client(reference_target, lambda: server.url, meter)
+    answer = client.request("GET", "/")
+    client.close()
+    assert 0 < meter.target_seconds <= meter.elapsed()
+    assert answer.seconds <= meter.elapsed()
+
+
+# --- probes --------------------------------------------------------------------------------------------
+
+
+def test_health_version_and_behaviour(make: Any, server: Server):
+    server.reply = reply(200, '{"status": "ok", "more": 1, "v": {"a/b": ["0.5.0"]}}')
+    client = make(
+        version=Version(path="/v", pointer="/v/a~1b/0"),
+        behaviours=(
+            Behaviour(path="/one", release="0.4.0", body={"status": "ok"}),
+            Behaviour(path="/two", release="0.4.0", status=404),
+            Behaviour(path="/three", release="0.5.0"),
+        ),
+    )
+    assert client.healthy()
+    assert client.version() == "0.5.0"
+    behaviour = client.behaviour("0.4.0")
+    assert list(behaviour) == ["GET /one", "GET /two"]
+    expected, observed = behaviour["GET /one"]
+    assert expected == observed
+    expected, observed = behaviour["GET /two"]
+    assert (expected["status"], observed["status"]) == (404, 200)
+    server.reply = reply(500, '{"status": "ok"}')
+    assert not client.healthy()
+    assert client.version() == {"status": 500, "body": {"status": "ok"}}
+
+
+def test_a_delivery_has_an_id_of_its_own(make: Any, server: Server):
+    server.reply = reply(202)
+    client = make()
+    first, second = client.deliver("github"), client.deliver("jira")
+    named = client.deliver("jira", "given")
+    server.reply = reply(200)
+    refused = client.deliver("jira")
+    assert len({first.id, second.id, named.id, refused.id}) == 4
+    assert (first.acknowledged, refused.acknowledged, named.id) == (True, False, "given")
+    method, path, _, body = server.seen[0]
+    assert (method, path, json.loads(body)) == ("POST", "/webhooks/github", {"delivery_id": first.id, "event": "drill"})
+
+
+METRICS = """# HELP http_requests_total requests
+# TYPE http_requests_total counter
+http_requests_total{status="200",path="/a"} 10
+http_requests_total{status="500",path="/a"} 2
+http_requests_total{status="503",path="/a"} 5
+http_requests_created{status="503",path="/a"} 1.7e9
+# TYPE gateway_webhooks_total counter
+gateway_webhooks_total{outcome="disabled",integration="x"} 3
+gateway_webhooks_total{outcome="disabled",integration="y"} 1
+gateway_webhooks_total{outcome="stored",integration="y"} 7
+"""
+
+
+def test_deliberate_errors_are_no_errors(make: Any, server: Server):
+    server.reply = reply(200, METRICS, "text/plain; version=0.0.4")
+    traffic = make().traffic()
+    assert (traffic.requests, traffic.errors) == (17, 3)
+    metrics = make().traffic.__self__._target.metrics.model_copy(update={"deliberate": None})
+    assert make(metrics=metrics).traffic().errors == 7
+
+
+def test_traffic_between_two_moments():
+    between = Traffic(30, 6) - Traffic(10, 1)
+    assert (between.requests, between.errors, between.error_rate) == (20, 5, 0.25)
+    assert Traffic(0, 0).error_rate == 0
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(500, "x", "text/plain"), reply(200, "{}"), reply(200, "a{b 1\n", "text/plain"),
+               reply(200, "http_requests_total{} x\n", "text/plain"), reply(200, "\x00 \xff", "text/plain")]
+)  # fmt: skip
+def test_what_is_no_metrics_is_refused(make: Any, server: Server, answer: Reply):
+    server.reply = answer
+    with pytest.raises(StackError, match="/metrics does not give metrics"):
+        make().traffic()
+
+
+def test_a_target_without_metrics_has_no_traffic(make: Any):
+    with pytest.raises(StackError, match="no \\[metrics\\]"):
+        make(metrics=None).traffic()
+
+
+# --- comparing -----------------------------------------------------------------------------------------
+
+KEYS = st.text("ab/~01", max_size=3)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2),
+    lambda inner: st.lists(inner, max_size=12) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=15,
+)
+
+
+def resolve(document: Any, path: str) -> Any:
+    """RFC 6901, written from its text: section 3 for the syntax, section 4 for the evaluation."""
+    if path == "":
+        return document
+    if path[0] != "/":
+        return None
+    for token in path[1:].split("/"):
+        key, rest = "", token
+        while rest:
+            if rest[:2] == "~0":
+                key, rest = key + "~", rest[2:]
+            elif rest[:2] == "~1":
+                key, rest = key + "/", rest[2:]
+            else:
+                key, rest = key + rest[0], rest[1:]
+        if isinstance(document, dict):
+            if key not in document:
+                return None
+            document = document[key]
+        elif isinstance(document, list):
+            if not (key.isascii() and key.isdigit()) or (len(key) > 1 and key[0] == "0") or int(key) >= len(document):
+                return None
+            document = document[int(key)]
+        else:
+            return None
+    return document
+
+
+@st.composite
+def document_and_path(draw: st.DrawFn) -> tuple[Any, str]:
+    """A path that often leads somewhere."""
+    document = here = draw(JSON)
+    path = ""
+    for _ in range(draw(st.integers(0, 4))):
+        if isinstance(here, dict) and here and draw(st.booleans()):
+            key = draw(st.sampled_from(sorted(here)))
+            here = here[key]
+        elif isinstance(here, list) and here and draw(st.booleans()):
+            key = str(draw(st.integers(0, len(here) - 1)))
+            here = here[int(key)]
+        else:
+            key = draw(KEYS | st.sampled_from(["-", "00", "01", "-1", "²", "٣", "1e0", "9" * 5_000, " 0"]))
+            here = None
+        path += "/" + key.replace("~", "~0").replace("/", "~1")
+    return document, path
+
+
+@given(document_and_path())
+def test_a_pointer_leads_where_the_rfc_says(case: tuple[Any, str]):
+    document, path = case
+    assert pointer(document, path) == resolve(document, path)
+
+
+@given(JSON, st.text("/ab~01", max_size=6))
+def test_no_pointer_breaks(document: Any, path: str):
+    assert pointer(document, path) == resolve(document, path)
+
+
+@given(JSON)
+def test_everything_contains_itself(value: Any):
+    assert contains(value, value)
+
+
+@given(st.dictionaries(KEYS, JSON, max_size=4), st.data())
+def test_a_document_contains_each_part_of_itself(whole: dict[str, Any], data: st.DataObject):
+    part = {key: whole[key] for key in data.draw(st.sets(st.sampled_from(sorted(whole)))) if whole} if whole else {}
+    assert contains(whole, part)
+    assert not contains(whole, part | {"not there": 1})
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "does"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True), ({"a": [1, 2]}, {"a": [1]}, False), ({"a": 1}, {"a": True}, False),
+        ({"a": None}, {"a": None}, True), ({}, {"a": None}, False), ([{"a": 1, "b": 2}], [{"a": 1}], False), (1, 1.0, True),
+        ("text", {"a": 1}, False), (None, {}, False),
+    ],
+)  # fmt: skip
+def test_containing_is_about_keys(whole: Any, part: Any, does: bool):
+    assert contains(whole, part) is does
+
+
+def test_a_probe_matches_status_and_body():
+    probe = Probe(path="/", status=503, body={"detail": "x"})
+    assert matches(probe, Answer(503, {"detail": "x", "id": 1}, 0))
+    assert not matches(probe, Answer(503, {"detail": "y"}, 0))
+    assert not matches(probe, Answer(200, {"detail": "x"}, 0))
+    assert not matches(probe, Answer(None, None, 0, "refused"))
+    assert matches(Probe(path="/"), Answer(200, "anything", math.inf))
