@@ -23,7 +23,17 @@ ROUNDS = 2
 def game_day(*options: str) -> tuple[float, RunEvidence]:
     """Wall seconds of the whole command, and its evidence."""
     with tempfile.TemporaryDirectory() as reports:
-        command = [sys.executable, "-m", "pytest", "drills", "-q", "-p", "no:cacheprovider", "--drill-report-dir", reports]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "drills",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--drill-report-dir",
+            reports,
+        ]
         started = time.monotonic()
         subprocess.run([*command, *options], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         wall = time.monotonic() - started
@@ -46,7 +56,9 @@ def print_split(runs: list[tuple[float, RunEvidence]]) -> None:
     print(f"{'one worker':<28} {'wall s':>8} {'target s':>9} {'harness s':>10} {'harness':>8}")
     for number, (wall, run) in enumerate(runs, 1):
         harness = wall - run.target_seconds
-        print(f"{f'game day, run {number}':<28} {wall:8.1f} {run.target_seconds:9.1f} {harness:10.1f} {harness / wall:8.1%}")
+        print(
+            f"{f'game day, run {number}':<28} {wall:8.1f} {run.target_seconds:9.1f} {harness:10.1f} {harness / wall:8.1%}"
+        )
 
 
 def print_steps(run: RunEvidence) -> None:

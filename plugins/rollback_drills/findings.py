@@ -99,11 +99,6 @@ _ENTRIES = (
         "The database is back at the bad revision as soon as the runbook says `restart`, usually unnoticed.",
         "Turn start-up migrations off during a rollback, or deploy the previous release before restarting.",
     ),
-    Entry(
-        "previous-release-lacks-revision", "major", "The previous release does not know the database's revision",
-        "After the switch alembic answers `Can't locate revision`; no downgrade is possible any more.",
-        "Downgrade first, with the newer release's scripts, to the previous release's head; then switch.",
-    ),
     # --- failed migrations ---------------------------------------------------------------------------
     Entry(
         "bad-migration-served", "critical", "The gateway serves although its start-up migration failed",
@@ -201,11 +196,6 @@ _ENTRIES = (
         "no-backup-command", "major", "There is no backup that could be restored",
         "A migration that destroys data cannot be undone.",
         "Give the target a backup command, and run it before every migration.",
-    ),
-    Entry(
-        "previous-release-missing", "critical", "The previous release cannot be obtained any more",
-        "There is nothing to roll back to.",
-        "Keep the images or trees of at least the last release for 30 days.",
     ),
 )  # fmt: skip
 

@@ -149,9 +149,13 @@ class Lab:
         self._migrate(current, self.target.current)
         self._templates[self.target.current] = current
 
-    def close(self) -> None:
+    def disconnect(self) -> None:
+        """Give up our own connections and leave everything running."""
         for template in self._templates.values():
             template.disconnect()
+
+    def close(self) -> None:
+        self.disconnect()
         self.runtime.close()
 
     @property

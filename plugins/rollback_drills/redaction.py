@@ -45,6 +45,7 @@ class Redactor:
     def __init__(self, literals: Iterable[str] = ()) -> None:
         self._literals: set[str] = set()
         self._known: re.Pattern[str] | None = None
+        self._paths: dict[str, str] = {}
         for literal in literals:
             self.add(literal)
 
@@ -57,9 +58,17 @@ class Redactor:
             ordered = [MASK, *sorted(self._literals, key=lambda each: (-len(each), each))]
             self._known = re.compile("|".join(map(re.escape, ordered)))
 
+    def shorten(self, path: str, name: str) -> None:
+        """Write ``name`` for a directory of this machine: where it lies is nobody's business, and tells nothing."""
+        if len(path) > len(name):
+            self._paths[path] = name
+            self._paths = dict(sorted(self._paths.items(), key=lambda each: -len(each[0])))
+
     def text(self, value: str) -> str:
         """The text without secrets; a lone surrogate, which no file can hold, is written out as an escape."""
         value = _encodable(value)
+        for path, name in self._paths.items():
+            value = value.replace(path, name)
         for _ in range(_PASSES):
             before = value
             if self._known is not None:

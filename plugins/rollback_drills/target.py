@@ -91,8 +91,12 @@ class Table(BaseModel):
 class Releases(Table):
     """How the tree of a release is obtained: made by a command, or a directory that is there already."""
 
-    command: Annotated[tuple[str, ...], _templates(RELEASE_PLACEHOLDERS, ("release", "tree"))] | None = None
-    path: Annotated[str, _template(frozenset({"here", "release"}), ("release",))] | None = None
+    command: Annotated[tuple[str, ...], _templates(RELEASE_PLACEHOLDERS, ("release", "tree"))] | None = Field(
+        default=None, description="makes the tree of a release in the directory {tree}"
+    )
+    path: Annotated[str, _template(frozenset({"here", "release"}), ("release",))] | None = Field(
+        default=None, description="the directory of a release; it is copied, never run in place"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -104,14 +108,16 @@ class Releases(Table):
 class Gateway(Table):
     """How the gateway is started as a process. The environment is complete: nothing of the caller's leaks in."""
 
-    start: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS, ("port",))]
-    env: Environment = {}
+    start: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS, ("port",))] = Field(
+        description="the command that serves, run in the tree"
+    )
+    env: Environment = Field(default={}, description="its environment, complete but for PATH, HOME, TMPDIR and LANG")
     migrate_on_start: Environment | None = Field(
         default=None, description="variables that make a start apply migrations; absent: it cannot"
     )
-    ready_timeout: Seconds = 30.0
-    stop_timeout: Seconds = 10.0
-    request_timeout: Seconds = 5.0
+    ready_timeout: Seconds = Field(default=30.0, description="seconds from the start to the first answer")
+    stop_timeout: Seconds = Field(default=10.0, description="seconds from SIGTERM until it is killed")
+    request_timeout: Seconds = Field(default=5.0, description="seconds that a client waits for an answer")
 
 
 class Database(Table):
@@ -124,63 +130,69 @@ class Database(Table):
 class Migrations(Table):
     """How alembic is called, in the tree of the release whose scripts are wanted."""
 
-    command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] = ("{python}", "-m", "alembic")
+    command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] = Field(
+        default=("{python}", "-m", "alembic"), description="alembic, run in the tree"
+    )
     versions: str = Field(default="migrations/versions", description="directory of the scripts within a tree")
-    timeout: Seconds = 120.0
+    timeout: Seconds = Field(default=120.0, description="seconds for one command")
 
 
 class Probe(Table):
     """A request whose answer is known. ``body`` is matched as a subset: what it names must be equal."""
 
-    path: HttpPath
-    method: Method = "GET"
-    status: Status = 200
-    body: JsonValue = None
+    path: HttpPath = Field(description="what is asked")
+    method: Method = Field(default="GET", description="with which method")
+    status: Status = Field(default=200, description="the status of the right answer")
+    body: JsonValue = Field(default=None, description="what the JSON of the right answer contains; absent: anything")
 
 
 class Version(Table):
     """Where the gateway says which release it is; ``pointer`` is a JSON Pointer (RFC 6901)."""
 
-    path: HttpPath
-    pointer: Annotated[str, AfterValidator(_pointer)] = ""
+    path: HttpPath = Field(description="what is asked")
+    pointer: Annotated[str, AfterValidator(_pointer)] = Field(
+        default="", description="where in the JSON the version stands; empty: the whole answer"
+    )
 
 
 class Behaviour(Probe):
     """An answer that tells this release from the other one, whatever version it reports."""
 
-    release: str
+    release: str = Field(description="the release that answers so")
 
 
 class Deliberate(Table):
     """The counter of deliveries that were refused on purpose, so that they do not count as errors."""
 
-    counter: str
-    labels: dict[str, str] = {}
+    counter: str = Field(description="the counter's name")
+    labels: dict[str, str] = Field(default={}, description="the labels that mark a deliberate refusal")
 
 
 class Metrics(Table):
     """Prometheus counters from which the error rate is read: 5xx less the deliberate ones, over all."""
 
-    path: HttpPath = "/metrics"
+    path: HttpPath = Field(default="/metrics", description="where the metrics are, in the format of Prometheus")
     requests: str = Field(description="counter of all requests")
-    status_label: str = "status"
-    deliberate: Deliberate | None = None
+    status_label: str = Field(default="status", description="the label that holds the status; 5xx are errors")
+    deliberate: Deliberate | None = Field(default=None, description="what is not counted as an error")
 
 
 class Answer(Table):
     """An answer that was agreed on; ``body`` must be equal, not merely contained."""
 
-    status: Status = 503
-    body: JsonValue
+    status: Status = Field(default=503, description="the status of a disabled integration")
+    body: JsonValue = Field(description="the JSON of a disabled integration")
 
 
 class Flags(Table):
     """Feature flags by environment variable, read when the gateway is created."""
 
-    variable: Annotated[str, _template(frozenset({"NAME", "name"}))]
-    on: str = "true"
-    off: str = "false"
-    disabled: Answer
+    variable: Annotated[str, _template(frozenset({"NAME", "name"}))] = Field(
+        description="the environment variable of an integration"
+    )
+    on: str = Field(default="true", description="the value that turns it on")
+    off: str = Field(default="false", description="the value that turns it off")
+    disabled: Answer = Field(description="what a disabled integration answers")
     symptom: str | None = Field(
         default=None, description="SQL that makes the deliveries of {integration} fail, as a faulty one would"
     )
@@ -199,11 +211,17 @@ class Flags(Table):
 class Delivery(Table):
     """How a webhook is delivered, and how to see whether it was stored."""
 
-    path: Annotated[HttpPath, _template(DELIVERY_PLACEHOLDERS, ("integration",))]
-    method: Method = "POST"
-    headers: dict[str, Annotated[str, _template(DELIVERY_PLACEHOLDERS)]] = {}
+    path: Annotated[HttpPath, _template(DELIVERY_PLACEHOLDERS, ("integration",))] = Field(
+        description="where a webhook is delivered"
+    )
+    method: Method = Field(default="POST", description="with which method")
+    headers: dict[str, Annotated[str, _template(DELIVERY_PLACEHOLDERS)]] = Field(
+        default={}, description="headers of a delivery"
+    )
     json_body: JsonValue = Field(default=None, alias="json")
-    accepted: tuple[Status, ...] = (200, 201, 202)
+    accepted: tuple[Status, ...] = Field(
+        default=(200, 201, 202), description="statuses by which the gateway acknowledges a delivery"
+    )
     stored: str = Field(description="SQL that gives the ids of %(ids)s which are in the database")
 
     @model_validator(mode="after")
@@ -221,53 +239,68 @@ class Delivery(Table):
 class Integration(Table):
     """One integration; ``since`` is the first of the target's two releases that has it."""
 
-    since: str | None = None
+    since: str | None = Field(
+        default=None, description="the first of the two releases that has it; absent: both have it"
+    )
 
 
 class Backup(Table):
     """The target's own commands instead of pg_dump and psql. ``{file}`` is the plain SQL dump."""
 
-    dump: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = None
-    restore: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = None
-    timeout: Seconds = 300.0
+    dump: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
+        default=None, description="writes a plain SQL dump to {file}; absent: pg_dump"
+    )
+    restore: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
+        default=None,
+        description="restores {file} into the empty database at {database_url}; absent: psql, stopping at errors",
+    )
+    timeout: Seconds = Field(default=300.0, description="seconds for one command")
 
 
 class Objectives(Table):
     """Recovery time objectives in seconds, as the runbook promises them."""
 
-    application_rollback: Seconds = 120.0
-    database_rollback: Seconds = 120.0
-    feature_flag: Seconds = 10.0
-    full_restore: Seconds = 900.0
+    application_rollback: Seconds = Field(default=120.0, description="seconds until the previous release serves")
+    database_rollback: Seconds = Field(default=120.0, description="seconds until the database is back")
+    feature_flag: Seconds = Field(default=10.0, description='seconds until a flag has its effect: what "instant" means')
+    full_restore: Seconds = Field(
+        default=900.0, description="seconds until a restored database and the previous release serve"
+    )
 
 
 class Runbook(Table):
     """The runbook that the drills rehearse; its hash goes into the evidence."""
 
-    file: str
-    title: str = "Rollback procedures"
+    file: str = Field(description="the file whose procedures are rehearsed")
+    title: str = Field(default="Rollback procedures", description="how the report calls it")
 
 
 class Target(Table):
     """One system under drill."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    current: Name
-    previous: Name
-    releases: Releases
-    gateway: Gateway
-    health: Probe
-    version: Version
-    delivery: Delivery
-    integrations: Annotated[dict[Name, Integration], Field(min_length=1)]
-    runbook: Runbook
-    behaviours: tuple[Behaviour, ...] = ()
-    database: Database = Database()
-    migrations: Migrations = Migrations()
-    metrics: Metrics | None = None
-    flags: Flags | None = None
-    backup: Backup = Backup()
-    objectives: Objectives = Objectives()
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(
+        description="how the report calls the system"
+    )
+    current: Name = Field(description="the release that runs in production")
+    previous: Name = Field(description="the release to go back to")
+    releases: Releases = Field(description="where releases come from")
+    gateway: Gateway = Field(description="how the gateway is started")
+    health: Probe = Field(description="how its health is asked, and the right answer")
+    version: Version = Field(description="how its version is asked")
+    delivery: Delivery = Field(description="how a webhook is delivered")
+    integrations: Annotated[dict[Name, Integration], Field(min_length=1)] = Field(
+        description="every integration, by name"
+    )
+    runbook: Runbook = Field(description="the runbook that is rehearsed")
+    behaviours: tuple[Behaviour, ...] = Field(default=(), description="answers that tell the releases apart")
+    database: Database = Field(default=Database(), description="PostgreSQL and the rows to begin with")
+    migrations: Migrations = Field(default=Migrations(), description="how alembic is called")
+    metrics: Metrics | None = Field(
+        default=None, description="where the error rate is read; absent: drills of it are skipped"
+    )
+    flags: Flags | None = Field(default=None, description="feature flags; absent: drills of them are skipped")
+    backup: Backup = Field(default=Backup(), description="own backup commands")
+    objectives: Objectives = Field(default=Objectives(), description="recovery time objectives")
     secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")
 
     _file: Path = PrivateAttr(default=Path())

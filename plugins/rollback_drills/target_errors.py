@@ -39,9 +39,7 @@ def explain(
     return lines
 
 
-def _line(
-    details: ErrorDetails, model: type[BaseModel], document: JsonValue, hide: Callable[[str], str]
-) -> str:
+def _line(details: ErrorDetails, model: type[BaseModel], document: JsonValue, hide: Callable[[str], str]) -> str:
     location = _real_location(details["loc"], document)
     where = _dotted(location) or "the file"
     kind = details["type"]

@@ -109,8 +109,7 @@ class Project:
         """A project that says before the run begins that it performs drills."""
         self.target()
         self.pytester.makeini(
-            "[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n"
-            f"drill_target = system/target.toml\n{ini}\n"
+            f"[pytest]\naddopts = --strict-markers\nfilterwarnings = error\ndrill_target = system/target.toml\n{ini}\n"
         )
         self.pytester.makeconftest(conftest)
         self.pytester.makepyfile(test_drills=drills)

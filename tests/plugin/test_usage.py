@@ -38,15 +38,15 @@ def test_help_lists_the_options(pytester: pytest.Pytester) -> None:
 @BOTH
 def test_missing_target_file(project: Project, workers: tuple[str, ...]) -> None:
     project.write(PASSING)
-    result = project.run("--drill-target", "nowhere.toml", *workers)
+    arguments = ["--drill-target", "nowhere.toml", *workers]
+    result = project.run(*arguments) if workers else project.run_here(*arguments)
     assert_usage_error(result, "nowhere.toml cannot be read: No such file or directory", "--drill-target")
 
 
-@BOTH
-def test_wrong_key_in_the_target_file(project: Project, workers: tuple[str, ...]) -> None:
+def test_wrong_key_in_the_target_file(project: Project) -> None:
     project.write(PASSING)
     project.target(lambda text: text.replace("env = {", "enviroment = {").replace('path = "/version"', "path = 1"))
-    result = project.run(*workers)
+    result = project.run_here()
     assert_usage_error(
         result, "target.toml: 2 mistakes", "gateway: unknown key 'enviroment'", "version.path: must be text"
     )
@@ -64,7 +64,8 @@ def test_did_you_mean(project: Project) -> None:
 def test_no_target_at_all(project: Project, conftest: str, workers: tuple[str, ...]) -> None:
     project.write(PASSING, **({} if conftest else {"conftest": ""}))
     project.pytester.makeini("[pytest]\n")
-    assert_usage_error(project.run(*workers), "no target file is given", "--drill-target FILE")
+    result = project.run(*workers) if workers else project.run_here()
+    assert_usage_error(result, "no target file is given", "--drill-target FILE")
 
 
 @pytest.mark.parametrize(
@@ -94,17 +95,18 @@ MARKS = {
 }
 
 
-@BOTH
 @pytest.mark.parametrize(("arguments", "sentence"), MARKS.items(), ids=str)
+def test_mistaken_marker(project: Project, arguments: str, sentence: str) -> None:
+    project.write(PASSING.replace('runbook="quick-flags"', arguments))
+    assert_usage_error(project.run_here(), "test_drills.py::test_passing: ", sentence)
+    assert not project.reports.exists()
+
+
 @pytest.mark.parametrize("activated", [True, False])
-def test_mistaken_marker(
-    project: Project, arguments: str, sentence: str, workers: tuple[str, ...], activated: bool
-) -> None:
-    if workers and arguments != 'runbook="quick-flag"':
-        arguments, sentence = "", MARKS[""]  # the way is the same for all of them: two are enough
-    project.write(PASSING.replace('runbook="quick-flags"', arguments), **({} if activated else {"conftest": ""}))
-    result = project.run(*workers) if workers else project.run_here()
-    assert_usage_error(result, "test_drills.py::test_passing: ", sentence)
+def test_mistaken_marker_found_by_a_worker(project: Project, activated: bool) -> None:
+    project.write(PASSING.replace('"quick-flags"', '"quick-flag"'), **({} if activated else {"conftest": ""}))
+    result = project.run("-n", "2")
+    assert_usage_error(result, "test_drills.py::test_passing: runbook='quick-flag' is none of quick-application,")
     assert not project.reports.exists()
 
 
@@ -146,12 +148,12 @@ def test_project_without_drills_notices_nothing(pytester: pytest.Pytester, argum
     pytester.makepyfile(OTHER_PROJECT)
     conftest = OTHER_PROJECT.replace("test_nothing_was_imported", "pytest_unconfigure")
     pytester.makeconftest(conftest)
-    before = {path.name for path in pytester.path.iterdir()}
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments)
     result.assert_outcomes(passed=1)
     assert "drill target" not in result.stdout.str()
     assert "rollback drills" not in result.stdout.str()
-    assert {path.name for path in pytester.path.iterdir()} - {"__pycache__", "runpytest-0"} == before
+    made = {path.name for path in pytester.path.iterdir() if path.suffix != ".py"}
+    assert made - {"__pycache__", "stdout", "stderr"} <= {"runpytest-0", "runpytest-current"}, "pytester's own"
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["--markers"], ["--fixtures", "-v"]])

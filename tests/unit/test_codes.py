@@ -29,7 +29,9 @@ def test_the_number_of_rounds_is_minimal(count: int):
     assert comb(needed - 1, (needed - 1) // 2) < count <= comb(needed, needed // 2)
 
 
-@pytest.mark.parametrize(("count", "rounds"), [(1, 1), (2, 2), (3, 3), (6, 4), (10, 5), (20, 6), (21, 7), (35, 7), (36, 8)])
+@pytest.mark.parametrize(
+    ("count", "rounds"), [(1, 1), (2, 2), (3, 3), (6, 4), (10, 5), (20, 6), (21, 7), (35, 7), (36, 8)]
+)
 def test_known_numbers_of_rounds(count: int, rounds: int):
     assert len(disable_rounds([str(number) for number in range(count)])) == rounds
 

@@ -83,7 +83,11 @@ def test_steps_are_numbered_and_timed(drill: Drill, clock: Clock):
 
 
 def test_a_step_within_a_step_is_refused(drill: Drill):
-    with pytest.raises(DrillError, match="'inner' begins inside the step 'outer'"), drill.step("outer"), drill.step("inner"):
+    with (
+        pytest.raises(DrillError, match="'inner' begins inside the step 'outer'"),
+        drill.step("outer"),
+        drill.step("inner"),
+    ):
         pass
 
 
@@ -110,7 +114,7 @@ def test_a_failed_assert_is_a_failure(drill: Drill):
 
 def test_time_runs_out_at_a_step(make: Any, clock: Clock):
     drill = make(timeout=10.0)
-    with pytest.raises(DrillTimeout, match="10 s were used up before the step 'late'"), drill:
+    with pytest.raises(DrillTimeout, match="10 s were used up before the step 'late'"), drill:  # noqa: PT012 - the drill is the statement
         with drill.step("long"):
             clock.now += 11
         with drill.step("late"):
@@ -171,7 +175,7 @@ def test_a_finding_that_does_not_exist_is_a_mistake_even_while_the_check_passes(
 
 
 def test_checks_together_are_all_made(drill: Drill):
-    with pytest.raises(CheckFailed) as caught, drill, drill.step("s"):
+    with pytest.raises(CheckFailed) as caught, drill, drill.step("s"):  # noqa: PT012 - the drill is the statement
         with drill.together():
             assert not drill.check("a", 1, expected=2)
             with drill.together():
@@ -185,7 +189,7 @@ def test_checks_together_are_all_made(drill: Drill):
 
 def test_after_a_block_that_broke_checks_fail_at_once_again(drill: Drill):
     with drill.step("s"):
-        with pytest.raises(KeyError), drill.together():
+        with pytest.raises(KeyError), drill.together():  # noqa: PT012 - the drill is the statement
             drill.check("a", 1, expected=2)
             raise KeyError
         with pytest.raises(CheckFailed):
@@ -231,7 +235,7 @@ def test_recovery_is_measured_from_decision_to_steady_state(make: Any, clock: Cl
 def test_a_missed_objective_is_a_finding_that_names_the_slowest_step(make: Any, clock: Clock):
     clock.now += 0.00004999  # the step begins at the very moment of the decision, whichever way both are rounded
     drill = make(**OBJECTIVE)
-    with pytest.raises(CheckFailed, match="longest step: slow"), drill:
+    with pytest.raises(CheckFailed, match="longest step: slow"), drill:  # noqa: PT012 - the drill is the statement
         with drill.step("before, and longer"):
             clock.now += 60.00004
         with drill.recovery():
@@ -245,7 +249,9 @@ def test_a_missed_objective_is_a_finding_that_names_the_slowest_step(make: Any, 
 
 
 @given(started=st.floats(0, 1000), took=st.floats(11, 100))
-def test_the_slowest_step_is_found_whenever_it_begins(tmp_path_factory: Any, reference_target: Any, started: float, took: float):
+def test_the_slowest_step_is_found_whenever_it_begins(
+    tmp_path_factory: Any, reference_target: Any, started: float, took: float
+):
     clock = Clock()
     plan = Plan("d", "t", "scenario-a", objective="feature_flag", objective_seconds=10.0)
     drill = Drill(
@@ -310,7 +316,7 @@ def test_writes_and_facts_are_recorded(drill: Drill):
 def test_no_secret_is_recorded_anywhere(make: Any, tmp_path: Path):
     journal = Journal(tmp_path / "journal.jsonl")
     drill = make(journal=journal)
-    with pytest.raises(AssertionError), drill:
+    with pytest.raises(AssertionError), drill:  # noqa: PT012 - the drill is the statement
         drill.fact("url", f"postgresql://u:{SECRET}@h/d")
         drill.attach(f"title {SECRET}", f"text {SECRET}", name=f"{SECRET}.txt")
         with drill.step(f"step {SECRET}"):
@@ -376,7 +382,9 @@ def test_a_command_killed_at_its_limit_has_no_exit_code(drill: Drill):
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

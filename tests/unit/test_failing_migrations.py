@@ -21,9 +21,19 @@ from rollback_drills.migrations.failing import LEFTOVER_COLUMN, LEFTOVER_INDEX, 
 from rollback_drills.postgres import quote_ident
 
 ODD_NAMES = [
-    "plain", 'quo"te', "per%cent %(ids)s", "{braces} {0} {{x}}", "back\\slash\\n", "a :b ::c \\:d", "ünïcödé ✓", "new\nline",
-    "it's", "-- comment /* */", ";", "$$",
-]  # fmt: skip
+    "plain",
+    'quo"te',
+    "per%cent %(ids)s",
+    "{braces} {0} {{x}}",
+    "back\\slash\\n",
+    "a :b ::c \\:d",
+    "ünïcödé ✓",
+    "new\nline",
+    "it's",
+    "-- comment /* */",
+    ";",
+    "$$",
+]
 
 
 @pytest.fixture

@@ -55,7 +55,9 @@ def test_an_entry_is_complete(code: str):
 
 def test_codes_and_titles_are_unique():
     source = ast.parse((ROOT / "plugins/rollback_drills/findings.py").read_text())
-    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Entry"]
+    calls = [
+        node for node in ast.walk(source) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Entry"
+    ]
     codes = [call.args[0].value for call in calls]  # type: ignore[attr-defined]
     assert len(codes) == len(set(codes)) == len(CATALOGUE)
     assert len({found.title for found in CATALOGUE.values()}) == len(CATALOGUE)

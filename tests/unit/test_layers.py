@@ -109,7 +109,9 @@ def test_imports_run_downward(path: Path):
 
 
 def test_the_entry_point_imports_pytest_and_the_standard_library_only():
-    names = {name.split(".")[0] for name in imports_of(PACKAGE / "pytest_plugin" / "__init__.py", module_level_only=True)}
+    names = {
+        name.split(".")[0] for name in imports_of(PACKAGE / "pytest_plugin" / "__init__.py", module_level_only=True)
+    }
     assert names <= {"pytest"} | sys.stdlib_module_names
     assert set(imports_of(PACKAGE / "__init__.py")) <= {"__future__"}
 

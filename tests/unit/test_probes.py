@@ -330,7 +330,9 @@ def resolve(document: Any, path: str) -> Any:
                 return None
             document = document[key]
         elif isinstance(document, list):
-            if not (key.isascii() and key.isdigit()) or (len(key) > 1 and key[0] == "0") or int(key) >= len(document):
+            if not (key.isascii() and key.isdigit()) or (len(key) > 1 and key[0] == "0") or len(key) > 9:
+                return None
+            if int(key) >= len(document):
                 return None
             document = document[int(key)]
         else:
@@ -383,11 +385,17 @@ def test_a_document_contains_each_part_of_itself(whole: dict[str, Any], data: st
 @pytest.mark.parametrize(
     ("whole", "part", "does"),
     [
-        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True), ({"a": [1, 2]}, {"a": [1]}, False), ({"a": 1}, {"a": True}, False),
-        ({"a": None}, {"a": None}, True), ({}, {"a": None}, False), ([{"a": 1, "b": 2}], [{"a": 1}], False), (1, 1.0, True),
-        ("text", {"a": 1}, False), (None, {}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True),
+        ({"a": [1, 2]}, {"a": [1]}, False),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": None}, {"a": None}, True),
+        ({}, {"a": None}, False),
+        ([{"a": 1, "b": 2}], [{"a": 1}], False),
+        (1, 1.0, True),
+        ("text", {"a": 1}, False),
+        (None, {}, False),
     ],
-)  # fmt: skip
+)
 def test_containing_is_about_keys(whole: Any, part: Any, does: bool):
     assert contains(whole, part) is does
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
@@ -108,13 +109,36 @@ def _check_and_group(config: pytest.Config, items: list[pytest.Item]) -> None:
         session.check_mark(item.nodeid, mark)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> Generator[None, object, object]:
     """Note which drills were selected, so that the report can name those that an early end has left out."""
     if not session.config.stash.get(_CHECKED, False):
-        return  # pytest calls this after a mistake as well
-    marked = [(item, mark) for item in session.items if (mark := mark_of(item)) is not None]
+        return (yield)  # pytest calls this after a mistake as well
+    items = session.items
+    marked = [(item, mark) for item in items if (mark := mark_of(item)) is not None]
     if marked:
         from rollback_drills.pytest_plugin.session import session_of
 
         session_of(session.config).select(marked)
+    if getattr(session.config.option, "loadgroup", False):
+        session.items = [cast(pytest.Item, _WithGroup(item)) for item in items]
+    try:
+        return (yield)
+    finally:
+        session.items = items
+
+
+class _WithGroup:
+    """An item whose id tells the scheduler its group: ``--dist loadgroup`` looks for it behind the last ``@``.
+
+    pytest-xdist 3.8 tries to write it into the item itself, which pytest 9.2 does not let it do any more.
+    """
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group") if mark.args})
+        suffix = f"@{'_'.join(groups)}" if groups else ""
+        self.nodeid = item.nodeid.removesuffix(suffix) + suffix
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._item, name)

@@ -34,7 +34,9 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
     session = session_of(pytestconfig)
     opened = session.open_lab()
     yield opened
-    if not session.holds_kept_stack:
+    if session.holds_kept_stack:
+        opened.disconnect()
+    else:
         opened.close()
 
 
@@ -67,6 +69,8 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
     finally:
         if session.keep:
             session.keep_stack(request.node.nodeid, stack)
+            stack.client.close()
+            stack.database.disconnect()
         else:
             lab.discard(stack)
 

@@ -59,10 +59,11 @@ class Lifecycle:
             self._session.sweep()
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_keyboard_interrupt(self) -> None:
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self._session.shield_clean_up()
         distribution = distribution_of(self._session.config)
-        if distribution is not None:
+        # Ctrl-C reaches the workers without us, and a second signal would disturb them while they clean up.
+        if distribution is not None and isinstance(excinfo.value, pytest.exit.Exception):
             distribution.terminate_workers()
 
     @pytest.hookimpl(trylast=True)

@@ -146,6 +146,7 @@ class Ledger:
     def _leave_no_empty_directory(self) -> None:
         """No drill ran: the report that pytest-html was asked to write here says nothing."""
         directory = self._session.directory
+        _forget_pytest_html(self._session.config, directory)
         if directory.is_dir() and {path.name for path in directory.iterdir()} <= {"pytest.html", JOURNALS}:
             shutil.rmtree(directory)
             if self._first_reports:
@@ -183,6 +184,15 @@ class Ledger:
         )
 
 
+def _forget_pytest_html(config: pytest.Config, directory: Path) -> None:
+    """It would name the path of a page that is not there any more."""
+    if Path(getattr(config.option, "htmlpath", None) or "").parent != directory:
+        return
+    for plugin in config.pluginmanager.get_plugins():
+        if type(plugin).__module__.startswith("pytest_html."):
+            config.pluginmanager.unregister(plugin)
+
+
 def worker_output(session: Session) -> str:
     """What the controller has to know of a worker beyond its drills, as one JSON text."""
     facts = session.runtime_facts
@@ -204,7 +214,7 @@ class WorkerReporter:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)  # xdist sends the output when it has seen this hook
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         try:
             return (yield)

@@ -78,17 +78,22 @@ class Recorder:
         if mark_of(item) is not None or isinstance(error, DrillError):
             if call.excinfo is not None and report.failed:
                 _explain(report, call.excinfo, item.config.option.tbstyle)
-            self._redact(report)
+            self._redact(item, report)
         finished = self._session.take_finished()
         if finished:
             setattr(report, ATTRIBUTE, [each.model_dump_json() for each in finished])
         return report
 
-    def _redact(self, report: pytest.TestReport) -> None:
+    def _redact(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """What pytest and its plugins show and write is no place for a secret either."""
         text = self._session.redactor.text
         report.sections = [(name, text(content)) for name, content in report.sections]
-        if report.failed:
+        if isinstance(report.longrepr, tuple):
+            file, line, reason = report.longrepr
+            if _is_library(Path(file)):  # the drill is meant, not the line of ours that skips it
+                file, line = str(item.path), (item.location[1] or 0) + 1
+            report.longrepr = (file, line, text(reason))
+        elif report.longrepr is not None:
             shown = str(report.longrepr)
             if text(shown) != shown:
                 report.longrepr = text(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -40,13 +41,13 @@ def session_of(config: pytest.Config) -> Session:
         pytest.UsageError: an option or the target file is wrong.
     """
     if KEY not in config.stash:
-        from rollback_drills.pytest_plugin import hooks
+        from rollback_drills.pytest_plugin.hooks import register
 
         try:
             config.stash[KEY] = session = Session(config)
         except DrillError as error:
             raise pytest.UsageError(str(error)) from None
-        hooks.register(config, session)
+        register(config, session)
     return config.stash[KEY]
 
 
@@ -64,6 +65,8 @@ class Session:
         self.meter = Meter()
         self.redactor = Redactor()
         self.target = Target.load(_target_file(config))
+        for path, name in ((sys.executable, "python"), (sys.prefix, "$VENV"), (str(config.rootpath), "$ROOT")):
+            self.redactor.shorten(path, name)
         for value in self.target.secrets:
             self.redactor.add(value)
         self.choice: Choice = resolve(_option(config, "drill_runtime"), self.target, to_run=self.performs)
@@ -130,16 +133,17 @@ class Session:
         self._workspace = Workspace(self.run, self.worker)
         runtime = self.choice.make(self.target, self._workspace, self.meter)
         lab = Lab(self.target, runtime, self.meter, self.run)
-        self.redactor.add(lab.role_password)
+        self.redactor.shorten(str(self._workspace.path), "$WORKSPACE")
+        for secret in (lab.role_password, *runtime.secrets()):
+            self.redactor.add(secret)
         try:
             lab.start()
         except BaseException:
             lab.close()
             self.close()
             raise
-        for secret in runtime.secrets():
-            self.redactor.add(secret)
-        self.runtime_facts = RuntimeFacts(name=self.choice.name, reason=self.choice.reason, facts=runtime.facts())
+        facts = {name: self.redactor.json(value) for name, value in runtime.facts().items()}
+        self.runtime_facts = RuntimeFacts(name=self.choice.name, reason=self.choice.reason, facts=facts)
         self.setup_seconds = self.meter.elapsed() - began
         return lab
 
@@ -215,9 +219,9 @@ class Session:
 
     def left_out(self, plan: Plan, reason: str) -> DrillEvidence:
         """The evidence of a drill that was never begun."""
-        return Drill(
-            plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory
-        ).skip(reason)
+        return Drill(plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory).skip(
+            reason
+        )
 
     def finished(self, evidence: DrillEvidence) -> None:
         """Hand over the evidence with the next test report."""
@@ -309,4 +313,3 @@ def _relative(path: Path) -> str:
         return os.path.relpath(path)
     except ValueError:
         return str(path)
-

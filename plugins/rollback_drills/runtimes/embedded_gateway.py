@@ -16,7 +16,7 @@ from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
-from rollback_drills.runtimes.ports import free_port
+from rollback_drills.runtimes.ports import free_port, is_free
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.stack import Outcome, UrlSource
 from rollback_drills.target import Target
@@ -128,6 +128,11 @@ class EmbeddedGateway:
     def _start(self) -> Outcome:
         release = self._require_release()
         tree = self._trees.tree(release)
+        if not is_free(self._port):  # its answers would pass for those of our gateway
+            raise StackError(
+                f"release {release} cannot be started: another program listens on port {self._port}",
+                fix="end that program; the gateway's own children may have outlived it",
+            )
         started = time.monotonic()
         with self._meter.target():
             child = process.Process(self._argv, cwd=tree, env=self._created, log=self._log)

@@ -221,7 +221,9 @@ class PostgresServer:
 def _wait_until_stopped(member: psutil.Process) -> None:
     """SIGSTOP is not obeyed at once: the process may be in the middle of a fork."""
     wait.until(
-        lambda: member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE), what="freezing PostgreSQL", timeout=5.0
+        lambda: member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE),
+        what="freezing PostgreSQL",
+        timeout=5.0,
     )
 
 

@@ -21,11 +21,17 @@ def free_port(host: str = "127.0.0.1") -> int:
     """
     for _ in range(_TRIES):
         port = random.randint(_FIRST, _LAST)
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind((host, port))
-            except OSError:
-                continue
+        if is_free(port, host):
             return port
     raise StackError(f"no free port on {host} between {_FIRST} and {_LAST}", fix="end what occupies them")
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether nobody listens there; connections that have been closed a moment ago do not count."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((host, port))
+        except OSError:
+            return False
+    return True

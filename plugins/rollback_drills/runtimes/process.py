@@ -51,6 +51,13 @@ def read_tail(path: Path, limit: int = _TAIL_BYTES) -> str:
     return data.decode(errors="replace")
 
 
+class _LongRunning(subprocess.Popen[bytes]):
+    """A stack that is kept outlives us on purpose: no warning when we forget its processes."""
+
+    def __del__(self, *_: object) -> None:
+        pass
+
+
 class Process:
     """A long-running child that writes to a log file.
 
@@ -73,7 +80,7 @@ class Process:
         self.argv, self.log = tuple(argv), log
         try:
             with log.open("ab") as output:
-                self._popen = subprocess.Popen(
+                self._popen = _LongRunning(
                     argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                     start_new_session=True, **_account(user),
                 )  # fmt: skip

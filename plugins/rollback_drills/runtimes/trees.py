@@ -61,6 +61,7 @@ class Trees:
             # A copy: what runs from it may write caches and files of its own, and must not write into the user's.
             return Path(shutil.copytree(tree, self._directory / release, symlinks=True, ignore=_LEFT_OUT))
         tree = self._directory / release
+        shutil.rmtree(tree, ignore_errors=True)  # what an earlier attempt has left
         values = {
             "here": str(self._target.here),
             "python": sys.executable,

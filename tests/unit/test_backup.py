@@ -1,0 +1,201 @@
+"""A backup that is not what its manifest says is refused; one that is restores to the same database."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rollback_drills import postgres
+from rollback_drills.backup import TRAILER, Backups, Manifest, defect_of
+from rollback_drills.database import LiveDatabase
+from rollback_drills.errors import BackupRefused, StackError
+from rollback_drills.meter import Meter
+from rollback_drills.runtimes.embedded import EmbeddedCommands
+from rollback_drills.runtimes.embedded_postgres import PostgresServer
+from rollback_drills.runtimes.trees import Trees
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.stack import Listeners
+from rollback_drills.target import Backup, Target
+
+# Rows that look like the end of a dump, so that a cut just behind them is the hardest to see.
+SCRIPT = f"""
+CREATE TABLE lines (line text);
+INSERT INTO lines SELECT 'row ' || n FROM generate_series(1, 50) AS n;
+INSERT INTO lines VALUES ('--'), ('{TRAILER.decode()}'), ('--'), (''), ('\\unrestrict abc');
+CREATE TABLE counted (id serial PRIMARY KEY, line text);
+INSERT INTO counted (line) SELECT 'x' FROM generate_series(1, 20);
+CREATE TABLE alembic_version (version_num text PRIMARY KEY);
+INSERT INTO alembic_version VALUES ('0007');
+"""
+
+
+@dataclass
+class Taken:
+    database: LiveDatabase
+    backups: Backups
+    file: Path
+    manifest: Manifest
+    content: bytes
+
+
+@pytest.fixture(scope="module")
+def commands(reference_target: Target, postgres_server: PostgresServer, workspace: Workspace) -> EmbeddedCommands:
+    trees = Trees(reference_target, workspace.path)
+    return EmbeddedCommands(
+        reference_target,
+        trees,
+        postgres_server,
+        workspace.path,
+        Meter(),
+        Listeners(),
+        lambda: postgres_server.admin_url,
+    )
+
+
+@pytest.fixture(scope="module")
+def taken(
+    reference_target: Target, commands: EmbeddedCommands, server_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Taken]:
+    """A real dump by pg_dump of a database whose data look like the end of a dump."""
+    name, role = f"ub_{secrets.token_hex(4)}", f"unit_backup_{secrets.token_hex(4)}"
+    with postgres.connect(server_url) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN".encode())
+        postgres.create_database(admin, name, owner=role, marker="unit-run")
+    database = LiveDatabase(server_url, name, role=role, password="", run="unit-run")
+    database.execute(SCRIPT)
+    backups = Backups(reference_target, commands)
+    file = tmp_path_factory.mktemp("backup") / "backup.sql"
+    result, manifest = backups.take(database, file)
+    assert result.ok, result.output
+    yield Taken(database, backups, file, manifest, file.read_bytes())
+    database.drop()
+    with postgres.connect(server_url) as admin:
+        admin.execute(f"DROP ROLE {role}".encode())
+
+
+def written(taken: Taken, content: bytes) -> Path:
+    file = taken.file.with_name("changed.sql")
+    file.write_bytes(content)
+    return file
+
+
+def test_the_manifest_says_what_was_in_the_database(taken: Taken):
+    manifest = taken.manifest
+    assert (manifest.origin, manifest.revision, manifest.size) == ("reference gateway", "0007", len(taken.content))
+    written = manifest.to_json()
+    rows = {name.split(".")[-1].strip('"'): table["rows"] for name, table in written["tables"].items()}
+    assert (rows["lines"], rows["counted"]) == (55, 20)
+    assert list(written["sequences"].values()) == [20]
+
+
+def test_what_is_complete_is_restored_to_the_same(taken: Taken):
+    taken.backups.verify(taken.file, taken.manifest)
+    fresh = taken.database.create_empty()
+    assert taken.backups.restore_into(fresh, taken.file).ok
+    assert not taken.manifest.schema.diff(fresh.schema())
+    assert fresh.data() == taken.manifest.data
+    assert fresh.sequences() == taken.manifest.sequences
+    fresh.drop()
+
+
+def test_a_dump_that_is_already_there_stops_the_restore(taken: Taken):
+    fresh = taken.database.create_empty()
+    fresh.execute("CREATE TABLE counted ()")
+    assert not taken.backups.restore_into(fresh, taken.file).ok
+    assert fresh.query("SELECT to_regclass('lines')") == [(None,)], "all or nothing"
+    fresh.drop()
+
+
+FROM_THE_END = st.integers(1, 6_000)
+
+
+@settings(max_examples=50)
+@given(cut=FROM_THE_END)
+@example(cut=1)
+@example(cut=2)
+def test_any_cut_is_refused(taken: Taken, cut: int):
+    remaining = taken.content[: max(0, len(taken.content) - cut)]
+    file = written(taken, remaining)
+    with pytest.raises(BackupRefused, match=r"changed\.sql is refused"):
+        taken.backups.verify(file, taken.manifest)
+    only_newlines = not taken.content[len(remaining) :].strip()
+    whole_without_unrestrict = remaining.rstrip().endswith(TRAILER + b"\n--")
+    if not only_newlines and not whole_without_unrestrict and b"\\unrestrict" not in taken.content[-200:]:
+        assert "cut short" in defect_of(file) or "empty" in defect_of(file)
+
+
+def test_every_cut_before_the_trailer_is_seen_without_a_manifest(taken: Taken):
+    """Also right behind data that look like a trailer, but for three rows in a row that are exactly one."""
+    end = taken.content.rindex(TRAILER)
+    contrived = taken.content.index(b"\n--\n" + TRAILER) + len(TRAILER)
+    for cut in range(0, end + len(TRAILER), 13):
+        if not contrived < cut < contrived + 40:
+            assert defect_of(written(taken, taken.content[:cut])), cut
+
+
+def test_a_trailer_in_the_data_does_not_make_a_dump_complete(taken: Taken):
+    position = taken.content.index(TRAILER) + len(TRAILER)
+    for end in (position, position + 1, position + 2):
+        assert "cut short" in defect_of(written(taken, taken.content[:end]))
+
+
+@pytest.mark.parametrize("added", [b"\n", b"\n\n\n", b" \n"])
+def test_blank_lines_at_the_end_do_no_harm_to_a_dump(taken: Taken, added: bytes):
+    assert defect_of(written(taken, taken.content.rstrip() + added)) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "it is empty"), (b"x", "cut short"), (TRAILER, "cut short"), (b"\n" + TRAILER + b"\n", "cut short")],
+)
+def test_what_is_no_dump_is_refused(taken: Taken, content: bytes, reason: str):
+    with pytest.raises(BackupRefused, match=reason):
+        taken.backups.verify(written(taken, content), taken.manifest)
+
+
+def test_a_missing_file_or_a_directory_is_refused(taken: Taken, tmp_path: Path):
+    for path in (tmp_path / "none.sql", tmp_path):
+        with pytest.raises(BackupRefused, match="there is no such file"):
+            taken.backups.verify(path, taken.manifest)
+
+
+def test_somebody_elses_backup_is_refused(taken: Taken):
+    with pytest.raises(BackupRefused, match="a backup of 'another system'"):
+        taken.backups.verify(taken.file, replace(taken.manifest, origin="another system"))
+
+
+@given(position=st.integers(0, 1_000_000), change=st.integers(1, 255))
+def test_a_changed_byte_is_refused(taken: Taken, position: int, change: int):
+    content = bytearray(taken.content)
+    content[position % len(content)] ^= change
+    with pytest.raises(BackupRefused):
+        taken.backups.verify(written(taken, bytes(content)), taken.manifest)
+
+
+def test_the_targets_own_commands_are_used(
+    reference_target: Target, commands: EmbeddedCommands, taken: Taken, tmp_path: Path
+):
+    own = Backup(dump=("{python}", "-c", "import sys; print('own'); sys.exit(3)", "{file}", "{database}"))
+    backups = Backups(reference_target.model_copy(update={"backup": own}), commands)
+    result, manifest = backups.take(taken.database, tmp_path / "none.sql")
+    assert (result.exit_code, result.stdout) == (3, "own\n")
+    assert result.argv[-1] == taken.database.name
+    assert manifest.size == 0
+    with pytest.raises(BackupRefused, match="no such file"):
+        backups.verify(tmp_path / "none.sql", manifest)
+
+
+def test_a_missing_command_says_where_it_is_written(
+    reference_target: Target, commands: Any, taken: Taken, tmp_path: Path
+):
+    target = reference_target.model_copy(update={"backup": Backup(dump=("no-such-program", "{file}"))})
+    with pytest.raises(StackError, match="no-such-program cannot be started") as caught:
+        Backups(target, commands).take(taken.database, tmp_path / "x")
+    assert "[backup]" in caught.value.fix
