@@ -33,8 +33,8 @@ def pages() -> dict[str, str]:
 
 def findings() -> Iterator[str]:
     yield from ("# Findings", "", GENERATED, "")
-    yield "What a drill can find, by code. A drill with a finding does not pass. The severities: *critical* means that the"
-    yield "rollback fails or destroys data, *major* that it works and breaks a promise, *minor* that it could be better."
+    yield "What a drill can find, by code. A drill with a finding does not pass. The severities: *critical* means that"
+    yield "the rollback fails or destroys data, *major* that it breaks a promise, *minor* that it could be better."
     for entry in CATALOGUE.values():
         yield from ("", f"## {entry.code}", "", f"**{entry.title}** ({entry.severity})", "", entry.why, "")
         yield f"*What to do:* {entry.remedy}"
@@ -44,7 +44,7 @@ def target_file() -> Iterator[str]:
     yield from ("# The target file", "", GENERATED, "")
     yield "A TOML file that says which gateway is drilled: how its releases are obtained, started, migrated, probed and"
     yield "switched. `fixtures/targets/reference.toml` is a complete example. Relative paths begin at the file's own"
-    yield "directory (`{here}`). `${NAME}` is replaced by an environment variable; nothing else of the environment is used."
+    yield "directory (`{here}`). `${NAME}` is replaced by that environment variable; nothing else of it is used."
     yield "Every mistake is reported with file, table and key before anything is started."
     yield from ("", "Placeholders, where a key allows them:", "")
     yield "| placeholder | stands for |"

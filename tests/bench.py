@@ -56,9 +56,8 @@ def print_split(runs: list[tuple[float, RunEvidence]]) -> None:
     print(f"{'one worker':<28} {'wall s':>8} {'target s':>9} {'harness s':>10} {'harness':>8}")
     for number, (wall, run) in enumerate(runs, 1):
         harness = wall - run.target_seconds
-        print(
-            f"{f'game day, run {number}':<28} {wall:8.1f} {run.target_seconds:9.1f} {harness:10.1f} {harness / wall:8.1%}"
-        )
+        name, share = f"game day, run {number}", harness / wall
+        print(f"{name:<28} {wall:8.1f} {run.target_seconds:9.1f} {harness:10.1f} {share:8.1%}")
 
 
 def print_steps(run: RunEvidence) -> None:

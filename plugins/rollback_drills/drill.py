@@ -7,14 +7,10 @@ with drill.step("Turn the flag off", checklist="disable-or-rollback"):
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +18,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from rollback_drills import runbook
+from rollback_drills.artifacts import write_artifact
 from rollback_drills.errors import DrillError, DrillTimeout
 from rollback_drills.evidence import (
     Artifact,
@@ -43,7 +40,6 @@ from rollback_drills.redaction import Redactor
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 
-_NAME_LIMIT = 120  # characters of an artifact's name
 OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact
 
 
@@ -323,28 +319,15 @@ class Drill:
 
     def attach(self, title: str, text: str, *, name: str, media_type: str = "text/plain") -> str:
         """Write a file beside the report; its path within the run's directory. A name that is taken gets a number."""
-        content = self._redactor.text(text).encode()
-        file = self._write(re.sub(r"[^A-Za-z0-9._-]+", "_", self._redactor.text(name))[-_NAME_LIMIT:], content)
-        artifact = Artifact(
-            title=self._redactor.text(title),
-            path=file.relative_to(self._directory).as_posix(),
+        artifact = write_artifact(
+            self._directory,
+            self._redactor.text(title),
+            self._redactor.text(text),
+            name=self._redactor.text(name),
             media_type=media_type,
-            size=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
         )
         self._artifacts.append(artifact)
         return artifact.path
-
-    def _write(self, name: str, content: bytes) -> Path:
-        directory = self._directory / "artifacts"
-        directory.mkdir(parents=True, exist_ok=True)
-        plain = Path(name if name.strip(".") else "artifact")
-        for number in count(1):
-            file = directory / (plain.name if number == 1 else f"{plain.stem}-{number}{plain.suffix}")
-            with contextlib.suppress(FileExistsError), file.open("xb") as out:
-                out.write(content)
-                break
-        return file
 
     def fact(self, name: str, value: JsonValue) -> None:
         """Something that the report's head should say: releases, revisions, the dataset."""

@@ -110,7 +110,9 @@ def hostile_run(text: str) -> RunEvidence:
         update={
             "run": text, "started_at": text, "versions": {text: text}, "host": {text: {text: text}},
             "target": run.target.model_copy(update=changes),
-            "runbook": run.runbook.model_copy(update={"title": text, "file": text, "checklist": {text: text}, "by_hand": {text: text}}),
+            "runbook": run.runbook.model_copy(
+                update={"title": text, "file": text, "checklist": {text: text}, "by_hand": {text: text}}
+            ),
             "runtime": run.runtime.model_copy(update={"name": text, "reason": text, "facts": {text: text}}),
         }
     )  # fmt: skip
