@@ -18,6 +18,7 @@ from rollback_drills.probes import Delivered
 
 from .procedures import account_for_writes, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
 
+SHOWN_BLIND = ("in-a-transaction", "outside-a-transaction")  # the others leave what the first one leaves
 GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has no lock_timeout worth the name
 
 
@@ -27,7 +28,7 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
     """The state is read first; what is left behind is removed, and nothing else; the good release serves again.
 
     Whoever answers every failed migration with `downgrade -1` destroys a good revision wherever the failed one was
-    rolled back by its transaction. The drill shows on a copy what that would have cost.
+    rolled back by its transaction. Two of these drills show on a copy what that would have cost.
     """
     target = stack.target
     good, schema, rows = stack.database.revision(), stack.database.schema(), stack.database.rows()
@@ -58,8 +59,9 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
     with drill.step("Compare the data with what was there before"):
         judge_rows(drill, rows, stack.database.rows())
         account_for_writes(stack, drill, writes)
-    with drill.step("On a copy: what a blind `downgrade -1` would have destroyed"):
-        demonstrate_blind_downgrade(stack, drill, good)
+    if way in SHOWN_BLIND:
+        with drill.step("On a copy: what a blind `downgrade -1` would have destroyed"):
+            demonstrate_blind_downgrade(stack, drill, good)
 
 
 def fail_to_migrate(way: str, stack: Stack, drill: Drill, broken: str, table: str) -> str:

@@ -43,13 +43,14 @@ class Manifest:
     sequences: Mapping[str, SequenceState]
 
     def to_json(self) -> dict[str, JsonValue]:
+        tables: dict[str, JsonValue] = {name: dict(table) for name, table in self.data.to_json().items()}
         return {
             "origin": self.origin,
             "revision": self.revision,
             "sha256": self.sha256,
             "size": self.size,
             "schema_digest": self.schema.digest,
-            "tables": {name: {"rows": table.rows, "digest": table.digest} for name, table in self.data.tables.items()},
+            "tables": tables,
             "sequences": {name: state.last_value for name, state in self.sequences.items()},
         }
 

@@ -81,6 +81,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Check the markers before anything is started; drills of one group share what they have measured."""
     try:
         _check_and_group(config, items)
+        _order_as_the_runbook(items)
         config.stash[_CHECKED] = True
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
@@ -107,6 +108,21 @@ def _check_and_group(config: pytest.Config, items: list[pytest.Item]) -> None:
 
             session = session_of(config)
         session.check_mark(item.nodeid, mark)
+
+
+def _order_as_the_runbook(items: list[pytest.Item]) -> None:
+    """Drills run in the order of the runbook's sections; other tests keep their places.
+
+    That is how the runbook is read, and it leaves the short drills of the last sections for the end, where under
+    pytest-xdist a long one would keep a single worker busy.
+    """
+    from rollback_drills.runbook import SECTIONS
+
+    places = [(index, mark) for index, item in enumerate(items) if (mark := mark_of(item)) is not None]
+    order = {name: number for number, name in enumerate(SECTIONS)}
+    drills = sorted(((order[mark.runbook], index) for index, mark in places))
+    for (index, _), item in zip(places, [items[origin] for _, origin in drills], strict=True):
+        items[index] = item
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
