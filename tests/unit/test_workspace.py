@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,10 @@ import pytest
 
 from rollback_drills import wait
 from rollback_drills.errors import StackError
+from rollback_drills.meter import Meter
 from rollback_drills.runtimes import process
+from rollback_drills.runtimes import workspace as workspaces
+from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import KEPT, Workspace, root, sweep
 
 # A run that starts a child and a daemon, says so, and waits to be told to end.
@@ -243,3 +247,65 @@ def test_postgresql_is_found_by_its_pid_file(private: Path):
         (workspace.directory("broken") / "postmaster.pid").write_text("x")
         workspace.close()
         assert server.wait(10) == -signal.SIGKILL
+
+
+def test_a_memory_directory_is_removed_with_its_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(workspaces, "MEMORY", tmp_path)
+    monkeypatch.setattr(workspaces, "MEMORY_FREE", 0)
+    workspace = workspaces.Workspace("memory", str(os.getpid()))
+    data = workspace.memory_directory("pgdata")
+    (data / "file").write_text("x")
+    assert data.resolve().is_relative_to(tmp_path)
+    assert len(list(data.resolve().parent.iterdir())) == 1
+    workspace.close()
+    assert not workspace.path.exists()
+    assert list(next(tmp_path.iterdir()).iterdir()) == []
+
+
+def test_an_orphan_is_removed_with_its_memory_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(workspaces, "MEMORY", tmp_path / "memory")
+    monkeypatch.setattr(workspaces, "MEMORY_FREE", 0)
+    (tmp_path / "memory").mkdir()
+    workspace = workspaces.Workspace("memory", "orphan")
+    data = workspace.memory_directory("pgdata").resolve()
+    somebody_elses = tmp_path / "memory" / "precious"
+    somebody_elses.mkdir()
+    (workspace.path / "trap").symlink_to(somebody_elses)
+    os.close(workspace._lock)  # what the kernel does for a process that is killed
+    (message,) = workspaces.sweep()
+    assert "memory-orphan" in message
+    assert not data.exists()
+    assert somebody_elses.exists()
+
+
+@pytest.mark.parametrize("why", ["TMPDIR is set", "no room", "no such place"])
+def test_data_stay_on_disk(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(workspaces, "MEMORY", tmp_path / "nowhere" if why == "no such place" else tmp_path)
+    monkeypatch.setattr(workspaces, "MEMORY_FREE", 1 << 60 if why == "no room" else 0)
+    workspace = workspaces.Workspace("disk", str(os.getpid()))
+    if why == "TMPDIR is set":
+        monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+    assert not workspace.memory_directory("pgdata").is_symlink()
+    workspace.close()
+
+
+def segments() -> set[str]:
+    """The ids of all System V shared memory segments (proc(5), /proc/sysvipc)."""
+    return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+
+
+def test_a_killed_server_leaves_no_shared_memory(bin_dir: Path):
+    workspace = Workspace("killed-server", str(os.getpid()))
+    server = PostgresServer(workspace, Meter(), bin_dir=bin_dir)
+    server.start()
+    segment = (server.data / "postmaster.pid").read_text().splitlines()[6].split()[1]
+    named = {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")}
+    server.kill()
+    assert segment in segments()
+    workspace.close()
+    assert segment not in segments()
+    assert {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")} - named == set()

@@ -99,6 +99,9 @@ class EmbeddedRuntime:
         find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
 
     def start(self) -> None:
+        with self._meter.target():
+            for release in (self._target.previous, self._target.current):
+                self._trees.tree(release)
         self.server.start()
 
     def close(self) -> None:

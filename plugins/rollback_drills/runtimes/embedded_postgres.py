@@ -42,6 +42,7 @@ _SETTINGS = {
     "max_wal_senders": "0",
     "max_connections": "100",
     "shared_buffers": "32MB",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: nothing is left in /dev/shm when it is killed
     "timezone": "UTC",
     "log_timezone": "UTC",
     "jit": "off",
@@ -89,7 +90,7 @@ class PostgresServer:
         self.user = UNPRIVILEGED if os.geteuid() == 0 else None
         self.bin_dir = self._reachable(find_bin_dir(bin_dir))
         self.password = secrets.token_urlsafe(24)
-        self.data = workspace.path / "pgdata"
+        self.data = workspace.path / "pgdata"  # made by `start`
         self.port = 0
         self._process: process.Process | None = None
         self._frozen: list[psutil.Process] = []
@@ -180,7 +181,8 @@ class PostgresServer:
             return False
 
     def _initialise(self) -> None:
-        self.data.mkdir(mode=0o700)
+        self.data = self._workspace.memory_directory("pgdata")
+        self.data.chmod(0o700)
         password_file = self._workspace.path / "pgpass.init"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password)

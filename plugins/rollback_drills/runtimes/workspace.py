@@ -8,6 +8,7 @@ So a workspace whose lock can be taken is an orphan: its processes are found by 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import shlex
@@ -23,6 +24,8 @@ from rollback_drills.errors import StackError
 from rollback_drills.runtimes import process
 
 KEPT = "kept"
+MEMORY = Path("/dev/shm")  # where Linux keeps files in memory
+MEMORY_FREE = 2 << 30  # bytes that have to be free there before anything is put into it
 
 
 def root() -> Path:
@@ -31,7 +34,10 @@ def root() -> Path:
     Raises:
         StackError: it belongs to somebody else, or cannot be made.
     """
-    path = Path(tempfile.gettempdir()).resolve() / _root_name()
+    return _own_directory(Path(tempfile.gettempdir()).resolve() / _root_name())
+
+
+def _own_directory(path: Path) -> Path:
     try:
         path.mkdir(mode=0o711, exist_ok=True)
         status = path.lstat()
@@ -64,6 +70,20 @@ class Workspace:
         path = self.path / name
         path.mkdir(mode=0o711, exist_ok=True)
         return path
+
+    def memory_directory(self, name: str) -> Path:
+        """As `directory`, but with its files in memory where that is possible: data that live for minutes.
+
+        The path is a link from the workspace, by which its removal finds what it leads to. Whoever sets TMPDIR wants
+        everything there.
+        """
+        if "TMPDIR" in os.environ or not _has_room(MEMORY):
+            return self.directory(name)
+        target = _own_directory(MEMORY / _root_name()) / f"{self.path.name}-{name}"
+        link = self.path / name
+        link.symlink_to(target)  # first the link: a run that is killed in between has left nothing unknown
+        target.mkdir(mode=0o711)
+        return link
 
     def keep(self, how_to_reach: str) -> None:
         """Leave everything running and in place when the workspace is closed."""
@@ -148,12 +168,39 @@ def _orphaned(path: Path) -> bool:
 def _remove(path: Path) -> int:
     """End the processes of a workspace and delete it; how many were ended."""
     processes = process.of_workspace(path)
-    for pid_file in path.glob("*/postmaster.pid"):
+    pid_files = list(path.glob("*/postmaster.pid"))
+    for pid_file in pid_files:
         with contextlib.suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
             leader = psutil.Process(int(pid_file.read_text().splitlines()[0]))
             # The number may have been reused since: only a process with this very data directory is meant.
             if leader not in processes and str(pid_file.parent) in leader.cmdline():
                 processes.append(leader)
     process.end_all(processes)
+    for pid_file in pid_files:
+        _remove_shared_memory(pid_file)
+    for link in path.iterdir():
+        target = link.resolve()
+        if link.is_symlink() and target.parent == MEMORY / _root_name() and target.name == f"{path.name}-{link.name}":
+            shutil.rmtree(target, ignore_errors=not target.exists())
     shutil.rmtree(path, ignore_errors=False)
     return len(processes)
+
+
+def _remove_shared_memory(pid_file: Path) -> None:
+    """Remove the segment by which PostgreSQL guards its data directory; one that was killed leaves it behind.
+
+    The seventh line of the pid file holds its key and its id (PostgreSQL, src/include/utils/pidfile.h).
+    """
+    try:
+        segment = int(pid_file.read_text().splitlines()[6].split()[1])
+    except (OSError, ValueError, IndexError):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmctl(segment, 0, None)  # IPC_RMID; an error means that it is gone already
+
+
+def _has_room(directory: Path) -> bool:
+    try:
+        return os.access(directory, os.W_OK) and shutil.disk_usage(directory).free >= MEMORY_FREE
+    except OSError:
+        return False
