@@ -415,7 +415,10 @@ def test_pytest_html(project: Project) -> None:
     assert len(rows) == 2
     for row in rows:
         assert set(row.tags) <= {"td", "a"}
-        assert row.links == ["incident.html"]
+        (link,) = row.links
+        document, _, anchor = link.partition("#")
+        assert document == "incident.html"
+        assert f'id="{anchor}"' in (project.run_directory / document).read_text()
         assert "failed" in row.seen
         assert "never of 10 s" in row.seen
     assert "<script>alert(1)</script>" in rows[0].seen
@@ -427,5 +430,5 @@ def test_pytest_html_elsewhere(project: Project) -> None:
     project.run_here("--html=out/x.html", "--self-contained-html")
     assert not (project.run_directory / "pytest.html").exists()
     page = Page((project.path / "out" / "x.html").read_text())
-    (link,) = {link for row in rows_of(page) for link in row.links}
+    (link,) = {link.partition("#")[0] for row in rows_of(page) for link in row.links}
     assert (project.path / "out" / link).resolve() == project.run_directory / "incident.html"

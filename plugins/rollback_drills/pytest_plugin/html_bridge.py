@@ -13,6 +13,7 @@ import pytest
 from rollback_drills.evidence import DrillEvidence
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.report.groups import anchor_of
 
 _TEST_ID_CELL = 1
 
@@ -45,7 +46,7 @@ class HtmlBridge:
         evidence = next((DrillEvidence.from_json(text) for text in getattr(report, ATTRIBUTE, ())[-1:]), None)
         verdict = recovery = ""
         if evidence is not None:
-            verdict = f'<a href="{self._link()}">{escape(evidence.verdict)}</a>'
+            verdict = f'<a href="{self._link()}#{anchor_of(evidence.id)}">{escape(evidence.verdict)}</a>'
             recovery = escape(_recovery(evidence))
         cells.insert(2, f'<td class="col-verdict">{verdict}</td>')
         cells.insert(3, f'<td class="col-recovery">{recovery}</td>')
