@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
+from rollback_drills.backup import Manifest, defect_of
 from rollback_drills.drill import Drill
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import Writes
@@ -104,6 +106,24 @@ def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:
                     f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code"
                 )
         return deliver_to_each(stack, drill, release)
+
+
+def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:
+    """A backup counts only with what it must hold written down beside it."""
+    file = directory / "backup.sql"
+    with drill.step("Back up the database, before the migration"):
+        result, manifest = stack.backups.take(stack.database, file)
+        drill.check("the backup command succeeds", result.exit_code, expected=0, finding="backup-unusable")
+        defect = defect_of(file)
+        drill.check(
+            "the file is a complete dump",
+            defect or "complete",
+            expected="complete",
+            finding="backup-unusable",
+            detail=f"the backup command exits {result.exit_code}, and the file is unusable: {defect}",
+        )
+        drill.observe("manifest", manifest.to_json())
+    return file, manifest
 
 
 def account_for_writes(

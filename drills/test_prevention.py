@@ -6,30 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.backup import TRAILER, defect_of
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 
-from .procedures import deploy, error_rate_of, verify_release
+from .procedures import back_up, deploy, error_rate_of, verify_release
 
 
 @pytest.mark.drill("Prevention: a backup precedes the migration", runbook="prevention")
 def test_prevention_backup_first(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     """The backup that is taken before the migration holds the revision from before it, and is complete."""
     stack, target = previous_stack, previous_stack.target
-    file = tmp_path / "before-migration.sql"
-    with drill.step("Back up before the migration"):
-        result, manifest = stack.backups.take(stack.database, file)
-        drill.check("the backup succeeds", result.exit_code, expected=0, finding="no-backup-command")
-        defect = defect_of(file)
-        drill.check(
-            "it is complete", defect or "complete", expected="complete", finding="backup-unusable", detail=defect
-        )
-        content = file.read_bytes()
-        drill.check("it ends with pg_dump's last line", TRAILER in content[-4096:], finding="backup-unusable")
-        drill.check(
-            "it holds the revision from before", manifest.revision.encode() in content, finding="backup-unusable"
-        )
+    file, manifest = back_up(stack, drill, tmp_path)
+    with drill.step("Look into the backup"):
+        held = manifest.revision.encode() in file.read_bytes()
+        drill.check("it holds the revision from before the migration", held, finding="backup-unusable")
     with drill.step("Migrate"):
         stack.gateway.stop()
         drill.check("the migrations succeed", stack.alembic.upgrade(target.current).ok)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.backup import Manifest, defect_of
+from rollback_drills.backup import Manifest
 from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
 from rollback_drills.errors import BackupRefused
 from rollback_drills.lab import Stack
 
-from .procedures import account_for_writes, deliver_to_each, deploy, fullest_table, verify_release
+from .procedures import account_for_writes, back_up, deliver_to_each, deploy, fullest_table, verify_release
 
 
 @pytest.mark.drill(
@@ -57,24 +57,6 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
     with drill.step("Account for the writes since the backup"):
         account_for_writes(stack, drill, kept, given_up=given_up, trigger=trigger)
     damaged.drop()
-
-
-def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:
-    """A backup counts only with what it must hold written down beside it."""
-    file = directory / "backup.sql"
-    with drill.step("Back up the database, before the migration"):
-        result, manifest = stack.backups.take(stack.database, file)
-        drill.check("the backup command succeeds", result.exit_code, expected=0, finding="backup-unusable")
-        defect = defect_of(file)
-        drill.check(
-            "the file is a complete dump",
-            defect or "complete",
-            expected="complete",
-            finding="backup-unusable",
-            detail=f"the backup command exits {result.exit_code}, and the file is unusable: {defect}",
-        )
-        drill.observe("manifest", manifest.to_json())
-    return file, manifest
 
 
 def damage(stack: Stack) -> dict[str, int]:

@@ -192,11 +192,6 @@ _ENTRIES = (
         "Senders were told that their delivery is safe and will not send it again.",
         "Commit before answering; after a restore, ask senders to repeat what the report lists.",
     ),
-    Entry(
-        "no-backup-command", "major", "There is no backup that could be restored",
-        "A migration that destroys data cannot be undone.",
-        "Give the target a backup command, and run it before every migration.",
-    ),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Entry] = {entry.code: entry for entry in _ENTRIES}
