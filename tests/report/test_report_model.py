@@ -192,7 +192,7 @@ def test_a_failure_without_a_finding_is_a_problem_too() -> None:
 
 
 def test_a_passed_drill_with_findings_says_so() -> None:
-    drill = build.drill(findings=[build.finding("version-wrong", "0.4.0 does not know 0020.")])
+    drill = build.drill(findings=[build.finding("flag-not-restored", "0.4.0 does not know 0020.")])
     report = fold(build.run(drill))
     assert (report.rows[0].answer, report.headline.tone) == ("Yes, with findings", "passed")
     assert "1 finding: 1 major." in report.headline.notes
