@@ -215,9 +215,14 @@ class PostgresServer:
         """The same programs where the unprivileged account can reach them, copied if need be."""
         if self.user is None or _others_may_pass(bin_dir):
             return bin_dir
-        installation = self._workspace.path / "postgresql"
-        shutil.copytree(bin_dir.resolve().parent, installation, symlinks=True)
-        return installation / "bin"
+        installation = bin_dir.resolve().parent
+        copy = self._workspace.path / "postgresql" / installation.parent.name / installation.name
+        shutil.copytree(installation, copy, symlinks=True)
+        # A wheel keeps the libraries that it brings along in a directory beside its package.
+        libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy.parent.with_name(libraries.name), symlinks=True)
+        return copy / "bin"
 
 
 def _wait_until_stopped(member: psutil.Process) -> None:

@@ -1,0 +1,75 @@
+"""The private PostgreSQL server starts wherever its programs lie, and says why where it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.errors import RuntimeUnavailable, StackError
+from rollback_drills.meter import Meter
+from rollback_drills.postgres import connect
+from rollback_drills.runtimes.embedded_postgres import PostgresServer, bundled_bin_dir, find_bin_dir
+from rollback_drills.runtimes.workspace import Workspace
+
+
+def test_programs_that_the_unprivileged_account_cannot_reach_are_copied(tmp_path: Path):
+    """An environment under a home directory of mode 700, as root has one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has to give its rights up for PostgreSQL")
+    bundled = bundled_bin_dir()
+    assert bundled is not None
+    package = bundled.parent.parent
+    home = tmp_path / "home"
+    for directory in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(directory, home / "site-packages" / directory.name, symlinks=True)
+    home.chmod(0o700)
+    own = Workspace("unreachable", str(os.getpid()))
+    server = PostgresServer(own, Meter(), bin_dir=home / "site-packages" / package.name / "pginstall" / "bin")
+    try:
+        server.start()
+        with connect(server.admin_url) as connection:
+            assert connection.execute(b"SELECT 1").fetchone() == (1,)
+        assert server.bin_dir.is_relative_to(own.path)
+    finally:
+        server.stop()
+        own.close()
+        home.chmod(0o755)
+
+
+def test_a_directory_without_a_server_is_refused(tmp_path: Path):
+    (tmp_path / "initdb").touch()
+    with pytest.raises(RuntimeUnavailable, match="does not hold a PostgreSQL server") as refused:
+        find_bin_dir(tmp_path)
+    assert "missing: postgres, pg_dump, psql" in refused.value.cause
+
+
+def test_a_server_that_dies_is_quoted_at_once(bin_dir: Path):
+    own = Workspace("dies", str(os.getpid()))
+    server = PostgresServer(own, Meter(), bin_dir=bin_dir)
+    try:
+        server.start()
+        server.kill()
+        (server.data / "postgresql.conf").write_text("no_such_setting = on\n")
+        with pytest.raises(StackError, match="has exited with code 1") as failure:
+            server.relaunch()
+        assert "no_such_setting" in failure.value.cause
+    finally:
+        server.stop()
+        own.close()
+
+
+def test_a_frozen_server_answers_again_when_it_is_thawed(bin_dir: Path):
+    own = Workspace("frozen", str(os.getpid()))
+    server = PostgresServer(own, Meter(), bin_dir=bin_dir)
+    try:
+        server.start()
+        server.freeze()
+        assert not server._answers()
+        server.thaw()
+        assert server._answers()
+    finally:
+        server.stop()
+        own.close()
