@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -39,3 +41,16 @@ def test_fault_is_caught(file: Path, tmp_path: Path) -> None:
         assert drill.verdict == "failed", (drill.id, drill.verdict, drill.reason)
         assert fault["finding"] in found, (drill.id, found, drill.reason)
         assert set(found) <= allowed, (drill.id, found, drill.reason)
+
+
+def test_every_drill_has_a_fault_that_it_must_catch() -> None:
+    drills = {
+        node.name
+        for module in (ROOT / "drills").glob("test_*.py")
+        for node in ast.parse(module.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+    assert len(drills) > 10
+    words = {word for file in FILES for word in re.findall(r"\w+", tomllib.loads(file.read_text())["drill"])}
+    named = words - {"and", "or", "not"}
+    assert {drill for drill in drills if not any(word in drill for word in named if "_" in word)} == set()
