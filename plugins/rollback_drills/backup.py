@@ -17,7 +17,6 @@ from pydantic import JsonValue
 
 from rollback_drills.database import LiveDatabase
 from rollback_drills.errors import BackupRefused, StackError
-from rollback_drills.placeholders import fill
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.stack import CommandResult, Commands
 from rollback_drills.target import Backup, Target
@@ -115,15 +114,10 @@ class Backups:
         return self._run(argv, fresh, file)
 
     def _run(self, argv: tuple[str, ...], database: LiveDatabase, file: Path) -> CommandResult:
-        values = self._commands.tool_values() | {
-            "here": str(self._target.here),
-            "file": str(file),
-            "database": database.name,
-            "database_url": database.admin_url,
-        }
-        filled = [fill(argument, values) for argument in argv]
         try:
-            return self._commands.tool(filled, timeout=self.settings.timeout)
+            return self._commands.tool(
+                argv, database=database.name, database_url=database.admin_url, file=file, timeout=self.settings.timeout
+            )
         except StackError as error:
             raise StackError(error.what, cause=error.cause, fix="correct [backup] in the target file") from None
 

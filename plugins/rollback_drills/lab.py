@@ -23,7 +23,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.migrations import Alembic, Histories
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
-from rollback_drills.stack import Commands, DatabaseServer, Gateway, Listeners, Outcome, UrlSource
+from rollback_drills.stack import Account, Commands, DatabaseServer, Gateway, Listeners, Outcome, UrlSource
 from rollback_drills.target import Target
 
 ROLE = "gateway"
@@ -33,6 +33,10 @@ class Runtime(Protocol):
     """Where stacks run. `start` is called once per worker, `close` always."""
 
     name: str
+
+    @property
+    def account(self) -> Account | None:
+        """What the target's own configuration connects with; None: the lab makes a role, and names the databases."""
 
     @property
     def server(self) -> DatabaseServer: ...
@@ -135,9 +139,10 @@ class Lab:
             StackError: something did not start, or a migration or the seed failed.
         """
         self.runtime.start()
-        with postgres.connect(self.runtime.server.admin_url) as admin:
-            password = postgres.quote_literal(self.role_password)
-            admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD {password}".encode())
+        if self.runtime.account is None:
+            with postgres.connect(self.runtime.server.admin_url) as admin:
+                password = postgres.quote_literal(self.role_password)
+                admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD {password}".encode())
         previous = self._database("template_previous")
         self._create(previous)
         self._migrate(previous, self.target.previous)
@@ -168,7 +173,10 @@ class Lab:
     def stack(self, release: str | None = None) -> Stack:
         """A stack whose database is at the head of ``release`` (default: current) with the seed; nothing is started."""
         number = next(self._numbers)
-        database = self._templates[release or self.target.current].clone(f"drill_{number}")
+        account = self.runtime.account
+        name = account.database if account is not None else f"drill_{number}"
+        self._database(name).drop()  # of a stack that was to be kept: under one name there is only one
+        database = self._templates[release or self.target.current].clone(name)
         listeners = Listeners()
         commands = self.runtime.commands(listeners, lambda: database.url)
         gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
@@ -187,7 +195,7 @@ class Lab:
     def discard(self, stack: Stack) -> None:
         """Stop a stack's gateway and drop its database."""
         self.runtime.server.thaw()
-        stack.gateway.stop()
+        stack.gateway.remove()
         stack.client.close()
         stack.database.drop()
 
@@ -220,11 +228,15 @@ class Lab:
         return self._workbench_database.url
 
     def _database(self, name: str) -> LiveDatabase:
-        return LiveDatabase(self.runtime.server.admin_url, name, role=ROLE, password=self.role_password, run=self._run)
+        account = self.runtime.account or Account("", ROLE, self.role_password)
+        return LiveDatabase(
+            self.runtime.server.admin_url, name, role=account.role, password=account.password, run=self._run
+        )
 
     def _create(self, database: LiveDatabase) -> None:
         with postgres.connect(self.runtime.server.admin_url) as admin:
-            postgres.create_database(admin, database.name, owner=ROLE, marker=self._run)
+            role = self.runtime.account.role if self.runtime.account is not None else ROLE
+            postgres.create_database(admin, database.name, owner=role, marker=self._run)
 
     def _migrate(self, database: LiveDatabase, release: str, revision: str = "head") -> None:
         self._workbench_database = database

@@ -1,4 +1,4 @@
-"""``{placeholder}`` and ``${ENVIRONMENT}`` in target files: checked when the file is read, filled in later."""
+"""``{placeholder}``, ``${ENVIRONMENT}`` and ``${ENVIRONMENT:-default}`` in target files: checked when the file is read, filled in later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from string import Formatter
 from pydantic import JsonValue
 
 _SHORTEST_SECRET = 4  # characters; hiding a value such as "1" would make a message unreadable
-_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ENVIRONMENT = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
 def names_in(template: str) -> frozenset[str]:
@@ -96,7 +96,7 @@ class Expansion:
         """The document as JSON; TOML's dates become text, which no key accepts by accident."""
         match value:
             case str():
-                return _ENVIRONMENT.sub(lambda match: self._value_of(match[1], where), value)
+                return _ENVIRONMENT.sub(lambda match: self._value_of(match["name"], where, match["default"]), value)
             case dict():
                 return {key: self.expand(item, f"{where}.{key}" if where else key) for key, item in value.items()}
             case list():
@@ -121,8 +121,10 @@ class Expansion:
             text = text.replace(form, forms[form])
         return text
 
-    def _value_of(self, name: str, where: str) -> str:
+    def _value_of(self, name: str, where: str, default: str | None) -> str:
         value = self._environment.get(name)
+        if not value and default is not None:
+            return default
         if value is None:
             self.problems.append(f"{where}: the environment variable {name} is not set")
             return ""

@@ -83,6 +83,9 @@ class Gateway(Protocol):
 
     def kill(self) -> None: ...
 
+    def remove(self) -> None:
+        """End it if it runs, and remove what it ran in; it may be deployed again."""
+
     def logs(self) -> str:
         """The end of what the gateway has written since it was created."""
 
@@ -108,15 +111,30 @@ class Commands(Protocol):
         """
 
     def tool(
-        self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None, timeout: float
+        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
     ) -> CommandResult:
-        """Run a client tool of PostgreSQL (``pg_dump``, ``psql``), or a command of the target's."""
+        """Run a client tool of PostgreSQL (``pg_dump``, ``psql``), or a command of the target's, on a database.
 
-    def tool_values(self) -> dict[str, str]:
-        """Placeholders for `tool`: ``pg_bin`` and ``python`` as they are named where the tools run."""
+        Placeholders are filled in as things are named where the tool runs; what names something of this machine
+        (``{here}``, ``{python}``) runs on it.
+
+        Args:
+            database: the database's name.
+            database_url: libpq URL as it is addressed from this machine.
+            file: a file of this machine that the tool reads or writes.
+        """
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
         """A release made from ``base`` with some files (relative path → text) added or replaced."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Account:
+    """The database, role and password that a target's own configuration (a compose file) gives to its gateway."""
+
+    database: str
+    role: str
+    password: str
 
 
 class DatabaseServer(Protocol):

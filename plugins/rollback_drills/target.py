@@ -31,11 +31,12 @@ from rollback_drills.placeholders import Expansion, check, strings_in
 from rollback_drills.target_errors import explain
 
 RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
+IMAGE_PLACEHOLDERS = frozenset({"here", "release"})
 PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | {"port", "database_url", "sqlalchemy_url", "private"}
 BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
 DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
 _TEMPLATES = (
-    "releases.", "gateway.start", "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump",
+    "releases.", "gateway.start", "gateway.container_command", "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump",
     "backup.restore", "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
 )  # fmt: skip
 
@@ -70,6 +71,7 @@ def _http_path(path: str) -> str:
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Status = Annotated[int, Field(ge=100, le=599)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 HttpPath = Annotated[str, AfterValidator(_http_path)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -88,8 +90,19 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class Build(Table):
+    """A build context, as ``docker build`` takes it."""
+
+    context: Annotated[str, _template(IMAGE_PLACEHOLDERS)] = Field(
+        description="the directory that is sent to the engine"
+    )
+    dockerfile: str = Field(default="Dockerfile", description="the Dockerfile, within the context")
+    args: dict[str, Annotated[str, _template(IMAGE_PLACEHOLDERS)]] = Field(default={}, description="build arguments")
+    target: str | None = Field(default=None, description="the stage to build; absent: the last")
+
+
 class Releases(Table):
-    """How the tree of a release is obtained: made by a command, or a directory that is there already."""
+    """Where a release comes from: as a tree (embedded runtime), as an image (docker and compose), or both ways."""
 
     command: Annotated[tuple[str, ...], _templates(RELEASE_PLACEHOLDERS, ("release", "tree"))] | None = Field(
         default=None, description="makes the tree of a release in the directory {tree}"
@@ -98,18 +111,25 @@ class Releases(Table):
         default=None, description="the directory of a release; it is copied, never run in place"
     )
 
+    image: Annotated[str, _template(frozenset({"release"}), ("release",))] | None = Field(
+        default=None, description="the image of a release; pulled unless the engine has it"
+    )
+    build: Build | None = Field(default=None, description="how the image of a release is built, where there is none")
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.command is None) == (self.path is None):
+        if self.command is not None and self.path is not None:
             raise ValueError("needs either command or path, and not both")
+        if self.command is None and self.path is None and self.image is None and self.build is None:
+            raise ValueError("needs command or path (a tree), or image or build (an image)")
         return self
 
 
 class Gateway(Table):
-    """How the gateway is started as a process. The environment is complete: nothing of the caller's leaks in."""
+    """How the gateway is started. The environment is complete: nothing of the caller's leaks in."""
 
-    start: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS, ("port",))] = Field(
-        description="the command that serves, run in the tree"
+    start: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS, ("port",))] | None = Field(
+        default=None, description="the command that serves, run in the tree; the embedded runtime needs it"
     )
     env: Environment = Field(default={}, description="its environment, complete but for PATH, HOME, TMPDIR and LANG")
     migrate_on_start: Environment | None = Field(
@@ -118,12 +138,17 @@ class Gateway(Table):
     ready_timeout: Seconds = Field(default=30.0, description="seconds from the start to the first answer")
     stop_timeout: Seconds = Field(default=10.0, description="seconds from SIGTERM until it is killed")
     request_timeout: Seconds = Field(default=5.0, description="seconds that a client waits for an answer")
+    container_port: Port = Field(default=8000, description="where it listens in a container")
+    container_command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
+        default=None, description="the command in a container; absent: the image's"
+    )
 
 
 class Database(Table):
     """The disposable PostgreSQL and the rows that a drill begins with."""
 
     bin_dir: str | None = Field(default=None, description="a PostgreSQL that is on the machine already")
+    image: str = Field(default="postgres:16", description="PostgreSQL's image, for the docker runtime")
     seed: tuple[str, ...] = Field(default=(), description="SQL files, valid at the previous release's head")
 
 
@@ -257,6 +282,24 @@ class Backup(Table):
     timeout: Seconds = Field(default=300.0, description="seconds for one command")
 
 
+class Compose(Table):
+    """The user's compose file. It is copied with its directory, run as a project of its own, and never edited."""
+
+    directory: str = Field(default=".", description="the project directory; it is copied, never run in place")
+    files: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default=("compose.yaml",), description="the compose files within it, in order"
+    )
+    gateway: str = Field(default="gateway", description="the gateway's service")
+    database: str = Field(default="db", description="PostgreSQL's service")
+    release_variable: str = Field(default="VERSION", description="the variable that selects the release")
+    env: dict[str, str] = Field(
+        default={}, description="the whole .env of the project, but for release and flags; passwords are made up"
+    )
+    password_variable: str | None = Field(
+        default="POSTGRES_PASSWORD", description="the variable that takes the made-up password; absent: env says it"
+    )
+
+
 class Objectives(Table):
     """Recovery time objectives in seconds, as the runbook promises them."""
 
@@ -300,6 +343,7 @@ class Target(Table):
     )
     flags: Flags | None = Field(default=None, description="feature flags; absent: drills of them are skipped")
     backup: Backup = Field(default=Backup(), description="own backup commands")
+    compose: Compose | None = Field(default=None, description="the compose file; the compose runtime needs it")
     objectives: Objectives = Field(default=Objectives(), description="recovery time objectives")
     secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rollback_drills import wait
+from rollback_drills.errors import StackError
 from rollback_drills.postgres.connection import Connection
 
 # From weakest to strongest, as listed in the manual, "Explicit Locking", section "Table-Level Locks".  The
@@ -68,13 +69,19 @@ def blocked(conn: Connection, database: str | None = None) -> tuple[Session, ...
     return tuple(session for session in sessions(conn, database) if session.blocked_by)
 
 
-def terminate(conn: Connection, pid: int) -> bool:
-    """Ask the backend ``pid`` to end; False when there is none.
+def terminate(conn: Connection, pid: int, *, timeout: float = 5.0) -> bool:
+    """End the backend ``pid``; whether it is gone, for which ``timeout`` seconds at most are waited.
 
-    It is gone a moment later, not at once.  Raises psycopg.errors.InsufficientPrivilege.
+    Raises psycopg.errors.InsufficientPrivilege.
     """
-    row = conn.execute(b"SELECT pg_catalog.pg_terminate_backend(%s)", (pid,)).fetchone()
-    return bool(row and row[0])
+    conn.execute(b"SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
+    gone = b"SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s)"
+    try:
+        return wait.until(
+            lambda: conn.execute(gone, (pid,)).fetchone() == (True,), what="ending a session", timeout=timeout
+        )
+    except StackError:
+        return False
 
 
 def terminate_all(conn: Connection, database: str, *, timeout: float = 5.0) -> tuple[int, ...]:

@@ -21,10 +21,14 @@ def not_extension(catalog: str, oid: str) -> str:
 
 
 def options(array: str, keyword: str = "WITH") -> str:
-    """SQL: `` WITH (a=1, b=2)`` sorted, or NULL.  SET and RESET leave them in any order."""
+    """SQL: `` WITH (a=1, b=2)`` sorted, or NULL.  SET and RESET leave them in any order.
+
+    PostgreSQL 15.20 keeps a stamp of its own among the options of every column, ``pg_attver``: seen there, changed by
+    neither SET nor RESET, different after each ALTER TABLE, and in no dump.
+    """
     return (
-        f"CASE WHEN {array} IS NOT NULL THEN ' {keyword} (' ||"
-        f" (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest({array}) AS o) || ')' END"
+        f"(SELECT ' {keyword} (' || string_agg(o, ', ' ORDER BY o) || ')'"
+        f" FROM unnest({array}) AS o WHERE o NOT LIKE 'pg\\_attver=%')"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 MARKER = "drill(title, *, runbook, objective=None, requires=(), group=None): a rehearsed procedure of the runbook"
 ACTIVE = pytest.StashKey[bool]()
 CONFIGURED = pytest.StashKey[bool]()
-RUNTIMES = ("auto", "embedded")
+RUNTIMES = ("auto", "embedded", "docker", "compose")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

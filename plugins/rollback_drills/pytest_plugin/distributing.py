@@ -34,6 +34,8 @@ class Run:
 
 
 RUN = pytest.StashKey[Run]()
+RUNTIME = pytest.StashKey[tuple[str, str]]()
+"""The name of the runtime that was chosen, and why: the workers take the controller's choice."""
 
 
 def register(config: pytest.Config) -> None:
@@ -47,6 +49,8 @@ def register(config: pytest.Config) -> None:
     # A controller without this plugin gives nothing: a worker of that kind is a run of its own.
     run = given.get(WORKER_INPUT) or {"name": f"{given['workerid']}-{secrets.token_hex(4)}", "grouped": False}
     config.stash[RUN] = Run(run["name"], datetime.now(UTC), run["grouped"])
+    if run.get("runtime"):
+        config.stash[RUNTIME] = tuple(run["runtime"])
     if run["grouped"]:
         config.option.loadgroup = True  # xdist itself reads it from the worker's arguments, where it is not
 
@@ -68,7 +72,10 @@ class Distribution:
     def pytest_configure_node(self, node: object) -> None:
         run = self._config.stash[RUN]
         grouped = getattr(self._config.option, "dist", "no") == "loadgroup"
-        node.workerinput[WORKER_INPUT] = {"name": run.name, "grouped": grouped}  # type: ignore[attr-defined]
+        runtime = self._config.stash.get(RUNTIME, None)
+        node.workerinput[WORKER_INPUT] = {  # type: ignore[attr-defined]
+            "name": run.name, "grouped": grouped, "runtime": list(runtime) if runtime else None,
+        }  # fmt: skip
         gateway = node.gateway  # type: ignore[attr-defined]
         if gateway.spec.popen:
             self._processes[node] = gateway._rinfo().pid  # xdist has just asked for it; it is kept there

@@ -21,9 +21,9 @@ from rollback_drills.journal import Journal
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
 from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
-from rollback_drills.pytest_plugin.distributing import RUN
+from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
 from rollback_drills.redaction import Redactor
-from rollback_drills.runtimes import Choice, resolve
+from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.workspace import Workspace, sweep
 from rollback_drills.target import Objectives, Target
 
@@ -69,7 +69,7 @@ class Session:
             self.redactor.shorten(path, name)
         for value in self.target.secrets:
             self.redactor.add(value)
-        self.choice: Choice = resolve(_option(config, "drill_runtime"), self.target, to_run=self.performs)
+        self.choice = self._choose()
         self.timeout = _seconds(config)
         self.reports = _reports(config)
         self.directory = self.reports / self.run
@@ -86,6 +86,17 @@ class Session:
         self._workspace: Workspace | None = None
         self._journal: Journal | None = None
         self._handlers: dict[signal.Signals, object] = {}
+
+    def _choose(self) -> Choice:
+        """In a worker what the controller has chosen, so that all of a run do the same."""
+        given = self.config.stash.get(RUNTIME, None)
+        if given is not None:
+            return settled(*given)
+        name = _option(self.config, "drill_runtime")
+        choice = resolve(name, self.target, to_run=self.performs, tell=_teller(self.config))
+        if self.performs:
+            self.config.stash[RUNTIME] = (choice.name, choice.reason)
+        return choice
 
     # --- before the run --------------------------------------------------------------------------------
 
@@ -130,8 +141,12 @@ class Session:
             DrillError: something did not start.
         """
         began = self.meter.elapsed()
-        self._workspace = Workspace(self.run, self.worker)
-        runtime = self.choice.make(self.target, self._workspace, self.meter)
+        self._workspace = Workspace(self.run, self.worker, to_be_kept=self.keep)
+        try:
+            runtime = self.choice.make(self.target, self._workspace, self.meter)
+        except BaseException:
+            self.close()
+            raise
         lab = Lab(self.target, runtime, self.meter, self.run)
         self.redactor.shorten(str(self._workspace.path), "$WORKSPACE")
         for secret in (lab.role_password, *runtime.secrets()):
@@ -256,6 +271,14 @@ class Session:
     def _replace(self, number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:
         previous = signal.signal(number, handler)
         self._handlers.setdefault(number, previous)
+
+
+def _teller(config: pytest.Config) -> Callable[[str], None]:
+    """Progress before the run begins: obtaining images may take minutes."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        return lambda line: reporter.write_line(f"drill runtime: {line}")
+    return lambda line: print(f"drill runtime: {line}", file=sys.stderr, flush=True)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.errors import DrillError, RuntimeUnavailable
 from rollback_drills.lab import Runtime
 from rollback_drills.meter import Meter
-from rollback_drills.runtimes.embedded import EmbeddedRuntime
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
+
+Tell = Callable[[str], None]
+DEFAULT_SOCKETS = (Path("/var/run/docker.sock"), Path("~/.docker/run/docker.sock"))
+_DOCKER_CONFIG = Path("~/.docker/config.json")  # may name a context, and so an engine elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +27,108 @@ class Choice:
     make: Callable[[Target, Workspace, Meter], Runtime]
 
 
-def resolve(name: str, target: Target, *, to_run: bool = True) -> Choice:
-    """The runtime to use.
+def _silent(line: str) -> None:
+    """Nobody is told."""
+
+
+def resolve(name: str, target: Target, *, to_run: bool = True, tell: Tell = _silent) -> Choice:
+    """The runtime to use; what it needs (images) has been obtained when this returns.
 
     Args:
-        to_run: whether it has to be able to run here; False where drills are only listed.
+        to_run: whether it has to be able to run here; False where drills are only listed, and nothing is looked at.
+        tell: is given a line of progress for whatever takes more than a moment.
 
     Raises:
         RuntimeUnavailable: there is none of this name, or it cannot run here.
     """
     if name == "auto":
-        reason = "chosen by auto: private processes of this machine, no container engine needed"
-    elif name == "embedded":
-        reason = "asked for: private processes of this machine"
-    else:
-        raise RuntimeUnavailable(f"there is no runtime {name!r}", fix="use auto or embedded")
+        return _automatic(target, tell) if to_run else replace(_EMBEDDED, reason="auto: settled when drills run")
+    if name not in _KNOWN:
+        raise RuntimeUnavailable(f"there is no runtime {name!r}", fix=f"use auto, {', '.join(_KNOWN)}")
+    choice, require = _KNOWN[name]
     if to_run:
-        EmbeddedRuntime.require(target)
-    return Choice("embedded", reason, EmbeddedRuntime)
+        require(target, tell)
+    return choice
+
+
+def settled(name: str, reason: str) -> Choice:
+    """What another process of the same run has resolved already."""
+    return replace(_KNOWN[name][0], reason=reason)
+
+
+def _automatic(target: Target, tell: Tell) -> Choice:
+    """Docker where an engine answers and the images can be had, else private processes; it says why."""
+    try:
+        why_not = _obstacle(target)
+        if not why_not:
+            _require_docker(target, tell)
+            return replace(_DOCKER, reason="chosen by auto: an engine answers, and the target's images are there")
+        refusal = None
+    except DrillError as error:
+        why_not = " ".join(f"{error.what}: {error.cause}".split())
+        refusal = error
+    try:
+        _require_embedded(target, tell)
+    except RuntimeUnavailable:
+        if refusal is not None:
+            raise refusal from None
+        raise
+    return replace(_EMBEDDED, reason=f"chosen by auto: private processes of this machine, since {why_not}")
+
+
+def _obstacle(target: Target) -> str:
+    """Why docker is out of the question, as far as that can be seen without importing anything."""
+    if target.releases.image is None and target.releases.build is None:
+        return "the target names no images"
+    if not os.environ.get("DOCKER_HOST") and not any(
+        path.expanduser().exists() for path in (*DEFAULT_SOCKETS, _DOCKER_CONFIG)
+    ):
+        return "there is no Docker engine"
+    return ""
+
+
+# The engines of the runtimes are imported when one is chosen: Docker's packages take a quarter of a second.
+def _require_embedded(target: Target, tell: Tell) -> None:
+    from rollback_drills.runtimes.embedded import EmbeddedRuntime
+
+    EmbeddedRuntime.require(target)
+
+
+def _require_docker(target: Target, tell: Tell) -> None:
+    from rollback_drills.runtimes.docker import DockerRuntime
+
+    DockerRuntime.require(target, tell)
+
+
+def _require_compose(target: Target, tell: Tell) -> None:
+    from rollback_drills.runtimes.compose import ComposeRuntime
+
+    ComposeRuntime.require(target, tell)
+
+
+def _make_embedded(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
+    from rollback_drills.runtimes.embedded import EmbeddedRuntime
+
+    return EmbeddedRuntime(target, workspace, meter)
+
+
+def _make_docker(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
+    from rollback_drills.runtimes.docker import DockerRuntime
+
+    return DockerRuntime(target, workspace, meter)
+
+
+def _make_compose(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
+    from rollback_drills.runtimes.compose import ComposeRuntime
+
+    return ComposeRuntime(target, workspace, meter)
+
+
+_EMBEDDED = Choice("embedded", "asked for: private processes of this machine", _make_embedded)
+_DOCKER = Choice("docker", "asked for: containers of a Docker engine", _make_docker)
+_COMPOSE = Choice("compose", "asked for: the target's own compose file, as a project of its own", _make_compose)
+_KNOWN: dict[str, tuple[Choice, Callable[[Target, Tell], None]]] = {
+    "embedded": (_EMBEDDED, _require_embedded),
+    "docker": (_DOCKER, _require_docker),
+    "compose": (_COMPOSE, _require_compose),
+}

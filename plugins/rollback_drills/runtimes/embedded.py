@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir, server_version
+from rollback_drills.runtimes.host_tools import run_on_host
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import CommandResult, Listeners, UrlSource
+from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
 from rollback_drills.target import Target
 
 
@@ -60,23 +61,14 @@ class EmbeddedCommands:
         return self._listeners.tell(result)
 
     def tool(
-        self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None, timeout: float
+        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
     ) -> CommandResult:
-        path = f"{self._server.bin_dir}:{process.clean_environment(self._workspace)['PATH']}"
-        with self._meter.target():
-            result = process.run(
-                argv,
-                cwd=self._workspace,
-                env=process.clean_environment(self._workspace, {"PATH": path}),
-                timeout=timeout,
-                where="client tools",
-                stdin=stdin,
-                stdout=stdout,
-            )
+        values = {"database": database, "database_url": database_url, "file": str(file)}
+        result = run_on_host(
+            argv, values, self._target, self._workspace,
+            timeout=timeout, meter=self._meter, bin_dir=self._server.bin_dir,
+        )  # fmt: skip
         return self._listeners.tell(result)
-
-    def tool_values(self) -> dict[str, str]:
-        return {"pg_bin": str(self._server.bin_dir), "python": sys.executable}
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
         return self._trees.derive(base, name, files)
@@ -86,6 +78,7 @@ class EmbeddedRuntime:
     """One PostgreSQL server per worker, and a gateway for each drill."""
 
     name = "embedded"
+    account: Account | None = None
 
     def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
         self._target, self._workspace, self._meter = target, workspace, meter
@@ -95,7 +88,13 @@ class EmbeddedRuntime:
 
     @staticmethod
     def require(target: Target) -> None:
-        """Raise RuntimeUnavailable when this machine has no PostgreSQL for the target; starts nothing."""
+        """Raise RuntimeUnavailable when the target cannot run as processes of this machine; starts nothing."""
+        if target.gateway.start is None or (target.releases.command is None and target.releases.path is None):
+            raise RuntimeUnavailable(
+                "the target does not say how its gateway runs as a process",
+                cause=f"{target.file} has no gateway.start, or neither command nor path under [releases]",
+                fix="add them, or use --drill-runtime=docker",
+            )
         find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
 
     def start(self) -> None:

@@ -6,9 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.parse import quote
 
 from rollback_drills import wait
 from rollback_drills.database import sqlalchemy_url
@@ -16,13 +14,13 @@ from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
+from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.ports import free_port, is_free
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.stack import Outcome, UrlSource
 from rollback_drills.target import Target
 
 _HOST = "127.0.0.1"
-_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, and what begins or escapes a query
 
 
 def process_values(target: Target, release: str, tree: Path, private: Path, database_url: str) -> dict[str, str]:
@@ -99,7 +97,7 @@ class EmbeddedGateway:
             templates |= self._target.gateway.migrate_on_start or {}
         self._visible = {name: fill(text, values) for name, text in templates.items()} | self._configured
         self._created = process.clean_environment(self._workspace, self._visible)
-        self._argv = [fill(argument, values) for argument in self._target.gateway.start]
+        self._argv = [fill(argument, values) for argument in self._target.gateway.start or ()]
         self._log.unlink(missing_ok=True)
         return self._start()
 
@@ -121,6 +119,9 @@ class EmbeddedGateway:
         if self._process is not None:
             self._process.kill()
             self._process = None
+
+    def remove(self) -> None:
+        self.stop()
 
     def logs(self) -> str:
         return process.read_tail(self._log)
@@ -153,17 +154,7 @@ class EmbeddedGateway:
 
     def _answers(self) -> bool:
         """Whether *this* process answers: if it is gone, somebody else has taken its port."""
-        health = self._target.health
-        # Directly: neither a proxy of the caller's nor a redirect may lead anywhere else.
-        connection = HTTPConnection(_HOST, self._port, timeout=self._target.gateway.request_timeout)
-        try:
-            connection.request(health.method, quote(health.path, safe=_ALLOWED_IN_PATHS))
-            connection.getresponse()
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
-        return self.running
+        return answers(self._target, _HOST, self._port) and self.running
 
     def _require_release(self) -> str:
         if self._release is None:

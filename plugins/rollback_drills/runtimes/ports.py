@@ -9,7 +9,7 @@ from rollback_drills.errors import StackError
 
 # Below the range from which Linux and macOS take the local ports of outgoing connections (ip(7),
 # ip_local_port_range: 32768 upwards), so that no client takes the port while its server is being restarted.
-_FIRST, _LAST = 20_000, 32_000
+FIRST, LAST = 20_000, 32_000
 _TRIES = 200
 
 
@@ -20,10 +20,10 @@ def free_port(host: str = "127.0.0.1") -> int:
         StackError: none was found in 200 tries.
     """
     for _ in range(_TRIES):
-        port = random.randint(_FIRST, _LAST)
+        port = random.randint(FIRST, LAST)
         if is_free(port, host):
             return port
-    raise StackError(f"no free port on {host} between {_FIRST} and {_LAST}", fix="end what occupies them")
+    raise StackError(f"no free port on {host} between {FIRST} and {LAST}", fix="end what occupies them")
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

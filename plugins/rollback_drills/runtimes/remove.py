@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     except (StackError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"ended {ended} processes and removed {arguments[0]}")
+    print(f"ended {ended} processes or containers and removed {arguments[0]}")
     return 0
 
 

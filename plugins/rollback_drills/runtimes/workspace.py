@@ -24,6 +24,7 @@ from rollback_drills.errors import StackError
 from rollback_drills.runtimes import process
 
 KEPT = "kept"
+ENGINE = "engine.json"  # says which Docker engine holds what belongs to a workspace
 MEMORY = Path("/dev/shm")  # where Linux keeps files in memory
 MEMORY_FREE = 2 << 30  # bytes that have to be free there before anything is put into it
 
@@ -55,7 +56,7 @@ def _own_directory(path: Path) -> Path:
 class Workspace:
     """A directory of this process alone, removed with every process that was started from it."""
 
-    def __init__(self, run: str, worker: str) -> None:
+    def __init__(self, run: str, worker: str, *, to_be_kept: bool = False) -> None:
         self.path = root() / f"{run}-{worker}"
         with _registry():
             try:
@@ -65,6 +66,7 @@ class Workspace:
                 raise StackError(f"{self.path} cannot be made: {error.strerror}", fix="free some space") from None
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.kept = False
+        self.to_be_kept = to_be_kept
 
     def directory(self, name: str) -> Path:
         path = self.path / name
@@ -117,7 +119,9 @@ def sweep() -> list[str]:
             except (OSError, StackError) as error:
                 removed.append(f"what the killed run {path.name} had left cannot be removed: {error}; see {path}")
             else:
-                removed.append(f"removed what the killed run {path.name} had left: {ended} processes and {path}")
+                removed.append(
+                    f"removed what the killed run {path.name} had left: {ended} processes or containers, and {path}"
+                )
     return removed
 
 
@@ -166,7 +170,12 @@ def _orphaned(path: Path) -> bool:
 
 
 def _remove(path: Path) -> int:
-    """End the processes of a workspace and delete it; how many were ended."""
+    """End the processes and containers of a workspace and delete it; how many were ended."""
+    containers = 0
+    if (path / ENGINE).is_file():
+        from rollback_drills.runtimes.engine import remove_of  # Docker's packages take a quarter of a second to import
+
+        containers = remove_of(path)
     processes = process.of_workspace(path)
     pid_files = list(path.glob("*/postmaster.pid"))
     for pid_file in pid_files:
@@ -183,7 +192,7 @@ def _remove(path: Path) -> int:
         if link.is_symlink() and target.parent == MEMORY / _root_name() and target.name == f"{path.name}-{link.name}":
             shutil.rmtree(target, ignore_errors=not target.exists())
     shutil.rmtree(path, ignore_errors=False)
-    return len(processes)
+    return len(processes) + containers
 
 
 def _remove_shared_memory(pid_file: Path) -> None:

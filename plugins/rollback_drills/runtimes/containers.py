@@ -1,0 +1,150 @@
+"""Containers of a drill: started through testcontainers, watched from outside, always labelled."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import docker.errors
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.network import Network
+
+from rollback_drills import wait
+from rollback_drills.errors import StackError
+from rollback_drills.runtimes.engine import Engine, explained, labels
+from rollback_drills.stack import CommandResult
+
+_TAIL_LINES = 200
+_KILLED = 128 + signal.SIGKILL
+STOPPED = ("exited", "dead", "removing")
+
+
+class DrillContainer(DockerContainer):
+    """A container of testcontainers' with the workspace's labels, and with what its class has no word for.
+
+    Args:
+        entrypoint: instead of the image's; with it the image's command is not used either.
+        ports: by container port, the port on the engine's host.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        workspace: Path,
+        image: str,
+        *,
+        network: Network,
+        aliases: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] | None = None,
+        entrypoint: Sequence[str] | None = None,
+        ports: Mapping[int, int] | None = None,
+        tmpfs: Sequence[str] = (),
+    ) -> None:
+        super().__init__(image, env=dict(env or {}), network=network, network_aliases=list(aliases) or None)
+        self._engine = engine
+        self._docker.client.close()
+        self._docker = engine.testcontainers  # one connection for all of them
+        if command is not None:
+            self.with_command(list(command))
+        self.ports = {str(inner): (engine.publish_on, outer) for inner, outer in (ports or {}).items()}  # type: ignore[misc]
+        for path in tmpfs:
+            self.with_tmpfs_mount(path)
+        more = {} if entrypoint is None else {"entrypoint": list(entrypoint)}
+        self.with_kwargs(labels=labels(workspace), **more)
+
+    def state(self) -> str:
+        """What the engine says at this moment: created, running, paused, restarting, exited, dead; '' when gone."""
+        try:
+            self.get_wrapped_container().reload()
+        except docker.errors.NotFound:
+            return ""
+        return str(self.get_wrapped_container().status)
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative where a signal ended it, as for processes."""
+        if self.state() not in STOPPED:
+            return None
+        code = int(self.get_wrapped_container().attrs["State"]["ExitCode"])
+        return -signal.SIGKILL if code == _KILLED else code
+
+    def died(self) -> str | None:
+        """For `wait.until`: why waiting for this container is pointless, or None."""
+        code = self.exit_code()
+        return None if code is None else f"its container has exited with code {code}"
+
+    def tail(self) -> str:
+        """The end of what it has written since it was created, both streams as they came."""
+        with contextlib.suppress(docker.errors.DockerException):
+            return self.get_wrapped_container().logs(tail=_TAIL_LINES).decode(errors="replace")
+        return ""
+
+    def remove(self) -> None:
+        """Gone at once, with its anonymous volumes."""
+        if self._container is not None:
+            with contextlib.suppress(docker.errors.NotFound), explained("a container cannot be removed"):
+                self._container.remove(force=True, v=True)
+            self._container = None
+
+    def fetch(self, file: Path) -> None:
+        """Copy the file at this path in the container to the same path here; where there is none, nothing happens."""
+        with contextlib.suppress(docker.errors.NotFound):
+            self.copy_from_container(str(file), file)
+
+
+def run_once(
+    container: DrillContainer,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    where: str,
+    files: Sequence[Path] = (),
+    kill_when: Callable[[], bool] | None = None,
+) -> CommandResult:
+    """Run a container to its end, at ``timeout`` seconds kill it, and remove it.
+
+    Args:
+        files: of this machine, put to the same paths before, and fetched again afterwards.
+
+    Raises:
+        StackError: the engine cannot create or start it, for example because the program is not in the image.
+    """
+    began = time.monotonic()
+    try:
+        with explained(f"{argv[0]} cannot be started in {where}"):
+            for file in files:
+                container.with_copy_into_container(file if file.exists() else b"", str(file), 0o666)
+            container.start()
+        in_time = _attend(container, began + timeout, kill_when)
+        code = container.exit_code() if in_time else None
+        wrapped = container.get_wrapped_container()
+        out, err = (wrapped.logs(stdout=not errors, stderr=errors).decode(errors="replace") for errors in (False, True))
+        for file in files:
+            container.fetch(file)
+    finally:
+        container.remove()
+    return CommandResult(tuple(argv), code, out, err, time.monotonic() - began, where)
+
+
+def _attend(container: DrillContainer, deadline: float, kill_when: Callable[[], bool] | None) -> bool:
+    """Wait for the end; whether it came in time."""
+    asked = kill_when
+
+    def ended() -> bool:
+        nonlocal asked
+        if container.exit_code() is not None:
+            return True
+        if asked is not None and asked():
+            container.get_wrapped_container().kill()
+            asked = None
+        return False
+
+    try:
+        return wait.until(ended, what="a command", timeout=max(0.0, deadline - time.monotonic()))
+    except StackError:
+        with contextlib.suppress(docker.errors.APIError):
+            container.get_wrapped_container().kill()
+        return False

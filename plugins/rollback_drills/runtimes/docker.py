@@ -1,0 +1,253 @@
+"""The docker runtime: PostgreSQL and the gateway as containers on a private network, through testcontainers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.network import Network
+
+from rollback_drills import wait
+from rollback_drills.errors import DrillError
+from rollback_drills.meter import Meter
+from rollback_drills.placeholders import fill
+from rollback_drills.postgres import connect
+from rollback_drills.runtimes import engine as engines
+from rollback_drills.runtimes.containers import DrillContainer, run_once
+from rollback_drills.runtimes.docker_gateway import DockerGateway, container_values
+from rollback_drills.runtimes.engine import Engine, explained
+from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
+from rollback_drills.runtimes.images import Images
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
+from rollback_drills.target import Target
+
+SUPERUSER = "drill_admin"
+ALIAS = "database"  # the server's name on the private network
+PORT = 5432
+START_TIMEOUT = 60.0  # seconds; a start takes 1 to 2 s where nothing else runs
+_DATA = "/drill"
+
+# Durability is not what is being drilled: the server lives for minutes, and its loss is the end of the run.
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "dynamic_shared_memory_type": "mmap",  # a container's /dev/shm has 64 MB
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+
+class _Postgres(PostgresContainer):
+    """Testcontainers' PostgreSQL, ready when it answers from outside: its own look takes a second or more."""
+
+    def __init__(self, image: str, password: str, engine: Engine, workspace: Path, network: Network) -> None:
+        super().__init__(
+            image, username=SUPERUSER, password=password, dbname="postgres", driver=None,
+            network=network, network_aliases=[ALIAS], labels=engines.labels(workspace),
+        )  # fmt: skip
+        self._docker.client.close()
+        self._docker = engine.testcontainers
+        self._engine = engine
+        self.ports = {str(PORT): (engine.publish_on,)}  # type: ignore[dict-item]
+        self.with_env("PGDATA", f"{_DATA}/data").with_tmpfs_mount(_DATA)
+        self.with_command(["postgres", *(part for item in _SETTINGS.items() for part in ("-c", "=".join(item)))])
+
+    def _connect(self) -> None:
+        wait.until(self._answers, what="starting PostgreSQL", timeout=START_TIMEOUT, died=self._died,
+                   last_words=self._last_words)  # fmt: skip
+
+    def _answers(self) -> bool:
+        try:
+            with connect(self.admin_url(), timeout=2.0) as connection:
+                return connection.execute("SELECT 1").fetchone() is not None
+        except (DrillError, ConnectionError):
+            return False
+
+    def _died(self) -> str | None:
+        self.reload()
+        state = self.get_wrapped_container().attrs["State"]
+        return f"its container has exited with code {state['ExitCode']}" if state["Status"] == "exited" else None
+
+    def _last_words(self) -> str:
+        return self.get_wrapped_container().logs(tail=30).decode(errors="replace")
+
+    def admin_url(self) -> str:
+        port = self._docker.port(self.get_container_id(), PORT)
+        return f"postgresql://{SUPERUSER}:{self.password}@{self._engine.host}:{port}/postgres"
+
+
+class DockerServer:
+    """Implements `rollback_drills.stack.DatabaseServer` with a container."""
+
+    def __init__(self, engine: Engine, workspace: Path, image: str, network: Network, meter: Meter) -> None:
+        self.password = secrets.token_urlsafe(24)
+        self._container = _Postgres(image, self.password, engine, workspace, network)
+        self._image, self._meter = image, meter
+        self._url = ""
+
+    @property
+    def admin_url(self) -> str:
+        return self._url
+
+    def start(self) -> None:
+        """Returns when the server answers a query from outside.
+
+        Raises:
+            StackError: the container cannot be started, or has exited, quoting what it said.
+        """
+        with self._meter.target(), explained(f"PostgreSQL's container cannot be started from {self._image}"):
+            self._container.start()
+            self._url = self._container.admin_url()
+
+    def freeze(self) -> None:
+        with explained("PostgreSQL's container cannot be paused"):
+            self._container.get_wrapped_container().pause()
+
+    def thaw(self) -> None:
+        container = self._container.get_wrapped_container()
+        with explained("PostgreSQL's container cannot be resumed"):
+            container.reload()
+            if container.status == "paused":
+                container.unpause()
+
+    def version(self) -> str:
+        with connect(self._url) as connection:
+            return str((connection.execute("SELECT version()").fetchone() or ("",))[0])
+
+
+class DockerCommands:
+    """Implements `rollback_drills.stack.Commands` with containers that live as long as the command."""
+
+    def __init__(self, runtime: DockerRuntime, listeners: Listeners, database_url: UrlSource) -> None:
+        self._runtime, self._listeners, self._database_url = runtime, listeners, database_url
+
+    def in_release(
+        self,
+        release: str,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        database_url: str | None = None,
+        kill_when: Callable[[], bool] | None = None,
+    ) -> CommandResult:
+        runtime = self._runtime
+        image = runtime.images.of_release(release)
+        values = container_values(
+            runtime.target, release, runtime.engine, image, inside(database_url or self._database_url())
+        )
+        filled = [fill(argument, values) for argument in argv]
+        variables = {name: fill(text, values) for name, text in runtime.target.gateway.env.items()}
+        container = runtime.container(image, env=variables, entrypoint=filled[:1], command=filled[1:])
+        with runtime.meter.target():
+            result = run_once(container, filled, timeout=timeout, where=f"the image of {release}", kill_when=kill_when)
+        return self._listeners.tell(result)
+
+    def tool(
+        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
+    ) -> CommandResult:
+        runtime = self._runtime
+        values = {"database": database, "file": str(file)}
+        if is_for_the_host(argv):
+            result = run_on_host(
+                argv, values | {"database_url": database_url}, runtime.target, runtime.workspace.path,
+                timeout=timeout, meter=runtime.meter,
+            )  # fmt: skip
+            return self._listeners.tell(result)
+        values |= {"database_url": inside(database_url), "pg_bin": "."}
+        filled = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in argv]
+        container = runtime.container(runtime.images.database, entrypoint=filled[:1], command=filled[1:])
+        with runtime.meter.target():
+            result = run_once(container, filled, timeout=timeout, where="the database's image", files=[file])
+        return self._listeners.tell(result)
+
+    def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
+        return self._runtime.images.derive(base, name, files, self._runtime.workspace.path)
+
+
+class DockerRuntime:
+    """One network and one PostgreSQL container per worker, and a gateway container for each drill."""
+
+    name = "docker"
+    account: Account | None = None
+
+    def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
+        self.target, self.workspace, self.meter = target, workspace, meter
+        self.engine = Engine()
+        engines.record(workspace)
+        self.removal = engines.settle_ryuk(self.engine, keep=workspace.to_be_kept)
+        self.images = Images(self.engine, target)
+        self.network = Network(docker_network_kw={"labels": engines.labels(workspace.path)})
+        self.server = DockerServer(self.engine, workspace.path, self.images.database, self.network, meter)
+
+    @staticmethod
+    def require(target: Target, tell: Callable[[str], None]) -> None:
+        """Obtain the images that the target needs.
+
+        Raises:
+            RuntimeUnavailable: no engine answers, or an image cannot be had.
+        """
+        engine = Engine()
+        try:
+            Images(engine, target).prepare(tell)
+        finally:
+            engine.close()
+
+    def start(self) -> None:
+        with self.meter.target():
+            engines.remove_homeless(self.engine)
+            self.images.prepare()
+            with explained("the private network cannot be made", fix="`docker network prune`, if there are too many"):
+                self.network.create()
+        self.server.start()
+
+    def close(self) -> None:
+        """Removes everything at once: there is nothing to be shut down in order."""
+        engines.remove_of(self.workspace.path)
+        self.engine.close()
+
+    def container(
+        self,
+        image: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        entrypoint: Sequence[str] | None = None,
+        command: Sequence[str] | None = None,
+        ports: Mapping[int, int] | None = None,
+    ) -> DrillContainer:
+        """A container on the private network that carries the workspace's label; not created yet."""
+        return DrillContainer(
+            self.engine, self.workspace.path, image,
+            network=self.network, env=env, entrypoint=entrypoint, command=command, ports=ports,
+        )  # fmt: skip
+
+    def gateway(self, name: str, database_url: UrlSource) -> DockerGateway:
+        return DockerGateway(
+            self.target, self.engine, self.images, self.container, self.meter, lambda: inside(database_url())
+        )
+
+    def commands(self, listeners: Listeners, database_url: UrlSource) -> DockerCommands:
+        return DockerCommands(self, listeners, database_url)
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.server.password,)
+
+    def facts(self) -> dict[str, JsonValue]:
+        return {
+            "postgres": self.server.version(),
+            **self.engine.facts(),
+            **self.images.facts(),
+            "clean-up": self.removal,
+        }
+
+
+def inside(url: str) -> str:
+    """The same database as it is addressed on the private network."""
+    before, _, address = url.rpartition("@")
+    return f"{before}@{ALIAS}:{PORT}/{address.partition('/')[2]}"

@@ -1,0 +1,216 @@
+"""The gateway as a container, always published on the same port."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import docker.errors
+
+from rollback_drills import wait
+from rollback_drills.database import sqlalchemy_url
+from rollback_drills.errors import DrillError, StackError
+from rollback_drills.meter import Meter
+from rollback_drills.placeholders import fill
+from rollback_drills.runtimes import ports
+from rollback_drills.runtimes.answering import answers
+from rollback_drills.runtimes.containers import DrillContainer
+from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
+from rollback_drills.runtimes.images import Images
+from rollback_drills.stack import Outcome, UrlSource
+from rollback_drills.target import Target
+
+_TRIES = 20  # ports that are tried before giving up
+
+
+class MakeContainer(Protocol):
+    def __call__(
+        self,
+        image: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        command: list[str] | None = None,
+        ports: Mapping[int, int] | None = None,
+    ) -> DrillContainer: ...
+
+
+def container_values(target: Target, release: str, engine: Engine, image: str, database_url: str) -> dict[str, str]:
+    """What the placeholders of commands and variables mean inside a release's container."""
+    found = engine.image(image)
+    tree = (found.attrs["Config"].get("WorkingDir") if found is not None else "") or "/"
+    return {
+        "here": tree,  # the target file's directory is not there; what the image has is its working directory
+        "python": "python3",
+        "release": release,
+        "tree": tree,
+        "private": "/tmp",
+        "port": str(target.gateway.container_port),
+        "database_url": database_url,
+        "sqlalchemy_url": sqlalchemy_url(database_url),
+    }
+
+
+class DockerGateway:
+    """Implements `rollback_drills.stack.Gateway` with one container at a time.
+
+    Args:
+        database_url: the database as it is addressed from the container.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        engine: Engine,
+        images: Images,
+        make: MakeContainer,
+        meter: Meter,
+        database_url: UrlSource,
+    ) -> None:
+        self._target, self._engine, self._images, self._make, self._meter = target, engine, images, make, meter
+        self._database_url = database_url
+        self._port = _any_port(engine)
+        self._proven = False  # whether the port has been ours already: then it stays
+        self._configured: dict[str, str] = {}
+        self._visible: dict[str, str] = {}
+        self._release: str | None = None
+        self._migrate = False
+        self._container: DrillContainer | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{self._engine.host}:{self._port}"
+
+    @property
+    def release(self) -> str | None:
+        return self._release
+
+    @property
+    def running(self) -> bool:
+        return self._container is not None and self._container.state() in ("running", "paused")
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return dict(self._visible)
+
+    def configure(self, variables: Mapping[str, str | None]) -> None:
+        for name, value in variables.items():
+            if value is None:
+                self._configured.pop(name, None)
+            else:
+                self._configured[name] = value
+
+    def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
+        if migrate and self._target.gateway.migrate_on_start is None:
+            raise StackError(
+                "this target's gateway cannot migrate when it starts",
+                fix=f"set gateway.migrate_on_start in {self._target.file}",
+            )
+        try:
+            image = self._images.of_release(release)
+        except DrillError as error:
+            raise StackError(
+                f"release {release} cannot be obtained: {error.what}", cause=error.cause, fix=error.fix
+            ) from None
+        self.stop()
+        self.remove()
+        self._release, self._migrate = release, migrate
+        values = container_values(self._target, release, self._engine, image, self._database_url())
+        templates = dict(self._target.gateway.env)
+        if migrate:
+            templates |= self._target.gateway.migrate_on_start or {}
+        self._visible = {name: fill(text, values) for name, text in templates.items()} | self._configured
+        command = self._target.gateway.container_command
+        argv = [fill(argument, values) for argument in command] if command is not None else None
+        return self._start(lambda: self._create(image, argv))
+
+    def recreate(self) -> Outcome:
+        return self.deploy(self._require_release(), migrate=self._migrate)
+
+    def restart(self) -> Outcome:
+        self._require_release()
+        self.stop()
+        container = self._existing()
+        return self._start(container.get_wrapped_container().start)
+
+    def stop(self) -> None:
+        if self.running:
+            wrapped = self._existing().get_wrapped_container()
+            with self._meter.target(), explained("the gateway's container cannot be stopped"):
+                wrapped.stop(timeout=math.ceil(self._target.gateway.stop_timeout))
+
+    def kill(self) -> None:
+        if self.running:
+            with explained("the gateway's container cannot be killed"):
+                self._existing().get_wrapped_container().kill()
+            wait.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
+
+    def remove(self) -> None:
+        if self._container is not None:
+            self._container.remove()
+            self._container = None
+
+    def logs(self) -> str:
+        return self._container.tail() if self._container is not None else ""
+
+    def _create(self, image: str, command: list[str] | None) -> None:
+        """Create and start; until a port has been ours once, another one is tried where one is taken."""
+        for _ in range(_TRIES):
+            ports_ = {self._target.gateway.container_port: self._port}
+            self._container = self._make(image, env=self._visible, command=command, ports=ports_)
+            try:
+                self._container.start()
+                self._proven = True
+                return
+            except docker.errors.APIError as error:
+                if self._proven or not port_is_taken(error):
+                    raise
+                self._container.remove()
+                self._port = _any_port(self._engine)
+        raise StackError(f"no free port was found on {self._engine.host}", fix="end what occupies them")
+
+    def _start(self, begin: Callable[[], object]) -> Outcome:
+        release = self._require_release()
+        began = time.monotonic()
+        with self._meter.target():
+            try:
+                with explained(f"release {release} cannot be started"):
+                    begin()
+            except StackError as error:
+                if not port_is_taken(error):
+                    raise
+                raise StackError(
+                    f"release {release} cannot be started: another program listens on port {self._port}",
+                    cause=error.cause,
+                    fix="end that program",
+                ) from None
+            container = self._existing()
+            try:
+                wait.until(
+                    lambda: answers(self._target, self._engine.host, self._port),
+                    what=f"starting release {release}",
+                    timeout=self._target.gateway.ready_timeout,
+                    died=container.died,
+                )
+            except StackError:
+                code = container.exit_code()
+                self.kill()
+                return Outcome(False, time.monotonic() - began, code, container.tail())
+        return Outcome(True, time.monotonic() - began)
+
+    def _existing(self) -> DrillContainer:
+        if self._container is None:
+            raise StackError("the gateway's container is gone", fix="deploy a release first")
+        return self._container
+
+    def _require_release(self) -> str:
+        if self._release is None:
+            raise StackError("no release has been deployed yet")
+        return self._release
+
+
+def _any_port(engine: Engine) -> int:
+    """Free here where the engine is on this machine; elsewhere the engine will say."""
+    return ports.free_port() if engine.local else random.randint(ports.FIRST, ports.LAST)

@@ -1,0 +1,251 @@
+"""The images that a target needs: one for each release, and PostgreSQL's.
+
+An image that the target builds is named by what it is built from, so that a changed context is never taken for the
+old one, and an unchanged one is not built again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import docker.errors
+from docker.utils import build as context_files
+from docker.utils import parse_repository_tag
+
+from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.placeholders import fill
+from rollback_drills.runtimes import workspace
+from rollback_drills.runtimes.engine import LABEL, ApiError, Engine, explained, labels, words_of
+from rollback_drills.target import Build, Target
+
+Tell = Callable[[str], None]
+BUILT_LABEL = f"{LABEL}.built-from"
+NAMESPACE = "rollback-drills"
+_STEP = re.compile(r"Step (\d+)/(\d+)")
+_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE | re.MULTILINE)
+_ARG = re.compile(r"^\s*ARG\s+(?P<name>\w+)(?:=(?P<default>\S*))?", re.IGNORECASE | re.MULTILINE)
+_VARIABLE = re.compile(r"\$\{?(\w+)(?::?-([^}]*))?\}?")
+
+
+def silent(line: str) -> None:
+    """Nobody is told."""
+
+
+class Images:
+    """Obtains images, once; those that were made for a single run carry its label and go with it."""
+
+    def __init__(self, engine: Engine, target: Target) -> None:
+        self._engine, self._target = engine, target
+        self._of_release: dict[str, str] = {}
+
+    @property
+    def database(self) -> str:
+        return self._target.database.image
+
+    def prepare(self, tell: Tell = silent) -> None:
+        """Obtain all that the target's two releases and its database need.
+
+        Raises:
+            RuntimeUnavailable: one cannot be had: it is not there, and cannot be pulled or built.
+        """
+        self._require_source()
+        self._pull(self.database, tell, "set database.image in the target file to one that can be had")
+        for release in (self._target.previous, self._target.current):
+            self.of_release(release, tell)
+
+    def of_release(self, release: str, tell: Tell = silent) -> str:
+        """The name of a release's image, which is there afterwards.
+
+        Raises:
+            RuntimeUnavailable: it cannot be had.
+        """
+        if release not in self._of_release:
+            self._of_release[release] = self._obtain(release, tell)
+        return self._of_release[release]
+
+    def derive(self, base: str, name: str, files: Mapping[str, str], private: Path) -> str:
+        """An image made from a release's with files added in its working directory; it goes with the workspace."""
+        image = f"{NAMESPACE}/{private.name.lower()}:{name}"
+        api = self._engine.client.api
+        with explained(f"the release {name} cannot be derived from {base}"):
+            origin = self._engine.client.images.get(self.of_release(base))
+            directory = PurePosixPath(origin.attrs["Config"].get("WorkingDir") or "/")
+            created = api.create_container(origin.id, labels=labels(private))["Id"]
+            try:
+                api.put_archive(created, "/", _archive({directory / path: text for path, text in files.items()}))
+                changes = [f"LABEL {key}={value}" for key, value in labels(private).items()]
+                repository, tag = parse_repository_tag(image)
+                api.commit(created, repository=repository, tag=tag, changes=changes)
+            finally:
+                api.remove_container(created, v=True, force=True)
+        self._of_release[name] = image
+        return name
+
+    def facts(self) -> dict[str, str]:
+        """By role, the name and the digest of each image."""
+        roles = {f"image of {release}": self.of_release(release) for release in self._of_release if release in (
+            self._target.previous, self._target.current)}  # fmt: skip
+        return {
+            role: f"{name} ({self.digest(name)})"
+            for role, name in {**roles, "image of the database": self.database}.items()
+        }
+
+    def digest(self, name: str) -> str:
+        """The image's id: the SHA-256 of its configuration, and so of everything in it."""
+        image = self._engine.image(name)
+        return str(image.id) if image is not None else "not there"
+
+    def _require_source(self) -> None:
+        source = self._target.releases
+        if source.image is None and source.build is None:
+            raise RuntimeUnavailable(
+                "the target does not say which images its releases are",
+                cause=f"[releases] in {self._target.file} has neither image nor build",
+                fix="add image or build, or use --drill-runtime=embedded",
+            )
+
+    def _obtain(self, release: str, tell: Tell) -> str:
+        source = self._target.releases
+        if source.image is not None:
+            name = fill(source.image, {"release": release})
+            if source.build is None or self._engine.image(name) is not None:
+                return self._pull(name, tell, "build or push it, or correct releases.image in the target file")
+        if source.build is None:
+            self._require_source()
+            raise AssertionError("unreachable")
+        return self._build(source.build, release, tell)
+
+    def _pull(self, name: str, tell: Tell, fix: str) -> str:
+        if self._engine.image(name) is not None:
+            return name
+        tell(f"pulling {name}")
+        repository, tag = parse_repository_tag(name)
+        try:
+            for event in self._engine.client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+                if "error" in event:
+                    raise RuntimeUnavailable(f"the image {name} cannot be pulled", cause=event["error"], fix=fix)
+        except docker.errors.DockerException as error:
+            what = f"the image {name} is not on the engine, and cannot be pulled"
+            raise RuntimeUnavailable(what, cause=words_of(error), fix=fix) from None
+        return name
+
+    def _build(self, build: Build, release: str, tell: Tell) -> str:
+        values = {"here": str(self._target.here), "release": release}
+        context = (self._target.here / fill(build.context, values)).resolve()
+        dockerfile = context / build.dockerfile
+        if not dockerfile.is_file():
+            raise RuntimeUnavailable(
+                f"release {release} cannot be built: there is no {dockerfile}",
+                fix=f"correct releases.build in {self._target.file}",
+            )
+        arguments = {name: fill(text, values) for name, text in build.args.items()}
+        bases = bases_of(dockerfile.read_text(errors="replace"), arguments)
+        for base in bases:
+            self._pull(base, tell, f"pull it by hand, or let {dockerfile} build on another image")
+        ids = [self.digest(base) for base in bases]
+        slug = re.sub(r"[^a-z0-9]+", "-", self._target.name.lower()).strip("-") or "target"
+        origin = fingerprint_of(context, build.dockerfile, arguments, ids)
+        name = f"{NAMESPACE}/{slug}:{release}-{origin[:12]}"
+        with _one_at_a_time():
+            if self._engine.image(name) is None:
+                tell(f"building release {release} from {context}")
+                self._run_build(context, build.dockerfile, arguments, name, {BUILT_LABEL: f"{slug}:{release}"}, tell)
+                self._forget_older(f"{slug}:{release}", name)
+        return name
+
+    def _run_build(
+        self, context: Path, dockerfile: str, arguments: dict[str, str], name: str, marks: dict[str, str], tell: Tell
+    ) -> None:
+        said: list[str] = []
+        fix = f"run `docker build {context}` by hand, then correct releases.build in the target file"
+        with explained(f"the image {name} cannot be built", fix=fix):
+            events = self._engine.client.api.build(
+                path=str(context), dockerfile=dockerfile, buildargs=arguments, tag=name, labels=marks,
+                rm=True, forcerm=True, decode=True,
+            )  # fmt: skip
+            for event in events:
+                line = str(event.get("stream", "")).rstrip()
+                if line:
+                    said.append(line)
+                if step := _STEP.match(line):
+                    tell(f"building {name}: step {step[1]} of {step[2]}")
+                if "error" in event:
+                    raise RuntimeUnavailable(
+                        f"the image {name} cannot be built", cause="\n".join([*said[-15:], event["error"]]), fix=fix
+                    )
+
+    def _forget_older(self, mark: str, name: str) -> None:
+        """Of what this target was built from before, nothing is kept; what is in use stays."""
+        for image in self._engine.client.images.list(filters={"label": f"{BUILT_LABEL}={mark}"}):
+            if name not in image.tags:
+                for tag in image.tags:
+                    try:
+                        self._engine.client.api.remove_image(tag)
+                    except ApiError:
+                        continue
+
+
+def bases_of(dockerfile: str, arguments: Mapping[str, str]) -> list[str]:
+    """The images that a Dockerfile builds on, each once, its own stages left out.
+
+    ``ARG`` before the first ``FROM`` may be used in it: https://docs.docker.com/reference/dockerfile/#arg
+    """
+    first = _FROM.search(dockerfile)
+    head = dockerfile[: first.start()] if first else ""
+    values = {match["name"]: match["default"] or "" for match in _ARG.finditer(head)}
+    values |= {name: value for name, value in arguments.items() if name in values}
+    bases, stages = [], {"scratch"}
+    for match in _FROM.finditer(dockerfile):
+        image = _VARIABLE.sub(lambda each: values.get(each[1]) or each[2] or "", match["image"])
+        if image.lower() not in stages and image not in bases:
+            bases.append(image)
+        if match["stage"]:
+            stages.add(match["stage"].lower())
+    return bases
+
+
+def fingerprint_of(context: Path, dockerfile: str, arguments: Mapping[str, str], bases: list[str]) -> str:
+    """SHA-256 over everything that an image is built from: files and their modes, arguments, base images."""
+    ignore = context / ".dockerignore"
+    patterns = [line.strip() for line in ignore.read_text().splitlines()] if ignore.is_file() else []
+    patterns = [line for line in patterns if line and not line.startswith("#")]
+    digest = hashlib.sha256(repr((dockerfile, sorted(arguments.items()), bases)).encode())
+    for relative in sorted(context_files.exclude_paths(str(context), patterns, dockerfile=dockerfile)):
+        file = context / relative
+        if "__pycache__" in file.parts or file.is_dir():
+            continue
+        content = os.readlink(file).encode() if file.is_symlink() else file.read_bytes()
+        mode = file.lstat().st_mode & 0o777
+        digest.update(f"\0{relative}\0{mode:o}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _archive(files: Mapping[PurePosixPath, str]) -> bytes:
+    import io
+    import tarfile
+
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, text in files.items():
+            content = text.encode()
+            entry = tarfile.TarInfo(str(path).lstrip("/"))
+            entry.size, entry.mode = len(content), 0o644
+            tar.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two workers that need the same image: one builds it, the other finds it."""
+    descriptor = os.open(workspace.root() / ".build.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
