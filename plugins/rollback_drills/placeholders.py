@@ -1,4 +1,4 @@
-"""``{placeholder}``, ``${ENVIRONMENT}`` and ``${ENVIRONMENT:-default}`` in target files: checked when the file is read, filled in later."""
+"""``{placeholder}`` and ``${ENVIRONMENT:-default}`` in target files: checked when read, filled in later."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | {"port", "database_url", "sqlalche
 BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
 DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
 _TEMPLATES = (
-    "releases.", "gateway.start", "gateway.container_command", "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump",
+    "releases.", "gateway.start", "gateway.container_command", "gateway.env.", "gateway.migrate_on_start.",
+    "migrations.command", "backup.dump",
     "backup.restore", "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
 )  # fmt: skip
 

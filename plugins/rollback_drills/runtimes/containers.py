@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import docker.errors
+from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
@@ -36,15 +37,14 @@ class DrillContainer(DockerContainer):
         workspace: Path,
         image: str,
         *,
-        network: Network,
-        aliases: Sequence[str] = (),
+        network: Network | str,
         env: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
         entrypoint: Sequence[str] | None = None,
         ports: Mapping[int, int] | None = None,
         tmpfs: Sequence[str] = (),
     ) -> None:
-        super().__init__(image, env=dict(env or {}), network=network, network_aliases=list(aliases) or None)
+        super().__init__(image, env=dict(env or {}))
         self._engine = engine
         self._docker.client.close()
         self._docker = engine.testcontainers  # one connection for all of them
@@ -54,7 +54,8 @@ class DrillContainer(DockerContainer):
         for path in tmpfs:
             self.with_tmpfs_mount(path)
         more = {} if entrypoint is None else {"entrypoint": list(entrypoint)}
-        self.with_kwargs(labels=labels(workspace), **more)
+        name = network if isinstance(network, str) else network.name
+        self.with_kwargs(labels=labels(workspace), network=name, **more)
 
     def state(self) -> str:
         """What the engine says at this moment: created, running, paused, restarting, exited, dead; '' when gone."""
@@ -66,10 +67,7 @@ class DrillContainer(DockerContainer):
 
     def exit_code(self) -> int | None:
         """None while it runs; negative where a signal ended it, as for processes."""
-        if self.state() not in STOPPED:
-            return None
-        code = int(self.get_wrapped_container().attrs["State"]["ExitCode"])
-        return -signal.SIGKILL if code == _KILLED else code
+        return exit_code_of(self.get_wrapped_container()) if self.state() in STOPPED else None
 
     def died(self) -> str | None:
         """For `wait.until`: why waiting for this container is pointless, or None."""
@@ -78,9 +76,7 @@ class DrillContainer(DockerContainer):
 
     def tail(self) -> str:
         """The end of what it has written since it was created, both streams as they came."""
-        with contextlib.suppress(docker.errors.DockerException):
-            return self.get_wrapped_container().logs(tail=_TAIL_LINES).decode(errors="replace")
-        return ""
+        return tail_of(self.get_wrapped_container())
 
     def remove(self) -> None:
         """Gone at once, with its anonymous volumes."""
@@ -93,6 +89,19 @@ class DrillContainer(DockerContainer):
         """Copy the file at this path in the container to the same path here; where there is none, nothing happens."""
         with contextlib.suppress(docker.errors.NotFound):
             self.copy_from_container(str(file), file)
+
+
+def exit_code_of(container: Container) -> int:
+    """With which code a container has ended the last time; negative where it was killed, as for processes."""
+    code = int(container.attrs["State"]["ExitCode"])
+    return -signal.SIGKILL if code == _KILLED else code
+
+
+def tail_of(container: Container) -> str:
+    """The end of what a container has written since it was created, both streams as they came."""
+    with contextlib.suppress(docker.errors.DockerException):
+        return container.logs(tail=_TAIL_LINES).decode(errors="replace")
+    return ""
 
 
 def run_once(

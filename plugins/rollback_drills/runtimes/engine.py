@@ -122,7 +122,7 @@ def remove_of(workspace: Path) -> int:
         except RuntimeUnavailable as error:
             raise StackError(f"the engine that {workspace.name} used does not answer", cause=error.cause) from None
     try:
-        return remove_labelled(engine, f"{WORKSPACE_LABEL}={workspace}")
+        return _remove(engine, workspace)
     finally:
         engine.close()
 
@@ -134,9 +134,7 @@ def remove_homeless(engine: Engine) -> int:
         for labelled in _everything(engine, f"{OWNER_LABEL}={owner()}")
         if (path := (labelled.get("Labels") or {}).get(WORKSPACE_LABEL))
     }
-    return sum(
-        remove_labelled(engine, f"{WORKSPACE_LABEL}={path}") for path in sorted(found) if not Path(path).is_dir()
-    )
+    return sum(_remove(engine, Path(path)) for path in sorted(found) if not Path(path).is_dir())
 
 
 def _everything(engine: Engine, label: str) -> Iterator[dict[str, dict[str, str] | None]]:
@@ -144,16 +142,20 @@ def _everything(engine: Engine, label: str) -> Iterator[dict[str, dict[str, str]
     yield from engine.client.api.containers(all=True, filters=chosen)
     yield from engine.client.api.networks(filters=chosen)
     yield from engine.client.api.volumes(filters=chosen)["Volumes"] or []
-    yield from engine.client.api.images(filters=chosen)
 
 
-def remove_labelled(engine: Engine, label: str) -> int:
-    """Remove all that carries a label; how many containers that were.
+def namespace(workspace: Path) -> str:
+    """How the names of all images begin that are made for one workspace."""
+    return f"rollback-drills/{workspace.name.lower()}"
+
+
+def _remove(engine: Engine, workspace: Path) -> int:
+    """Remove all that belongs to a workspace; how many containers that were.
 
     Raises:
         StackError: something is still there afterwards.
     """
-    api, chosen = engine.client.api, {"label": label}
+    api, chosen = engine.client.api, {"label": f"{WORKSPACE_LABEL}={workspace}"}
     containers = [each["Id"] for each in api.containers(all=True, filters=chosen)]
     with ThreadPoolExecutor(4) as pool, explained("what the run had created cannot be removed"):
         list(pool.map(lambda each: _gone(partial(api.remove_container, each, v=True, force=True)), containers))
@@ -161,9 +163,11 @@ def remove_labelled(engine: Engine, label: str) -> int:
             _gone(partial(api.remove_network, network["Id"]))
         for volume in api.volumes(filters=chosen)["Volumes"] or []:
             _gone(partial(api.remove_volume, volume["Name"], force=True))
-        for image in api.images(filters=chosen):
-            for name in image["RepoTags"] or [image["Id"]]:
-                _gone(partial(api.remove_image, name, force=True))
+        names = namespace(workspace)
+        for pattern in (names, f"{names}/*", f"{names.replace('/', '-')}-*"):
+            for image in api.images(filters={"reference": pattern}):
+                for name in image["RepoTags"] or [image["Id"]]:
+                    _gone(partial(api.remove_image, name, force=True))
     return len(containers)
 
 

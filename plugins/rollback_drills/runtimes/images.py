@@ -21,7 +21,7 @@ from docker.utils import parse_repository_tag
 from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import workspace
-from rollback_drills.runtimes.engine import LABEL, ApiError, Engine, explained, labels, words_of
+from rollback_drills.runtimes.engine import LABEL, ApiError, Engine, explained, labels, namespace, words_of
 from rollback_drills.target import Build, Target
 
 Tell = Callable[[str], None]
@@ -48,14 +48,15 @@ class Images:
     def database(self) -> str:
         return self._target.database.image
 
-    def prepare(self, tell: Tell = silent) -> None:
+    def prepare(self, tell: Tell = silent, *, with_database: bool = True) -> None:
         """Obtain all that the target's two releases and its database need.
 
         Raises:
             RuntimeUnavailable: one cannot be had: it is not there, and cannot be pulled or built.
         """
         self._require_source()
-        self._pull(self.database, tell, "set database.image in the target file to one that can be had")
+        if with_database:
+            self.pull(self.database, tell, "set database.image in the target file to one that can be had")
         for release in (self._target.previous, self._target.current):
             self.of_release(release, tell)
 
@@ -71,7 +72,7 @@ class Images:
 
     def derive(self, base: str, name: str, files: Mapping[str, str], private: Path) -> str:
         """An image made from a release's with files added in its working directory; it goes with the workspace."""
-        image = f"{NAMESPACE}/{private.name.lower()}:{name}"
+        image = f"{namespace(private)}:{name}"
         api = self._engine.client.api
         with explained(f"the release {name} cannot be derived from {base}"):
             origin = self._engine.client.images.get(self.of_release(base))
@@ -115,13 +116,18 @@ class Images:
         if source.image is not None:
             name = fill(source.image, {"release": release})
             if source.build is None or self._engine.image(name) is not None:
-                return self._pull(name, tell, "build or push it, or correct releases.image in the target file")
+                return self.pull(name, tell, "build or push it, or correct releases.image in the target file")
         if source.build is None:
             self._require_source()
             raise AssertionError("unreachable")
         return self._build(source.build, release, tell)
 
-    def _pull(self, name: str, tell: Tell, fix: str) -> str:
+    def pull(self, name: str, tell: Tell, fix: str) -> str:
+        """An image that somebody else has made, pulled unless the engine has it; its name.
+
+        Raises:
+            RuntimeUnavailable: it cannot be had, in the engine's words.
+        """
         if self._engine.image(name) is not None:
             return name
         tell(f"pulling {name}")
@@ -147,7 +153,7 @@ class Images:
         arguments = {name: fill(text, values) for name, text in build.args.items()}
         bases = bases_of(dockerfile.read_text(errors="replace"), arguments)
         for base in bases:
-            self._pull(base, tell, f"pull it by hand, or let {dockerfile} build on another image")
+            self.pull(base, tell, f"pull it by hand, or let {dockerfile} build on another image")
         ids = [self.digest(base) for base in bases]
         slug = re.sub(r"[^a-z0-9]+", "-", self._target.name.lower()).strip("-") or "target"
         origin = fingerprint_of(context, build.dockerfile, arguments, ids)

@@ -12,7 +12,7 @@ from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
 from rollback_drills.target import Target
 
-_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache")
 ASSEMBLY_TIMEOUT = 300.0  # seconds
 
 
@@ -59,7 +59,7 @@ class Trees:
                     fix=f"correct path under [releases] in {self._target.file}",
                 )
             # A copy: what runs from it may write caches and files of its own, and must not write into the user's.
-            return Path(shutil.copytree(tree, self._directory / release, symlinks=True, ignore=_LEFT_OUT))
+            return Path(shutil.copytree(tree, self._directory / release, symlinks=True, ignore=LEFT_OUT))
         tree = self._directory / release
         shutil.rmtree(tree, ignore_errors=True)  # what an earlier attempt has left
         values = {

@@ -1,0 +1,284 @@
+"""The compose runtime: the user's own compose file, as a project of its own, worked on with the runbook's commands."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from rollback_drills import postgres, wait
+from rollback_drills.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.meter import Meter
+from rollback_drills.placeholders import fill, names_in
+from rollback_drills.runtimes import engine as engines
+from rollback_drills.runtimes.compose_gateway import ComposeGateway
+from rollback_drills.runtimes.compose_project import Project, require_compose
+from rollback_drills.runtimes.containers import DrillContainer, run_once, tail_of
+from rollback_drills.runtimes.docker_gateway import container_values
+from rollback_drills.runtimes.engine import Engine, explained
+from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
+from rollback_drills.runtimes.images import Images
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
+from rollback_drills.target import Target
+
+START_TIMEOUT = 120.0  # seconds until the services beside the gateway are up
+KILLED = 137
+_DATABASE_PLACEHOLDERS = {"database_url", "sqlalchemy_url"}
+
+
+class ComposeServer:
+    """Implements `rollback_drills.stack.DatabaseServer` with the compose file's own service."""
+
+    def __init__(self, project: Project, engine: Engine, meter: Meter) -> None:
+        self._project, self._engine, self._meter = project, engine, meter
+        self._url = ""
+
+    @property
+    def admin_url(self) -> str:
+        return self._url
+
+    def start(self) -> None:
+        """Start every service but the gateway; returns when PostgreSQL answers a query from outside.
+
+        Raises:
+            StackError: one did not start, quoting what it said.
+        """
+        project = self._project
+        user, password, database = project.credentials()
+        self._url = f"postgresql://{user}:{password}@{self._engine.host}:{project.database_port}/postgres"
+        others = [name for name in project.model["services"] if name != project.settings.gateway]
+        with self._meter.target():
+            result = project.compose("up", "-d", "--wait", "--quiet-pull", *others, timeout=START_TIMEOUT)
+            if not result.ok:
+                raise StackError(
+                    f"`{' '.join(result.argv)}` failed with exit code {result.exit_code}",
+                    cause=f"{result.output}\n{self._last_words()}",
+                    fix="run it by hand; the report shows the override file that is used with it",
+                )
+            wait.until(self.answers, what="starting PostgreSQL", timeout=START_TIMEOUT, last_words=self._last_words)
+        # What the image has made for the gateway: every drill has a database of this name of its own.
+        if database != "postgres":
+            with postgres.connect(self._url) as admin:
+                postgres.drop_database(admin, database)
+
+    def answers(self) -> bool:
+        try:
+            with postgres.connect(self._url, timeout=2.0) as connection:
+                return connection.execute("SELECT 1").fetchone() is not None
+        except DrillError:
+            return False
+
+    def freeze(self) -> None:
+        container = self._project.container(self._project.settings.database)
+        with explained("PostgreSQL's container cannot be paused"):
+            if container is not None:
+                container.pause()
+
+    def thaw(self) -> None:
+        container = self._project.container(self._project.settings.database)
+        with explained("PostgreSQL's container cannot be resumed"):
+            if container is not None and container.status == "paused":
+                container.unpause()
+
+    def version(self) -> str:
+        with postgres.connect(self._url) as connection:
+            return str((connection.execute("SELECT version()").fetchone() or ("",))[0])
+
+    def _last_words(self) -> str:
+        container = self._project.container(self._project.settings.database)
+        return tail_of(container) if container is not None else ""
+
+
+class ComposeCommands:
+    """Implements `rollback_drills.stack.Commands` with ``docker compose run``."""
+
+    def __init__(self, runtime: ComposeRuntime, listeners: Listeners, database_url: UrlSource) -> None:
+        self._runtime, self._listeners, self._database_url = runtime, listeners, database_url
+
+    def in_release(
+        self,
+        release: str,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        database_url: str | None = None,
+        kill_when: Callable[[], bool] | None = None,
+    ) -> CommandResult:
+        runtime, settings = self._runtime, self._runtime.project.settings
+        url = runtime.inside(database_url or self._database_url())
+        values = container_values(runtime.target, release, runtime.engine, runtime.image(release), url)
+        filled = [fill(argument, values) for argument in argv]
+        # The file says how the gateway's own database is called; another one has to be named.
+        named = {
+            name: text for name, text in runtime.target.gateway.env.items() if names_in(text) & _DATABASE_PLACEHOLDERS
+        }
+        variables = [part for name, text in named.items() for part in ("-e", f"{name}={fill(text, values)}")]
+        container = f"{runtime.project.name}-once-{secrets.token_hex(4)}"
+        kill = runtime.killer(container)
+        with runtime.meter.target():
+            try:
+                result = runtime.project.compose(
+                    "run", "--rm", "--no-deps", "-T", "--name", container, *variables,
+                    "--entrypoint", filled[0], settings.gateway, *filled[1:],
+                    timeout=timeout,
+                    variables={settings.release_variable: release},
+                    # The command line would only let go of the container: what is to be killed is in it.
+                    kill_when=(lambda: kill_when() and kill()) if kill_when is not None else None,
+                )  # fmt: skip
+            finally:
+                kill()
+        code = -9 if result.exit_code == KILLED else result.exit_code
+        seen = CommandResult(tuple(filled), code, result.stdout, result.stderr, result.seconds, f"release {release}")
+        return self._listeners.tell(seen)
+
+    def tool(
+        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
+    ) -> CommandResult:
+        runtime = self._runtime
+        values = {"database": database, "file": str(file)}
+        if is_for_the_host(argv):
+            result = run_on_host(
+                argv, values | {"database_url": database_url}, runtime.target, runtime.workspace.path,
+                timeout=timeout, meter=runtime.meter,
+            )  # fmt: skip
+            return self._listeners.tell(result)
+        values |= {"database_url": runtime.inside(database_url), "pg_bin": "."}
+        filled = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in argv]
+        container = DrillContainer(
+            runtime.engine, runtime.workspace.path, runtime.database_image,
+            network=runtime.project.network, entrypoint=filled[:1], command=filled[1:],
+        )  # fmt: skip
+        with runtime.meter.target():
+            result = run_once(container, filled, timeout=timeout, where="the database's image", files=[file])
+        return self._listeners.tell(result)
+
+    def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
+        return self._runtime.images.derive(base, name, files, self._runtime.workspace.path)
+
+
+class ComposeRuntime:
+    """One compose project per worker; each drill re-creates the gateway's service, on a database of its own."""
+
+    name = "compose"
+
+    def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
+        if target.compose is None:
+            raise _no_compose(target)
+        self.target, self.workspace, self.meter = target, workspace, meter
+        self.engine = Engine()
+        self._version = require_compose()
+        engines.record(workspace)
+        self.images = Images(self.engine, target)
+        self.project = Project(target, workspace.path, self.engine)
+        self.project.make()
+        self.server = ComposeServer(self.project, self.engine, meter)
+        self._tagged: dict[str, str] = {}
+
+    @staticmethod
+    def require(target: Target, tell: Callable[[str], None]) -> None:
+        """See that Compose takes the file, and obtain the images.
+
+        Raises:
+            RuntimeUnavailable: no engine answers, there is no Compose, the file is refused, or an image cannot be had.
+        """
+        if target.compose is None:
+            raise _no_compose(target)
+        engine = Engine()
+        try:
+            require_compose()
+            images = Images(engine, target)
+            with tempfile.TemporaryDirectory(prefix="rollback-drills-") as directory:
+                project = Project(target, Path(directory), engine)
+                project.make()
+                project.credentials()
+            for name, service in project.model["services"].items():
+                if name != target.compose.gateway and "image" in service:
+                    images.pull(service["image"], tell, f"name another image for the service {name}")
+            images.prepare(tell, with_database=False)
+        finally:
+            engine.close()
+
+    @property
+    def account(self) -> Account:
+        user, password, database = self.project.credentials()
+        return Account(database, user, password)
+
+    @property
+    def database_image(self) -> str:
+        return str(self.project.model["services"][self.project.settings.database]["image"])
+
+    def start(self) -> None:
+        with self.meter.target():
+            engines.remove_homeless(self.engine)
+            for release in (self.target.previous, self.target.current):
+                self.image(release)
+        self.server.start()
+
+    def image(self, release: str) -> str:
+        """The name under which the compose file finds a release; the image has it afterwards.
+
+        Where the file's image does not depend on the release, the last one that was asked for has the name, as after
+        a build.
+        """
+        name = self._tagged.get(release) or self.project.image_of(release)
+        holder = next((other for other, taken in self._tagged.items() if taken == name), None)
+        if holder != release:
+            with explained(f"the image of release {release} cannot be named {name}"):
+                self.engine.client.images.get(self.images.of_release(release)).tag(name)
+            if holder is not None:
+                del self._tagged[holder]
+            self._tagged[release] = name
+        return name
+
+    def close(self) -> None:
+        """Removes everything at once: there is nothing to be shut down in order."""
+        engines.remove_of(self.workspace.path)
+        self.engine.close()
+
+    def killer(self, container: str) -> Callable[[], bool]:
+        """Kills and removes a container by name, if it is there; gives False, so that waiting goes on."""
+
+        def kill() -> bool:
+            try:
+                self.engine.client.api.kill(container)
+            except engines.ApiError:  # it is gone, or not there yet
+                return False
+            return False
+
+        return kill
+
+    def inside(self, url: str) -> str:
+        """The same database as it is addressed within the project."""
+        before, _, address = url.rpartition("@")
+        return f"{before}@{self.project.settings.database}:5432/{address.partition('/')[2]}"
+
+    def gateway(self, name: str, database_url: UrlSource) -> ComposeGateway:
+        return ComposeGateway(self.target, self.engine, self.project, self.image, self.meter)
+
+    def commands(self, listeners: Listeners, database_url: UrlSource) -> ComposeCommands:
+        return ComposeCommands(self, listeners, database_url)
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.project.password, self.project.credentials()[1])
+
+    def facts(self) -> dict[str, JsonValue]:
+        return {
+            "postgres": self.server.version(),
+            "compose": self._version,
+            **self.engine.facts(),
+            **self.images.facts(),
+            "image of the database": f"{self.database_image} ({self.images.digest(self.database_image)})",
+            "override file": self.project.override,
+        }
+
+
+def _no_compose(target: Target) -> RuntimeUnavailable:
+    return RuntimeUnavailable(
+        "the target has no compose file",
+        cause=f"there is no [compose] in {target.file}",
+        fix="add [compose], or use --drill-runtime=docker or embedded",
+    )

@@ -1,0 +1,175 @@
+"""The gateway as a service of the compose project, worked on with the commands of the (corrected) runbook."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+from docker.models.containers import Container
+
+from rollback_drills import wait
+from rollback_drills.errors import DrillError, StackError
+from rollback_drills.meter import Meter
+from rollback_drills.runtimes.answering import answers
+from rollback_drills.runtimes.compose_project import Project
+from rollback_drills.runtimes.containers import exit_code_of, tail_of
+from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
+from rollback_drills.stack import CommandResult, Outcome
+from rollback_drills.target import Target
+
+_GIVEN_UP = ("exited", "dead", "restarting")  # a container that its restart policy starts again has failed all the same
+
+
+class ComposeGateway:
+    """Implements `rollback_drills.stack.Gateway` with ``up``, ``restart``, ``stop`` and ``kill``.
+
+    Args:
+        image: sees to it that the image of a release is there under the name that the compose file uses.
+    """
+
+    def __init__(
+        self, target: Target, engine: Engine, project: Project, image: Callable[[str], str], meter: Meter
+    ) -> None:
+        self._target, self._engine, self._project, self._image, self._meter = target, engine, project, image, meter
+        self._release: str | None = None
+        self._migrate = False
+        self._edited: set[str] = set()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{self._engine.host}:{self._project.gateway_port}"
+
+    @property
+    def release(self) -> str | None:
+        return self._release
+
+    @property
+    def running(self) -> bool:
+        container = self._container()
+        return container is not None and container.status in ("running", "paused")
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        container = self._container()
+        if container is None:
+            return {}
+        pairs = (variable.partition("=") for variable in container.attrs["Config"]["Env"] or [])
+        return {name: value for name, _, value in pairs}
+
+    def configure(self, variables: Mapping[str, str | None]) -> None:
+        self._edited |= set(variables)
+        settings = self._project.settings
+        # A variable that is removed goes back to what the project began with.
+        self._project.edit_environment(
+            {name: value if value is not None else settings.env.get(name) for name, value in variables.items()}
+        )
+
+    def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
+        migrating = self._target.gateway.migrate_on_start
+        if migrate and migrating is None:
+            raise StackError(
+                "this target's gateway cannot migrate when it starts",
+                fix=f"set gateway.migrate_on_start in {self._target.file}",
+            )
+        try:
+            self._image(release)
+        except DrillError as error:
+            raise StackError(
+                f"release {release} cannot be obtained: {error.what}", cause=error.cause, fix=error.fix
+            ) from None
+        settings = self._project.settings
+        self._project.edit_environment({settings.release_variable: release})
+        # As it was configured, unless this start is to migrate, or the last one was.
+        if migrate or self._migrate:
+            self.configure({name: value if migrate else None for name, value in (migrating or {}).items()})
+        self._release, self._migrate = release, migrate
+        return self._start("up", "-d", "--no-build", "--no-deps", "--force-recreate", settings.gateway)
+
+    def recreate(self) -> Outcome:
+        return self.deploy(self._require_release(), migrate=self._migrate)
+
+    def restart(self) -> Outcome:
+        self._require_release()
+        seconds = str(math.ceil(self._target.gateway.stop_timeout))
+        return self._start("restart", "--no-deps", "--timeout", seconds, self._project.settings.gateway)
+
+    def stop(self) -> None:
+        if self._container() is not None:
+            seconds = str(math.ceil(self._target.gateway.stop_timeout))
+            with self._meter.target():
+                self._must(self._project.compose("stop", "--timeout", seconds, self._project.settings.gateway))
+
+    def kill(self) -> None:
+        if self.running:
+            self._must(self._project.compose("kill", self._project.settings.gateway))
+            wait.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
+
+    def remove(self) -> None:
+        container = self._container()
+        if container is not None:
+            with explained("the gateway's container cannot be removed"):
+                container.remove(force=True, v=True)
+        self.configure(dict.fromkeys(self._edited))
+        self._edited = set()
+
+    def logs(self) -> str:
+        container = self._container()
+        return tail_of(container) if container is not None else ""
+
+    def _start(self, *command: str) -> Outcome:
+        release, port = self._require_release(), self._project.gateway_port
+        began = time.monotonic()
+        with self._meter.target():
+            result = self._project.compose(*command)
+            if not result.ok and port_is_taken(StackError(result.output)):
+                raise StackError(
+                    f"release {release} cannot be started: another program listens on port {port}",
+                    cause=result.output,
+                    fix="end that program",
+                )
+            self._must(result)
+            codes: list[int | None] = []
+
+            def died() -> str | None:
+                container = self._container()
+                if container is None or container.status in _GIVEN_UP:
+                    codes.append(exit_code_of(container) if container is not None else None)
+                    return f"its container has exited with code {codes[-1]}"
+                return None
+
+            try:
+                wait.until(
+                    lambda: answers(self._target, self._engine.host, port),
+                    what=f"starting release {release}",
+                    timeout=self._target.gateway.ready_timeout,
+                    died=died,
+                )
+            except StackError:
+                log = self.logs()
+                self._end()
+                return Outcome(False, time.monotonic() - began, codes[-1] if codes else None, log)
+        return Outcome(True, time.monotonic() - began)
+
+    def _end(self) -> None:
+        """Also of one that is being started again and again by its restart policy."""
+        container = self._container()
+        if container is not None:
+            with explained("the gateway's container cannot be stopped"):
+                container.stop(timeout=0)
+
+    def _must(self, result: CommandResult) -> None:
+        if not result.ok:
+            raise StackError(
+                f"`{' '.join(result.argv)}` failed with exit code {result.exit_code}",
+                cause=result.output,
+                fix="run it by hand; the report shows the override file that is used with it",
+            )
+
+    def _container(self) -> Container | None:
+        return self._project.container(self._project.settings.gateway)
+
+    def _require_release(self) -> str:
+        if self._release is None:
+            raise StackError("no release has been deployed yet")
+        return self._release

@@ -1,0 +1,294 @@
+"""A private copy of the user's compose project: its own name, ports, volumes, images and .env. Theirs is only read.
+
+What differs from the user's file stands in an override file beside the copy, which is shown in the evidence. Commands
+are run in the copy as the runbook writes them: `COMPOSE_FILE` and `COMPOSE_PROJECT_NAME` do the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from docker.models.containers import Container
+
+from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.runtimes import process
+from rollback_drills.runtimes.engine import VARIABLES, Engine, labels, namespace
+from rollback_drills.runtimes.ports import free_port
+from rollback_drills.runtimes.trees import LEFT_OUT
+from rollback_drills.stack import CommandResult
+from rollback_drills.target import Compose, Target
+
+OVERRIDE = "rollback-drills.override.yaml"
+ENVIRONMENT = ".env"
+COMMAND_TIMEOUT = 120.0  # seconds for one compose command, starts of containers included
+DATABASE_PORT = 5432
+OLDEST = (2, 24, 4)  # the first Compose that knows !override: https://docs.docker.com/reference/compose-file/merge/
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
+_CREDENTIALS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
+# Losing the disposable database is the end of the run, nothing else: no need to wait for the disk.
+_DURABILITY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+Model = dict[str, Any]
+"""What ``docker compose config --format json`` prints: https://docs.docker.com/reference/compose-file/"""
+
+
+class Project:
+    """The copy, and the command line that works on it.
+
+    Args:
+        private: the directory of this worker, in which the copy is made.
+    """
+
+    def __init__(self, target: Target, private: Path, engine: Engine) -> None:
+        assert target.compose is not None
+        self.settings: Compose = target.compose
+        self._target, self._private, self._engine = target, private, engine
+        self.directory = private / "compose"
+        self.name = namespace(private).replace("/", "-")
+        self.password = secrets.token_urlsafe(24).replace("-", "x").replace("_", "x")
+        self.gateway_port = free_port()
+        self.database_port = free_port()
+        self.model: Model = {}
+        self.override = ""
+
+    # --- making it -------------------------------------------------------------------------------------
+
+    def make(self) -> None:
+        """Copy the project directory, write its .env and the override.
+
+        Raises:
+            RuntimeUnavailable: there is no such project, Compose refuses it, or it would touch what is not ours.
+        """
+        origin = self._target.path(self.settings.directory)
+        for file in self.settings.files:
+            if not (origin / file).is_file():
+                raise RuntimeUnavailable(
+                    f"there is no compose file {origin / file}",
+                    fix=f"correct directory or files under [compose] in {self._target.file}",
+                )
+        shutil.copytree(origin, self.directory, symlinks=True, ignore=LEFT_OUT)
+        (self.directory / ENVIRONMENT).unlink(missing_ok=True)  # the user's own: passwords of systems that are in use
+        (self.directory / ENVIRONMENT).touch(mode=0o600)
+        self.edit_environment(self._initial_environment())
+        template = self._config("--no-interpolate", files=self.settings.files)
+        model = self._config(files=self.settings.files)
+        self._require_services(model)
+        _refuse_what_is_not_ours(model, self.directory)
+        self.override = self._override(template, model)
+        (self.directory / OVERRIDE).write_text(self.override)
+        self.model = self._config()
+
+    def _initial_environment(self) -> dict[str, str | None]:
+        made_up = {self.settings.password_variable: self.password} if self.settings.password_variable else {}
+        return {**self.settings.env, **made_up, self.settings.release_variable: self._target.current}
+
+    def _require_services(self, model: Model) -> None:
+        for role, name in (("gateway", self.settings.gateway), ("database", self.settings.database)):
+            if name not in model["services"]:
+                raise RuntimeUnavailable(
+                    f"there is no service {name!r} in {', '.join(self.settings.files)}",
+                    cause=f"it has: {', '.join(sorted(model['services']))}",
+                    fix=f"correct compose.{role} in {self._target.file}",
+                )
+
+    def _override(self, template: Model, model: Model) -> str:
+        """YAML; every value in it is written as JSON, which is YAML as well."""
+        mark = json.dumps(labels(self._private))
+        lines = ["# Made by rollback-drills: what a drill changes in your compose file.", "services:"]
+        for name, service in model["services"].items():
+            lines += [f"  {json.dumps(name)}:", f"    labels: {mark}", f"    ports: !override {self._ports(name)}"]
+            if "container_name" in service:
+                lines.append("    container_name: !reset null")
+            if name == self.settings.gateway and "image" in service:
+                lines.append(f"    image: {json.dumps(self._private_image(template['services'][name]['image']))}")
+            if name == self.settings.database:
+                lines += _fast_database(service)
+        for kind in ("volumes", "networks"):
+            lines.append(f"{kind}:")
+            for name, resource in {**({"default": {}} if kind == "networks" else {}), **model.get(kind, {})}.items():
+                lines += [f"  {json.dumps(name)}:", f"    labels: {mark}"]
+                if resource.get("external"):
+                    lines.append("    external: !reset null")
+                if resource.get("name"):
+                    lines.append(f"    name: !override {json.dumps(f'{self.name}_{name}')}")
+            if lines[-1] == f"{kind}:":
+                lines.pop()
+        return "\n".join(lines) + "\n"
+
+    def _ports(self, service: str) -> str:
+        inner, outer = {
+            self.settings.gateway: (self._target.gateway.container_port, self.gateway_port),
+            self.settings.database: (DATABASE_PORT, self.database_port),
+        }.get(service, (0, 0))
+        return json.dumps([f"{self._engine.publish_on}:{outer}:{inner}"] if outer else [])
+
+    def _private_image(self, template: str) -> str:
+        """The user's image under our own name, placeholders kept: a build or tag never reaches theirs."""
+        return f"{namespace(self._private)}/{template}"
+
+    # --- using it --------------------------------------------------------------------------------------
+
+    def edit_environment(self, variables: Mapping[str, str | None]) -> None:
+        """Change lines of .env, as the runbook does; None removes one."""
+        file = self.directory / ENVIRONMENT
+        lines = file.read_text().splitlines()
+        for name, value in variables.items():
+            kept = [line for line in lines if not re.match(rf"\s*(export\s+)?{re.escape(name)}\s*=", line)]
+            lines = kept if value is None else [*kept, f"{name}={_quoted(value)}"]
+        file.write_text("".join(f"{line}\n" for line in lines))
+
+    def compose(
+        self,
+        *arguments: str,
+        timeout: float = COMMAND_TIMEOUT,
+        variables: Mapping[str, str] | None = None,
+        kill_when: Callable[[], bool] | None = None,
+    ) -> CommandResult:
+        """``docker compose …`` in the copy."""
+        return self.run(["docker", "compose", *arguments], timeout=timeout, variables=variables, kill_when=kill_when)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = COMMAND_TIMEOUT,
+        variables: Mapping[str, str] | None = None,
+        files: Sequence[str] = (),
+        kill_when: Callable[[], bool] | None = None,
+    ) -> CommandResult:
+        """Any command in the copy, in an environment in which `docker compose` means this project."""
+        return process.run(
+            argv,
+            cwd=self.directory,
+            env=process.clean_environment(self._private, {**self._variables(files), **(variables or {})}),
+            timeout=timeout,
+            where="the compose project",
+            kill_when=kill_when,
+        )
+
+    def _variables(self, files: Sequence[str]) -> dict[str, str]:
+        docker = shutil.which("docker") or "docker"
+        known = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
+        return {
+            # Compose is a plugin of the command line, found in its configuration; so are a registry's credentials.
+            "DOCKER_CONFIG": str(Path("~/.docker").expanduser()),
+            **known,
+            "PATH": f"{Path(docker).parent}:{os.defpath}",
+            "COMPOSE_PROJECT_NAME": self.name,
+            "COMPOSE_FILE": os.pathsep.join(files or [*self.settings.files, OVERRIDE]),
+            "COMPOSE_ANSI": "never",
+            "COMPOSE_PROGRESS": "plain",
+        }
+
+    def _config(self, *options: str, files: Sequence[str] = (), variables: Mapping[str, str] | None = None) -> Model:
+        argv = ["docker", "compose", "config", "--format", "json", *options]
+        result = self.run(argv, files=files, variables=variables)
+        if not result.ok:
+            origin = self._target.path(self.settings.directory)
+            raise RuntimeUnavailable(
+                f"Compose refuses {', '.join(str(origin / file) for file in self.settings.files)}",
+                cause=result.stderr.replace(str(self.directory), str(origin)),
+                fix=f"correct it, or let env under [compose] in {self._target.file} give what is missing",
+            )
+        return dict(json.loads(result.stdout))
+
+    def image_of(self, release: str) -> str:
+        """How the gateway's image is called when the release variable has this value."""
+        model = self._config(variables={self.settings.release_variable: release})
+        gateway = model["services"][self.settings.gateway]
+        return str(gateway.get("image") or f"{self.name}-{self.settings.gateway}:latest")
+
+    def container(self, service: str) -> Container | None:
+        """The service's container as it is now, running or not; None where there is none."""
+        chosen = [
+            f"com.docker.compose.project={self.name}",
+            f"com.docker.compose.service={service}",
+            "com.docker.compose.oneoff=False",
+        ]
+        found = self._engine.client.api.containers(all=True, filters={"label": chosen})
+        return self._engine.client.containers.get(found[0]["Id"]) if found else None
+
+    @property
+    def network(self) -> str:
+        """The name of a network that the database is on."""
+        networks = self.model["services"][self.settings.database].get("networks") or {"default": None}
+        return str(self.model["networks"][next(iter(networks))]["name"])
+
+    def credentials(self) -> tuple[str, str, str]:
+        """User, password and database, as PostgreSQL's image takes them.
+
+        Raises:
+            RuntimeUnavailable: the file gives no password.
+        """
+        environment = self.model["services"][self.settings.database].get("environment") or {}
+        user, password, database = (environment.get(name) for name in _CREDENTIALS)
+        if not password:
+            raise RuntimeUnavailable(
+                f"the service {self.settings.database} has no POSTGRES_PASSWORD",
+                fix="the compose runtime needs a service that is configured as PostgreSQL's official image is",
+            )
+        return user or "postgres", password, database or user or "postgres"
+
+
+def require_compose() -> str:
+    """The version of Compose.
+
+    Raises:
+        RuntimeUnavailable: there is none, or it is too old.
+    """
+    fix = "install Compose 2.24.4 or newer as a plugin of the docker command, or use --drill-runtime=docker"
+    docker = shutil.which("docker")
+    if docker is None:
+        raise RuntimeUnavailable("there is no docker command in PATH, which Compose is a plugin of", fix=fix)
+    config = os.environ.get("DOCKER_CONFIG") or str(Path("~/.docker").expanduser())
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(Path.home()), "DOCKER_CONFIG": config}
+    result = process.run([docker, "compose", "version", "--short"], cwd=Path("/"), env=environment, timeout=30)
+    version = result.stdout.strip().removeprefix("v")
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    if not result.ok or numbers is None:
+        raise RuntimeUnavailable("`docker compose` does not work", cause=result.output, fix=fix)
+    if tuple(map(int, numbers.groups())) < OLDEST:
+        raise RuntimeUnavailable(f"Compose {version} is too old", fix=fix)
+    return version
+
+
+def _refuse_what_is_not_ours(model: Model, directory: Path) -> None:
+    """A drill must not write into directories of this machine, nor use its network as its own."""
+    for name, service in model["services"].items():
+        if service.get("network_mode") == "host":
+            raise RuntimeUnavailable(
+                f"the service {name} uses the host's network", fix="give it a network of the project's, and ports"
+            )
+        for mount in service.get("volumes", []):
+            if mount["type"] != "bind" or mount.get("read_only"):
+                continue
+            if not Path(mount["source"]).resolve().is_relative_to(directory.resolve()):
+                raise RuntimeUnavailable(
+                    f"the service {name} can write to {mount['source']} of this machine",
+                    cause="a drill must not touch what it did not create",
+                    fix="mount it read-only, or use a named volume, for example in a second file under compose.files",
+                )
+
+
+def _fast_database(service: Model) -> list[str]:
+    command = service.get("command")
+    if service.get("entrypoint") or (command and command[0] != "postgres"):
+        return []
+    settings = [part for setting in _DURABILITY for part in ("-c", setting)]
+    return [f"    command: !override {json.dumps([*(command or ['postgres']), *settings])}"]
+
+
+def _quoted(value: str) -> str:
+    """For .env: https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax"""
+    if _PLAIN.fullmatch(value):
+        return value
+    if "'" not in value:
+        return f"'{value}'"
+    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
