@@ -29,16 +29,28 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
 }
 
 
-def missing(target: Target, required: Iterable[str]) -> list[str]:
+COMPOSE = "compose"
+_NO_COMPOSE = "the runbook's commands are run to the letter with --drill-runtime=compose only"
+
+
+def missing(target: Target, required: Iterable[str], *, runtime: str = "") -> list[str]:
     """The reasons why a drill that requires these capabilities can prove nothing on this target.
+
+    Args:
+        runtime: where it runs; `COMPOSE` is that runtime's alone.
 
     Raises:
         DrillError: there is no such capability.
     """
     reasons = []
     for name in required:
+        if name == COMPOSE:
+            if runtime != COMPOSE:
+                reasons.append(_NO_COMPOSE)
+            continue
         if name not in _CAPABILITIES:
-            raise DrillError(f"no capability {name!r}", fix=f"use one of {', '.join(_CAPABILITIES)}")
+            known = ", ".join([*_CAPABILITIES, COMPOSE])
+            raise DrillError(f"no capability {name!r}", fix=f"use one of {known}")
         present, reason = _CAPABILITIES[name]
         if not present(target):
             reasons.append(reason)

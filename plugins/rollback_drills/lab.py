@@ -23,7 +23,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.migrations import Alembic, Histories
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
-from rollback_drills.stack import Account, Commands, DatabaseServer, Gateway, Listeners, Outcome, UrlSource
+from rollback_drills.stack import Account, Commands, DatabaseServer, Gateway, Listeners, Outcome, Project, UrlSource
 from rollback_drills.target import Target
 
 ROLE = "gateway"
@@ -48,6 +48,9 @@ class Runtime(Protocol):
     def gateway(self, name: str, database_url: UrlSource) -> Gateway: ...
 
     def commands(self, listeners: Listeners, database_url: UrlSource) -> Commands: ...
+
+    def project(self, listeners: Listeners) -> Project | None:
+        """Where the runbook's commands can be run to the letter; None where there is no such place."""
 
     def secrets(self) -> tuple[str, ...]:
         """Passwords that were made up for this run."""
@@ -75,6 +78,7 @@ class Stack:
     alembic: Alembic
     backups: Backups
     client: Client
+    project: Project | None = None
     listeners: Listeners = field(default_factory=Listeners)
 
     def set_flags(self, states: Mapping[str, bool]) -> None:
@@ -189,6 +193,7 @@ class Lab:
             alembic=Alembic(commands, self.target, self._histories),
             backups=Backups(self.target, commands),
             client=Client(self.target, lambda: gateway.base_url, self.meter),
+            project=self.runtime.project(listeners),
             listeners=listeners,
         )
 

@@ -150,6 +150,43 @@ class DatabaseServer(Protocol):
     def thaw(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """A service's container as the engine sees it.
+
+    ``status`` and ``health`` are Docker's words; ``health`` is empty where there is no health check.
+    ``volumes`` holds the named volumes, by the path that they are mounted at.
+    """
+
+    container: str
+    status: str
+    health: str
+    image: str
+    environment: Mapping[str, str]
+    volumes: Mapping[str, str]
+
+
+class Project(Protocol):
+    """A compose project in which a runbook's commands are run to the letter; only the compose runtime has one."""
+
+    @property
+    def services(self) -> tuple[str, str]:
+        """How the gateway's and the database's service are called."""
+
+    def shell(self, command: str, *, variables: Mapping[str, str] | None = None) -> CommandResult:
+        """Run a line as an operator types it, in the project's directory.
+
+        Args:
+            variables: what the operator has exported in that shell.
+        """
+
+    def service(self, name: str) -> ServiceState | None:
+        """None where there is no container."""
+
+    def image(self, release: str) -> str:
+        """The id of the image under a release's name, empty where there is none."""
+
+
 @dataclass(slots=True)
 class Listeners:
     """Who wants to know of the commands that are run; the drill that is being performed."""

@@ -52,7 +52,8 @@ class Recorder:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Before any fixture: nothing is started for a drill that can prove nothing."""
         mark = mark_of(item)
-        lacking = capabilities.missing(self._session.target, mark.requires) if mark is not None else []
+        runtime = self._session.choice.name
+        lacking = capabilities.missing(self._session.target, mark.requires, runtime=runtime) if mark is not None else []
         if lacking:
             pytest.skip("; ".join(lacking))
 

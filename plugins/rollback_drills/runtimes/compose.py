@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -18,14 +19,15 @@ from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.compose_project import Project, require_compose
 from rollback_drills.runtimes.containers import DrillContainer, run_once, tail_of
 from rollback_drills.runtimes.docker_gateway import container_values
-from rollback_drills.runtimes.engine import Engine, explained
+from rollback_drills.runtimes.engine import Engine, explained, forget_stages
 from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
 from rollback_drills.runtimes.images import Images
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
+from rollback_drills.stack import Account, CommandResult, Listeners, ServiceState, UrlSource
 from rollback_drills.target import Target
 
 START_TIMEOUT = 120.0  # seconds until the services beside the gateway are up
+SHELL_TIMEOUT = 600.0  # seconds for a line of a runbook, a build included
 KILLED = 137
 _DATABASE_PLACEHOLDERS = {"database_url", "sqlalchemy_url"}
 
@@ -108,7 +110,7 @@ class ComposeCommands:
         database_url: str | None = None,
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
-        runtime, settings = self._runtime, self._runtime.project.settings
+        runtime, settings = self._runtime, self._runtime.project_copy.settings
         url = runtime.inside(database_url or self._database_url())
         values = container_values(runtime.target, release, runtime.engine, runtime.image(release), url)
         filled = [fill(argument, values) for argument in argv]
@@ -117,11 +119,11 @@ class ComposeCommands:
             name: text for name, text in runtime.target.gateway.env.items() if names_in(text) & _DATABASE_PLACEHOLDERS
         }
         variables = [part for name, text in named.items() for part in ("-e", f"{name}={fill(text, values)}")]
-        container = f"{runtime.project.name}-once-{secrets.token_hex(4)}"
+        container = f"{runtime.project_copy.name}-once-{secrets.token_hex(4)}"
         kill = runtime.killer(container)
         with runtime.meter.target():
             try:
-                result = runtime.project.compose(
+                result = runtime.project_copy.compose(
                     "run", "--rm", "--no-deps", "-T", "--name", container, *variables,
                     "--entrypoint", filled[0], settings.gateway, *filled[1:],
                     timeout=timeout,
@@ -150,7 +152,7 @@ class ComposeCommands:
         filled = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in argv]
         container = DrillContainer(
             runtime.engine, runtime.workspace.path, runtime.database_image,
-            network=runtime.project.network, entrypoint=filled[:1], command=filled[1:],
+            network=runtime.project_copy.network, entrypoint=filled[:1], command=filled[1:],
         )  # fmt: skip
         with runtime.meter.target():
             result = run_once(container, filled, timeout=timeout, where="the database's image", files=[file])
@@ -158,6 +160,47 @@ class ComposeCommands:
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
         return self._runtime.images.derive(base, name, files, self._runtime.workspace.path)
+
+
+class LiteralProject:
+    """Implements `rollback_drills.stack.Project`: a shell in the copy, and the engine's view of what came of it."""
+
+    def __init__(self, copy: Project, engine: Engine, meter: Meter, listeners: Listeners) -> None:
+        self._copy, self._engine, self._meter, self._listeners = copy, engine, meter, listeners
+
+    @property
+    def services(self) -> tuple[str, str]:
+        return self._copy.settings.gateway, self._copy.settings.database
+
+    def shell(self, command: str, *, variables: Mapping[str, str] | None = None) -> CommandResult:
+        with self._meter.target():
+            result = self._copy.run(["bash", "-c", command], variables=variables, timeout=SHELL_TIMEOUT)
+            forget_stages(self._engine, result.output)
+        return self._listeners.tell(replace(result, argv=(command,)))
+
+    def service(self, name: str) -> ServiceState | None:
+        container = self._copy.container(name)
+        if container is None:
+            return None
+        pairs = (variable.partition("=") for variable in container.attrs["Config"]["Env"] or [])
+        mounts = container.attrs["Mounts"]
+        project = container.attrs["Config"]["Labels"]["com.docker.compose.project"]
+        return ServiceState(
+            container=str(container.id),
+            status=container.status,
+            health=container.attrs["State"].get("Health", {}).get("Status", ""),
+            image=container.attrs["Image"],
+            environment={variable: value for variable, _, value in pairs},
+            volumes={
+                mount["Destination"]: mount["Name"]
+                for mount in mounts
+                if mount["Type"] == "volume" and mount["Name"].startswith(project)
+            },
+        )
+
+    def image(self, release: str) -> str:
+        found = self._engine.image(self._copy.image_of(release))
+        return str(found.id) if found is not None else ""
 
 
 class ComposeRuntime:
@@ -172,10 +215,11 @@ class ComposeRuntime:
         self.engine = Engine()
         self._version = require_compose()
         engines.record(workspace)
+        self.removal = engines.settle_ryuk(self.engine, keep=workspace.to_be_kept)
         self.images = Images(self.engine, target)
-        self.project = Project(target, workspace.path, self.engine)
-        self.project.make()
-        self.server = ComposeServer(self.project, self.engine, meter)
+        self.project_copy = Project(target, workspace.path, self.engine)
+        self.project_copy.make()
+        self.server = ComposeServer(self.project_copy, self.engine, meter)
         self._tagged: dict[str, str] = {}
 
     @staticmethod
@@ -204,12 +248,12 @@ class ComposeRuntime:
 
     @property
     def account(self) -> Account:
-        user, password, database = self.project.credentials()
+        user, password, database = self.project_copy.credentials()
         return Account(database, user, password)
 
     @property
     def database_image(self) -> str:
-        return str(self.project.model["services"][self.project.settings.database]["image"])
+        return str(self.project_copy.model["services"][self.project_copy.settings.database]["image"])
 
     def start(self) -> None:
         with self.meter.target():
@@ -224,7 +268,7 @@ class ComposeRuntime:
         Where the file's image does not depend on the release, the last one that was asked for has the name, as after
         a build.
         """
-        name = self._tagged.get(release) or self.project.image_of(release)
+        name = self._tagged.get(release) or self.project_copy.image_of(release)
         holder = next((other for other, taken in self._tagged.items() if taken == name), None)
         if holder != release:
             with explained(f"the image of release {release} cannot be named {name}"):
@@ -254,16 +298,19 @@ class ComposeRuntime:
     def inside(self, url: str) -> str:
         """The same database as it is addressed within the project."""
         before, _, address = url.rpartition("@")
-        return f"{before}@{self.project.settings.database}:5432/{address.partition('/')[2]}"
+        return f"{before}@{self.project_copy.settings.database}:5432/{address.partition('/')[2]}"
 
     def gateway(self, name: str, database_url: UrlSource) -> ComposeGateway:
-        return ComposeGateway(self.target, self.engine, self.project, self.image, self.meter)
+        return ComposeGateway(self.target, self.engine, self.project_copy, self.image, self.meter)
 
     def commands(self, listeners: Listeners, database_url: UrlSource) -> ComposeCommands:
         return ComposeCommands(self, listeners, database_url)
 
+    def project(self, listeners: Listeners) -> LiteralProject:
+        return LiteralProject(self.project_copy, self.engine, self.meter, listeners)
+
     def secrets(self) -> tuple[str, ...]:
-        return (self.project.password, self.project.credentials()[1])
+        return (self.project_copy.password, self.project_copy.credentials()[1])
 
     def facts(self) -> dict[str, JsonValue]:
         return {
@@ -272,7 +319,8 @@ class ComposeRuntime:
             **self.engine.facts(),
             **self.images.facts(),
             "image of the database": f"{self.database_image} ({self.images.digest(self.database_image)})",
-            "override file": self.project.override,
+            "clean-up": self.removal,
+            "override file": self.project_copy.override,
         }
 
 

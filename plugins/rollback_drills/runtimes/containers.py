@@ -123,7 +123,7 @@ def run_once(
     """
     began = time.monotonic()
     try:
-        with explained(f"{argv[0]} cannot be started in {where}"):
+        with explained(f"{argv[0]} cannot be started in {where} ({container.image})"):
             for file in files:
                 container.with_copy_into_container(file if file.exists() else b"", str(file), 0o666)
             container.start()

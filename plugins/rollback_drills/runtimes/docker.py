@@ -235,6 +235,9 @@ class DockerRuntime:
     def commands(self, listeners: Listeners, database_url: UrlSource) -> DockerCommands:
         return DockerCommands(self, listeners, database_url)
 
+    def project(self, listeners: Listeners) -> None:
+        """Commands of a compose file need the compose runtime."""
+
     def secrets(self) -> tuple[str, ...]:
         return (self.server.password,)
 

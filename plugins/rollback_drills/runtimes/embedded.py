@@ -114,6 +114,9 @@ class EmbeddedRuntime:
             self._target, self._trees, self.server, self._workspace.path, self._meter, listeners, database_url
         )
 
+    def project(self, listeners: Listeners) -> None:
+        """Commands of a compose file need the compose runtime."""
+
     def secrets(self) -> tuple[str, ...]:
         return (self.server.password,)
 

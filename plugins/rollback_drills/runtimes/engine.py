@@ -35,6 +35,7 @@ ANSWER_TIMEOUT = 60  # seconds for one request to the engine
 _PING_TIMEOUT = 10
 # What says which engine is meant, and how it is reached: https://docs.docker.com/reference/cli/docker/#environment-variables
 VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+_STAGE = re.compile(r"^\s*---> ([0-9a-f]{12})\s*$", re.MULTILINE)
 _TAKEN = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
 
 
@@ -83,8 +84,16 @@ class Engine:
 
 
 def owner() -> str:
-    """Whose resources these are: a workspace's path means something on this host and for this user only."""
-    return f"{os.getuid()}@{socket.gethostname()}"
+    """Whose resources these are: a workspace's path means something on this host and for this user only.
+
+    A container with the host's name (``--network host``) and the host's engine has another /tmp all the same: there the
+    mount namespace differs.
+    """
+    try:
+        mounts = f"/{os.stat('/proc/self/ns/mnt').st_ino}"
+    except OSError:  # not Linux
+        mounts = ""
+    return f"{os.getuid()}@{socket.gethostname()}{mounts}"
 
 
 def labels(workspace: Path) -> dict[str, str]:
@@ -142,6 +151,7 @@ def _everything(engine: Engine, label: str) -> Iterator[dict[str, dict[str, str]
     yield from engine.client.api.containers(all=True, filters=chosen)
     yield from engine.client.api.networks(filters=chosen)
     yield from engine.client.api.volumes(filters=chosen)["Volumes"] or []
+    yield from engine.client.api.images(filters=chosen)
 
 
 def namespace(workspace: Path) -> str:
@@ -163,12 +173,33 @@ def _remove(engine: Engine, workspace: Path) -> int:
             _gone(partial(api.remove_network, network["Id"]))
         for volume in api.volumes(filters=chosen)["Volumes"] or []:
             _gone(partial(api.remove_volume, volume["Name"], force=True))
-        names = namespace(workspace)
-        for pattern in (names, f"{names}/*", f"{names.replace('/', '-')}-*"):
-            for image in api.images(filters={"reference": pattern}):
-                for name in image["RepoTags"] or [image["Id"]]:
-                    _gone(partial(api.remove_image, name, force=True))
+        _remove_images(engine, workspace, chosen)
     return len(containers)
+
+
+def _remove_images(engine: Engine, workspace: Path, chosen: dict[str, str]) -> None:
+    """By name: an image that was only named for the workspace may be another's as well, and keeps its other names."""
+    api, ours = engine.client.api, namespace(workspace)
+    flat = ours.replace("/", "-")
+    for pattern in (ours, f"{ours}/*", f"{flat}-*"):
+        for image in api.images(filters={"reference": pattern}):
+            for name in image["RepoTags"] or ():
+                if name.startswith((f"{ours}:", f"{ours}/", f"{flat}-")):
+                    _gone(partial(api.remove_image, name, force=True))
+    for image in api.images(filters={**chosen, "dangling": True}):  # derived twice, the first one has lost its name
+        _gone(partial(api.remove_image, image["Id"], force=True))
+
+
+def forget_stages(engine: Engine, build_output: str) -> None:
+    """Remove the nameless images of a build's inner stages, which an engine without BuildKit keeps for ever.
+
+    They are known by the lines in which the build has named them; what has a name, or is used, stays.
+    """
+    for short in reversed(_STAGE.findall(build_output)):
+        image = engine.image(short)
+        if image is not None and not image.tags:
+            with contextlib.suppress(docker.errors.APIError):
+                engine.client.api.remove_image(short)
 
 
 def _gone(remove: Callable[[], object]) -> None:

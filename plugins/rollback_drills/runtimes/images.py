@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -21,12 +22,22 @@ from docker.utils import parse_repository_tag
 from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import workspace
-from rollback_drills.runtimes.engine import LABEL, ApiError, Engine, explained, labels, namespace, words_of
+from rollback_drills.runtimes.engine import (
+    LABEL,
+    ApiError,
+    Engine,
+    explained,
+    forget_stages,
+    labels,
+    namespace,
+    words_of,
+)
 from rollback_drills.target import Build, Target
 
 Tell = Callable[[str], None]
 BUILT_LABEL = f"{LABEL}.built-from"
 NAMESPACE = "rollback-drills"
+_TELL_EVERY = 5.0  # seconds between two lines about the same build
 _STEP = re.compile(r"Step (\d+)/(\d+)")
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE | re.MULTILINE)
 _ARG = re.compile(r"^\s*ARG\s+(?P<name>\w+)(?:=(?P<default>\S*))?", re.IGNORECASE | re.MULTILINE)
@@ -161,14 +172,18 @@ class Images:
         with _one_at_a_time():
             if self._engine.image(name) is None:
                 tell(f"building release {release} from {context}")
-                self._run_build(context, build.dockerfile, arguments, name, {BUILT_LABEL: f"{slug}:{release}"}, tell)
+                said = self._run_build(
+                    context, build.dockerfile, arguments, name, {BUILT_LABEL: f"{slug}:{release}"}, tell
+                )
+                forget_stages(self._engine, said)
                 self._forget_older(f"{slug}:{release}", name)
         return name
 
     def _run_build(
         self, context: Path, dockerfile: str, arguments: dict[str, str], name: str, marks: dict[str, str], tell: Tell
-    ) -> None:
+    ) -> str:
         said: list[str] = []
+        told = time.monotonic()
         fix = f"run `docker build {context}` by hand, then correct releases.build in the target file"
         with explained(f"the image {name} cannot be built", fix=fix):
             events = self._engine.client.api.build(
@@ -179,12 +194,14 @@ class Images:
                 line = str(event.get("stream", "")).rstrip()
                 if line:
                     said.append(line)
-                if step := _STEP.match(line):
+                if (step := _STEP.match(line)) and time.monotonic() - told > _TELL_EVERY:
+                    told = time.monotonic()
                     tell(f"building {name}: step {step[1]} of {step[2]}")
                 if "error" in event:
                     raise RuntimeUnavailable(
                         f"the image {name} cannot be built", cause="\n".join([*said[-15:], event["error"]]), fix=fix
                     )
+        return "\n".join(said)
 
     def _forget_older(self, mark: str, name: str) -> None:
         """Of what this target was built from before, nothing is kept; what is in use stays."""

@@ -1,0 +1,272 @@
+"""The commands as runbooks give them, run to the letter in the target's own compose project.
+
+Each is a pair: the literal command with what it leaves behind although it exits 0, then the procedure that holds. What
+the literal command does is observed and judged by nobody: it is a finding only where the target's runbook tells its
+reader to type it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rollback_drills import runbook_commands, wait
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Lab, Stack
+from rollback_drills.migrations import failing_migration
+from rollback_drills.stack import Project
+
+from .procedures import back_up, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
+from .test_scenario_c import damage, restore
+
+COMPOSE = ("compose",)
+
+
+def project_of(stack: Stack) -> Project:
+    assert stack.project is not None
+    return stack.project
+
+
+@contextmanager
+def to_the_letter(drill: Drill, command: str) -> Iterator[None]:
+    with drill.step(f"To the letter: `{command}`"):
+        yield
+
+
+def blame(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
+    """A finding where the command misled us *and* the runbook has it."""
+    gateway, database = project_of(stack).services
+    text = stack.target.path(stack.target.runbook.file).read_text(errors="replace")
+    told = runbook_commands.instructions(code, text, gateway=gateway, database=database)
+    drill.observe("the command misleads", misled)
+    drill.observe("lines of the runbook that say so", [f"{each.line}: {each.text}" for each in told])
+    if misled and told:
+        lines = ", ".join(str(each.line) for each in told)
+        drill.find(code, f"{stack.target.runbook.file}, line {lines}: `{told[0].text}`. {detail}")
+
+
+@pytest.mark.drill("To the letter: edit a flag and restart", runbook="quick-flags", requires=(*COMPOSE, "flags"))
+def test_letter_restart(stack: Stack, drill: Drill) -> None:
+    """`restart` exits 0 and keeps the environment that the container was created with."""
+    project, target = project_of(stack), stack.target
+    name = target.integrations_of(target.current)[-1]
+    stack.set_flags({name: False})
+    command = f"docker compose restart {project.services[0]}"
+    with to_the_letter(drill, command):
+        result = project.shell(command)
+        healthy = stack.becomes_healthy()
+        answer = stack.client.deliver(name)
+        drill.observe("exit code and health", [result.exit_code, healthy])
+        drill.observe(f"answer of {name}, which .env turns off", answer.answer.brief())
+        blame(
+            stack, drill, "restart-keeps-environment", result.ok and answer.acknowledged,
+            f"It exits 0, and {name} takes deliveries although .env turns it off.",
+        )  # fmt: skip
+    with drill.step("What holds: re-create the gateway", checklist="disable-or-rollback"):
+        stack.must_start(stack.gateway.recreate())
+        answer = stack.client.deliver(name)
+        drill.check(f"{name} takes no delivery", answer.acknowledged, expected=False, finding="flag-ignored")
+
+
+@pytest.mark.drill("To the letter: export VERSION and up", runbook="quick-application", requires=COMPOSE)
+def test_letter_export(stack: Stack, drill: Drill) -> None:
+    """An exported variable beats .env in that shell, and is unknown to the next one, whose `up -d` undoes it."""
+    project, target = project_of(stack), stack.target
+    assert target.compose is not None
+    variable = target.compose.release_variable
+    up = f"docker compose up -d --no-build --no-deps {project.services[0]}"
+    with to_the_letter(drill, f"export {variable}={target.previous}; {up}"):
+        mine = project.shell(up, variables={variable: target.previous})
+        drill.observe("exit code", mine.exit_code)
+        drill.observe("version in that shell", _version(stack))
+    with to_the_letter(drill, f"{up}, by somebody else"):
+        theirs = project.shell(up)
+        version = _version(stack)
+        drill.observe("version afterwards", version)
+        blame(
+            stack, drill, "rollback-lives-in-a-shell", mine.ok and theirs.ok and version == target.current,
+            f"The next `docker compose up -d` from another shell brought {target.current} back, with exit code 0.",
+        )  # fmt: skip
+    with drill.step("What holds: the line in .env", checklist="disable-or-rollback"):
+        deploy(stack, drill, target.previous)
+        project.shell(up)
+        drill.check(
+            "it is still the previous release after the next `up -d`", _version(stack),
+            expected=target.previous, finding="version-wrong",
+        )  # fmt: skip
+
+
+def _version(stack: Stack) -> object:
+    """Of whatever answers: the previous release does, but is not healthy on the newer schema."""
+    wait.until(
+        lambda: stack.client.health().status is not None,
+        what="an answer of the gateway",
+        timeout=stack.target.gateway.ready_timeout,
+    )
+    return stack.client.version()
+
+
+@pytest.mark.drill("To the letter: alembic in a gateway that will not start", runbook="scenario-b", requires=COMPOSE)
+def test_letter_exec(stack: Stack, drill: Drill) -> None:
+    """`exec` needs a running gateway; here it is down, which is why somebody looks for the revision."""
+    project, target = project_of(stack), stack.target
+    gateway, _ = project.services
+    stack.gateway.stop()
+    command = f"docker compose exec -T {gateway} alembic current"
+    with to_the_letter(drill, command):
+        result = project.shell(command)
+        drill.observe("exit code", result.exit_code)
+        blame(
+            stack, drill, "exec-needs-running-gateway", not result.ok,
+            f"With the gateway down it exits {result.exit_code}: {result.output.strip()[-200:]}",
+        )  # fmt: skip
+    with drill.step("What holds: a container of its own", checklist="root-cause"):
+        drill.check(
+            "`alembic current` says what the database says", stack.alembic.current(target.current),
+            expected=stack.database.revision(), finding="revision-wrong",
+        )  # fmt: skip
+
+
+@pytest.mark.drill("To the letter: downgrade -1 after a failed migration", runbook="scenario-b", requires=COMPOSE)
+def test_letter_blind_downgrade(stack: Stack, drill: Drill) -> None:
+    """The failed migration left no trace, so that one revision back is a good one: with its rows, and with exit 0."""
+    project, target = project_of(stack), stack.target
+    gateway, _ = project.services
+    good, schema = stack.database.revision(), stack.database.schema()
+    migration = failing_migration("in-a-transaction", table=fullest_table(stack), down_revision=good)
+    versions = {f"{target.migrations.versions}/{migration.filename}": migration.script}
+    broken = stack.commands.derive_release(target.current, f"{target.current}-fails-to-the-letter", versions)
+    with drill.step("A migration fails"):
+        drill.check("it fails", stack.alembic.upgrade(broken).ok, expected=False)
+    with drill.step("What holds: read the revision first; there is nothing to do", checklist="rollback-database"):
+        drill.check("the revision", stack.alembic.current(target.current), expected=good, finding="revision-wrong")
+        left = schema.diff(stack.database.schema())
+        drill.check("the schema is as before", bool(left), expected=False, finding="failed-migration-left-traces")
+    command = f"docker compose exec -T {gateway} alembic downgrade -1"
+    with to_the_letter(drill, command):
+        result = project.shell(command)
+        after, lost = stack.database.revision(), schema.diff(stack.database.schema())
+        drill.observe("exit code", result.exit_code)
+        drill.observe("revision", f"{good} → {after}")
+        drill.observe("what it removed", lost.to_json())
+        blame(
+            stack, drill, "blind-downgrade", result.ok and after != good,
+            f"It exits 0 and takes the database from the good revision {good} to {after}.",
+        )  # fmt: skip
+
+
+@pytest.mark.drill("To the letter: down, then look", runbook="recovery-checklist", requires=COMPOSE)
+def test_letter_down(stack: Stack, drill: Drill, lab: Lab) -> None:
+    """`down` takes the logs with it, and the database down; what is stored must survive it all the same."""
+    project, target = project_of(stack), stack.target
+    gateway, database = project.services
+    stack.gateway.stop()
+    with drill.step("What holds: stop the one service", checklist="root-cause"):
+        kept = project.shell(f"docker compose logs --no-color {gateway}")
+        drill.check("its log is there", bool(kept.stdout.strip()), finding="down-destroys-evidence")
+        drill.check("the database answers", stack.database.revision() != "", finding="down-destroys-evidence")
+    with drill.step("Are the data in a volume that survives?"):
+        state = project.service(database)
+        volumes = dict(state.volumes) if state is not None else {}
+        drill.check("named volumes of the database", bool(volumes), finding="rows-lost", detail=(
+            "its data are in an anonymous volume, which `down` abandons: the next `up` begins with an empty database"
+        ))  # fmt: skip
+        drill.observe("volumes", volumes)
+    with to_the_letter(drill, "docker compose down"):
+        result = project.shell("docker compose down")
+        logs = project.shell(f"docker compose logs --no-color {gateway}").stdout.strip()
+        drill.observe("exit code", result.exit_code)
+        drill.observe("what is left of the log", logs)
+        drill.observe("the database's container", project.service(database) is not None)
+        blame(stack, drill, "down-destroys-evidence", result.ok and not logs, "It exits 0, and the log is gone.")
+    command = f"docker compose up -d {database}"
+    with to_the_letter(drill, command):
+        result = project.shell(command)
+        state = project.service(database)
+        health = state.health if state is not None else ""
+        drill.observe("exit code, and the health of the database when it returned", [result.exit_code, health])
+        blame(
+            stack, drill, "database-not-waited-for", result.ok and health != "healthy",
+            f"It returned while the database was {health or 'running without a health check'}.",
+        )  # fmt: skip
+    with drill.step("What holds: wait for it", checklist="restart-services"):
+        result = project.shell(f"docker compose up -d --wait {database}")
+        state = project.service(database)
+        drill.check("the command succeeds", result.exit_code, expected=0, finding="release-not-serving")
+        drill.check(
+            "it is healthy",
+            state.health if state is not None else "",
+            expected="healthy",
+            finding="database-not-waited-for",
+            detail="the service has no health check that could be waited for",
+        )
+        deploy(stack, drill, target.current)
+        judge_rows(drill, lab.seed_rows, stack.database.rows())
+    verify_release(stack, drill, target.current)
+
+
+@pytest.mark.drill("To the letter: a backup into psql", runbook="scenario-c", requires=COMPOSE)
+def test_letter_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
+    """`cat backup.sql | … psql` over a database that is full: exit 0, and the damage is still there."""
+    stack, project, target = previous_stack, project_of(previous_stack), previous_stack.target
+    account = owner_of_the_database(stack)
+    with drill.step("Take deliveries"):
+        deliver_to_each(stack, drill, target.previous)
+    file, manifest = back_up(stack, drill, tmp_path)
+    stack.gateway.stop()
+    with drill.step("Damage the data"):
+        drill.observe("rows destroyed", damage(stack))
+    command = f"cat {file} | docker compose exec -T {project.services[1]} psql -U {account} -d {stack.database.name}"
+    with to_the_letter(drill, command):
+        result = project.shell(command)
+        errors = result.stderr.count("ERROR:")
+        differs = manifest.data.diff(stack.database.data()).lines()
+        drill.observe("exit code, and errors that psql printed", [result.exit_code, errors])
+        drill.observe("what differs from the backup afterwards", differs)
+        blame(
+            stack, drill, "restore-over-live-database", result.ok and bool(differs),
+            f"It exits 0 after {errors} errors, and {len(differs)} tables are not what was backed up.",
+        )  # fmt: skip
+    fresh = restore(stack, drill, file, manifest)
+    fresh.take_place_of(stack.database).drop()
+    with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
+        deploy(stack, drill, target.previous)
+    verify_release(stack, drill, target.previous)
+
+
+def owner_of_the_database(stack: Stack) -> str:
+    """The account that the database belongs to."""
+    return str(
+        stack.database.query("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")[0][0]
+    )
+
+
+@pytest.mark.drill("To the letter: build, then up", runbook="scenario-c", requires=COMPOSE)
+def test_letter_build(stack: Stack, drill: Drill) -> None:
+    """`build --no-cache` gives the tag of a released version to another image; one that is kept needs no build."""
+    project, target = project_of(stack), stack.target
+    before = project.image(target.current)
+    with drill.step("What holds: the image that is kept", checklist="disable-or-rollback"):
+        deploy(stack, drill, target.previous)
+        state = project.service(project.services[0])
+        drill.check(
+            "the gateway runs from it", state.image if state is not None else "",
+            expected=project.image(target.previous), finding="version-wrong",
+        )  # fmt: skip
+        deploy(stack, drill, target.current)
+    command = f"docker compose build --no-cache {project.services[0]}"
+    with to_the_letter(drill, command):
+        result = project.shell(command)
+        after = project.image(target.current)
+        drill.observe("exit code", result.exit_code)
+        drill.observe(f"the image that is called {target.current}", f"{before} → {after}")
+        misled = after != before if result.ok else True
+        how = (
+            f"It exits 0, and {target.current} is another image than the one that ran: {before} has lost its name."
+            if result.ok
+            else f"It exits {result.exit_code}: whoever has to build first cannot roll back. {result.output[-300:]}"
+        )
+        blame(stack, drill, "build-replaces-release", misled, how)
