@@ -14,6 +14,8 @@ from rollback_drills.postgres import Connection, connect, create_database, drop_
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir
 from rollback_drills.runtimes.workspace import Workspace
 
+pytest.register_assert_rewrite("gateway_contract")
+
 OTHER_BIN_DIR = "ROLLBACK_DRILLS_TEST_PG_BIN"  # test against another PostgreSQL than the wheel's
 _databases = itertools.count(1)
 

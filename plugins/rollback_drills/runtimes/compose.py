@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGKILL
 
 from pydantic import JsonValue
 
@@ -110,22 +111,41 @@ class ComposeCommands:
         database_url: str | None = None,
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
-        runtime, settings = self._runtime, self._runtime.project_copy.settings
+        runtime = self._runtime
         url = runtime.inside(database_url or self._database_url())
         values = container_values(runtime.target, release, runtime.engine, runtime.image(release), url)
         filled = [fill(argument, values) for argument in argv]
         # The file says how the gateway's own database is called; another one has to be named.
         named = {
-            name: text for name, text in runtime.target.gateway.env.items() if names_in(text) & _DATABASE_PLACEHOLDERS
+            name: fill(text, values)
+            for name, text in runtime.target.gateway.env.items()
+            if names_in(text) & _DATABASE_PLACEHOLDERS
         }
-        variables = [part for name, text in named.items() for part in ("-e", f"{name}={fill(text, values)}")]
+        if not runtime.finds(release):
+            # The file cannot say which release is meant. What its image does is asked of the image itself.
+            container = runtime.container(runtime.images.of_release(release), env=named, argv=filled)
+            with runtime.meter.target():
+                result = run_once(container, filled, timeout=timeout, where=f"release {release}", kill_when=kill_when)
+            return self._listeners.tell(result)
+        return self._listeners.tell(self._run(release, filled, named, timeout, kill_when))
+
+    def _run(
+        self,
+        release: str,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        timeout: float,
+        kill_when: Callable[[], bool] | None,
+    ) -> CommandResult:
+        runtime, settings = self._runtime, self._runtime.project_copy.settings
+        given = [part for name, value in variables.items() for part in ("-e", f"{name}={value}")]
         container = f"{runtime.project_copy.name}-once-{secrets.token_hex(4)}"
         kill = runtime.killer(container)
         with runtime.meter.target():
             try:
                 result = runtime.project_copy.compose(
-                    "run", "--rm", "--no-deps", "-T", "--name", container, *variables,
-                    "--entrypoint", filled[0], settings.gateway, *filled[1:],
+                    "run", "--rm", "--no-deps", "-T", "--name", container, *given,
+                    "--entrypoint", argv[0], settings.gateway, *argv[1:],
                     timeout=timeout,
                     variables={settings.release_variable: release},
                     # The command line would only let go of the container: what is to be killed is in it.
@@ -133,9 +153,8 @@ class ComposeCommands:
                 )  # fmt: skip
             finally:
                 kill()
-        code = -9 if result.exit_code == KILLED else result.exit_code
-        seen = CommandResult(tuple(filled), code, result.stdout, result.stderr, result.seconds, f"release {release}")
-        return self._listeners.tell(seen)
+        code = -SIGKILL if result.exit_code == KILLED else result.exit_code
+        return CommandResult(tuple(argv), code, result.stdout, result.stderr, result.seconds, f"release {release}")
 
     def tool(
         self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
@@ -150,10 +169,7 @@ class ComposeCommands:
             return self._listeners.tell(result)
         values |= {"database_url": runtime.inside(database_url), "pg_bin": "."}
         filled = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in argv]
-        container = DrillContainer(
-            runtime.engine, runtime.workspace.path, runtime.database_image,
-            network=runtime.project_copy.network, entrypoint=filled[:1], command=filled[1:],
-        )  # fmt: skip
+        container = runtime.container(runtime.database_image, argv=filled)
         with runtime.meter.target():
             result = run_once(container, filled, timeout=timeout, where="the database's image", files=[file])
         return self._listeners.tell(result)
@@ -220,7 +236,8 @@ class ComposeRuntime:
         self.project_copy = Project(target, workspace.path, self.engine)
         self.project_copy.make()
         self.server = ComposeServer(self.project_copy, self.engine, meter)
-        self._tagged: dict[str, str] = {}
+        self._names: dict[str, str] = {}  # by release
+        self._holders: dict[str, str] = {}  # by name, the release that has it
 
     @staticmethod
     def require(target: Target, tell: Callable[[str], None]) -> None:
@@ -258,25 +275,36 @@ class ComposeRuntime:
     def start(self) -> None:
         with self.meter.target():
             engines.remove_homeless(self.engine)
-            for release in (self.target.previous, self.target.current):
+            for release in (self.target.current, self.target.previous):
                 self.image(release)
         self.server.start()
 
     def image(self, release: str) -> str:
         """The name under which the compose file finds a release; the image has it afterwards.
 
-        Where the file's image does not depend on the release, the last one that was asked for has the name, as after
-        a build.
+        Where the file names an image of its own that does not depend on the release, the current one has that name,
+        as it has in production. Where it names none, a build would give the project's one name to whatever is deployed.
         """
-        name = self._tagged.get(release) or self.project_copy.image_of(release)
-        holder = next((other for other, taken in self._tagged.items() if taken == name), None)
-        if holder != release:
+        name = self._names.get(release)
+        if name is None:
+            name = self._names[release] = self.project_copy.image_of(release)
+        holder = self._holders.get(name)
+        if holder is None or (holder != release and not self.project_copy.names_an_image):
             with explained(f"the image of release {release} cannot be named {name}"):
                 self.engine.client.images.get(self.images.of_release(release)).tag(name)
-            if holder is not None:
-                del self._tagged[holder]
-            self._tagged[release] = name
+            self._holders[name] = release
         return name
+
+    def finds(self, release: str) -> bool:
+        """Whether the compose file finds the image of this release when it is asked for it."""
+        return self._holders.get(self.image(release)) == release
+
+    def container(self, image: str, *, argv: Sequence[str], env: Mapping[str, str] | None = None) -> DrillContainer:
+        """A container for one command, on the project's network; not created yet."""
+        return DrillContainer(
+            self.engine, self.workspace.path, image,
+            network=self.project_copy.network, env=env, entrypoint=argv[:1], command=argv[1:],
+        )  # fmt: skip
 
     def close(self) -> None:
         """Removes everything at once: there is nothing to be shut down in order."""

@@ -205,6 +205,11 @@ class Project:
         gateway = model["services"][self.settings.gateway]
         return str(gateway.get("image") or f"{self.name}-{self.settings.gateway}:latest")
 
+    @property
+    def names_an_image(self) -> bool:
+        """Whether the gateway's service has an image of its own, rather than only a build."""
+        return "image" in self.model["services"][self.settings.gateway]
+
     def container(self, service: str) -> Container | None:
         """The service's container as it is now, running or not; None where there is none."""
         chosen = [
@@ -262,10 +267,17 @@ def require_compose() -> str:
 def _refuse_what_is_not_ours(model: Model, directory: Path) -> None:
     """A drill must not write into directories of this machine, nor use its network as its own."""
     for name, service in model["services"].items():
-        if service.get("network_mode") == "host":
-            raise RuntimeUnavailable(
-                f"the service {name} uses the host's network", fix="give it a network of the project's, and ports"
-            )
+        for why, reaches in (
+            ("uses the host's network", service.get("network_mode") == "host"),
+            ("uses the host's pid namespace", service.get("pid") == "host"),
+            ("is privileged", bool(service.get("privileged"))),
+        ):
+            if reaches:
+                raise RuntimeUnavailable(
+                    f"the service {name} {why}",
+                    cause="a drill must not touch what it did not create",
+                    fix="take that away for the drill, for example in a second file under compose.files",
+                )
         for mount in service.get("volumes", []):
             if mount["type"] != "bind" or mount.get("read_only"):
                 continue

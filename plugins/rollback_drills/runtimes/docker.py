@@ -11,14 +11,14 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.network import Network
 
 from rollback_drills import wait
-from rollback_drills.errors import DrillError
+from rollback_drills.errors import DrillError, StackError
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.containers import DrillContainer, run_once
 from rollback_drills.runtimes.docker_gateway import DockerGateway, container_values
-from rollback_drills.runtimes.engine import Engine, explained
+from rollback_drills.runtimes.engine import Engine, explained, remedy_in
 from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
 from rollback_drills.runtimes.images import Images
 from rollback_drills.runtimes.workspace import Workspace
@@ -60,8 +60,13 @@ class _Postgres(PostgresContainer):
         self.with_command(["postgres", *(part for item in _SETTINGS.items() for part in ("-c", "=".join(item)))])
 
     def _connect(self) -> None:
-        wait.until(self._answers, what="starting PostgreSQL", timeout=START_TIMEOUT, died=self._died,
-                   last_words=self._last_words)  # fmt: skip
+        try:
+            wait.until(self._answers, what="starting PostgreSQL", timeout=START_TIMEOUT, died=self._died,
+                       last_words=self._last_words)  # fmt: skip
+        except StackError as error:
+            by_hand = f"see what `docker run {self.image}` says, or set database.image in the target file to another"
+            fix = remedy_in(error.cause or "") or by_hand
+            raise StackError(error.what, cause=error.cause, fix=fix) from None
 
     def _answers(self) -> bool:
         try:

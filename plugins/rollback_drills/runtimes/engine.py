@@ -7,10 +7,12 @@ whoever removes the workspace, and nothing else is ever touched.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -48,10 +50,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.named = os.environ.get("DOCKER_HOST", "")
-        try:
-            self.testcontainers = DockerClient(timeout=_PING_TIMEOUT)
-        except (docker.errors.DockerException, OSError, ValueError) as error:
-            raise _no_engine(error, self.named) from None
+        self.testcontainers = _connected(self.named)
         self.client: docker.DockerClient = self.testcontainers.client
         self.client.api.timeout = ANSWER_TIMEOUT
         host = self.testcontainers.host()
@@ -81,6 +80,18 @@ class Engine:
 
     def close(self) -> None:
         self.client.close()
+
+
+def _connected(named: str) -> DockerClient:
+    with warnings.catch_warnings():
+        # docker-py leaves a socket that could not connect to be collected, which must not show up anywhere later.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            return DockerClient(timeout=_PING_TIMEOUT)
+        except (docker.errors.DockerException, OSError, ValueError) as error:
+            refusal = _no_engine(error, named)
+        gc.collect()
+    raise refusal
 
 
 def owner() -> str:
@@ -187,7 +198,7 @@ def _remove_images(engine: Engine, workspace: Path, chosen: dict[str, str]) -> N
                 if name.startswith((f"{ours}:", f"{ours}/", f"{flat}-")):
                     _gone(partial(api.remove_image, name, force=True))
     for image in api.images(filters={**chosen, "dangling": True}):  # derived twice, the first one has lost its name
-        _gone(partial(api.remove_image, image["Id"], force=True))
+        _gone(partial(api.remove_image, str(image["Id"]), force=True))
 
 
 def forget_stages(engine: Engine, build_output: str) -> None:
@@ -237,7 +248,7 @@ def explained(what: str, *, fix: str = "") -> Iterator[None]:
     try:
         yield
     except docker.errors.DockerException as error:
-        raise StackError(what, cause=words_of(error), fix=_remedy(error) or fix) from None
+        raise StackError(what, cause=words_of(error), fix=remedy_in(words_of(error)) or fix) from None
     except requests.exceptions.RequestException as error:
         raise StackError(what, cause=f"the engine does not answer: {error}", fix="see whether it still runs") from None
 
@@ -251,9 +262,9 @@ def port_is_taken(error: Exception) -> bool:
     return bool(_TAKEN.search(words_of(error)))
 
 
-def _remedy(error: Exception) -> str:
-    words = words_of(error).lower()
-    if "no space left" in words:
+def remedy_in(words: str) -> str:
+    """What to do, where the words of an engine or of a container are known; else nothing."""
+    if "no space left" in words.lower():
         return "free space where the engine keeps its data (`docker system df` shows what takes it)"
     if _TAKEN.search(words):
         return "end the program that listens there"
