@@ -44,7 +44,7 @@ _ENTRIES = (
     Entry(
         "restart-keeps-environment", "critical", "The runbook restarts where it must re-create",
         "A container keeps the environment that it was created with. The command exits 0, and the edited flag is on.",
-        "`docker compose up -d --no-build --no-deps --force-recreate gateway`, then look at the answer.",
+        "Use `docker compose up -d --no-build --no-deps --force-recreate gateway`, then look at the answer.",
     ),
     Entry(
         "rollback-lives-in-a-shell", "critical", "The rollback is a variable of one shell",
@@ -54,9 +54,9 @@ _ENTRIES = (
     ),
     Entry(
         "exec-needs-running-gateway", "major", "The runbook enters a gateway that does not run",
-        "`exec` needs a running container. In the very case that it is meant for, a gateway that will not start, there "
-        "is none.",
-        "`docker compose run --rm --no-deps --entrypoint alembic gateway current` needs no running gateway.",
+        "A running container is what `exec` needs. In the very case that it is meant for, a gateway that will not "
+        "start, there is none.",
+        "Use `docker compose run --rm --no-deps --entrypoint alembic gateway current`: it needs no running gateway.",
     ),
     Entry(
         "blind-downgrade", "critical", "The runbook goes one revision back without looking where it is",
@@ -66,21 +66,21 @@ _ENTRIES = (
     ),
     Entry(
         "restore-over-live-database", "critical", "The runbook restores over a database that is not empty",
-        "psql goes on after every error and exits 0: deleted rows are not back, damaged rows stay, rows of tables "
+        "After every error psql goes on, and exits 0: deleted rows are not back, damaged rows stay, rows of tables "
         "without a key are doubled.",
         "Restore into a new database with ON_ERROR_STOP and --single-transaction, verify it, then rename.",
     ),
     Entry(
         "down-destroys-evidence", "major", "The runbook takes everything down before anybody has looked",
-        "`down` removes the containers with their logs, and the database's with them: what happened can no longer "
-        "be read, and everything is down instead of one service.",
-        "`docker compose stop gateway` stops what is affected, and keeps its log.",
+        "Containers are removed by `down` with their logs, the database's among them: what happened can no "
+        "longer be read, and everything is down instead of one service.",
+        "Use `docker compose stop gateway`: it stops what is affected, and keeps its log.",
     ),
     Entry(
         "database-not-waited-for", "major", "The runbook does not wait for the database that it starts",
-        "`up -d` returns when the container has been started. The next command meets a server that does not answer "
+        "When `up -d` returns, the container has been started and no more. The next command meets a server that does not answer "
         "yet, or the image's temporary one.",
-        "`docker compose up -d --wait db`, with a health check over TCP.",
+        "Use `docker compose up -d --wait db`, with a health check over TCP.",
     ),
     Entry(
         "build-replaces-release", "critical", "The runbook builds under the tag of a release that exists",

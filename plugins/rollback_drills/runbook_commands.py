@@ -13,7 +13,7 @@ from itertools import pairwise
 
 _FENCE = re.compile(r"\s{0,12}(?P<mark>`{3,}|~{3,})\s*(?P<language>[\w+-]*)")
 _SHELLS = {"", "bash", "sh", "shell", "console", "zsh", "shell-session"}
-_PROMPT = re.compile(r"^\s*[$#>]\s+(?=\S)")
+_PROMPT = re.compile(r"^\s*[$>]\s+(?=\S)")
 _COMPOSE = r"\bdocker[ -]compose\b[^|;&]*?\s"
 _ASSIGNMENT = re.compile(r"^\s*(export\s+)?[A-Z][A-Z0-9_<>]*=\S*\s*$|\bsed\b.*\.env\b")
 _EXPORT = re.compile(r"^\s*export\s+[A-Z][A-Z0-9_]*=\S+")
@@ -33,7 +33,7 @@ Block = tuple[Instruction, ...]
 def blocks_in(markdown: str) -> Iterator[Block]:
     """The commands of every fenced block of shell; comments and prompts are left out."""
     fence, shell, found = "", False, list[Instruction]()
-    pending = ""
+    pending, begun = "", 0
     for number, line in enumerate(markdown.splitlines(), 1):
         opening = _FENCE.match(line)
         if not fence:
@@ -45,6 +45,7 @@ def blocks_in(markdown: str) -> Iterator[Block]:
                 yield tuple(found)
             fence, pending = "", ""
             continue
+        begun = begun if pending else number
         text = pending + _PROMPT.sub("", line).strip()
         if text.endswith("\\"):
             pending = text[:-1]
@@ -52,7 +53,7 @@ def blocks_in(markdown: str) -> Iterator[Block]:
         pending = ""
         command = re.sub(r"(^|\s)#.*$", "", text).strip()
         if command:
-            found.append(Instruction(number, command))
+            found.append(Instruction(begun, command))
 
 
 def instructions(code: str, markdown: str, *, gateway: str, database: str) -> list[Instruction]:

@@ -1,0 +1,83 @@
+"""What counts as an instruction of a runbook, and which of them leave a false green."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.findings import CATALOGUE
+from rollback_drills.runbook_commands import LITERAL, blocks_in, instructions
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+def found(code: str, *lines: str) -> list[int]:
+    text = "\n".join(["```bash", *lines, "```"])
+    return [each.line - 1 for each in instructions(code, text, gateway="gateway", database="db")]
+
+
+def test_the_literal_runbook_has_them_all_and_the_corrected_one_none():
+    literal = (FIXTURES / "faults" / "literal-runbook.md").read_text()
+    corrected = (FIXTURES / "gateway" / "ROLLBACK.md").read_text()
+    for code in LITERAL:
+        assert instructions(code, literal, gateway="gateway", database="db"), code
+        assert instructions(code, corrected, gateway="gateway", database="db") == [], code
+        assert code in CATALOGUE
+
+
+@pytest.mark.parametrize(
+    ("code", "lines", "expected"),
+    [
+        ("restart-keeps-environment", ["docker compose restart gateway"], []),
+        ("restart-keeps-environment", ["FLAG=false", "docker compose restart gateway"], [2]),
+        ("restart-keeps-environment", ["sed -i s/a/b/ .env", "docker-compose restart"], [2]),
+        ("restart-keeps-environment", ["docker compose restart gateway", "FLAG=false"], []),
+        ("rollback-lives-in-a-shell", ["export VERSION=1", "docker compose up -d"], [1]),
+        ("rollback-lives-in-a-shell", ["export VERSION=1", "docker compose logs"], []),
+        ("exec-needs-running-gateway", ["docker compose exec -T gateway alembic current"], [1]),
+        ("exec-needs-running-gateway", ["docker compose exec gateway /venv/bin/alembic current"], [1]),
+        ("exec-needs-running-gateway", ["docker compose exec gateway printenv"], []),
+        ("exec-needs-running-gateway", ["docker compose run --rm --entrypoint alembic gateway current"], []),
+        ("blind-downgrade", ["alembic downgrade -1"], [1]),
+        ("blind-downgrade", ["alembic downgrade 0006"], []),
+        ("restore-over-live-database", ["cat b.sql | docker compose exec -T db psql -U x"], [1]),
+        ("restore-over-live-database", ["psql -d x < b.sql"], [1]),
+        ("restore-over-live-database", ["psql -v ON_ERROR_STOP=1 -d x < b.sql"], []),
+        ("restore-over-live-database", ["docker compose exec -T db psql -c 'SELECT 1'"], []),
+        ("down-destroys-evidence", ["docker compose -f a.yaml down"], [1]),
+        ("down-destroys-evidence", ["docker compose stop; shutdown"], []),
+        ("database-not-waited-for", ["docker compose up -d db", "docker compose exec db psql"], [1]),
+        ("database-not-waited-for", ["docker compose up -d --wait db", "docker compose exec db psql"], []),
+        ("database-not-waited-for", ["docker compose up -d", "docker compose exec db psql"], []),
+        ("build-replaces-release", ["docker compose build --no-cache"], [1]),
+        ("build-replaces-release", ["docker compose up --no-build -d", "docker build ."], []),
+    ],
+)
+def test_a_command_is_recognised(code: str, lines: list[str], expected: list[int]):
+    assert found(code, *lines) == expected
+
+
+def test_only_shell_in_fences_counts():
+    text = """
+Never `docker compose down`.
+
+    docker compose down
+
+```python
+run("docker compose down")
+```
+
+1. Stop it:
+   ```console
+   $ docker compose \\
+       down   # all of it
+   # docker compose down
+   ```
+
+~~~
+docker compose down
+~~~
+"""
+    lines = [(each.line, each.text) for block in blocks_in(text) for each in block]
+    assert lines == [(12, "docker compose down"), (18, "docker compose down")]
