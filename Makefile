@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env drills test lint types unit faults bench docs dist clean
+.PHONY: help env drills images test lint types unit faults bench docs dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,8 +26,11 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
-drills: $(READY) ## perform every rollback of the runbook on the reference gateway; the report lands in reports/
-	$(BIN)/pytest drills -n $(JOBS) -v
+drills: $(READY) ## perform every rollback of the runbook on the reference gateway (DRILLS=--drill-runtime=…)
+	$(BIN)/pytest drills -n $(JOBS) -v $(DRILLS)
+
+images: ## build the base images from Debian's packages, where no registry can be reached
+	$(PYTHON) fixtures/images/build.py
 
 test: lint types unit faults ## everything: lint, types, the suite's own tests, and the planted faults
 
