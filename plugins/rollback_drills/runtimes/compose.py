@@ -18,7 +18,7 @@ from rollback_drills.placeholders import fill, names_in
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.compose_project import Project, require_compose
-from rollback_drills.runtimes.containers import DrillContainer, run_once, tail_of
+from rollback_drills.runtimes.containers import DrillContainer, environment_of, run_once, tail_of
 from rollback_drills.runtimes.docker_gateway import container_values
 from rollback_drills.runtimes.engine import Engine, explained, forget_stages
 from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
@@ -198,7 +198,6 @@ class LiteralProject:
         container = self._copy.container(name)
         if container is None:
             return None
-        pairs = (variable.partition("=") for variable in container.attrs["Config"]["Env"] or [])
         mounts = container.attrs["Mounts"]
         project = container.attrs["Config"]["Labels"]["com.docker.compose.project"]
         return ServiceState(
@@ -206,7 +205,7 @@ class LiteralProject:
             status=container.status,
             health=container.attrs["State"].get("Health", {}).get("Status", ""),
             image=container.attrs["Image"],
-            environment={variable: value for variable, _, value in pairs},
+            environment=environment_of(container),
             volumes={
                 mount["Destination"]: mount["Name"]
                 for mount in mounts

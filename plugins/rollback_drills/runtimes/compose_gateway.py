@@ -13,7 +13,7 @@ from rollback_drills.errors import DrillError, StackError
 from rollback_drills.meter import Meter
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.compose_project import Project
-from rollback_drills.runtimes.containers import exit_code_of, tail_of
+from rollback_drills.runtimes.containers import environment_of, exit_code_of, tail_of
 from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
 from rollback_drills.stack import CommandResult, Outcome
 from rollback_drills.target import Target
@@ -52,10 +52,7 @@ class ComposeGateway:
     @property
     def environment(self) -> Mapping[str, str]:
         container = self._container()
-        if container is None:
-            return {}
-        pairs = (variable.partition("=") for variable in container.attrs["Config"]["Env"] or [])
-        return {name: value for name, _, value in pairs}
+        return environment_of(container) if container is not None else {}
 
     def configure(self, variables: Mapping[str, str | None]) -> None:
         self._edited |= set(variables)

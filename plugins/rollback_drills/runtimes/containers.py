@@ -97,6 +97,14 @@ def exit_code_of(container: Container) -> int:
     return -signal.SIGKILL if code == _KILLED else code
 
 
+def environment_of(container: Container) -> dict[str, str]:
+    """The variables that a container was created with, those of its image included."""
+    pairs = (variable.partition("=") for variable in container.attrs["Config"]["Env"] or [])
+    return {
+        name: value for name, is_set, value in pairs if is_set
+    }  # Compose names what is to be unset, without a value
+
+
 def tail_of(container: Container) -> str:
     """The end of what a container has written since it was created, both streams as they came."""
     with contextlib.suppress(docker.errors.DockerException):
