@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env drills images test lint types unit faults bench docs dist clean
+.PHONY: help env drills images test lint types unit faults soak bench docs dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,10 +42,13 @@ types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(READY) ## the suite's own tests, without the planted faults
-	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults
+	$(BIN)/pytest tests -n $(JOBS) -q -m 'not soak' --ignore tests/faults
 
 faults: $(READY) ## plant every fault of fixtures/faults and see it caught
 	$(BIN)/pytest tests/faults -n $(JOBS) -q
+
+soak: $(READY) ## the long campaigns: runs that are killed at random moments, engines on other hosts
+	$(BIN)/pytest tests -n $(JOBS) -q -m soak
 
 bench: $(READY) ## what the harness costs beside the systems that it starts
 	$(BIN)/python tests/bench.py

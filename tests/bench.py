@@ -1,11 +1,13 @@
 """What the harness costs beside the systems that it starts: ``make bench``.
 
-Runs the whole game day with one worker and with two, in turn, and prints where the wall time went. Ratios are within
-one invocation, so that they hold on a noisy machine.
+Runs the whole game day with one worker and with two, in turn, and prints where the wall time went. Where a Docker
+engine answers, it then compares a start of the docker runtime with the same start by hand; ``python tests/bench.py
+start`` does this alone. Ratios are within one invocation, so that they hold on a noisy machine.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -14,26 +16,30 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from rollback_drills import wait
+from rollback_drills.errors import DrillError
 from rollback_drills.evidence import RunEvidence
+from rollback_drills.meter import Meter
+from rollback_drills.postgres import connect
+from rollback_drills.runtimes.answering import answers
+from rollback_drills.runtimes.ports import free_port
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 2
+STARTS = 7
+START_RATIO = 1.2  # how much longer than by hand a start of the docker runtime may take
+Start = tuple[float, float, float]  # seconds until PostgreSQL answers, then until the gateway does, and both
 
 
 def game_day(*options: str) -> tuple[float, RunEvidence]:
     """Wall seconds of the whole command, and its evidence."""
     with tempfile.TemporaryDirectory() as reports:
         command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "drills",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--drill-report-dir",
-            reports,
-        ]
+            sys.executable, "-m", "pytest", "drills", "-q", "-p", "no:cacheprovider", "--drill-runtime=embedded",
+            "--drill-report-dir", reports,
+        ]  # fmt: skip
         started = time.monotonic()
         subprocess.run([*command, *options], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         wall = time.monotonic() - started
@@ -41,6 +47,12 @@ def game_day(*options: str) -> tuple[float, RunEvidence]:
 
 
 def main() -> None:
+    if sys.argv[1:] != ["start"]:
+        bench_game_day()
+    bench_start()
+
+
+def bench_game_day() -> None:
     one, two = [], []
     for number in range(1, ROUNDS + 1):
         print(f"round {number} of {ROUNDS}: one worker, then two", file=sys.stderr)
@@ -69,6 +81,96 @@ def print_steps(run: RunEvidence) -> None:
     print(f"{'starting the lab':<28} {run.setup_seconds:8.1f}")
     for section, (seconds, harness) in sections.items():
         print(f"{section:<28} {seconds:8.1f} {harness:10.1f}")
+
+
+# --- the docker runtime's start ------------------------------------------------------------------------
+
+
+def bench_start() -> None:
+    """PostgreSQL and the gateway, from nothing to the first answer, in turn by the runtime and by hand."""
+    from rollback_drills.errors import RuntimeUnavailable
+    from rollback_drills.runtimes.docker import DockerRuntime
+
+    target = Target.load(ROOT / "fixtures" / "targets" / "reference.toml")
+    try:
+        DockerRuntime.require(target, lambda line: print(line, file=sys.stderr))
+    except RuntimeUnavailable as error:
+        print(f"\nthe docker runtime's start was not measured: {error.what}: {error.cause}")
+        return
+    ours, hand = [], []
+    for number in range(1, STARTS + 1):
+        print(f"start {number} of {STARTS}: by the runtime, then by hand", file=sys.stderr)
+        ours.append(start_by_the_runtime(target))
+        hand.append(start_by_hand(target))
+    print(f"\n{'a start, seconds':<28} {'PostgreSQL':>10} {'gateway':>8} {'both':>6}")
+    for title, starts in (("by the docker runtime", ours), ("by hand", hand)):
+        server, gateway, both = (statistics.median(times) for times in zip(*starts, strict=True))
+        print(f"{title:<28} {server:10.2f} {gateway:8.2f} {both:6.2f}")
+    # Of each pair, since what is measured right after one another has met the same noise.
+    ratio = statistics.median(mine[2] / theirs[2] for mine, theirs in zip(ours, hand, strict=True))
+    print(f"docker runtime / by hand: {ratio:.2f} (at most {START_RATIO})")
+    if ratio > START_RATIO:
+        sys.exit("the docker runtime starts too slowly")
+
+
+def start_by_the_runtime(target: Target) -> Start:
+    from rollback_drills.runtimes.docker import DockerRuntime
+
+    workspace = Workspace(f"bench-{os.getpid()}-{time.monotonic_ns()}", "main")
+    try:
+        began = time.monotonic()
+        runtime = DockerRuntime(target, workspace, Meter())
+        runtime.start()
+        server = time.monotonic()
+        assert runtime.gateway("bench", lambda: runtime.server.admin_url).deploy(target.current).started
+        end = time.monotonic()
+        runtime.close()
+    finally:
+        workspace.close()
+    return server - began, end - server, end - began
+
+
+def start_by_hand(target: Target) -> Start:
+    """As a shell script would do it: `docker run`, and connecting until there is an answer."""
+    from rollback_drills.runtimes.docker import _SETTINGS, SUPERUSER
+    from rollback_drills.runtimes.engine import Engine
+    from rollback_drills.runtimes.images import Images
+
+    engine, mark = Engine(), f"bench-{os.getpid()}-{time.monotonic_ns()}"
+    image = Images(engine, target).of_release(target.current)
+    engine.close()
+    port, web = free_port(), free_port()
+    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    url = f"postgresql://{SUPERUSER}:secret@{{}}/postgres"
+    try:
+        began = time.monotonic()
+        docker("network", "create", mark)
+        docker("run", "-d", "--name", f"{mark}-db", "--network", mark, "--network-alias", "database",
+               "-e", f"POSTGRES_USER={SUPERUSER}", "-e", "POSTGRES_PASSWORD=secret", "-e", "POSTGRES_DB=postgres",
+               "-e", "PGDATA=/drill/data", "--tmpfs", "/drill", "-p", f"127.0.0.1:{port}:5432",
+               target.database.image, "postgres", *settings)  # fmt: skip
+        wait.until(lambda: connects(url.format(f"127.0.0.1:{port}")), what="PostgreSQL", timeout=60)
+        server = time.monotonic()
+        docker("run", "-d", "--name", f"{mark}-web", "--network", mark, "-p", f"127.0.0.1:{web}:8000",
+               "-e", f"DATABASE_URL={url.format('database:5432')}", image)  # fmt: skip
+        wait.until(lambda: answers(target, "127.0.0.1", web), what="the gateway", timeout=60)
+        end = time.monotonic()
+    finally:
+        subprocess.run(["docker", "rm", "-f", "-v", f"{mark}-db", f"{mark}-web"], capture_output=True, check=False)
+        subprocess.run(["docker", "network", "rm", mark], capture_output=True, check=False)
+    return server - began, end - server, end - began
+
+
+def docker(*arguments: str) -> None:
+    subprocess.run(["docker", *arguments], stdout=subprocess.DEVNULL, check=True)
+
+
+def connects(url: str) -> bool:
+    try:
+        with connect(url, timeout=2.0):
+            return True
+    except (DrillError, ConnectionError):
+        return False
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
 
 
 COMPOSE = "compose"
-_NO_COMPOSE = "the runbook's commands are run to the letter with --drill-runtime=compose only"
+_NO_COMPOSE = "the runbook's commands to the letter need --drill-runtime=compose"
 
 
 def missing(target: Target, required: Iterable[str], *, runtime: str = "") -> list[str]:

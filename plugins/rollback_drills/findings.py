@@ -78,8 +78,8 @@ _ENTRIES = (
     ),
     Entry(
         "database-not-waited-for", "major", "The runbook does not wait for the database that it starts",
-        "When `up -d` returns, the container has been started and no more. The next command meets a server that does not answer "
-        "yet, or the image's temporary one.",
+        "When `up -d` returns, the container has been started and no more. The next command meets a server that does "
+        "not answer yet, or the image's temporary one.",
         "Use `docker compose up -d --wait db`, with a health check over TCP.",
     ),
     Entry(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from docker_project import Project
+from docker_project import Project, is_missing
 
 from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.runtimes import engine as engines
@@ -16,7 +15,6 @@ from rollback_drills.runtimes.engine import Engine
 from rollback_drills.target import Target
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
-REQUIRE = "ROLLBACK_DRILLS_TEST_DOCKER"  # "required": what is missing fails the tests instead of skipping them
 # Made by fixtures/images/build.py, unless the caller has others.
 BASE_IMAGES = {"BASE_IMAGE": "rollback-drills/python:3.11", "POSTGRES_IMAGE": "rollback-drills/postgres:15"}
 
@@ -36,19 +34,13 @@ def engine(base_images: dict[str, str]) -> Iterator[Engine]:
         try:
             engine = Engine()
         except RuntimeUnavailable as error:
-            _is_missing(f"{error.what}: {error.cause}")
+            is_missing(f"{error.what}: {error.cause}")
         missing = [image for image in base_images.values() if engine.image(image) is None]
         if missing:
             engine.close()
-            _is_missing(f"the engine has no image {' and no '.join(missing)} (fixtures/images/build.py makes them)")
+            is_missing(f"the engine has no image {' and no '.join(missing)} (fixtures/images/build.py makes them)")
         yield engine
         engine.close()
-
-
-def _is_missing(reason: str) -> Any:
-    if os.environ.get(REQUIRE) == "required":
-        pytest.fail(f"{REQUIRE}=required, but {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,299 +1,33 @@
-"""What every runtime's gateway does alike. A runtime joins by adding a maker to `MAKERS`; the cases stay as they are.
-
-The gateway under test is one file of standard-library Python that answers with its own environment.
-"""
+"""The gateway of the embedded runtime: the contract, and what is of this runtime alone."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
+from gateway_contract import Bench, GatewayContract, Make
 
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Gateway
-from rollback_drills.target import Gateway as GatewayTable
-from rollback_drills.target import Releases, Target
-
-APPLICATION = """
-import http.server, json, os, signal, sys, time
-RELEASE = {release!r}
-if os.environ.get("MODE") == "dies":
-    print("no such table: deliveries", flush=True)
-    sys.exit(7)
-if os.environ.get("MODE") == "stubborn":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if os.environ.get("MODE") == "never-ready":
-    print("waiting for nothing", flush=True)
-    time.sleep(600)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        seen = {{"release": RELEASE, "pid": os.getpid(), "argv": sys.argv, "env": dict(os.environ)}}
-        body = json.dumps(seen).encode()
-        self.send_response(302 if os.environ.get("MODE") == "redirects" else int(os.environ.get("STATUS", "200")))
-        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        print("request", self.path, flush=True)
-class Server(http.server.HTTPServer):
-    def server_bind(self):
-        # Without HTTPServer's look-up of the host's name, which waits for a name server where there is none.
-        self.socket.setsockopt(1, 2, 1)
-        self.socket.bind(self.server_address)
-        self.server_name, self.server_port = "gateway", self.server_address[1]
-print("start", RELEASE, os.getpid(), flush=True)
-Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-"""
-URLS = ["postgresql://u:p@127.0.0.1:1/first", "postgresql://u:p@127.0.0.1:1/second"]
+from rollback_drills.target import Target
 
 
-class Bench:
-    """A gateway, the address of its database, and what the gateway itself says about how it was started."""
-
-    def __init__(self, make: Callable[[Bench], Gateway]) -> None:
-        self.url = URLS[0]
-        self.gateway = make(self)
-
-    def seen(self) -> dict[str, Any]:
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(self.gateway.base_url + "/", timeout=10) as answer:
-            return json.loads(answer.read())
-
-
-@pytest.fixture(scope="module")
-def target(reference_target: Target, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    root = tmp_path_factory.mktemp("gateway-contract")
-    for release in ("1", "2"):
-        (root / "releases" / release).mkdir(parents=True)
-        (root / "releases" / release / "app.py").write_text(APPLICATION.format(release=release))
-    target = reference_target.model_copy(
-        update={
-            "current": "2", "previous": "1", "releases": Releases(path="releases/{release}"),
-            "gateway": GatewayTable(
-                start=("{python}", "-S", "app.py", "{port}", "{release}"),
-                env={"DATABASE_URL": "{database_url}", "FIXED": "yes", "OVERRIDDEN": "no"},
-                migrate_on_start={"MIGRATE": "true"}, ready_timeout=20.0, stop_timeout=0.3, request_timeout=5.0,
-            ),
-        }
-    )  # fmt: skip
-    target._file = root / "target.toml"
-    return target
-
-
-def embedded(target: Target, workspace: Workspace) -> Callable[[Bench], Gateway]:
-    trees = Trees(target, workspace.directory("contract"))
-
-    def make(bench: Bench) -> Gateway:
-        return EmbeddedGateway(
-            target, trees, workspace.directory("contract"), f"g{time.monotonic_ns()}", Meter(), lambda: bench.url
+class TestEmbedded(GatewayContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make(cls, target: Target, workspace: Workspace) -> Make:
+        directory = workspace.directory("contract")
+        trees = Trees(target, directory)
+        return lambda bench: EmbeddedGateway(
+            target, trees, directory, f"g{time.monotonic_ns()}", Meter(), lambda: bench.url
         )
 
-    return make
-
-
-MAKERS: dict[str, Callable[[Target, Workspace], Callable[[Bench], Gateway]]] = {"embedded": embedded}
-
-
-@pytest.fixture(scope="module", params=MAKERS)
-def make(request: pytest.FixtureRequest, target: Target, tmp_path_factory: Any) -> Iterator[Callable[[Bench], Gateway]]:
-    workspace = Workspace(f"contract-{os.getpid()}-{time.monotonic_ns()}", request.param)
-    yield MAKERS[request.param](target, workspace)
-    workspace.close()
-
-
-@pytest.fixture
-def bench(make: Callable[[Bench], Gateway]) -> Iterator[Bench]:
-    bench = Bench(make)
-    yield bench
-    bench.gateway.kill()
-
-
-def test_nothing_runs_before_a_deployment(bench: Bench):
-    assert (bench.gateway.running, bench.gateway.release, dict(bench.gateway.environment)) == (False, None, {})
-    assert bench.gateway.logs() == ""
-    bench.gateway.stop()
-    bench.gateway.kill()
-    for ask in (bench.gateway.restart, bench.gateway.recreate):
-        with pytest.raises(StackError, match="no release has been deployed"):
-            ask()
-
-
-def test_a_deployment_serves_the_release_with_a_clean_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    for name in ("PGHOST", "POSTGRES_PASSWORD", "COMPOSE_FILE", "PYTHONPATH", "DATABASE_URL"):
-        monkeypatch.setenv(name, "the caller's")
-    outcome = bench.gateway.deploy("2")
-    assert (outcome.started, outcome.exit_code, outcome.log) == (True, None, "")
-    assert (bench.gateway.running, bench.gateway.release) == (True, "2")
-    seen = bench.seen()
-    assert seen["release"] == "2"
-    assert seen["env"]["DATABASE_URL"] == URLS[0]
-    assert "the caller's" not in seen["env"].values()
-    assert dict(bench.gateway.environment).items() <= seen["env"].items()
-
-
-def test_a_restart_keeps_the_environment_and_a_recreation_reads_it_anew(bench: Bench):
-    gateway = bench.gateway
-    gateway.configure({"FLAG": "on", "OVERRIDDEN": "yes"})
-    gateway.deploy("2")
-    first = bench.seen()
-    gateway.configure({"FLAG": "off", "OVERRIDDEN": None, "LATER": "1"})
-    bench.url = URLS[1]
-    assert bench.seen()["env"]["FLAG"] == "on", "a process that runs does not notice"
-    assert gateway.environment["FLAG"] == "on"
-
-    assert gateway.restart().started
-    again = bench.seen()
-    assert again["pid"] != first["pid"]
-    assert again["env"] == first["env"]
-    assert again["argv"] == first["argv"]
-    assert gateway.environment["FLAG"] == "on"
-
-    assert gateway.recreate().started
-    anew = bench.seen()["env"]
-    assert (anew["FLAG"], anew["OVERRIDDEN"], anew["LATER"], anew["DATABASE_URL"]) == ("off", "no", "1", URLS[1])
-    assert gateway.environment["FLAG"] == "off"
-
-
-def test_a_recreation_repeats_the_way_of_deployment(bench: Bench):
-    bench.gateway.deploy("1", migrate=True)
-    assert bench.gateway.recreate().started
-    seen = bench.seen()
-    assert (seen["release"], seen["env"]["MIGRATE"]) == ("1", "true")
-    bench.gateway.deploy("1")
-    assert "MIGRATE" not in bench.seen()["env"]
-
-
-def test_another_release_answers_at_the_same_address(bench: Bench):
-    address = bench.gateway.base_url
-    for release in ("2", "1", "2"):
-        assert bench.gateway.deploy(release).started
-        assert bench.seen()["release"] == release
-        assert bench.gateway.base_url == address
-    bench.gateway.stop()
-    assert bench.gateway.restart().started
-    assert bench.gateway.base_url == address
-
-
-@pytest.mark.parametrize("begin", ["deploy", "restart", "recreate"])
-def test_a_gateway_that_dies_at_its_start_fails_at_once(bench: Bench, begin: str):
-    bench.gateway.configure({"MODE": "dies"})
-    outcome = bench.gateway.deploy("2")
-    if begin != "deploy":
-        outcome = getattr(bench.gateway, begin)()
-    assert not outcome.started
-    assert outcome.exit_code == 7
-    assert "no such table: deliveries" in outcome.log
-    assert outcome.seconds < 15, "not after the whole time in which it has to be ready"
-    assert not bench.gateway.running
-    assert "no such table: deliveries" in bench.gateway.logs()
-
-
-def test_after_a_failed_start_another_release_can_be_deployed(bench: Bench):
-    bench.gateway.configure({"MODE": "dies"})
-    assert not bench.gateway.deploy("2").started
-    bench.gateway.configure({"MODE": None})
-    assert bench.gateway.deploy("1").started
-    assert bench.seen()["release"] == "1"
-
-
-def test_any_answer_is_a_start(bench: Bench):
-    bench.gateway.configure({"STATUS": "503"})
-    assert bench.gateway.deploy("2").started
-
-
-def test_a_redirect_is_an_answer_and_leads_nowhere(bench: Bench):
-    bench.gateway.configure({"MODE": "redirects"})
-    assert bench.gateway.deploy("2").started
-
-
-def test_a_gateway_that_is_never_ready_is_given_up(make: Callable[[Bench], Gateway], target: Target, monkeypatch: Any):
-    monkeypatch.setattr(target.gateway.__class__, "__getattribute__", _shorter(0.4))
-    bench = Bench(make)
-    bench.gateway.configure({"MODE": "never-ready"})
-    outcome = bench.gateway.deploy("2")
-    assert not outcome.started
-    assert not bench.gateway.running
-    assert "waiting for nothing" in outcome.log
-
-
-def _shorter(seconds: float) -> Callable[[object, str], Any]:
-    def read(table: object, name: str) -> Any:
-        return seconds if name == "ready_timeout" else object.__getattribute__(table, name)
-
-    return read
-
-
-def test_stopping_one_that_ignores_sigterm_is_bounded(bench: Bench):
-    bench.gateway.configure({"MODE": "stubborn"})
-    bench.gateway.deploy("2")
-    began = time.monotonic()
-    bench.gateway.stop()
-    assert time.monotonic() - began < 10
-    assert not bench.gateway.running
-    with pytest.raises(OSError, match="refused"):
-        bench.seen()
-
-
-def test_a_kill_is_noticed(bench: Bench):
-    bench.gateway.deploy("2")
-    bench.gateway.kill()
-    assert not bench.gateway.running
-    assert bench.gateway.restart().started
-
-
-def test_the_log_goes_back_to_the_creation(bench: Bench):
-    bench.gateway.deploy("2")
-    bench.gateway.restart()
-    assert bench.gateway.logs().count("start 2") == 2
-    bench.gateway.recreate()
-    assert bench.gateway.logs().count("start 2") == 1
-
-
-def test_a_release_that_does_not_exist_leaves_the_old_one_running(bench: Bench):
-    bench.gateway.deploy("2")
-    with pytest.raises(StackError, match="release 9 cannot be obtained"):
-        bench.gateway.deploy("9")
-    assert bench.gateway.running
-    assert bench.seen()["release"] == "2"
-
-
-def test_what_cannot_migrate_says_so(bench: Bench, target: Target, monkeypatch: pytest.MonkeyPatch):
-    table = target.gateway.model_copy(update={"migrate_on_start": None})
-    monkeypatch.setitem(target.__dict__, "gateway", table)
-    with pytest.raises(StackError, match="migrate_on_start"):
-        bench.gateway.deploy("2", migrate=True)
-
-
-# --- of this runtime alone -----------------------------------------------------------------------------
-
-
-def test_somebody_elses_answer_on_the_port_is_no_start(bench: Bench):
-    """Whoever has taken the port while the gateway was down would answer in its place."""
-    bench.gateway.deploy("2")
-    bench.gateway.stop()
-    port = int(bench.gateway.base_url.rpartition(":")[2])
-    with socket.create_server(("127.0.0.1", port)):
-        for begin in (bench.gateway.restart, bench.gateway.recreate):
-            with pytest.raises(StackError, match=f"another program listens on port {port}"):
-                begin()
+    def test_a_missing_program_is_named(self, target: Target, bench: Bench, monkeypatch: pytest.MonkeyPatch):
+        table = target.gateway.model_copy(update={"start": ("no-such", "{port}")})
+        monkeypatch.setitem(target.__dict__, "gateway", table)
+        with pytest.raises(StackError, match="no-such cannot be started"):
+            bench.gateway.deploy("2")
         assert not bench.gateway.running
-    assert bench.gateway.restart().started
-
-
-def test_a_missing_program_is_named(target: Target, make: Callable[[Bench], Gateway], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(target.__dict__, "gateway", target.gateway.model_copy(update={"start": ("no-such", "{port}")}))
-    bench = Bench(make)
-    with pytest.raises(StackError, match="no-such cannot be started"):
-        bench.gateway.deploy("2")
-    assert not bench.gateway.running

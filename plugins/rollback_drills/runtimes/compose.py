@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -251,10 +250,15 @@ class ComposeRuntime:
         try:
             require_compose()
             images = Images(engine, target)
-            with tempfile.TemporaryDirectory(prefix="rollback-drills-") as directory:
-                project = Project(target, Path(directory), engine)
+            workspace = Workspace(
+                f"compose-{secrets.token_hex(4)}", "check"
+            )  # swept by the next run, should we be killed
+            try:
+                project = Project(target, workspace.path, engine)
                 project.make()
                 project.credentials()
+            finally:
+                workspace.close()
             for name, service in project.model["services"].items():
                 if name != target.compose.gateway and "image" in service:
                     images.pull(service["image"], tell, f"name another image for the service {name}")

@@ -55,11 +55,15 @@ class _Postgres(PostgresContainer):
         self._docker.client.close()
         self._docker = engine.testcontainers
         self._engine = engine
+        self.admin_url = ""
         self.ports = {str(PORT): (engine.publish_on,)}  # type: ignore[dict-item]
         self.with_env("PGDATA", f"{_DATA}/data").with_tmpfs_mount(_DATA)
         self.with_command(["postgres", *(part for item in _SETTINGS.items() for part in ("-c", "=".join(item)))])
 
     def _connect(self) -> None:
+        """Testcontainers calls this when the container has been started."""
+        port = self._docker.port(self.get_container_id(), PORT)
+        self.admin_url = f"postgresql://{SUPERUSER}:{self.password}@{self._engine.host}:{port}/postgres"
         try:
             wait.until(self._answers, what="starting PostgreSQL", timeout=START_TIMEOUT, died=self._died,
                        last_words=self._last_words)  # fmt: skip
@@ -70,7 +74,7 @@ class _Postgres(PostgresContainer):
 
     def _answers(self) -> bool:
         try:
-            with connect(self.admin_url(), timeout=2.0) as connection:
+            with connect(self.admin_url, timeout=2.0) as connection:
                 return connection.execute("SELECT 1").fetchone() is not None
         except (DrillError, ConnectionError):
             return False
@@ -82,10 +86,6 @@ class _Postgres(PostgresContainer):
 
     def _last_words(self) -> str:
         return self.get_wrapped_container().logs(tail=30).decode(errors="replace")
-
-    def admin_url(self) -> str:
-        port = self._docker.port(self.get_container_id(), PORT)
-        return f"postgresql://{SUPERUSER}:{self.password}@{self._engine.host}:{port}/postgres"
 
 
 class DockerServer:
@@ -109,7 +109,7 @@ class DockerServer:
         """
         with self._meter.target(), explained(f"PostgreSQL's container cannot be started from {self._image}"):
             self._container.start()
-            self._url = self._container.admin_url()
+            self._url = self._container.admin_url
 
     def freeze(self) -> None:
         with explained("PostgreSQL's container cannot be paused"):
@@ -189,6 +189,8 @@ class DockerRuntime:
         self.removal = engines.settle_ryuk(self.engine, keep=workspace.to_be_kept)
         self.images = Images(self.engine, target)
         self.network = Network(docker_network_kw={"labels": engines.labels(workspace.path)})
+        self.network._docker.client.close()
+        self.network._docker = self.engine.testcontainers
         self.server = DockerServer(self.engine, workspace.path, self.images.database, self.network, meter)
 
     @staticmethod

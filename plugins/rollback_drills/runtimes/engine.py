@@ -17,17 +17,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import docker
 import docker.errors
 import requests.exceptions
+from docker.models.containers import Container
 from docker.models.images import Image
+from docker.models.networks import Network
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.docker_client import DockerClient
 
 from rollback_drills.errors import RuntimeUnavailable, StackError
 from rollback_drills.runtimes.workspace import ENGINE, Workspace
 
+T = TypeVar("T")
 LABEL = "org.rollback-drills"
 WORKSPACE_LABEL = f"{LABEL}.workspace"
 OWNER_LABEL = f"{LABEL}.owner"
@@ -39,6 +43,25 @@ _PING_TIMEOUT = 10
 VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 _STAGE = re.compile(r"^\s*---> ([0-9a-f]{12})\s*$", re.MULTILINE)
 _TAKEN = re.compile(r"port is already allocated|address already in use", re.IGNORECASE)
+
+
+class _Creating(DockerClient):
+    """What an interrupted run was about to create exists when the interruption goes on, so that the clean-up sees it.
+
+    The engine goes on with a request whose client has hung up. Only the creation: waiting for more may be interrupted.
+    """
+
+    def create(self, *arguments: Any, **options: Any) -> Container:
+        return to_its_end(lambda: super(_Creating, self).create(*arguments, **options))
+
+    def client_networks_create(self, name: str, param: dict[str, Any]) -> Network:
+        return to_its_end(lambda: super(_Creating, self).client_networks_create(name, param))
+
+
+def to_its_end(act: Callable[[], T]) -> T:
+    """Do something on a thread, which signals do not reach; an exception in this one waits for its end."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(act).result()
 
 
 class Engine:
@@ -87,7 +110,7 @@ def _connected(named: str) -> DockerClient:
         # docker-py leaves a socket that could not connect to be collected, which must not show up anywhere later.
         warnings.simplefilter("ignore", ResourceWarning)
         try:
-            return DockerClient(timeout=_PING_TIMEOUT)
+            return _Creating(timeout=_PING_TIMEOUT)
         except (docker.errors.DockerException, OSError, ValueError) as error:
             refusal = _no_engine(error, named)
         gc.collect()

@@ -30,6 +30,7 @@ from rollback_drills.runtimes.engine import (
     forget_stages,
     labels,
     namespace,
+    to_its_end,
     words_of,
 )
 from rollback_drills.target import Build, Target
@@ -88,12 +89,12 @@ class Images:
         with explained(f"the release {name} cannot be derived from {base}"):
             origin = self._engine.client.images.get(self.of_release(base))
             directory = PurePosixPath(origin.attrs["Config"].get("WorkingDir") or "/")
-            created = api.create_container(origin.id, labels=labels(private))["Id"]
+            created = to_its_end(lambda: api.create_container(origin.id, labels=labels(private)))["Id"]
             try:
                 api.put_archive(created, "/", _archive({directory / path: text for path, text in files.items()}))
                 changes = [f"LABEL {key}={value}" for key, value in labels(private).items()]
                 repository, tag = parse_repository_tag(image)
-                api.commit(created, repository=repository, tag=tag, changes=changes)
+                to_its_end(lambda: api.commit(created, repository=repository, tag=tag, changes=changes))
             finally:
                 api.remove_container(created, v=True, force=True)
         self._of_release[name] = image

@@ -171,11 +171,6 @@ def _orphaned(path: Path) -> bool:
 
 def _remove(path: Path) -> int:
     """End the processes and containers of a workspace and delete it; how many were ended."""
-    containers = 0
-    if (path / ENGINE).is_file():
-        from rollback_drills.runtimes.engine import remove_of  # Docker's packages take a quarter of a second to import
-
-        containers = remove_of(path)
     processes = process.of_workspace(path)
     pid_files = list(path.glob("*/postmaster.pid"))
     for pid_file in pid_files:
@@ -185,6 +180,11 @@ def _remove(path: Path) -> int:
             if leader not in processes and str(pid_file.parent) in leader.cmdline():
                 processes.append(leader)
     process.end_all(processes)
+    containers = 0  # after the processes: one of them may be a command line that is creating some
+    if (path / ENGINE).is_file():
+        from rollback_drills.runtimes.engine import remove_of  # Docker's packages take a quarter of a second to import
+
+        containers = remove_of(path)
     for pid_file in pid_files:
         _remove_shared_memory(pid_file)
     for link in path.iterdir():

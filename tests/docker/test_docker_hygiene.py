@@ -1,0 +1,208 @@
+"""Nothing outlives a run of the docker runtime, however it ends, and runs leave each other alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
+import time
+
+import psutil
+import pytest
+from docker_project import PATIENCE, Project
+
+from rollback_drills import wait
+from rollback_drills.runtimes.engine import WORKSPACE_LABEL, Engine
+
+KILLS = 10
+
+
+def of_project(engine: Engine, project: Project) -> list[str]:
+    """What is on the engine that carries the label of a workspace of this project's, or belongs to one that does."""
+    api, mine = engine.client.api, f"{project.temporary}/"
+    found = []
+    for kind, listed in (
+        ("container", api.containers(all=True, filters={"label": WORKSPACE_LABEL})),
+        ("network", api.networks(filters={"label": WORKSPACE_LABEL})),
+        ("volume", api.volumes(filters={"label": WORKSPACE_LABEL})["Volumes"] or []),
+        ("image", api.images(all=True, filters={"label": WORKSPACE_LABEL})),
+    ):
+        for each in listed:
+            if str((each.get("Labels") or {}).get(WORKSPACE_LABEL, "")).startswith(mine):
+                found.append(f"{kind} {each.get('Name') or each.get('Names') or each['Id']}")
+    return found
+
+
+def volumes_of(engine: Engine, project: Project) -> set[str]:
+    """The anonymous volumes of the project's containers; they carry no label."""
+    mine = f"{project.temporary}/"
+    listed = engine.client.api.containers(all=True, filters={"label": WORKSPACE_LABEL})
+    mounts = [mount for each in listed if each["Labels"][WORKSPACE_LABEL].startswith(mine) for mount in each["Mounts"]]
+    return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
+
+
+def assert_nothing_left(engine: Engine, project: Project) -> None:
+    assert of_project(engine, project) == []
+    assert project.workspaces() == []
+
+
+class SlowEngine(socketserver.ThreadingUnixStreamServer):
+    """The engine behind a socket that holds every request to create a container back for a while."""
+
+    daemon_threads = True
+    begun = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as engine:
+                engine.connect("/var/run/docker.sock")
+                answers = threading.Thread(target=self.pump, args=(engine, self.request))
+                answers.start()
+                self.pump(self.request, engine)
+                answers.join()
+
+        def pump(self, source: socket.socket, sink: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(1 << 16):
+                    if (
+                        data.startswith(b"POST ")
+                        and b"/containers/create" in data.split(b"\r\n")[0]
+                        and sink is not self.request
+                    ):
+                        SlowEngine.begun.set()
+                        threading.Event().wait(3.0)  # longer than the end of a run takes
+                    sink.sendall(data)
+                sink.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.skipif(bool(os.environ.get("DOCKER_HOST")), reason="stands before the engine of the default socket")
+def test_a_signal_while_the_engine_creates_a_container(project: Project, engine: Engine):
+    """The engine creates it although the client has gone: it has to be waited for, and removed."""
+    with tempfile.TemporaryDirectory() as directory, SlowEngine(f"{directory}/s", SlowEngine.Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        SlowEngine.begun.clear()
+        running = project.start("-k", "waits", DOCKER_HOST=f"unix://{directory}/s")
+        assert SlowEngine.begun.wait(PATIENCE), project.output(running)
+        running.terminate()
+        assert running.wait(PATIENCE) == 143, project.output(running)
+        server.shutdown()
+    assert_nothing_left(engine, project)
+
+
+@pytest.mark.parametrize(
+    ("number", "group", "code"),
+    [(signal.SIGINT, True, 2), (signal.SIGTERM, False, 143)],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_after_a_signal(project: Project, engine: Engine, number: signal.Signals, group: bool, code: int):
+    running = project.start("-k", "waits")
+    project.when_in_step_after(running, "Ready")
+    volumes = volumes_of(engine, project)
+    assert volumes, "the database's image declares one"
+    assert len(of_project(engine, project)) == 3, "the network, PostgreSQL and the gateway"
+    subprocess.run(["kill", f"-{number.value}", "--", f"{'-' if group else ''}{running.pid}"], check=True)
+    assert running.wait(PATIENCE) == code, project.output(running)
+    assert_nothing_left(engine, project)
+    left = {volume["Name"] for volume in engine.client.api.volumes()["Volumes"] or []}
+    assert left & volumes == set()
+    assert "Traceback" not in project.output(running)
+
+
+@pytest.mark.soak
+def test_killed_at_ten_moments_everything_is_removed_by_the_next_run(project: Project, engine: Engine):
+    """Each run also removes what the one before it has left, while it is killed itself."""
+    began = time.monotonic()
+    running = project.start("-k", "waits")
+    project.when_in_step_after(running, "Ready")
+    until_ready = time.monotonic() - began
+    seed = random.randrange(1 << 32)
+    moments = random.Random(seed)
+    met, volumes = 0, set[str]()
+    for _ in range(KILLS - 2):
+        volumes |= volumes_of(engine, project)
+        met += bool(of_project(engine, project))
+        _kill(running)
+        running = project.start("-k", "waits")
+        # Not a condition to wait for: the moment is what is varied.
+        threading.Event().wait(moments.uniform(0.2, 1.0) * until_ready)
+    _kill(running)
+    last = project.start("-k", "waits", "--drill-report-dir", "last")
+    project.when_in_step_after(last, "Ready", "last")
+    _kill(last)
+    assert met > 1, f"no kill but the first has met anything (seed {seed})"
+    done = project.run("-k", "quick")
+    assert done.returncode == 0, f"seed {seed}\n{done.stdout}"
+    assert_nothing_left(engine, project)
+    left = {volume["Name"] for volume in engine.client.api.volumes()["Volumes"] or []}
+    assert left & volumes == set(), f"seed {seed}"
+    assert re.search(
+        r"drill clean-up: removed what the killed run \S+ had left: 2 processes or containers", done.stdout
+    )
+
+
+def _kill(running: subprocess.Popen[bytes]) -> None:
+    running.kill()
+    running.wait()
+
+
+def test_two_runs_at_the_same_time(project: Project, engine: Engine):
+    """One waits with everything up; others begin, perform, clean up and are killed meanwhile."""
+    waiting = project.start("-k", "waits")
+    project.when_in_step_after(waiting, "Ready")
+    mine = set(of_project(engine, project))
+    beside = [project.start("-k", "quick", "--drill-report-dir", f"other-{number}") for number in range(2)]
+    assert [running.wait(PATIENCE) for running in beside] == [0, 0], [project.output(running) for running in beside]
+    assert set(of_project(engine, project)) == mine, "nothing of theirs is left, and everything of the first is there"
+    states = [each["State"] for each in engine.client.api.containers(all=True, filters={"label": WORKSPACE_LABEL})
+              if each["Labels"][WORKSPACE_LABEL].startswith(f"{project.temporary}/")]  # fmt: skip
+    assert states == ["running", "running"]
+    assert all("clean-up: " not in project.output(running) for running in beside)
+    waiting.terminate()
+    assert waiting.wait(PATIENCE) == 143
+    assert_nothing_left(engine, project)
+
+
+@pytest.mark.soak
+def test_what_was_kept_stays_and_what_lost_its_workspace_goes(project: Project, engine: Engine):
+    done = project.run("--drill-keep-stack", "-k", "quick")
+    assert done.returncode == 0, done.stdout
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    removal = lines[lines.index("remove them with:") + 1]
+    kept = set(of_project(engine, project))
+    (workspace,) = project.workspaces()
+    assert len(kept) == 3
+
+    running = project.start("-k", "waits")
+    project.when_in_step_after(running, "Ready")
+    _kill(running)
+    for path in project.workspaces():
+        if path != workspace:
+            shutil.rmtree(path)
+    assert len(of_project(engine, project)) == 6
+
+    following = project.run("-k", "quick", "--drill-report-dir", "other")
+    assert following.returncode == 0, following.stdout
+    assert set(of_project(engine, project)) == kept
+    environment = project.environment({})
+    removed = subprocess.run(["sh", "-c", removal], capture_output=True, text=True, check=False, env=environment)
+    assert (removed.returncode, removed.stderr) == (0, "")
+    assert_nothing_left(engine, project)
+
+
+def test_a_worker_that_is_killed(project: Project, engine: Engine):
+    running = project.start("-k", "waits", "-n", "1", "--max-worker-restart=0")
+    project.when_in_step_after(running, "Ready")
+    (worker,) = psutil.Process(running.pid).children()
+    worker.kill()
+    assert running.wait(PATIENCE) == pytest.ExitCode.TESTS_FAILED, project.output(running)
+    wait.until(lambda: of_project(engine, project) == [], what="its removal", timeout=10)
+    assert_nothing_left(engine, project)
