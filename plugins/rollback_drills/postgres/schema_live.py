@@ -157,6 +157,11 @@ class LiveSchema:
             return Refresh(delta.then(again.delta), before, after)
         return Refresh(delta, before, after)
 
+    @property
+    def since(self) -> str:
+        """The first transaction id after the last refresh."""
+        return self._since
+
     def fingerprint(self) -> SchemaFingerprint:
         """What a full fingerprint says, from what is known."""
         order = {name: tuple(json.loads(text)) for group in self._orders.values() for name, text in group.items()}

@@ -1,0 +1,201 @@
+"""One database under a walk: the walker moves it, and everything that looks at it or writes rows is here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+
+from rollback_drills.migrations.walker import Walked
+from rollback_drills.postgres import connect, quote_ident, quote_literal
+from rollback_drills.postgres.schema_live import LiveSchema, Refresh, Relation
+from rollback_drills.reversibility import rows
+from rollback_drills.reversibility.catalogue import Catalogue, Table
+from rollback_drills.reversibility.ground import Ground
+from rollback_drills.reversibility.rows import Snapshot
+from rollback_drills.reversibility.seeding import Seeded, Seeder
+
+_READING = frozenset({"AccessShareLock", "RowShareLock"})
+_GRANTS = ("grant", "revoke", "do $", "do '", "select ", "call ", "alter default", "reassign")
+CROWDED = 60  # rows of a table from which on older ones make room
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A step and what it has done: ``before`` are all relations as they were, ``touched`` tables by name."""
+
+    walked: Walked
+    refresh: Refresh
+    touched: frozenset[str]
+
+
+class Bench:
+    """A database with its walker, its schema followed, and its rows."""
+
+    def __init__(self, ground: Ground, *, data: bool = True) -> None:
+        self._ground, self.data = ground, data
+        self.database = ground.create()
+        url = ground.url(self.database)
+        self.conn = connect(url)
+        self._schema_conn = connect(url)
+        self.walker = ground.walker(self.database)
+        self.schema = LiveSchema(self._schema_conn)
+        self._catalogue = Catalogue(self.conn)
+        self._seeder = Seeder(self.conn)
+        self.tables: dict[str, Table] = {}
+        self.rows: dict[str, Snapshot] = {}
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.conn.close()
+            self._schema_conn.close()
+        self.walker.close()
+        self._ground.drop(self.database)
+
+    # --- steps -----------------------------------------------------------------------------------------
+
+    def move(self, direction: str, revision: str, *, fail_at: int | None = None) -> Moved:
+        """One step, and what it has changed.
+
+        Raises:
+            StackError: the walker has ended.
+        """
+        step = self.walker.upgrade if direction == "upgrade" else self.walker.downgrade
+        walked = step(revision, fail_at=fail_at)
+        return self.look(walked)
+
+    def look(self, walked: Walked, *, everything: bool = False) -> Moved:
+        """See what a step has done; all of it is read again where its locks are not known."""
+        unseen = everything or not walked.in_one_transaction
+        known: Mapping[int, Relation] = dict(self.schema.known) if unseen else self.schema.known
+        grants = any(statement.sql[:20].lower().lstrip().startswith(_GRANTS) for statement in walked.statements)
+        locked = walked.locked
+        before = {oid: known[oid] for oid in locked if oid in known}
+        refresh = self.schema.refresh(locked, grants=grants, everything=unseen)
+        touched = self._touched(walked, refresh, before, unseen)
+        if self.data:
+            self._update_tables(refresh)
+            touched |= self._of_changed_types(refresh)
+        return Moved(walked, refresh, frozenset(touched))
+
+    def _touched(
+        self, walked: Walked, refresh: Refresh, before: Mapping[int, Relation], unseen: bool
+    ) -> set[str]:
+        if unseen:
+            return {relation.name for relation in self.schema.known.values() if relation.kind == "r"} | {
+                relation.name for relation in refresh.before.values() if relation.kind == "r"
+            }
+        strong = {
+            oid for statement in walked.statements for oid, modes in statement.locks.items()
+            if not _READING.issuperset(modes)
+        }  # fmt: skip
+        relations = [each.get(oid) for oid in strong for each in (before, refresh.after)]
+        return {relation.name for relation in relations if relation is not None and relation.kind in ("r", "p")}
+
+    def _update_tables(self, refresh: Refresh) -> None:
+        for relation in refresh.before.values():
+            self.tables.pop(relation.name, None)
+        oids = [oid for oid, relation in refresh.after.items() if relation.kind in ("r", "p")]
+        fresh = self._catalogue.tables(oids)
+        self.tables |= {name: table for name, table in fresh.items() if not name.endswith(".alembic_version")}
+
+    def _of_changed_types(self, refresh: Refresh) -> set[str]:
+        """Tables with a column whose ENUM or domain has changed: that locks no table."""
+        changed = {
+            key.partition(" ")[2].partition("." if key.startswith("domain constraint") else "\0")[0]
+            for key in refresh.delta.objects if key.startswith(("enum ", "domain ", "type "))
+        }  # fmt: skip
+        if not changed:
+            return set()
+        names = {key.partition(" ")[2] for key in refresh.delta.objects if key.startswith(("enum ", "domain ", "type "))}
+        found = {
+            name for name, table in self.tables.items()
+            if any(type_name in column.type.signature for column in table.columns for type_name in names)
+        }  # fmt: skip
+        oids = [oid for oid, relation in self.schema.known.items() if relation.name in found]
+        self.tables |= self._catalogue.tables(oids)
+        return found
+
+    # --- rows ------------------------------------------------------------------------------------------
+
+    def seed(self, names: Collection[str], *, hints: Iterable[str] = ()) -> Seeded:
+        """Add rows to these tables, and to those they refer to where these are empty."""
+        wanted = {name for name in names if name in self.tables}
+        needed = self._with_parents(wanted)
+        empty = {name for name in needed - wanted if not self.rows.get(name) or not self.rows[name].rows}
+        tables = {name: self.tables[name] for name in sorted(needed)}
+        return self._seeder.seed(tables, hints=hints, only=wanted | empty) if tables else Seeded()
+
+    def _with_parents(self, names: Collection[str]) -> set[str]:
+        found, new = set(names), set(names)
+        while new:
+            new = {
+                key.table for name in new for key in self.tables[name].foreign_keys if key.table in self.tables
+            } - found
+            found |= new
+        return found
+
+    def snapshot(self, names: Iterable[str]) -> dict[str, Snapshot]:
+        """The rows of those of these tables that exist."""
+        return rows.take(self.conn, [self.tables[name] for name in sorted(set(names)) if name in self.tables])
+
+    def remember(self, names: Collection[str]) -> dict[str, Snapshot]:
+        """`snapshot`, kept as what the tables hold; tables that are gone are forgotten."""
+        taken = self.snapshot(names)
+        for name in names:
+            self.rows.pop(name, None)
+        self.rows |= taken
+        return taken
+
+    def make_room(self, names: Iterable[str]) -> None:
+        """Delete old rows of crowded tables, as far as nothing refers to them."""
+        for name in names:
+            known = self.rows.get(name)
+            if known is not None and len(known.rows) > CROWDED:
+                with contextlib.suppress(psycopg.Error):
+                    self.conn.execute(f"DELETE FROM {name}".encode())
+
+    def clear(self, names: Iterable[str]) -> frozenset[str]:
+        """Empty these tables and whatever refers to them; which have been emptied."""
+        there = sorted(name for name in names if name in self.tables)
+        if not there:
+            return frozenset()
+        self.conn.execute(f"TRUNCATE {', '.join(there)} CASCADE".encode())
+        emptied = {name for name, snapshot in self.remember(self.tables).items() if not snapshot.rows}
+        return frozenset(emptied)
+
+    def delete_since(self, transaction: str, names: Iterable[str]) -> None:
+        """Take out the rows that were inserted since, whatever refers to them."""
+        self._as_replica(
+            [f"DELETE FROM {name} WHERE age(xmin) <= age('{transaction}'::xid)" for name in names if name in self.tables]
+        )
+
+    def delete_rows(self, table: str, some: Iterable[rows.Row]) -> None:
+        names = self.rows_columns(table)
+        row = "ROW(" + ", ".join(f"{quote_ident(name)}::text" for name in names) + ")"
+        values = ", ".join("ROW(" + ", ".join(_text(value) for value in each) + ")" for each in some)
+        self._as_replica([f"DELETE FROM {table} WHERE {row} IN ({values})"])
+
+    def insert_rows(self, table: str, some: Iterable[rows.Row]) -> None:
+        known = self.tables[table]
+        places = [n for n, name in enumerate(known.names) if not known.column(name).generated]
+        columns = ", ".join(quote_ident(known.names[n]) for n in places)
+        values = ", ".join("(" + ", ".join(_text(row[n], cast=False) for n in places) + ")" for row in some)
+        self._as_replica([f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES {values}"])
+
+    def rows_columns(self, table: str) -> tuple[str, ...]:
+        return self.tables[table].names
+
+    def _as_replica(self, statements: list[str]) -> None:
+        """Without triggers and foreign keys: nothing else may move while rows are taken out and put back."""
+        with self.conn.transaction():
+            self.conn.execute(b"SET LOCAL session_replication_role = replica")
+            for statement in statements:
+                self.conn.execute(statement.encode())
+
+
+def _text(value: str | None, *, cast: bool = True) -> str:
+    literal = "NULL" if value is None else quote_literal(value)
+    return f"{literal}::text" if cast else literal
