@@ -28,11 +28,12 @@ from rollback_drills.errors import StackError
 from rollback_drills.stack import Conversation
 from rollback_drills.target import Migrations
 
+# Without braces, which the target file's placeholders have.
 BOOTSTRAP = (
     "import os\n"
     "f = os.fdopen(os.dup(0), 'rb')\n"
     "n = int(f.readline())\n"
-    "names = {'__name__': 'rollback_drills_walker'}\n"
+    "names = dict(__name__='rollback_drills_walker')\n"
     "exec(compile(f.read(n), 'rollback_drills_walker', 'exec'), names)\n"
     "names['serve'](f)\n"
 )
@@ -81,6 +82,21 @@ class History(Answer):
     versions: dict[str, str]
     revisions: tuple[WalkedRevision, ...]
     problems: tuple[Problem, ...] = ()
+    places: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Revisions that no other builds on; what only depends on one does not count."""
+        below = {down for each in self.revisions for down in each.down}
+        return tuple(each.id for each in self.revisions if each.id not in below)
+
+    @property
+    def branchpoints(self) -> tuple[str, ...]:
+        downs = [down for each in self.revisions for down in each.down]
+        return tuple(each.id for each in self.revisions if downs.count(each.id) > 1)
+
+    def labels_of(self, revision: str) -> tuple[str, ...]:
+        return next((each.labels for each in self.revisions if each.id == revision), ())
 
 
 class StepError(Answer):

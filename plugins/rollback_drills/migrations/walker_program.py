@@ -104,12 +104,13 @@ class Walker:
         self.script = ScriptDirectory.from_config(self.config)
         versions = {"python": sys.version.split()[0], "alembic": alembic.__version__,
                     "sqlalchemy": sqlalchemy.__version__}  # fmt: skip
+        places = [str(place) for place in self.script._version_locations]
         try:
             revisions = [self.revision(each) for each in self.script.walk_revisions()][::-1]
         except BaseException as error:
             problems = list(self.broken_scripts()) or [{"path": "", "message": _last_line(error)}]
-            return {"versions": versions, "revisions": [], "problems": problems}
-        return {"versions": versions, "revisions": revisions, "problems": []}
+            return {"versions": versions, "revisions": [], "problems": problems, "places": places}
+        return {"versions": versions, "revisions": revisions, "problems": [], "places": places}
 
     def revision(self, script: Any) -> Json:
         return {

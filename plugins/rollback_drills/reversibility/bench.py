@@ -37,10 +37,14 @@ class Bench:
     def __init__(self, ground: Ground, *, data: bool = True) -> None:
         self._ground, self.data = ground, data
         self.database = ground.create()
+        try:
+            self.walker = ground.walker(self.database)
+        except BaseException:
+            ground.drop(self.database)
+            raise
         url = ground.url(self.database)
         self.conn = connect(url)
         self._schema_conn = connect(url)
-        self.walker = ground.walker(self.database)
         self.schema = LiveSchema(self._schema_conn)
         self._catalogue = Catalogue(self.conn)
         self._seeder = Seeder(self.conn)
@@ -163,6 +167,7 @@ class Bench:
         if not there:
             return frozenset()
         self.conn.execute(f"TRUNCATE {', '.join(there)} CASCADE".encode())
+        self.schema.refresh(())  # their rows lie elsewhere now: not the next step's doing
         emptied = {name for name, snapshot in self.remember(self.tables).items() if not snapshot.rows}
         return frozenset(emptied)
 
