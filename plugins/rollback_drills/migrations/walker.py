@@ -228,7 +228,7 @@ class Walker:
                 cause=error.message,
                 fix="let env.py take the database from the environment or from sqlalchemy.url, as the drill sets them",
             )
-        if error is not None and not walked.statements and not error.in_script and not walked.seconds:
+        if error is not None and "seconds" not in walked.model_fields_set:
             raise StackError("env.py fails", cause=error.brief, fix="run `alembic upgrade head` by hand")
         return walked
 

@@ -180,6 +180,8 @@ class Walker:
                 raise RuntimeError("unknown command: " + str(self.command["do"]))
             self.settle(connection, external, failed=False)
             script = self.script.get_revision(self.command["revision"])
+            if not callable(getattr(script.module, self.command["do"], None)):
+                setattr(script.module, self.command["do"], _missing(self.command["do"]))
             step = RevisionStep(self.script.revision_map, script, self.command["do"] == "upgrade")
             self.record.begin(self.command, external)
             step.migration_fn = self.record.during(step.migration_fn)
@@ -222,7 +224,7 @@ class Record:
         self.statements: List[Json] = []  # noqa: UP006
         self.running: Optional[Json] = None  # noqa: UP045
         self.fail_at: Optional[int] = None  # noqa: UP045
-        self.external = self.in_script = self.listening = False
+        self.external = self.in_script = self.in_script_at_error = self.listening = False
         self.began = 0.0
         self.scanned: Dict[int, int] = {}  # noqa: UP006
 
@@ -230,6 +232,7 @@ class Record:
         self.statements, self.running = [], None
         self.fail_at = command.get("fail_at")
         self.external, self.began, self.in_script = external, time.perf_counter(), False
+        self.in_script_at_error = False
 
     def during(self, function: Any) -> Any:
         """``upgrade`` or ``downgrade``, so that its statements are told from the bookkeeping after it."""
@@ -240,6 +243,9 @@ class Record:
                 function(**arguments)
                 if self.fail_at is not None and self.fail_at == len(self.statements):
                     raise Injected("injected after the last statement")
+            except BaseException:
+                self.in_script_at_error = True
+                raise
             finally:
                 self.in_script = False
 
@@ -346,7 +352,7 @@ def describe(error: BaseException, record: Record) -> Json:
         "constraint": getattr(diagnosis, "constraint_name", None) or "",
         "injected": isinstance(error, Injected),
         "refused": isinstance(error, Refused),
-        "in_script": running is not None or bool(_raised_at(error)),
+        "in_script": record.in_script_at_error or running is not None,
     }
 
 
@@ -367,6 +373,13 @@ def _raised_at(error: BaseException) -> int:
         if frame.f_code.co_name in ("upgrade", "downgrade") and "down_revision" in frame.f_globals
     ]
     return lines[-1] if lines else 0
+
+
+def _missing(name: str) -> Any:
+    def missing(**_: Any) -> None:
+        raise NotImplementedError("the script has no function " + name + "()")
+
+    return missing
 
 
 def _last_line(error: BaseException) -> str:

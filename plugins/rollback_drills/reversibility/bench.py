@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from rollback_drills.reversibility.seeding import Seeded, Seeder
 
 _READING = frozenset({"AccessShareLock", "RowShareLock"})
 _GRANTS = ("grant", "revoke", "do $", "do '", "select ", "call ", "alter default", "reassign")
+FEW = 20  # tables that are all given rows, whether or not a script names them
 CROWDED = 60  # rows of a table from which on older ones make room
 
 
@@ -50,6 +52,7 @@ class Bench:
         self._seeder = Seeder(self.conn)
         self.tables: dict[str, Table] = {}
         self.rows: dict[str, Snapshot] = {}
+        self._unfurnished: set[str] = set()
 
     def close(self) -> None:
         with contextlib.suppress(psycopg.Error):
@@ -87,15 +90,15 @@ class Bench:
     def _touched(
         self, walked: Walked, refresh: Refresh, before: Mapping[int, Relation], unseen: bool
     ) -> set[str]:
-        if unseen:
-            return {relation.name for relation in self.schema.known.values() if relation.kind == "r"} | {
-                relation.name for relation in refresh.before.values() if relation.kind == "r"
-            }
         strong = {
             oid for statement in walked.statements for oid, modes in statement.locks.items()
             if not _READING.issuperset(modes)
         }  # fmt: skip
         relations = [each.get(oid) for oid in strong for each in (before, refresh.after)]
+        if unseen:  # outside a transaction locks are gone before they could be read: take the statements' own words
+            words = _words(" ".join(statement.sql for statement in walked.statements))
+            both = (*self.schema.known.values(), *refresh.before.values())
+            relations += [relation for relation in both if _named(relation.name, words)]
         return {relation.name for relation in relations if relation is not None and relation.kind in ("r", "p")}
 
     def _update_tables(self, refresh: Refresh) -> None:
@@ -121,6 +124,30 @@ class Bench:
         oids = [oid for oid, relation in self.schema.known.items() if relation.name in found]
         self.tables |= self._catalogue.tables(oids)
         return found
+
+    def resync(self) -> None:
+        """Look at everything anew, after steps that were not followed; no table has been given rows by us."""
+        self.schema.refresh((), everything=True)
+        if self.data:
+            self.tables, self.rows = {}, {}
+            oids = [oid for oid, relation in self.schema.known.items() if relation.kind in ("r", "p")]
+            self.tables = {
+                name: table for name, table in self._catalogue.tables(oids).items()
+                if not name.endswith(".alembic_version")
+            }  # fmt: skip
+            self._unfurnished = set(self.tables)
+            self.remember(self.tables)
+
+    def furnish(self, source: str) -> None:
+        """Give rows to the tables that a script names and that have none of ours, after `resync`."""
+        if self.data and self._unfurnished:
+            words = _words(source)
+            few = len(self._unfurnished) <= FEW
+            wanted = {name for name in self._unfurnished if few or _named(name, words)} & self.tables.keys()
+            self._unfurnished -= wanted
+            if wanted:
+                self.seed(wanted)
+                self.remember(self._with_parents(wanted))
 
     # --- rows ------------------------------------------------------------------------------------------
 
@@ -153,13 +180,26 @@ class Bench:
         self.rows |= taken
         return taken
 
-    def make_room(self, names: Iterable[str]) -> None:
-        """Delete old rows of crowded tables, as far as nothing refers to them."""
-        for name in names:
+    def thin_out(self, names: Iterable[str], *, hints: Iterable[str] = ()) -> None:
+        """Replace the rows of crowded tables by a few new ones, as far as nothing refers to them."""
+        for name in sorted(names):
             known = self.rows.get(name)
-            if known is not None and len(known.rows) > CROWDED:
-                with contextlib.suppress(psycopg.Error):
-                    self.conn.execute(f"DELETE FROM {name}".encode())
+            if known is None or len(known.rows) <= CROWDED:
+                continue
+            with contextlib.suppress(psycopg.Error):
+                self.conn.execute(f"DELETE FROM {name}".encode())
+                self.seed([name], hints=hints)
+                self.remember(self._referring(name))
+
+    def _referring(self, name: str) -> set[str]:
+        """The table, and those whose rows may go or change with its rows."""
+        found, new = {name}, {name}
+        while new:
+            new = {
+                each.name for each in self.tables.values() if any(key.table in new for key in each.foreign_keys)
+            } - found
+            found |= new
+        return found
 
     def clear(self, names: Iterable[str]) -> frozenset[str]:
         """Empty these tables and whatever refers to them; which have been emptied."""
@@ -179,8 +219,9 @@ class Bench:
 
     def delete_rows(self, table: str, some: Iterable[rows.Row]) -> None:
         names = self.rows_columns(table)
-        row = "ROW(" + ", ".join(f"{quote_ident(name)}::text" for name in names) + ")"
-        values = ", ".join("ROW(" + ", ".join(_text(value) for value in each) + ")" for each in some)
+        row = "ROW(" + ", ".join(f"{quote_ident(name)}::text" for name in names) + ")::text"
+        # As texts: two rows with a NULL at the same place are not equal otherwise.
+        values = ", ".join("ROW(" + ", ".join(_text(value) for value in each) + ")::text" for each in some)
         self._as_replica([f"DELETE FROM {table} WHERE {row} IN ({values})"])
 
     def insert_rows(self, table: str, some: Iterable[rows.Row]) -> None:
@@ -204,3 +245,13 @@ class Bench:
 def _text(value: str | None, *, cast: bool = True) -> str:
     literal = "NULL" if value is None else quote_literal(value)
     return f"{literal}::text" if cast else literal
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+def _named(table: str, words: set[str]) -> bool:
+    """Whether a text names the table; one outside of the schema public by its schema as well."""
+    schema, _, name = table.rpartition(".")
+    return name.strip('"') in words and (schema == "public" or schema.strip('"') in words)

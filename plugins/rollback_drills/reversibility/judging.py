@@ -72,12 +72,13 @@ def _way_back(proof: Proof, declarations: Declarations, legs: Legs) -> None:
     _judge_refused(proof, legs)
     _judge_repetition(proof, legs, restored)
     proof.losses = _losses(legs)
-    old = [loss for loss in proof.losses if loss.written == "before"]
+    # What is gone with a column or table that the downgrade did not bring back is told by the schema already.
+    old = [loss for loss in proof.losses if loss.written == "before" and (restored or not loss.dropped)]
     reason = declarations.reason("lossy")
     if proof.losses and not reason and not declarations.reason("irreversible"):
         if old:
             proof.find("rows-lost", f"{proof.revision}: " + "; ".join(loss.line() for loss in old[:_SHOWN]))
-        else:
+        elif restored or any(not loss.dropped for loss in proof.losses):
             proof.find(
                 "loss-undeclared", f"{proof.revision}: " + "; ".join(loss.line() for loss in proof.losses[:_SHOWN])
             )
@@ -120,7 +121,8 @@ def _judge_refused(proof: Proof, legs: Legs) -> None:
 def _judge_repetition(proof: Proof, legs: Legs, restored: bool) -> None:
     assert legs.down is not None
     if legs.again_error is not None:
-        if restored:  # what is left over is the reason otherwise, and is a finding already
+        # What is left over is the reason otherwise, or rows that were refused at first: findings already.
+        if restored and not proof.refused_rows:
             proof.find("upgrade-not-repeatable", f"{proof.revision}: {legs.again_error.brief}")
         return
     if legs.again is not None:

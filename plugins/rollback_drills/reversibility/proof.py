@@ -79,6 +79,7 @@ class Proof:
     atomic: bool = True
     interruptions: list[Interruption] = field(default_factory=list)
     seeded: int = 0
+    refused_rows: bool = False
     findings: list[Found] = field(default_factory=list)
 
     def find(self, code: str, detail: str) -> None:

@@ -79,7 +79,7 @@ class Seeder:
             return
         labels = max((len(_labels(column.type)) for column in table.columns), default=0)
         wanted = max(rows, min(labels, LABELS))
-        numbers = range(plan.taken, plan.taken + wanted)
+        numbers = range(wanted)
         inserted, refusal = 0, ""
         statement = _insert(table, [self._row(plan, number, 0) for number in numbers])
         if not self._try(statement):
@@ -92,6 +92,8 @@ class Seeder:
         done.rows[table.name] = inserted
         # A partition has the rows of its parent; a parent without partitions takes none.
         if not inserted and wanted and not table.partition and not (table.partitioned and not table.bounds):
+            if self._conn.execute(f"SELECT FROM {table.name} LIMIT 1".encode()).rowcount:
+                return  # it is full: a UNIQUE over few possible values
             done.refused[table.name] = refusal
 
     def _insert_one(self, plan: _Plan, number: int) -> str:
@@ -202,7 +204,9 @@ class Seeder:
             # Each attempt shifts the columns against each other; the last ones take the plainest values.
             index = number + attempt * (place + 1)
             if column.name in alone or (column.name in distinct and attempt):
-                row[column.name] = self._distinct(column, candidates, number + attempt)
+                row[column.name] = self._distinct(column, candidates, plan.taken + number + attempt)
+            elif number == 1 and not attempt and (odd := self._odd(plan, column, place)) is not None:
+                row[column.name] = _literal(odd)  # what no other table has, where a reference used to be demanded
             elif attempt >= ATTEMPTS - 4:
                 row[column.name] = _literal(candidates[-1 - (attempt % 4) % len(candidates)])
             else:
@@ -212,8 +216,15 @@ class Seeder:
                 chosen = rows[(number * 7 + attempt) % len(rows)]
                 row |= {name: _literal(value) for name, value in zip(names, chosen, strict=True) if name in row}
         for key in table.foreign_keys:
-            self._refer(table, key, row, number, attempt)
+            self._refer(table, key, row, plan.taken + number, attempt)
         return row
+
+    def _odd(self, plan: _Plan, column: Column, place: int) -> str | None:
+        tied = any(column.name in names for names, _ in plan.joint)
+        checked = tied or column.type.checks or any(column.name in check.columns for check in plan.table.checks)
+        length = column.modifier - 4 if column.modifier >= 4 else 99
+        value = None if checked else unused(column.type, 900 + place)
+        return value if value is not None and len(value) <= length and column.modifier < 65536 else None
 
     def _distinct(self, column: Column, candidates: tuple[str | None, ...], number: int) -> str:
         values = [value for value in candidates if value is not None]

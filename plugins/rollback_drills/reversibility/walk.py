@@ -42,7 +42,6 @@ class Walk:
         self._bench: Bench | None = None
         self._position = -1
         self._stuck = ""
-        self._rows_everywhere = True
         self._history: History | None = None
         self.proofs: dict[str, Proof] = {}
         self.memory = 0
@@ -73,15 +72,9 @@ class Walk:
             raise StackError(f"no script has the revision {revision}", cause=f"there are {len(places)}")
         if self._stuck or places[revision] <= self._position:
             return self._unproven(revision)
-        bench = self._open()
-        while self._position + 1 < places[revision]:
-            self._apply(bench, self.history.revisions[self._position + 1])
-            if self._stuck:
-                return self._unproven(revision)
-        if bench.data and not self._rows_everywhere:
-            bench.seed(bench.tables)
-            bench.remember(bench.tables)
-            self._rows_everywhere = True
+        bench = self._apply_up_to(places[revision] - 1)
+        if self._stuck:
+            return self._unproven(revision)
         proof = self._prove(bench, self.history.revisions[places[revision]])
         self.proofs[revision] = proof
         return proof
@@ -109,27 +102,31 @@ class Walk:
             self._bench = Bench(self._ground, data=self._data)
         return self._bench
 
-    def _apply(self, bench: Bench, revision: WalkedRevision) -> None:
-        """Upgrade past a revision that is not to be proven."""
-        moved = bench.move("upgrade", revision.id)
-        if not moved.walked.ok and bench.data:
-            bench.clear(bench.tables)
-            moved = bench.move("upgrade", revision.id)
-        self._position += 1
-        self._rows_everywhere = False
-        if moved.walked.error is not None:
-            self._stuck = f"{revision.id} cannot be applied: {moved.walked.error.brief}"
-        elif bench.data:
-            bench.remember(moved.touched)
+    def _apply_up_to(self, place: int) -> Bench:
+        """Upgrade past revisions that are not to be proven, as fast as they can be applied."""
+        bench = self._open()
+        applied = False
+        while self._position < place and not self._stuck:
+            revision = self.history.revisions[self._position + 1]
+            walked = bench.walker.upgrade(revision.id)
+            if walked.error is not None and bench.data:
+                bench.resync()
+                bench.clear(bench.tables)
+                walked = bench.walker.upgrade(revision.id)
+            if walked.error is not None:
+                self._stuck = f"{revision.id} cannot be applied: {walked.error.brief}"
+                break
+            self._position += 1
+            applied = True
+        if applied:
+            bench.resync()
+        return bench
 
     def _restart_at(self, place: int) -> Bench:
         """A new database at the revision of ``place``, where the old one is in a state that no revision describes."""
         self.close()
         self._position = -1
-        bench = self._open()
-        while self._position < place and not self._stuck:
-            self._apply(bench, self.history.revisions[self._position + 1])
-        return bench
+        return self._apply_up_to(place)
 
     def _unproven(self, revision: str) -> Proof:
         proof = Proof(revision)
@@ -146,6 +143,7 @@ class Walk:
         declarations = declared(revision.id, source, self._migrations)
         for mistake in declarations.mistakes:
             proof.find("declaration-invalid", f"{revision.id}: {mistake}")
+        bench.furnish(source)
         known = dict(bench.schema.known)
         hints = [check.expression for table in bench.tables.values() for check in table.checks] if bench.data else []
         place = self._position + 1
@@ -173,8 +171,7 @@ class Walk:
             if not intact:
                 self._restart_at(place)
             elif bench.data:
-                bench.seed({name for name in up.touched if name in bench.tables and name not in bench.rows})
-                bench.remember(bench.tables)
+                bench.remember(up.touched)
         return proof
 
     def _upgrade(
@@ -204,7 +201,7 @@ class Walk:
             proof.find("upgrade-failed", f"{revision.id}: {up.walked.error.brief}")
             return None
         what = f"{revision.id}: {error.brief}" + (f"; the rows: {shown(rows)[:_SHOWN_ROWS]}" if rows else "")
-        proof.reason = declarations.reason("precondition")
+        proof.reason, proof.refused_rows = declarations.reason("precondition"), True
         if not proof.reason:
             proof.find("upgrade-fails-on-rows", what)
         bench.remember(up.touched)
@@ -217,7 +214,6 @@ class Walk:
         legs = Legs(up=up, before=dict(bench.rows))
         if bench.data:
             since = bench.schema.since
-            bench.make_room(up.touched)
             seeded = bench.seed(up.touched, hints=hints)
             proof.seeded = sum(seeded.rows.values())
             for table, refusal in seeded.refused.items():
@@ -258,6 +254,7 @@ class Walk:
             if bare:
                 bench.seed(bare, hints=hints)
             bench.remember(touched)
+            bench.thin_out(touched, hints=hints)
         return legs
 
     def _downgrade_refused(
