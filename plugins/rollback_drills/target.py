@@ -139,6 +139,9 @@ class Migrations(Table):
         default=None,
         description="the Python that has alembic, for the walk through every revision; absent: that of command",
     )
+    baseline: str | None = Field(
+        default=None, description="SQL file that makes what is there before the first revision, for the walk"
+    )
     irreversible: dict[str, Reason] = Field(
         default={}, description="revisions without a way back, and why; `*` and `?` match any characters"
     )

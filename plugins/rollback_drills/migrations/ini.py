@@ -28,12 +28,13 @@ def script_directories(file: Path) -> tuple[Path, ...]:
     if ":" in location and not Path(location).is_absolute():
         package, _, inner = location.partition(":")
         location = str(Path(package.replace(".", "/")) / inner)
-    base = file.parent / location
+    start = working_directory(file)
+    base = start / location
     listed = options.get("version_locations")
     if listed:
         separator = options.get("path_separator") or options.get("version_path_separator")
         directories = listed if isinstance(listed, list) else _split(str(listed), str(separator or ""))
-        found = [file.parent / each.strip().replace("%(here)s", here) for each in directories if each.strip()]
+        found = [start / each.strip().replace("%(here)s", here) for each in directories if each.strip()]
     else:
         found = [base / "versions"]
     if str(options.get("recursive_version_locations", "")).lower() in ("true", "1", "yes", "on"):
@@ -45,6 +46,15 @@ def script_directories(file: Path) -> tuple[Path, ...]:
             fix="correct script_location or version_locations",
         )  # fmt: skip
     return tuple(each for each in found if each.is_dir() and each.name != "__pycache__")
+
+
+def working_directory(file: Path) -> Path:
+    """Where alembic is called: its relative paths begin there, which is not always beside the file."""
+    location = str(_options(file).get("script_location", "")).replace("%(here)s", str(file.parent))
+    for directory in (file.parent, *file.parent.parents):
+        if location and (directory / location).is_dir():
+            return directory
+    return file.parent
 
 
 def driver_of(file: Path) -> str:

@@ -5,7 +5,7 @@ process is a Python of the target's with `BOOTSTRAP` as its ``-c`` program, in t
 called, with standard input and output as pipes. We send the number of bytes of the program in a line, the program,
 and then one line of JSON per command; each is answered by one line of JSON.
 
-``{"do": "open", "options": […], "settings": {…}, "marker": …}``
+``{"do": "open", "options": […], "settings": {…}, "marker": …, "as_module": true}``
     reads the scripts. Answer: versions, revisions (oldest first), problems.
 ``{"do": "upgrade" | "downgrade", "revision": …, "try": false, "fail_at": null}``
     one step, committed when the answer comes; with ``try`` it is rolled back instead; ``fail_at`` is the number of a
@@ -30,7 +30,8 @@ from rollback_drills.target import Migrations
 
 # Without braces, which the target file's placeholders have.
 BOOTSTRAP = (
-    "import os\n"
+    "import os, sys\n"
+    "sys.path[:] = [place for place in sys.path if place]\n"
     "f = os.fdopen(os.dup(0), 'rb')\n"
     "n = int(f.readline())\n"
     "names = dict(__name__='rollback_drills_walker')\n"
@@ -166,6 +167,8 @@ class Walker:
     Args:
         timeout: seconds for one answer.
         marker: of the run; env.py must connect to a database that carries it.
+        as_module: whether modules are looked for in the working directory, as with ``python -m alembic``; the program
+            ``alembic`` looks only where its configuration says (prepend_sys_path).
     """
 
     def __init__(
@@ -176,12 +179,14 @@ class Walker:
         settings: Mapping[str, str] | None = None,
         marker: str,
         timeout: float = 120.0,
+        as_module: bool = True,
     ) -> None:
         self._conversation, self._timeout = conversation, timeout
         self.memory = 0
         program = _program()
         conversation.send(b"%d\n" % len(program) + program)
-        command = {"do": "open", "options": list(options), "settings": dict(settings or {}), "marker": marker}
+        command = {"do": "open", "options": list(options), "settings": dict(settings or {}), "marker": marker,
+                   "as_module": as_module}  # fmt: skip
         answer = self._ask(command)
         if answer.get("error"):
             error = StepError.model_validate(answer["error"])

@@ -86,6 +86,8 @@ class Walker:
     # --- the history ---------------------------------------------------------------------------------------
 
     def open(self, command: Json) -> Json:
+        if command["as_module"]:
+            sys.path.insert(0, os.getcwd())
         import alembic
         import sqlalchemy
         from alembic.config import CommandLine, Config
@@ -151,9 +153,12 @@ class Walker:
         connection = context.connection
         if connection is None:
             raise RuntimeError("env.py configures no connection: it runs offline")
-        external = bool(getattr(context, "_in_external_transaction", False)) or connection.in_transaction()
+        # A transaction that env.py itself will end (`with engine.begin()`), or one that alembic takes for such.
+        external = bool(getattr(context, "_in_external_transaction", False))
+        external = external or getattr(connection, "_trans_context_manager", None) is not None
         context._in_external_transaction = external
         self.check_marker(connection)
+        keep_settings(connection, lambda: self.settle(connection, external, failed=False))
         self.record.listen(connection)
         while not self.ended:
             context._migrations_fn = lambda heads, _: self.steps(connection, external)
@@ -324,6 +329,21 @@ def make_environment(walker: Walker) -> Any:
     return environment
 
 
+def keep_settings(connection: Any, commit: Any) -> None:
+    """Commit what env.py has begun, such as a query for a lock, and keep what it has SET LOCAL for the migrations."""
+    if connection.dialect.name != "postgresql":
+        return
+    names = ("lock_timeout", "statement_timeout", "search_path", "role")
+    ask = "SELECT " + ", ".join("current_setting('%s')" % name for name in names)
+    before = query(connection, ask)[0]
+    commit()
+    for name, was, now in zip(names, before, query(connection, ask)[0]):
+        if was != now:
+            query(connection, "SELECT set_config('%s', '%s', false)" % (name, was.replace("'", "''")))
+    commit()
+    connection.connection.commit()
+
+
 def query(connection: Any, sql: str) -> List[Any]:  # noqa: UP006
     """Beneath SQLAlchemy, so that neither its events nor its idea of a transaction notice."""
     cursor = connection.connection.cursor()
@@ -401,5 +421,4 @@ def serve(commands: Any) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.path.insert(0, os.getcwd())
     Walker(commands, answers).main()

@@ -57,6 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         help="a variable for env.py; {url} stands for the database's URL (may be repeated)",
     )
+    group.addoption(
+        "--drill-alembic-baseline",
+        metavar="FILE",
+        help="SQL that makes what is there before the first revision, where the history does not begin with nothing",
+    )
     parser.addini("drill_target", "target file of the drills")
     parser.addini("drill_runtime", "runtime of the drills", default="auto")
     parser.addini("drill_report_dir", "directory of the drills' reports", default="reports")

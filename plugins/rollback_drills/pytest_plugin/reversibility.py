@@ -151,6 +151,7 @@ def _bare_ground(session: Session) -> Ground:
     server, workspace = session.open_server()
     config = session.config
     given = config.getoption("drill_alembic_env") or []
+    baseline = config.getoption("drill_alembic_baseline")
     return AlembicIni(
         session.target.file,
         interpreter=[config.getoption("drill_alembic_python") or sys.executable],
@@ -159,4 +160,5 @@ def _bare_ground(session: Session) -> Ground:
         workspace=workspace.path,
         driver=driver_of(session.target.file) or "postgresql+psycopg",
         variables=dict(each.split("=", 1) for each in given if "=" in each),
+        baseline=Path(config.invocation_params.dir, baseline).read_text() if baseline else "",
     )

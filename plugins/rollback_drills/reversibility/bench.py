@@ -149,6 +149,18 @@ class Bench:
                 self.seed(wanted)
                 self.remember(self._with_parents(wanted))
 
+    def sweep(self, commands: Iterable[str]) -> bool:
+        """Execute a clean-up, as an operator would; whether there was one and it succeeded."""
+        done = False
+        for command in commands:
+            try:
+                self.conn.execute(command.encode())
+            except psycopg.Error:
+                return False
+            done = True
+        self.schema.refresh((), everything=True)
+        return done
+
     # --- rows ------------------------------------------------------------------------------------------
 
     def seed(self, names: Collection[str], *, hints: Iterable[str] = ()) -> Seeded:
@@ -210,12 +222,6 @@ class Bench:
         self.schema.refresh(())  # their rows lie elsewhere now: not the next step's doing
         emptied = {name for name, snapshot in self.remember(self.tables).items() if not snapshot.rows}
         return frozenset(emptied)
-
-    def delete_since(self, transaction: str, names: Iterable[str]) -> None:
-        """Take out the rows that were inserted since, whatever refers to them."""
-        self._as_replica(
-            [f"DELETE FROM {name} WHERE age(xmin) <= age('{transaction}'::xid)" for name in names if name in self.tables]
-        )
 
     def delete_rows(self, table: str, some: Iterable[rows.Row]) -> None:
         names = self.rows_columns(table)

@@ -16,6 +16,8 @@ _DROPS = {
     "constraint": "ALTER TABLE {rest} DROP CONSTRAINT IF EXISTS {last}",
     "index": "DROP INDEX IF EXISTS {name}",
     "column": "ALTER TABLE {rest} DROP COLUMN IF EXISTS {last}",
+    "publication": "DROP PUBLICATION IF EXISTS {name}",
+    "domain constraint": "ALTER DOMAIN {rest} DROP CONSTRAINT IF EXISTS {last}",
     "table": "DROP TABLE IF EXISTS {name}",
     "sequence": "DROP SEQUENCE IF EXISTS {name}",
     "function": "DROP FUNCTION IF EXISTS {name}",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import psycopg
+
+from rollback_drills import postgres
+from rollback_drills.errors import StackError
 from rollback_drills.migrations.walker import Walker
 
 
@@ -20,3 +24,18 @@ class Ground(Protocol):
         """A walker whose migrations run on ``database``, under the account that production uses."""
 
     def drop(self, database: str) -> None: ...
+
+
+def lay_baseline(url: str, sql: str) -> None:
+    """Run the SQL that makes what is there before the first revision.
+
+    Raises:
+        StackError: it fails.
+    """
+    with postgres.connect(url) as connection:
+        try:
+            connection.execute(sql.encode())
+        except psycopg.Error as error:
+            raise StackError(
+                "the baseline fails", cause=str(error), fix="correct the file, plain SQL without psql's own commands"
+            ) from None

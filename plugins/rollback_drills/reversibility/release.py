@@ -7,6 +7,7 @@ from itertools import count
 from rollback_drills import postgres
 from rollback_drills.errors import StackError
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker, walker_command
+from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.stack import Commands
 from rollback_drills.target import Target
 
@@ -32,6 +33,11 @@ class ReleaseGround:
         name = f"walk_{next(_numbers)}"
         with postgres.connect(self._admin_url) as admin:
             postgres.create_database(admin, name, template=template, owner=self._role, marker=self._run)
+        baseline = self._target.migrations.baseline
+        if baseline is not None:
+            host = self.url(name).rpartition("@")[2]
+            sql = self._target.path(baseline).read_text()
+            lay_baseline(f"postgresql://{self._role}:{self._password}@{host}", sql)
         return name
 
     def url(self, database: str) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 from rollback_drills.errors import StackError
 from rollback_drills.migrations.walker import History, WalkedRevision
 from rollback_drills.reversibility.bench import Bench, Moved
+from rollback_drills.reversibility.cleanup import clean_up
 from rollback_drills.reversibility.declarations import Declarations, declared
 from rollback_drills.reversibility.ground import Ground
 from rollback_drills.reversibility.interrupting import interrupt
 from rollback_drills.reversibility.judging import Legs, judge
 from rollback_drills.reversibility.locking import Speed, locks_of, without_timeout
 from rollback_drills.reversibility.proof import Proof
-from rollback_drills.reversibility.rows import shown
+from rollback_drills.reversibility.rows import Snapshot, shown
 from rollback_drills.reversibility.shrinking import smallest
 from rollback_drills.target import Migrations
 
@@ -213,17 +214,14 @@ class Walk:
         """Rows that only the new schema allows, then down, then up again."""
         legs = Legs(up=up, before=dict(bench.rows))
         if bench.data:
-            since = bench.schema.since
             seeded = bench.seed(up.touched, hints=hints)
             proof.seeded = sum(seeded.rows.values())
             for table, refusal in seeded.refused.items():
                 proof.find("seed-refused", f"{revision.id}: {table} takes no row: {refusal}")
             legs.above = bench.snapshot(up.touched)
-        else:
-            since = ""
         down = bench.move("downgrade", revision.id)
         if down.walked.error is not None:
-            self._downgrade_refused(bench, revision, proof, legs, down, since)
+            self._downgrade_refused(bench, revision, proof, legs, down)
             if legs.failed:
                 return legs
             down = legs.down or down
@@ -237,6 +235,10 @@ class Walk:
             }
         again = bench.move("upgrade", revision.id)
         legs.again = again
+        residue = legs.up.refresh.delta.then(down.refresh.delta).diff()
+        if again.walked.error is not None and residue and bench.sweep(clean_up(residue)):
+            legs.again_error = again.walked.error
+            again = bench.move("upgrade", revision.id)
         if again.walked.error is not None and bench.data:
             legs.again_error = again.walked.error
             bench.clear(bench.tables)
@@ -258,7 +260,7 @@ class Walk:
         return legs
 
     def _downgrade_refused(
-        self, bench: Bench, revision: WalkedRevision, proof: Proof, legs: Legs, down: Moved, since: str
+        self, bench: Bench, revision: WalkedRevision, proof: Proof, legs: Legs, down: Moved
     ) -> None:
         """Find out whether rows are the reason, and which."""
         error = down.walked.error
@@ -271,20 +273,28 @@ class Walk:
             return
         names = _involved(bench, down) | legs.up.touched
         rows = smallest(bench, "downgrade", revision.id, error, names)
-        bench.delete_since(since, names)
-        attempt = bench.walker.downgrade(revision.id, attempt=True)
-        legs.only_new = attempt.error is None
-        if not legs.only_new:
-            bench.clear(bench.tables)
+        legs.only_new = any(not _was_there(legs.before.get(table), row) for table, some in rows.items() for row in some)
+        # What the search for the smallest set has left is not consistent: it took rows out whatever refers to them.
+        bench.clear(names)
         retried = bench.move("downgrade", revision.id)
         if retried.walked.error is not None:
+            bench.clear(bench.tables)
+            retried = bench.move("downgrade", revision.id)
+        if retried.walked.error is not None:
             legs.down_error = retried.walked.error
-            bench.remember(bench.tables)
             return
         legs.failed, legs.down = False, retried
         legs.refused_rows = shown(rows)[:_SHOWN_ROWS] or "any row"
         legs.above = {}
         legs.before = {}
+
+
+def _was_there(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:
+    """Whether a row was in the table before the upgrade, as far as it had the same columns."""
+    if before is None:
+        return False
+    shared = tuple(name for name in before.columns if name in row)
+    return tuple(row[name] for name in shared) in before.only(shared)
 
 
 def _involved(bench: Bench, moved: Moved) -> frozenset[str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rollback_drills import postgres
 from rollback_drills.database import sqlalchemy_url
+from rollback_drills.migrations.ini import working_directory
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker
+from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.conversation import PipedConversation
 
@@ -22,8 +24,9 @@ class AlembicIni:
     the caller's environment reaches it but ``variables``.
 
     Args:
-        file: alembic.ini or pyproject.toml; commands run in its directory.
+        file: alembic.ini or pyproject.toml; alembic runs where its script_location begins.
         driver: of SQLAlchemy's, for the URLs, such as ``postgresql+asyncpg``.
+        baseline: SQL that makes what is there before the first revision.
     """
 
     def __init__(
@@ -37,15 +40,18 @@ class AlembicIni:
         driver: str = "postgresql+psycopg",
         variables: Mapping[str, str] | None = None,
         timeout: float = 120.0,
+        baseline: str = "",
     ) -> None:
         self._file, self._interpreter, self._admin_url = file.resolve(), tuple(interpreter), admin_url
         self._run, self._workspace, self._driver, self._timeout = run, workspace, driver, timeout
-        self._variables = dict(variables or {})
+        self._variables, self._baseline = dict(variables or {}), baseline
 
     def create(self, template: str | None = None) -> str:
         name = f"walk_{next(_numbers)}"
         with postgres.connect(self._admin_url) as admin:
             postgres.create_database(admin, name, template=template, marker=self._run)
+        if self._baseline:
+            lay_baseline(self.url(name), self._baseline)
         return name
 
     def url(self, database: str) -> str:
@@ -56,7 +62,7 @@ class AlembicIni:
         variables = {name: value.replace("{url}", url) for name, value in self._variables.items()}
         conversation = PipedConversation(
             [*self._interpreter, "-c", BOOTSTRAP],
-            cwd=self._file.parent,
+            cwd=working_directory(self._file),
             env=process.clean_environment(
                 self._workspace, {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **variables}
             ),
@@ -69,6 +75,7 @@ class AlembicIni:
                 settings={"sqlalchemy.url": url},
                 marker=self._run,
                 timeout=self._timeout,
+                as_module=False,
             )
         except BaseException:
             conversation.close()
