@@ -105,15 +105,17 @@ class Walk:
 
     def _apply_up_to(self, place: int) -> Bench:
         """Upgrade past revisions that are not to be proven, as fast as they can be applied."""
+        fresh = self._position < 0
         bench = self._open()
         applied = False
         while self._position < place and not self._stuck:
             revision = self.history.revisions[self._position + 1]
             walked = bench.walker.upgrade(revision.id)
-            if walked.error is not None and bench.data:
-                bench.resync()
-                bench.clear(bench.tables)
-                walked = bench.walker.upgrade(revision.id)
+            if walked.error is not None and not fresh:  # our rows may be the reason: begin anew, without them
+                self.close()
+                self._position, fresh = -1, True
+                bench = self._open()
+                continue
             if walked.error is not None:
                 self._stuck = f"{revision.id} cannot be applied: {walked.error.brief}"
                 break
@@ -196,7 +198,8 @@ class Walk:
             bench.clear(names)
             up = bench.move("upgrade", revision.id)
             if up.walked.error is not None:
-                bench.clear(bench.tables)
+                # A database without any row of ours; those that the migrations themselves have put there stay.
+                bench = self._restart_at(self._position)
                 up = bench.move("upgrade", revision.id)
         if up.walked.error is not None:
             proof.find("upgrade-failed", f"{revision.id}: {up.walked.error.brief}")
