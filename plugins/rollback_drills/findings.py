@@ -135,7 +135,7 @@ _ENTRIES = (
     ),
     Entry(
         "history-branches", "critical", "The history has more than one head",
-        "`alembic upgrade head` refuses, and a downgrade by one step may take the wrong branch.",
+        "An upgrade to the head is refused, and a downgrade by one step may take the wrong branch.",
         "Add a merge revision (`alembic merge heads`) before the release.",
     ),
     Entry(

@@ -5,6 +5,7 @@ Statements are SQL, or Python where they begin with ``op.`` or ``with``. ``befor
 documentation of pytest-mrt lists.
 """
 
+# ruff: noqa: E501 - SQL in a table
 from __future__ import annotations
 
 from collections.abc import Sequence

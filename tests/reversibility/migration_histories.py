@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rollback_drills.reversibility.walk import Walk
 from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.reversibility.walk import Walk
 from rollback_drills.target import Migrations
 
-ENV = '''
+ENV = """
 from alembic import context
 from sqlalchemy import create_engine, pool
 
@@ -22,11 +22,11 @@ with engine.connect() as connection:
     context.configure(connection=connection)
     with context.begin_transaction():
         context.run_migrations()
-'''
+"""
 
 
 def body(statements: Iterable[str]) -> list[str]:
-    """Lines of a function: SQL is executed, ``with: a | b`` outside a transaction, ``raise …`` and ``op.…`` as it is."""
+    """Lines of a function: SQL is executed, ``with: a | b`` outside a transaction, Python as it is."""
     lines = []
     for statement in statements:
         if statement.startswith("with: "):
@@ -40,9 +40,20 @@ def body(statements: Iterable[str]) -> list[str]:
 
 
 def script(
-    revision: str, down: str | Sequence[str] | None, up: Iterable[str], back: Sequence[str], *, comment: str = "", more: str = ""
+    revision: str,
+    down: str | Sequence[str] | None,
+    up: Iterable[str],
+    back: Sequence[str],
+    *,
+    comment: str = "",
+    more: str = "",
 ) -> str:
-    lines = ["import sqlalchemy as sa", "from alembic import op", f"revision = {revision!r}", f"down_revision = {down!r}"]
+    lines = [
+        "import sqlalchemy as sa",
+        "from alembic import op",
+        f"revision = {revision!r}",
+        f"down_revision = {down!r}",
+    ]
     lines += [more, comment, "def upgrade():", *body(up)]
     if tuple(back) != ("missing",):
         lines += ["def downgrade():", *body(back)]
@@ -60,7 +71,9 @@ class Project:
         (directory / "migrations" / "env.py").write_text(env)
         self.head: str | None = None
 
-    def add(self, revision: str, up: Iterable[str], back: Sequence[str] = (), *, comment: str = "", more: str = "") -> None:
+    def add(
+        self, revision: str, up: Iterable[str], back: Sequence[str] = (), *, comment: str = "", more: str = ""
+    ) -> None:
         """A revision on top of the one before."""
         text = script(revision, self.head, up, back, comment=comment, more=more)
         (self.versions / f"{revision}.py").write_text(text)
@@ -72,7 +85,12 @@ class Project:
 
 @contextmanager
 def walking(
-    project: Project, server: PostgresServer, workspace: Workspace, *, migrations: Migrations | None = None, data: bool = True
+    project: Project,
+    server: PostgresServer,
+    workspace: Workspace,
+    *,
+    migrations: Migrations | None = None,
+    data: bool = True,
 ) -> Iterator[Walk]:
     ground = AlembicIni(
         project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path

@@ -1,16 +1,15 @@
-"""Forty and more migrations with one defect each, every one found and named; and their healthy twins, without a finding."""
+"""Sixty migrations with one defect each, every one found and named; and their healthy twins, without a finding."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rollback_drills.reversibility.proof import Proof
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import Workspace
-
 from migration_cases import CASES, Case
 from migration_histories import Project, walking
 
+from rollback_drills.reversibility.proof import Proof
+from rollback_drills.runtimes.embedded_postgres import PostgresServer
+from rollback_drills.runtimes.workspace import Workspace
 
 BACK = "SET LOCAL search_path = public"  # where the version table is
 
@@ -21,7 +20,11 @@ def comment_of(case: Case, wrong: bool) -> str:
         return ""
     if declared == ":":
         return "# rollback-drills: lossy"
-    return f"# rollback-drills: {declared}" if declared.startswith("irreversible:") else f"# rollback-drills: lossy: {declared}"
+    return (
+        f"# rollback-drills: {declared}"
+        if declared.startswith("irreversible:")
+        else f"# rollback-drills: lossy: {declared}"
+    )
 
 
 def slug(case: Case) -> str:

@@ -216,10 +216,8 @@ class Walker:
         if dialect == "postgresql":
             ((found, where),) = query(connection, MARKER)
         if found != self.marker:
-            raise Refused(
-                "env.py connects to the database %r (%s), which this run has not created"
-                % (where, connection.engine.url.render_as_string(hide_password=True))
-            )
+            url = connection.engine.url.render_as_string(hide_password=True)
+            raise Refused(f"env.py connects to the database {where!r} ({url}), which this run has not created")
 
 
 class Record:
@@ -334,12 +332,13 @@ def keep_settings(connection: Any, commit: Any) -> None:
     if connection.dialect.name != "postgresql":
         return
     names = ("lock_timeout", "statement_timeout", "search_path", "role")
-    ask = "SELECT " + ", ".join("current_setting('%s')" % name for name in names)
+    ask = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
     before = query(connection, ask)[0]
     commit()
-    for name, was, now in zip(names, before, query(connection, ask)[0]):
+    for name, was, now in zip(names, before, query(connection, ask)[0]):  # noqa: B905 - for Python 3.8
         if was != now:
-            query(connection, "SELECT set_config('%s', '%s', false)" % (name, was.replace("'", "''")))
+            quoted = was.replace("'", "''")
+            query(connection, f"SELECT set_config('{name}', '{quoted}', false)")
     commit()
     connection.connection.commit()
 

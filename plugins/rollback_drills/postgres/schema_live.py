@@ -93,9 +93,7 @@ class Refresh:
         return tuple(
             relation.name
             for oid, relation in self.after.items()
-            if relation.kind in ("r", "m")
-            and oid in self.before
-            and relation.filenode != self.before[oid].filenode
+            if relation.kind in ("r", "m") and oid in self.before and relation.filenode != self.before[oid].filenode
         )
 
     @property
@@ -188,9 +186,9 @@ class LiveSchema:
     # --- within ----------------------------------------------------------------------------------------
 
     def _replace(self, touched: Mapping[int, Relation | None], *, rest: bool) -> Delta:
-        groups = {oid for oid in touched} | ({_REST} if rest else set())
+        groups = set(touched) | ({_REST} if rest else set())
         old, old_order = self._gather(groups)
-        queries = []
+        queries: list[tuple[_Prepared, tuple[str, ...]]] = []
         alive = [oid for oid, relation in touched.items() if relation is not None]
         if alive:
             queries.append((self._relations, (_oids(alive),)))

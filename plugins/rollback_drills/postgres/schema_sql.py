@@ -28,9 +28,13 @@ def relations_statement(version: int, ignore_tables: Sequence[str]) -> str:
     nothing else. Rows ``(kind, name, definition, relation)``.
     """
     common = _common(ignore_tables, these="$1")
-    return "WITH " + common + "\nUNION ALL\n".join(
-        f"SELECT * FROM (\n{part(version)}\n) AS part (kind, name, definition, relation) WHERE relation IS NOT NULL"
-        for part in RELATION_PARTS
+    return (
+        "WITH "
+        + common
+        + "\nUNION ALL\n".join(
+            f"SELECT * FROM (\n{part(version)}\n) AS part (kind, name, definition, relation) WHERE relation IS NOT NULL"
+            for part in RELATION_PARTS
+        )
     )
 
 
@@ -134,7 +138,8 @@ def columns(version: int) -> str:
       WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
     {compression}, CASE WHEN a.attstattarget >= 0 THEN ' STATISTICS ' || a.attstattarget END,
     {options("a.attoptions")}, {options("a.attfdwoptions", "OPTIONS")},
-    CASE WHEN a.attinhcount > 0 THEN ' INHERITED' || CASE WHEN a.attislocal THEN ' AND LOCAL' ELSE '' END END), a.attrelid
+    CASE WHEN a.attinhcount > 0 THEN ' INHERITED' || CASE WHEN a.attislocal THEN ' AND LOCAL' ELSE '' END END),
+    a.attrelid
 FROM att a
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum

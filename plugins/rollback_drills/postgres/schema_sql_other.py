@@ -260,7 +260,8 @@ FROM pg_user_mappings m"""
 
 def grants(version: int) -> str:
     """Grants on what is no relation, as `_granted` words them."""
-    return _granted(f"""  SELECT 'schema' AS kind, q AS name, nspowner AS owner, nspacl AS acl, acldefault('n', nspowner) AS base
+    return _granted(f"""  SELECT 'schema' AS kind, q AS name, nspowner AS owner, nspacl AS acl,
+    acldefault('n', nspowner) AS base
     FROM ns
     WHERE {not_extension("pg_namespace", "ns.oid")}
   UNION ALL SELECT 'function', q, proowner, proacl, acldefault('f', proowner) FROM fun
@@ -285,11 +286,14 @@ def grants(version: int) -> str:
 
 def relation_grants(version: int) -> str:
     """Grants on relations and columns; with the relation's OID."""
-    return _granted("""  SELECT CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+    return _granted(
+        """  SELECT CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
       WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, q AS name, relowner AS owner, relacl AS acl,
     acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) AS base, oid AS relation FROM rel
   UNION ALL SELECT 'column', q || '.' || quote_ident(attname), relowner, attacl, acldefault('c', relowner), attrelid
-    FROM att""", "a.relation")
+    FROM att""",
+        "a.relation",
+    )
 
 
 def _granted(objects: str, relation: str = "") -> str:

@@ -53,6 +53,8 @@ class Bench:
         self.tables: dict[str, Table] = {}
         self.rows: dict[str, Snapshot] = {}
         self._unfurnished: set[str] = set()
+        if self.schema.known:  # there is a baseline
+            self.resync()
 
     def close(self) -> None:
         with contextlib.suppress(psycopg.Error):
@@ -87,9 +89,7 @@ class Bench:
             touched |= self._of_changed_types(refresh)
         return Moved(walked, refresh, frozenset(touched))
 
-    def _touched(
-        self, walked: Walked, refresh: Refresh, before: Mapping[int, Relation], unseen: bool
-    ) -> set[str]:
+    def _touched(self, walked: Walked, refresh: Refresh, before: Mapping[int, Relation], unseen: bool) -> set[str]:
         strong = {
             oid for statement in walked.statements for oid, modes in statement.locks.items()
             if not _READING.issuperset(modes)
@@ -116,7 +116,9 @@ class Bench:
         }  # fmt: skip
         if not changed:
             return set()
-        names = {key.partition(" ")[2] for key in refresh.delta.objects if key.startswith(("enum ", "domain ", "type "))}
+        names = {
+            key.partition(" ")[2] for key in refresh.delta.objects if key.startswith(("enum ", "domain ", "type "))
+        }
         found = {
             name for name, table in self.tables.items()
             if any(type_name in column.type.signature for column in table.columns for type_name in names)

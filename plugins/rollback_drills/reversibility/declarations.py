@@ -37,12 +37,12 @@ def declared(revision: str, source: str, migrations: Migrations | None) -> Decla
     own: set[str] = set()
     if migrations is not None:
         tables = {kind: getattr(migrations, kind) for kind in KINDS}
-        for kind, patterns in tables.items():
+        for each, patterns in tables.items():
             for pattern, reason in patterns.items():
                 if fnmatchcase(revision, pattern):
-                    reasons.setdefault(kind, reason)
+                    reasons.setdefault(each, reason)
                     if pattern == revision:
-                        own.add(kind)
+                        own.add(each)
     mistakes = []
     for match in _COMMENT.finditer(source):
         kind, reason = match["kind"], (match["reason"] or "").strip()

@@ -89,7 +89,9 @@ def _way_back(proof: Proof, declarations: Declarations, legs: Legs) -> None:
         proof.find("declaration-untrue", f"{proof.revision} is declared to lose data, and loses none")
     if declarations.reason("irreversible"):
         if restored and not proof.losses and "irreversible" in declarations.own:
-            proof.find("declaration-untrue", f"{proof.revision} is declared irreversible, and its downgrade restores all")
+            proof.find(
+                "declaration-untrue", f"{proof.revision} is declared irreversible, and its downgrade restores all"
+            )
         elif not restored or proof.losses:
             proof.verdict, proof.reason = "irreversible by design", declarations.reason("irreversible")
 

@@ -45,7 +45,9 @@ class Speed:
         return seconds
 
 
-def locks_of(walked: Walked, refresh: Refresh, before: Mapping[int, Relation], sizes: Mapping[str, int], speed: Speed) -> list[Lock]:
+def locks_of(
+    walked: Walked, refresh: Refresh, before: Mapping[int, Relation], sizes: Mapping[str, int], speed: Speed
+) -> list[Lock]:
     """The strongest lock on each relation that was there before the step, strongest first; reading is left out."""
     rewritten = set(refresh.rewritten)
     found = []

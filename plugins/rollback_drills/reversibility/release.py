@@ -61,9 +61,7 @@ class ReleaseGround:
             database_url=url,
         )
         try:
-            return Walker(
-                conversation, options=options, marker=self._run, timeout=self._target.migrations.timeout
-            )
+            return Walker(conversation, options=options, marker=self._run, timeout=self._target.migrations.timeout)
         except BaseException:
             conversation.close()
             raise

@@ -100,7 +100,9 @@ def compare(before: Snapshot, after: Snapshot | None, *, written: str, kept: Ite
     return losses + _by_content(before, after, shared, written, dropped)
 
 
-def _by_key(before: Snapshot, after: Snapshot, shared: Row | tuple[str, ...], written: str, dropped: set[str]) -> list[Loss]:
+def _by_key(
+    before: Snapshot, after: Snapshot, shared: Row | tuple[str, ...], written: str, dropped: set[str]
+) -> list[Loss]:
     names = tuple(str(name) for name in shared)
     key = [names.index(name) for name in before.key]
     now = {tuple(row[place] for place in key): row for row in after.only(names)}
@@ -164,6 +166,4 @@ def _value(value: str | None) -> str:
 
 def shown(rows: Mapping[str, list[dict[str, str | None]]]) -> str:
     """A small set of rows, for a message."""
-    return "; ".join(
-        f"{table} ({_pairs(row.items())})" for table, some in rows.items() for row in some
-    )
+    return "; ".join(f"{table} ({_pairs(row.items())})" for table, some in rows.items() for row in some)

@@ -14,9 +14,9 @@ from rollback_drills.reversibility.rows import Row
 MOST_ATTEMPTS = 60
 
 
-def smallest(bench: Bench, direction: str, revision: str, error: StepError, names: Collection[str]) -> dict[
-    str, list[dict[str, str | None]]
-]:
+def smallest(
+    bench: Bench, direction: str, revision: str, error: StepError, names: Collection[str]
+) -> dict[str, list[dict[str, str | None]]]:
     """The rows of ``names`` without which the step would not fail as it did; the others have been deleted.
 
     Every table is halved as long as the same error comes, then single rows are left out.

@@ -119,7 +119,7 @@ def _simple(name: str, modifier: int) -> Iterable[str]:
         return ["a", "Z", ""]
     strategy = _STRATEGIES.get("json" if name == "jsonb" else name)
     write = json.dumps if name in ("json", "jsonb") else str
-    drawn = _drawn(strategy.map(write), name) if strategy is not None else ()
+    drawn = _drawn(strategy.map(write), name) if strategy is not None else []
     return [*_EDGES.get(name, _UNKNOWN), *drawn]
 
 
@@ -130,15 +130,26 @@ def _texts(name: str, modifier: int) -> list[str]:
     values += ["abc", "Zz", "k1", "{}"]
     if name in ("bpchar", "name"):
         values = [value.rstrip() for value in values]
-    return [value[:longest].encode(errors="replace").decode()[:longest] for value in values] if name != "name" else [
-        value for value in values if len(value.encode()) <= 63
-    ]
+    return (
+        [value[:longest].encode(errors="replace").decode()[:longest] for value in values]
+        if name != "name"
+        else [value for value in values if len(value.encode()) <= 63]
+    )
 
 
 def _numerics(modifier: int) -> list[str]:
     if modifier < 4:
         large = "9" * 40 + "." + "9" * 20
-        return ["NaN", large, "0", f"-{large}", "0.1", "1", "-1", *_drawn(st.decimals(-1000, 1000, places=3), "numeric")]
+        return [
+            "NaN",
+            large,
+            "0",
+            f"-{large}",
+            "0.1",
+            "1",
+            "-1",
+            *_drawn(st.decimals(-1000, 1000, places=3), "numeric"),
+        ]
     precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
     scale = scale - 2048 if scale >= 1024 else scale
     if scale < 0 or scale > precision:

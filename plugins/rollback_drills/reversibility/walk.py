@@ -170,7 +170,9 @@ class Walk:
             proof.interruptions, intact = interrupt(bench, revision.id, up.walked)
             for each in proof.interruptions:
                 if not each.restored_by:
-                    proof.find("interruption-not-restored", f"{revision.id} fails before {each.statement!r}: {each.left}")
+                    proof.find(
+                        "interruption-not-restored", f"{revision.id} fails before {each.statement!r}: {each.left}"
+                    )
             if not intact:
                 self._restart_at(place)
             elif bench.data:
@@ -212,7 +214,13 @@ class Walk:
         return up
 
     def _go_round(
-        self, bench: Bench, revision: WalkedRevision, proof: Proof, declarations: Declarations, up: Moved, hints: list[str]
+        self,
+        bench: Bench,
+        revision: WalkedRevision,
+        proof: Proof,
+        declarations: Declarations,
+        up: Moved,
+        hints: list[str],
     ) -> Legs:
         """Rows that only the new schema allows, then down, then up again."""
         legs = Legs(up=up, before=dict(bench.rows))
@@ -233,9 +241,7 @@ class Walk:
         touched = up.touched | down.touched
         if bench.data:
             legs.below = bench.snapshot(touched)
-            legs.above |= {
-                name: legs.before[name] for name in touched - up.touched if name in legs.before
-            }
+            legs.above |= {name: legs.before[name] for name in touched - up.touched if name in legs.before}
         again = bench.move("upgrade", revision.id)
         legs.again = again
         residue = legs.up.refresh.delta.then(down.refresh.delta).diff()
@@ -255,16 +261,18 @@ class Walk:
         if bench.data:
             touched |= again.touched
             legs.after = bench.snapshot(touched) if not legs.again_cleared else {}
-            bare = {name for name in touched if name in bench.tables and not (legs.after.get(name) and legs.after[name].rows)}
+            bare = {
+                name
+                for name in touched
+                if name in bench.tables and not (legs.after.get(name) and legs.after[name].rows)
+            }
             if bare:
                 bench.seed(bare, hints=hints)
             bench.remember(touched)
             bench.thin_out(touched, hints=hints)
         return legs
 
-    def _downgrade_refused(
-        self, bench: Bench, revision: WalkedRevision, proof: Proof, legs: Legs, down: Moved
-    ) -> None:
+    def _downgrade_refused(self, bench: Bench, revision: WalkedRevision, proof: Proof, legs: Legs, down: Moved) -> None:
         """Find out whether rows are the reason, and which."""
         error = down.walked.error
         assert error is not None

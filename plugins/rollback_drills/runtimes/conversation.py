@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,7 @@ class PipedConversation:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(_PATIENCE)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._child.pid, process.SIGKILL)
+            os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         self._selector.close()
         self._output.close()
