@@ -78,7 +78,7 @@ class Seeder:
         if table.partition:
             return
         labels = max((len(_labels(column.type)) for column in table.columns), default=0)
-        wanted = max(rows, min(labels, LABELS))
+        wanted = max(rows, min(labels + 1, LABELS) if labels else 0)
         numbers = range(wanted)
         inserted, refusal = 0, ""
         statement = _insert(table, [self._row(plan, number, 0) for number in numbers])
