@@ -172,7 +172,7 @@ def test_branches_and_merges_are_walked(tmp_path: Path, postgres_server: Postgre
     project.add("root", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     for side in ("left", "right"):
         project.head = "root"
-        project.add(side, [f"CREATE INDEX {side} ON t (a)"], [f"DROP INDEX {side}"])
+        project.add(side, [f"CREATE INDEX i_{side} ON t (a)"], [f"DROP INDEX i_{side}"])
     project.write(
         "merge.py",
         "revision = 'merge'\ndown_revision = ('left', 'right')\ndef upgrade(): pass\ndef downgrade(): pass\n",

@@ -225,6 +225,8 @@ class Walk:
         """Rows that only the new schema allows, then down, then up again."""
         legs = Legs(up=up, before=dict(bench.rows))
         if bench.data:
+            keyless = {name for name in up.touched if name in bench.tables and not bench.tables[name].key}
+            legs.risen = bench.snapshot(keyless & legs.before.keys())
             seeded = bench.seed(up.touched, hints=hints)
             proof.seeded = sum(seeded.rows.values())
             for table, refusal in seeded.refused.items():
