@@ -1,6 +1,5 @@
 """What the walk says beyond a code: exact losses, the smallest rows, locks at production's size, interruptions."""
 
-# ruff: noqa: E501 - SQL in calls
 from __future__ import annotations
 
 from pathlib import Path

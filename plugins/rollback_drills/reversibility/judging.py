@@ -18,8 +18,9 @@ _SHOWN = 12  # lines of a difference in a finding's detail
 class Legs:
     """Up, down and up again, and the rows at each turn.
 
-    ``before``: below, before the upgrade. ``risen``: after it, of tables without a key. ``above``: after it, new rows included. ``below``: after the downgrade.
-    ``after``: after the second upgrade. ``broken``: the database is in a state that no revision describes.
+    ``before``: below, before the upgrade. ``risen``: after it, of tables without a key. ``above``: new rows included.
+    ``below``: after the downgrade. ``after``: after the second upgrade. ``broken``: the database is in a state that no
+    revision describes.
     """
 
     up: Moved
