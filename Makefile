@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env drills images test lint types unit faults soak bench docs dist clean
+.PHONY: help env drills images test lint types unit faults soak bench bench-reversibility docs dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: $(READY) ## make the environment in .venv (uv if present, else venv and pip)
 
@@ -47,11 +47,15 @@ unit: $(READY) ## the suite's own tests, without the planted faults
 faults: $(READY) ## plant every fault of fixtures/faults and see it caught
 	$(BIN)/pytest tests/faults -n $(JOBS) -q
 
-soak: $(READY) ## the long campaigns: runs that are killed at random moments, engines on other hosts
+soak: $(READY) ## the long campaigns: random kills, engines on other hosts, 500 histories beside pg_dump
 	$(BIN)/pytest tests -n $(JOBS) -q -m soak
+	ROLLBACK_DRILLS_EXAMPLES=500 $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
 
 bench: $(READY) ## what the harness costs beside the systems that it starts
 	$(BIN)/python tests/bench.py
+
+bench-reversibility: $(READY) ## the walk through 1000 migrations beside its neighbours (NEIGHBOURS names their interpreters)
+	$(BIN)/python tests/bench_reversibility.py --write $(NEIGHBOURS)
 
 docs: $(READY) ## regenerate what is generated: docs/findings.md, docs/target-file.md, the schemas
 	$(BIN)/python docs/generate.py

@@ -174,6 +174,97 @@ _ENTRIES = (
         "The operator believes that it is over; everything that touches its tables still waits.",
         "Find the session in pg_stat_activity and end it with pg_terminate_backend before going on.",
     ),
+    # --- reversibility of every revision -------------------------------------------------------------
+    Entry(
+        "history-broken", "critical", "The migration scripts cannot be read",
+        "Neither an upgrade nor a downgrade will start: alembic reads all scripts before it runs one.",
+        "Mend what the report names: a script that cannot be imported, a down_revision that does not exist, a "
+        "revision that two scripts carry, a circle.",
+    ),
+    Entry(
+        "history-branches", "critical", "The history has more than one head",
+        "An upgrade to the head is refused, and a downgrade by one step may take the wrong branch.",
+        "Add a merge revision (`alembic merge heads`) before the release.",
+    ),
+    Entry(
+        "revision-unproven", "critical", "A revision could not be reached",
+        "Whether it can be rolled back is not known.",
+        "Mend the revision before it that fails.",
+    ),
+    Entry(
+        "upgrade-failed", "critical", "The upgrade fails on empty tables",
+        "A new environment cannot be set up, and no backup can be migrated.",
+        "Correct upgrade(); the report quotes the error and the line.",
+    ),
+    Entry(
+        "upgrade-fails-on-rows", "major", "The upgrade refuses rows that were legal before",
+        "It passes on an empty test database and stops in production, half-way through a deployment.",
+        "Clean or convert such rows in the revision, or declare the precondition with its reason "
+        "(`# rollback-drills: precondition: …`) and check production for it beforehand.",
+    ),
+    Entry(
+        "upgrade-not-repeatable", "critical", "After a rollback the upgrade fails or ends in another schema",
+        "The release that was rolled back cannot be deployed again.",
+        "Make upgrade() start from exactly what downgrade() leaves.",
+    ),
+    Entry(
+        "downgrade-empty", "critical", "The downgrade does nothing, and the schema stays changed",
+        "It exits 0 and stamps the older revision: everybody believes that the schema was rolled back.",
+        "Write the inverse, or raise an error and declare the revision irreversible with its reason.",
+    ),
+    Entry(
+        "downgrade-fails-on-rows", "critical", "The downgrade fails on rows that the schema allows",
+        "It passes on empty tables and fails on the night of the rollback.",
+        "Convert such rows in downgrade(), or raise at its beginning with a message that says what to do.",
+    ),
+    Entry(
+        "loss-undeclared", "major", "The downgrade destroys what was written since the upgrade, undeclared",
+        "Whoever rolls back should know what it costs before the command is entered.",
+        "Keep the data in downgrade(), or declare the loss with its reason (`# rollback-drills: lossy: …` in the "
+        "script, or [migrations.lossy] in the target file).",
+    ),
+    Entry(
+        "declaration-untrue", "major", "A declaration is no longer true",
+        "A rollback that is believed to be impossible or lossy is not even tried.",
+        "Remove the declaration.",
+    ),
+    Entry(
+        "declaration-invalid", "minor", "A declaration cannot be understood",
+        "What it meant to allow is not allowed, and why is written nowhere.",
+        "Write `# rollback-drills: KIND: reason`; the kinds are irreversible, lossy and precondition.",
+    ),
+    Entry(
+        "seed-refused", "major", "A table takes none of the generated rows",
+        "Nothing is proven about the data in it.",
+        "See what refuses them: usually a trigger, or a CHECK that no generated value satisfies.",
+    ),
+    Entry(
+        "interruption-not-restored", "major", "A migration that fails half-way leaves what nothing restores",
+        "It is not one transaction; neither repeating it nor a clean-up of what is left leads back to a revision.",
+        "Put each statement that cannot be in a transaction into a revision of its own, and make it repeatable.",
+    ),
+    Entry(
+        "migration-blocks-production", "major", "A migration stops reads or writes of a large table",
+        "Every client of the table waits for as long as its rows are rewritten or read.",
+        "Build indexes CONCURRENTLY, add constraints NOT VALID and validate them afterwards, fill new columns in "
+        "batches.",
+    ),
+    Entry(
+        "lock-timeout-missing", "major", "Migrations wait for locks without a limit",
+        "One forgotten transaction makes the migration wait, and every client behind it.",
+        "SET lock_timeout in env.py (a few seconds), and try again later.",
+    ),
+    Entry(
+        "old-release-breaks", "major", "The previous release does not serve on an intermediate schema",
+        "From this revision on the application cannot be rolled back without the database.",
+        "Expand first and contract in a later release: old code must run on the new schema.",
+    ),
+    Entry(
+        "downgrade-order-unknown", "critical", "The older release does not know the database's revision",
+        "Deployed first, it can neither start on this schema nor downgrade it.",
+        "Run the downgrade with the newer release's scripts before the older release is deployed; the report prints "
+        "the command.",
+    ),
     # --- feature flags -------------------------------------------------------------------------------
     Entry(
         "flag-ignored", "critical", "An integration that was turned off still answers",

@@ -14,6 +14,7 @@ SECTIONS: dict[str, str] = {
     "scenario-c": "Scenario C: complete version rollback",
     "recovery-checklist": "Recovery checklist",
     "prevention": "Prevention",
+    "reversibility": "Before a release: every migration",
 }
 
 CHECKLIST: dict[str, str] = {

@@ -90,6 +90,27 @@ class Gateway(Protocol):
         """The end of what the gateway has written since it was created."""
 
 
+class Conversation(Protocol):
+    """A program that answers lines with lines; whatever it writes to standard error is kept for its last words."""
+
+    def send(self, data: bytes) -> None:
+        """Write to its standard input.
+
+        Raises:
+            StackError: it has ended.
+        """
+
+    def receive(self, timeout: float) -> bytes:
+        """The next line of its standard output.
+
+        Raises:
+            StackError: it has ended, or said nothing for ``timeout`` seconds.
+        """
+
+    def close(self) -> None:
+        """End it, with all that it has started."""
+
+
 class Commands(Protocol):
     """One-off commands beside the gateway, also while it is down."""
 
@@ -108,6 +129,15 @@ class Commands(Protocol):
             timeout: seconds; what still runs then is killed with all its children.
             database_url: another database than the gateway's own.
             kill_when: asked again and again while the command runs; once true, the command is killed (SIGKILL).
+        """
+
+    def converse(
+        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
+    ) -> Conversation:
+        """Start a program in the tree or image of ``release`` that is talked to over its standard streams.
+
+        Args:
+            environment: variables beside those of the gateway; placeholders are filled in.
         """
 
     def tool(

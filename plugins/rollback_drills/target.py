@@ -76,6 +76,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 HttpPath = Annotated[str, AfterValidator(_http_path)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Reason = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
 Environment = dict[str, Annotated[str, _template(PROCESS_PLACEHOLDERS)]]
 
 
@@ -160,6 +161,26 @@ class Migrations(Table):
         default=("{python}", "-m", "alembic"), description="alembic, run in the tree"
     )
     versions: str = Field(default="migrations/versions", description="directory of the scripts within a tree")
+    interpreter: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
+        default=None,
+        description="the Python that has alembic, for the walk through every revision; absent: that of command",
+    )
+    baseline: str | None = Field(
+        default=None, description="SQL file that makes what is there before the first revision, for the walk"
+    )
+    irreversible: dict[str, Reason] = Field(
+        default={}, description="revisions without a way back, and why; `*` and `?` match any characters"
+    )
+    lossy: dict[str, Reason] = Field(
+        default={}, description="revisions whose downgrade destroys data by design, and why; patterns as above"
+    )
+    precondition: dict[str, Reason] = Field(
+        default={}, description="revisions whose upgrade refuses rows that were legal before, and why; as above"
+    )
+    rows: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default={}, description="rows that a table has in production (`schema.table`), to extrapolate durations"
+    )
+    blocking: Seconds = Field(default=1.0, description="seconds for which a lock may stop reads or writes")
     timeout: Seconds = Field(default=120.0, description="seconds for one command")
 
 

@@ -10,6 +10,7 @@ search path, so that ``regclass``, ``format_type`` and the ``pg_get_*def`` funct
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from rollback_drills.postgres import schema_sql_other as other
 from rollback_drills.postgres.connection import quote_literal
@@ -18,32 +19,62 @@ from rollback_drills.postgres.schema_sql_other import FIRST_NORMAL_OID, PG14, no
 
 def statement(version: int, ignore_tables: Sequence[str]) -> str:
     """One SELECT over the whole catalogue of the current database, rows ``(kind, name, definition)``."""
-    parts: list[Callable[[int], str]] = [
-        tables, columns, column_order, constraints, not_null_names, indexes, sequences, views, triggers, rules,
-        policies, *other.PARTS,
-    ]  # fmt: skip
-    return "WITH " + _common(ignore_tables) + "\nUNION ALL\n".join(part(version) for part in parts)
+    parts = [_triple(part(version)) for part in RELATION_PARTS] + [part(version) for part in other.PARTS]
+    return "WITH " + _common(ignore_tables) + "\nUNION ALL\n".join(parts)
 
 
-def _common(ignore_tables: Sequence[str]) -> str:
+def relations_statement(version: int, ignore_tables: Sequence[str]) -> str:
+    """As `statement`, for the relations whose OIDs are the parameter ``$1`` (``oid[]``): what hangs on them, and
+    nothing else. Rows ``(kind, name, definition, relation)``.
+    """
+    common = _common(ignore_tables, these="$1")
+    return (
+        "WITH "
+        + common
+        + "\nUNION ALL\n".join(
+            f"SELECT * FROM (\n{part(version)}\n) AS part (kind, name, definition, relation) WHERE relation IS NOT NULL"
+            for part in RELATION_PARTS
+        )
+    )
+
+
+def rest_statement(version: int, ignore_tables: Sequence[str]) -> str:
+    """As `statement`, for everything that does not hang on a relation."""
+    parts = [part(version) for part in other.PARTS]
+    of_domains = [_triple(part(version)) + " WHERE part.relation IS NULL" for part in (constraints, not_null_names)]
+    return "WITH " + _common(ignore_tables) + "\nUNION ALL\n".join([*parts, *of_domains])
+
+
+def _triple(part: str) -> str:
+    """Without the column that says which relation a row hangs on."""
+    return f"SELECT part.kind, part.name, part.definition FROM (\n{part}\n) AS part (kind, name, definition, relation)"
+
+
+def _common(ignore_tables: Sequence[str], these: str = "") -> str:
+    """What all parts read; with ``these`` (an array of OIDs) no more than concerns these relations."""
+    only = f"AND c.oid = ANY ({these})" if these else ""
+    of_these = f"AND classid = 'pg_class'::regclass AND objid = ANY ({these})" if these else ""
+    no_types = "AND false" if these else ""
     ignored = "ARRAY[" + ", ".join(quote_literal(name) for name in ignore_tables) + "]::text[]"
     return f"""ns AS MATERIALIZED (
   SELECT oid, nspname, nspowner, nspacl, quote_ident(nspname) AS q FROM pg_namespace
   WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
-ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e' {of_these}),
 rel AS MATERIALIZED (
   SELECT c.*, ns.q AS nsq, ns.q || '.' || quote_ident(c.relname) AS q FROM pg_class c
     JOIN ns ON ns.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND {not_extension("pg_class", "c.oid")}
     AND (c.relkind <> 'c' OR {not_extension("pg_type", "c.reltype")})
-    AND c.relname <> ALL ({ignored}) AND ns.nspname || '.' || c.relname <> ALL ({ignored})),
+    AND c.relname <> ALL ({ignored}) AND ns.nspname || '.' || c.relname <> ALL ({ignored})
+    {only}
+    ),
 att AS MATERIALIZED (
   SELECT r.q, r.relkind, r.relowner, a.* FROM rel r
   JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
   WHERE r.relkind <> 'S'),
 typ AS MATERIALIZED (
   SELECT t.*, ns.q || '.' || quote_ident(t.typname) AS q FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
-  WHERE t.oid >= {FIRST_NORMAL_OID} AND {not_extension("pg_type", "t.oid")}
+  WHERE t.oid >= {FIRST_NORMAL_OID} AND {not_extension("pg_type", "t.oid")} {no_types}
     AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
     AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid)),
 fun AS MATERIALIZED (
@@ -73,7 +104,7 @@ def tables(version: int) -> str:
     CASE WHEN r.relrowsecurity THEN ' ENABLE ROW LEVEL SECURITY' END,
     CASE WHEN r.relforcerowsecurity THEN ' FORCE ROW LEVEL SECURITY' END,
     CASE r.relreplident WHEN 'f' THEN ' REPLICA IDENTITY FULL' WHEN 'n' THEN ' REPLICA IDENTITY NOTHING'
-      WHEN 'i' THEN ' REPLICA IDENTITY USING INDEX' END) AS definition
+      WHEN 'i' THEN ' REPLICA IDENTITY USING INDEX' END) AS definition, r.oid AS relation
 FROM rel r
 LEFT JOIN pg_am am ON am.oid = r.relam
 LEFT JOIN pg_class t ON t.oid = nullif(r.reltoastrelid, 0)
@@ -107,7 +138,8 @@ def columns(version: int) -> str:
       WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
     {compression}, CASE WHEN a.attstattarget >= 0 THEN ' STATISTICS ' || a.attstattarget END,
     {options("a.attoptions")}, {options("a.attfdwoptions", "OPTIONS")},
-    CASE WHEN a.attinhcount > 0 THEN ' INHERITED' || CASE WHEN a.attislocal THEN ' AND LOCAL' ELSE '' END END)
+    CASE WHEN a.attinhcount > 0 THEN ' INHERITED' || CASE WHEN a.attislocal THEN ' AND LOCAL' ELSE '' END END),
+    a.attrelid
 FROM att a
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -116,8 +148,8 @@ WHERE a.relkind <> 'v' OR a.atthasdef"""
 
 def column_order(version: int) -> str:
     """The order of columns, as JSON under the reserved kind ``#order``: reported apart."""
-    return """SELECT '#order', a.q, json_agg(a.attname ORDER BY a.attnum)::text
-FROM att a WHERE a.relkind IN ('r', 'p', 'f', 'c') GROUP BY a.q"""
+    return """SELECT '#order', a.q, json_agg(a.attname ORDER BY a.attnum)::text, a.attrelid
+FROM att a WHERE a.relkind IN ('r', 'p', 'f', 'c') GROUP BY a.q, a.attrelid"""
 
 
 def constraints(version: int) -> str:
@@ -131,7 +163,7 @@ def constraints(version: int) -> str:
   coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
   concat('CONSTRAINT ', quote_ident(c.conname), ' ', pg_get_constraintdef(c.oid),
     CASE WHEN c.coninhcount > 0 THEN ' INHERITED' || CASE WHEN c.conislocal THEN ' AND LOCAL' ELSE '' END END,
-    ' WITH ITS TRIGGERS IN STATE ' || g.states)
+    ' WITH ITS TRIGGERS IN STATE ' || g.states), r.oid
 FROM pg_constraint c
 LEFT JOIN rel r ON r.oid = c.conrelid
 LEFT JOIN typ t ON t.oid = c.contypid
@@ -150,7 +182,7 @@ def not_null_names(version: int) -> str:
     """
     return f"""SELECT 'not-null constraint', coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
   concat('CONSTRAINT ', quote_ident(c.conname), ' ', pg_get_constraintdef(c.oid),
-    CASE WHEN c.coninhcount > 0 THEN ' INHERITED' || CASE WHEN c.conislocal THEN ' AND LOCAL' ELSE '' END END)
+    CASE WHEN c.coninhcount > 0 THEN ' INHERITED' || CASE WHEN c.conislocal THEN ' AND LOCAL' ELSE '' END END), r.oid
 FROM pg_constraint c
 LEFT JOIN rel r ON r.oid = c.conrelid
 LEFT JOIN typ t ON t.oid = c.contypid
@@ -170,7 +202,7 @@ def indexes(version: int) -> str:
     CASE WHEN NOT i.indislive THEN ' NOT LIVE' END, CASE WHEN NOT i.indimmediate THEN ' DEFERRABLE' END,
     CASE WHEN i.indisreplident THEN ' REPLICA IDENTITY' END, CASE WHEN i.indisclustered THEN ' CLUSTER' END,
     ' STATISTICS ' || (SELECT string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum)
-      FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0))
+      FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)), r.oid
 FROM rel r
 JOIN pg_index i ON i.indrelid = r.oid
 JOIN pg_class c ON c.oid = i.indexrelid
@@ -185,7 +217,7 @@ def sequences(version: int) -> str:
       s.seqincrement, ' MINVALUE ', s.seqmin, ' MAXVALUE ', s.seqmax, ' CACHE ', s.seqcache,
       CASE WHEN s.seqcycle THEN ' CYCLE' END,
     CASE d.deptype WHEN 'i' THEN ' IDENTITY OF ' ELSE ' OWNED BY ' END
-      || d.refobjid::regclass || '.' || quote_ident(a.attname), {owner("r.relowner")})
+      || d.refobjid::regclass || '.' || quote_ident(a.attname), {owner("r.relowner")}), r.oid
 FROM rel r
 JOIN pg_sequence s ON s.seqrelid = r.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.objsubid = 0
@@ -200,7 +232,7 @@ def views(version: int) -> str:
   concat('CREATE ', CASE r.relkind WHEN 'm' THEN 'MATERIALIZED ' END, 'VIEW ', r.q,
     ' USING ' || quote_ident(am.amname), {options("r.reloptions")}, ' TABLESPACE ' || quote_ident(ts.spcname),
     {owner("r.relowner")}, CASE WHEN NOT r.relispopulated THEN ' WITH NO DATA' END,
-    ' AS ', rtrim(pg_get_viewdef(r.oid), ';'))
+    ' AS ', rtrim(pg_get_viewdef(r.oid), ';')), r.oid
 FROM rel r
 LEFT JOIN pg_am am ON am.oid = r.relam
 LEFT JOIN pg_tablespace ts ON ts.oid = r.reltablespace
@@ -211,7 +243,7 @@ def triggers(version: int) -> str:
     """Triggers; a partition's copy only where its state differs from the original's."""
     return """SELECT 'trigger', r.q || '.' || quote_ident(t.tgname),
   concat(pg_get_triggerdef(t.oid), CASE t.tgenabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA'
-    WHEN 'A' THEN ' ENABLE ALWAYS' END)
+    WHEN 'A' THEN ' ENABLE ALWAYS' END), r.oid
 FROM rel r
 JOIN pg_trigger t ON t.tgrelid = r.oid
 LEFT JOIN pg_trigger p ON p.oid = t.tgparentid
@@ -224,7 +256,7 @@ def rules(version: int) -> str:
     return f"""SELECT 'rule', r.q || '.' || quote_ident(w.rulename),
   concat(rtrim(pg_get_ruledef(w.oid), ';'),
     CASE w.ev_enabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA'
-    WHEN 'A' THEN ' ENABLE ALWAYS' END)
+    WHEN 'A' THEN ' ENABLE ALWAYS' END), r.oid
 FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
 WHERE w.oid >= {FIRST_NORMAL_OID} AND (w.rulename <> '_RETURN' OR r.relkind NOT IN ('v', 'm'))"""
 
@@ -240,5 +272,11 @@ def policies(version: int) -> str:
       ', ' ORDER BY
       CASE o WHEN 0 THEN '' ELSE pg_get_userbyid(o) END) FROM unnest(p.polroles) AS o),
     ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
-    ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+    ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'), r.oid
 FROM rel r JOIN pg_policy p ON p.polrelid = r.oid"""
+
+
+RELATION_PARTS: Final[tuple[Callable[[int], str], ...]] = (
+    tables, columns, column_order, constraints, not_null_names, indexes, sequences, views, triggers, rules, policies,
+    other.relation_grants, other.relation_comments,
+)  # fmt: skip

@@ -263,27 +263,11 @@ FROM pg_user_mappings m"""
 
 
 def grants(version: int) -> str:
-    """What an ACL grants beyond, or lacks of, the built-in default: a NULL ACL and its spelled-out default
-    are equal.
-
-    Manual: "Privileges"; ``acldefault`` and ``aclexplode`` in "System Information Functions and Operators".
-    """
-    return f"""SELECT x.verb || ' on ' || a.kind, a.name || CASE x.verb WHEN 'grant' THEN ' to '
-        ELSE ' from ' END || CASE x.grantee WHEN 0 THEN 'PUBLIC'
-        ELSE quote_ident(pg_get_userbyid(x.grantee)) END, string_agg(concat(x.privilege_type,
-        CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END,
-    CASE WHEN x.grantor <> a.owner THEN ' BY ' || quote_ident(pg_get_userbyid(x.grantor)) END), ', '
-    ORDER BY x.privilege_type, x.is_grantable, pg_get_userbyid(x.grantor))
-FROM (
-  SELECT 'schema' AS kind, q AS name, nspowner AS owner, nspacl AS acl, acldefault('n', nspowner) AS base
+    """Grants on what is no relation, as `_granted` words them."""
+    return _granted(f"""  SELECT 'schema' AS kind, q AS name, nspowner AS owner, nspacl AS acl,
+    acldefault('n', nspowner) AS base
     FROM ns
     WHERE {not_extension("pg_namespace", "ns.oid")}
-  UNION ALL SELECT CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view'
-      WHEN 'm' THEN 'materialized view'
-      WHEN 'f' THEN 'foreign table' ELSE 'table' END, q, relowner, relacl,
-    acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) FROM rel
-  UNION ALL SELECT 'column', q || '.' || quote_ident(attname), relowner, attacl, acldefault('c', relowner)
-    FROM att
   UNION ALL SELECT 'function', q, proowner, proacl, acldefault('f', proowner) FROM fun
   UNION ALL SELECT 'type', q, typowner, typacl, acldefault('T', typowner) FROM typ
   UNION ALL SELECT 'language', quote_ident(lanname), lanowner, lanacl, acldefault('l', lanowner)
@@ -301,32 +285,80 @@ FROM (
     'of ' || quote_ident(pg_get_userbyid(defaclrole)) || coalesce(' in ' || ns.q, ''), defaclrole, defaclacl,
     CASE WHEN defaclnamespace <> 0 THEN acldefault('c', defaclrole)
          ELSE acldefault(CASE defaclobjtype WHEN 'S' THEN 's' ELSE defaclobjtype END::"char", defaclrole) END
-    FROM pg_default_acl LEFT JOIN ns ON ns.oid = defaclnamespace
+    FROM pg_default_acl LEFT JOIN ns ON ns.oid = defaclnamespace""")
+
+
+def relation_grants(version: int) -> str:
+    """Grants on relations and columns; with the relation's OID."""
+    return _granted(
+        """  SELECT CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+      WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, q AS name, relowner AS owner, relacl AS acl,
+    acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) AS base, oid AS relation FROM rel
+  UNION ALL SELECT 'column', q || '.' || quote_ident(attname), relowner, attacl, acldefault('c', relowner), attrelid
+    FROM att""",
+        "a.relation",
+    )
+
+
+def _granted(objects: str, relation: str = "") -> str:
+    """What an ACL grants beyond, or lacks of, the built-in default: a NULL ACL and its spelled-out default
+    are equal.
+
+    Manual: "Privileges"; ``acldefault`` and ``aclexplode`` in "System Information Functions and Operators".
+    """
+    return f"""SELECT x.verb || ' on ' || a.kind, a.name || CASE x.verb WHEN 'grant' THEN ' to '
+        ELSE ' from ' END || CASE x.grantee WHEN 0 THEN 'PUBLIC'
+        ELSE quote_ident(pg_get_userbyid(x.grantee)) END, string_agg(concat(x.privilege_type,
+        CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END,
+    CASE WHEN x.grantor <> a.owner THEN ' BY ' || quote_ident(pg_get_userbyid(x.grantor)) END), ', '
+    ORDER BY x.privilege_type, x.is_grantable, pg_get_userbyid(x.grantor)){", " + relation if relation else ""}
+FROM (
+{objects}
 ) a, LATERAL (
   SELECT 'grant' AS verb, g.* FROM (SELECT * FROM aclexplode(a.acl) EXCEPT SELECT * FROM aclexplode(a.base)) g
   UNION ALL
   SELECT 'revoke', g.* FROM (SELECT * FROM aclexplode(a.base) EXCEPT SELECT * FROM aclexplode(a.acl)) g
 ) x
 WHERE a.acl IS NOT NULL
-GROUP BY a.kind, a.name, x.verb, x.grantee"""
+GROUP BY a.kind, a.name, x.verb, x.grantee{", " + relation if relation else ""}"""
 
 
 def comments(version: int) -> str:
-    """Comments and security labels on everything that is not an extension's."""
+    """Comments and security labels on what is no relation, nor a part of one, nor an extension's."""
     visible = """(d.objoid >= 16384 OR d.classoid IN ('pg_namespace'::regclass, 'pg_extension'::regclass))
   AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = d.classoid AND ext.objid = d.objoid)
-  AND (d.classoid <> 'pg_class'::regclass OR EXISTS (SELECT FROM rel WHERE rel.oid = d.objoid)
-    OR EXISTS (SELECT FROM pg_index x JOIN rel ON rel.oid = x.indrelid WHERE x.indexrelid = d.objoid))
+  AND d.classoid NOT IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass)
+  AND (d.classoid <> 'pg_constraint'::regclass
+       OR EXISTS (SELECT FROM pg_constraint c WHERE c.oid = d.objoid AND c.conrelid = 0))
   AND (i.schema IS NULL OR i.schema IN (SELECT q FROM ns))
   AND (i.type <> 'schema' OR i.identity IN (SELECT q FROM ns))"""
-    return f"""SELECT 'comment on ' || replace(i.type, 'table column', 'column'), i.identity,
-        quote_literal(d.description)
+    return f"""SELECT 'comment on ' || i.type, i.identity, quote_literal(d.description)
 FROM pg_description d, LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
 WHERE {visible}
 UNION ALL
 SELECT 'security label on ' || i.type, i.identity || ' by ' || d.provider, quote_literal(d.label)
 FROM pg_seclabel d, LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
 WHERE {visible}"""
+
+
+def relation_comments(version: int) -> str:
+    """Comments and security labels on relations and on what hangs on them; with the relation's OID."""
+    objects = """(
+  SELECT r.oid AS relation, 'pg_class'::regclass::oid AS classoid, r.oid AS objoid FROM rel r
+  UNION ALL SELECT r.oid, 'pg_class'::regclass, x.indexrelid FROM rel r JOIN pg_index x ON x.indrelid = r.oid
+  UNION ALL SELECT r.oid, 'pg_constraint'::regclass, c.oid FROM rel r JOIN pg_constraint c ON c.conrelid = r.oid
+  UNION ALL SELECT r.oid, 'pg_trigger'::regclass, t.oid FROM rel r JOIN pg_trigger t ON t.tgrelid = r.oid
+  UNION ALL SELECT r.oid, 'pg_policy'::regclass, p.oid FROM rel r JOIN pg_policy p ON p.polrelid = r.oid
+  UNION ALL SELECT r.oid, 'pg_rewrite'::regclass, w.oid FROM rel r JOIN pg_rewrite w ON w.ev_class = r.oid
+) o"""
+    return f"""SELECT 'comment on ' || replace(i.type, 'table column', 'column'), i.identity,
+        quote_literal(d.description), o.relation
+FROM {objects} JOIN pg_description d ON d.classoid = o.classoid AND d.objoid = o.objoid,
+  LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+UNION ALL
+SELECT 'security label on ' || i.type, i.identity || ' by ' || d.provider, quote_literal(d.label), o.relation
+FROM {objects} JOIN pg_seclabel d ON d.classoid = o.classoid AND d.objoid = o.objoid,
+  LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i"""
 
 
 def database(version: int) -> str:

@@ -36,6 +36,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="leave the stacks of this run up and print how to reach and how to remove them",
     )
+    group.addoption(
+        "--drill-since",
+        metavar="REV",
+        help="prove only revisions above REV, or, with git:REF, those whose scripts that commit does not have",
+    )
+    group.addoption(
+        "--drill-alembic",
+        metavar="FILE",
+        help="drill the migrations of this alembic.ini alone: no target file, no gateway (use with -k reversibility)",
+    )
+    group.addoption(
+        "--drill-alembic-python",
+        metavar="PYTHON",
+        help="the interpreter that has alembic and the models (default: the one that runs pytest)",
+    )
+    group.addoption(
+        "--drill-alembic-env",
+        metavar="NAME=VALUE",
+        action="append",
+        help="a variable for env.py; {url} stands for the database's URL (may be repeated)",
+    )
+    group.addoption(
+        "--drill-alembic-baseline",
+        metavar="FILE",
+        help="SQL that makes what is there before the first revision, where the history does not begin with nothing",
+    )
     parser.addini("drill_target", "target file of the drills")
     parser.addini("drill_runtime", "runtime of the drills", default="auto")
     parser.addini("drill_report_dir", "directory of the drills' reports", default="reports")
@@ -55,13 +81,14 @@ def activate(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
-    options = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout")
+    options = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout", "drill_alembic")
     if any(config.getoption(name) is not None for name in options):
         config.stash[ACTIVE] = True
-    from rollback_drills.pytest_plugin import collecting, distributing, fixtures
+    from rollback_drills.pytest_plugin import collecting, distributing, fixtures, reversibility
 
     config.pluginmanager.register(fixtures, "rollback-drills-fixtures")
     config.pluginmanager.register(collecting, "rollback-drills-collecting")
+    config.pluginmanager.register(reversibility, "rollback-drills-reversibility")
     distributing.register(config)
     if config.stash.get(ACTIVE, False):
         _begin(config)

@@ -20,10 +20,12 @@ from rollback_drills.evidence import DrillEvidence, RuntimeFacts, Step
 from rollback_drills.journal import Journal
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
+from rollback_drills.pytest_plugin.alembic_target import alembic_target
 from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
 from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
 from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve, settled
+from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace, sweep
 from rollback_drills.target import Objectives, Target
 
@@ -64,7 +66,7 @@ class Session:
         self.performs = not (option.collectonly or option.setupplan or only_shows_something(config))
         self.meter = Meter()
         self.redactor = Redactor()
-        self.target = Target.load(_target_file(config))
+        self.target = _target(config)
         for path, name in ((sys.executable, "python"), (sys.prefix, "$VENV"), (str(config.rootpath), "$ROOT")):
             self.redactor.shorten(path, name)
         for value in self.target.secrets:
@@ -161,6 +163,22 @@ class Session:
         self.runtime_facts = RuntimeFacts(name=self.choice.name, reason=self.choice.reason, facts=facts)
         self.setup_seconds = self.meter.elapsed() - began
         return lab
+
+    def open_server(self) -> tuple[PostgresServer, Workspace]:
+        """A disposable PostgreSQL and nothing else, for drills that need no gateway; it ends with the session.
+
+        Raises:
+            DrillError: it did not start.
+        """
+        began = self.meter.elapsed()
+        self._workspace = Workspace(self.run, self.worker)
+        self.redactor.shorten(str(self._workspace.path), "$WORKSPACE")
+        server = PostgresServer(self._workspace, self.meter)
+        self.redactor.add(server.password)
+        server.start()
+        self.runtime_facts = RuntimeFacts(name=self.choice.name, reason=self.choice.reason, facts={})
+        self.setup_seconds = self.meter.elapsed() - began
+        return server, self._workspace
 
     def keep_stack(self, drill: str, stack: Stack) -> None:
         """Leave a stack up, and note how to reach it (shown in the terminal only: it holds a password)."""
@@ -301,6 +319,13 @@ def _reports(config: pytest.Config) -> Path:
 def _option(config: pytest.Config, name: str) -> str:
     given = config.getoption(name)
     return str(given if given is not None else config.getini(name))
+
+
+def _target(config: pytest.Config) -> Target:
+    given = config.getoption("drill_alembic")
+    if given:
+        return alembic_target(Path(config.invocation_params.dir, given))
+    return Target.load(_target_file(config))
 
 
 def _target_file(config: pytest.Config) -> Path:

@@ -74,6 +74,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield f"- {len(report.problems) - 20} more are in incident.html"
         yield ""
     yield from _table(report)
+    yield from _revisions(report)
     yield from _open_items(report)
     yield "A drill on a disposable stack is evidence of the *procedure*, not of production's backups."
 
@@ -99,6 +100,23 @@ def _table(report: Report) -> Iterator[str]:
         section, title, answer, recovery, downtime, writes = (escape(cell) or "-" for cell in cells)
         yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
                f"| {downtime} | {writes} | {row.findings} |")  # fmt: skip
+    yield ""
+
+
+def _revisions(report: Report) -> Iterator[str]:
+    if not report.revisions:
+        return
+    yield "## Every migration"
+    yield ""
+    yield "| Revision | Downgrade | What rolling back past it destroys | Locks against clients | Findings |"
+    yield "|---|---|---|---|---|"
+    for row in report.revisions:
+        losses = escape("; ".join(row.losses[:2]) + (" …" if len(row.losses) > 2 else "")) or "-"
+        locks = escape("; ".join(row.locks[:2]) + (" …" if len(row.locks) > 2 else "")) or "-"
+        codes = ", ".join(map(code, row.findings)) or "-"
+        yield f"| {escape(row.revision)} | {_TONES[row.tone]} {escape(row.verdict)} | {losses} | {locks} | {codes} |"
+    if report.revisions_more:
+        yield f"| {report.revisions_more} more | | | | |"
     yield ""
 
 

@@ -15,6 +15,7 @@ from rollback_drills.report.coverage import ChecklistItem, Section, checklist, s
 from rollback_drills.report.groups import Group, group_drills
 from rollback_drills.report.limits import FULL, Limits
 from rollback_drills.report.problems import Problem, problems
+from rollback_drills.report.revisions import RevisionRow, revision_rows
 from rollback_drills.report.steps import CaseView, File, case_view
 from rollback_drills.report.summary import Headline, Objective, Row, headline, objectives, recovery_of, rows
 from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
@@ -83,6 +84,8 @@ class Report:
     files: tuple[File, ...]
     files_more: int
     findings: int
+    revisions: tuple[RevisionRow, ...] = ()
+    revisions_more: int = 0
 
     @property
     def unproven(self) -> tuple[Section, ...]:
@@ -104,6 +107,7 @@ def fold(run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = ())
     }
     found = problems(groups, anchors, limits)
     covered = sections(run, groups, limits)
+    revisions, revisions_more = revision_rows(run, limits)
     return Report(
         run=one_line(run.run), target=one_line(run.target.name),
         releases=f"{one_line(run.target.current, 80)} → {one_line(run.target.previous, 80)}",
@@ -115,6 +119,7 @@ def fold(run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = ())
         sections=covered, checklist=checklist(run, groups, anchors, limits),
         files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows),
         findings=sum(len(drill.findings) for drill in run.drills),
+        revisions=revisions, revisions_more=revisions_more,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from rollback_drills.evidence import Artifact, Check, Command, DrillEvidence, Observation, Step
 from rollback_drills.report.limits import Limits
+from rollback_drills.report.revisions import FACT
 from rollback_drills.report.text import count, cut, one_line, seconds, size
 from rollback_drills.report.timeline import Timeline, split, timeline
 from rollback_drills.report.values import Diff, Pairs, Value, brief, view
@@ -138,6 +139,7 @@ def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ..
         facts=tuple(
             (one_line(name.replace("_", " "), limits.line), view(value, limits))
             for name, value in islice(drill.facts.items(), limits.rows)
+            if name != FACT
         ),
         integrity=_integrity(drill, limits),
         files=tuple(file_of(artifact, limits) for artifact in drill.artifacts[: limits.rows]),

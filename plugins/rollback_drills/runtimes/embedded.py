@@ -11,6 +11,7 @@ from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
+from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir, server_version
 from rollback_drills.runtimes.host_tools import run_on_host
@@ -59,6 +60,21 @@ class EmbeddedCommands:
                 kill_when=kill_when,
             )
         return self._listeners.tell(result)
+
+    def converse(
+        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
+    ) -> PipedConversation:
+        tree = self._trees.tree(release)
+        values = process_values(self._target, release, tree, self._workspace, database_url) | {"port": "0"}
+        templates = {**self._target.gateway.env, **environment}
+        variables = {name: fill(text, values) for name, text in templates.items()}
+        return PipedConversation(
+            [fill(argument, values) for argument in argv],
+            cwd=tree,
+            env=process.clean_environment(self._workspace, variables),
+            log=self._workspace / "walker.log",
+            meter=self._meter,
+        )
 
     def tool(
         self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float

@@ -1,0 +1,155 @@
+"""Before a release: what the downgrade of every migration does, with rows in the tables.
+
+`pytest drills -k "reversibility and 0007"` proves one revision; `--drill-since REV` those above it. Without a gateway:
+`pytest --pyargs rollback_drills.drills -k reversibility --drill-alembic path/to/alembic.ini`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Lab, Stack
+from rollback_drills.reversibility.history import problems_of
+from rollback_drills.reversibility.proof import Proof
+from rollback_drills.reversibility.walk import Walk
+
+from .procedures import judge_downgrade
+
+
+@pytest.mark.drill("Reversibility: the history of migrations", runbook="reversibility", group="reversibility")
+def test_reversibility_history(walk: Walk, drill: Drill) -> None:
+    """Every script can be read, they form one history, and it has one head."""
+    with drill.step("Read the migration scripts as alembic does"):
+        history = walk.history
+        problems = problems_of(history)
+        drill.observe("revisions", len(history.revisions))
+        drill.observe("read by", history.versions)
+        drill.check("every script can be read", problems, expected=[], finding="history-broken")
+    with drill.step("Look for heads, branches and merges"):
+        heads = list(history.heads)
+        drill.observe("merges", [each.id for each in history.revisions if len(each.down) > 1])
+        drill.observe("branches", list(history.branchpoints))
+        labelled = [each for each in heads if history.labels_of(each)]
+        drill.check(
+            "there is one head, or each has a label of its own",
+            heads if len(heads) > 1 and len(labelled) < len(heads) else "one head",
+            expected="one head",
+            finding="history-branches",
+        )
+
+
+@pytest.mark.drill("Reversibility of a migration", runbook="reversibility", group="reversibility")
+def test_reversibility(revision: str, walk: Walk, drill: Drill) -> None:
+    """Up, down and up again: the schema is restored, rows survive, and what is lost is declared."""
+    with drill.step(f"Migrate {revision} up, down and up again, with rows in the tables"), drill.together():
+        proof = walk.prove(revision)
+        record(drill, proof)
+        for found in proof.findings:
+            drill.check(found.detail, False, finding=found.code, detail=found.detail)
+        if not proof.findings:
+            drill.check("the downgrade restores schema and rows, or says what it does not", proof.verdict != "unproven")
+
+
+def record(drill: Drill, proof: Proof) -> None:
+    """What the report shows of a revision."""
+    drill.fact("reversibility", proof.to_json())
+    drill.observe("class", proof.verdict + (f": {proof.reason}" if proof.reason else ""))
+    drill.observe("generated rows", proof.seeded)
+    drill.observe("the upgrade's statements took", round(proof.up_seconds, 4), "s")
+    drill.observe("the downgrade's statements took", round(proof.down_seconds, 4), "s")
+    if proof.losses:
+        drill.observe(f"rolling back past {proof.revision} destroys", list(proof.ledger()))
+    if proof.reordered:
+        drill.observe("columns in another order, which PostgreSQL cannot restore", sorted(proof.reordered))
+    strong = [f"{lock.mode} on {lock.relation}{f' ({lock.work})' if lock.work else ''}" for lock in proof.locks]
+    if strong:
+        drill.observe("strongest locks on what was there", strong)
+    for each in proof.interruptions:
+        if each.left:
+            drill.observe(f"failing before {each.statement!r}, it is restored by", [each.restored_by, *each.commands])
+
+
+@pytest.mark.drill("Reversibility: locks and the walk itself", runbook="reversibility", group="reversibility")
+def test_reversibility_locks(walk: Walk, drill: Drill) -> None:
+    """No migration waits for a lock without a limit; and the schema that was followed is the one that is there."""
+    if not walk.proofs:
+        with drill.step("Migrate every revision up, down and up again"):
+            drill.check("there are revisions", len(walk.prove_all()) > 0)
+    with drill.step("Compare the schema that was followed step by step with the whole of it"):
+        walk.verify()
+        drill.observe("revisions proven", len(walk.proofs))
+        drill.observe("memory of the walker", walk.memory, "bytes")
+    with drill.step("See whether migrations wait for locks without a limit"):
+        waiting = {proof.revision: ", ".join(proof.without_timeout) for proof in walk.proofs.values()}
+        waiting = {revision: tables for revision, tables in waiting.items() if tables}
+        some = "; ".join(f"{revision}: {tables}" for revision, tables in list(waiting.items())[:5])
+        drill.check(
+            "every lock against clients is waited for within a limit",
+            len(waiting),
+            expected=0,
+            finding="lock-timeout-missing",
+            detail=f"{len(waiting)} revisions lock tables with lock_timeout = 0, among them {some}",
+        )
+
+
+@pytest.mark.drill("Reversibility: the previous release on each newer schema", runbook="reversibility")
+def test_reversibility_previous_release(previous_stack: Stack, drill: Drill) -> None:
+    """Expand first, contract later: up to which revision can the application alone be rolled back?"""
+    stack, target = previous_stack, previous_stack.target
+    newer = [
+        revision for revision in reversed(stack.alembic.history(target.current))
+        if not stack.alembic.knows(target.previous, revision)
+    ]  # fmt: skip
+    serves: dict[str, str] = {}
+    for revision in newer:
+        with drill.step(f"Release {target.previous} on the schema of {revision}"):
+            drill.check("the migration succeeds", stack.alembic.upgrade(target.current, revision).ok)
+            outcome = stack.gateway.recreate()
+            serves[revision] = f"does not start: {outcome.log}" if not outcome.started else refusals(stack)
+            drill.observe("deliveries", serves[revision] or "all are accepted and stored")
+    with drill.step("Find the point of no return"):
+        table = {revision: reason or "serves" for revision, reason in serves.items()}
+        drill.fact("releases on schemas", {target.previous: table})
+        broken = [revision for revision, reason in serves.items() if reason]
+        drill.check(
+            f"release {target.previous} serves on every schema up to that of {target.current}",
+            broken[0] if broken else "serves",
+            expected="serves",
+            finding="old-release-breaks",
+            detail=f"the point of no return is {broken[0]}: {serves[broken[0]]}" if broken else "",
+        )
+
+
+def refusals(stack: Stack) -> str:
+    """What the running release does not accept and store; empty when it does all that it should."""
+    names = stack.target.integrations_of(stack.target.previous)
+    delivered = [stack.client.deliver(name) for name in names]
+    refused = [f"{each.integration}: {each.answer.brief()}" for each in delivered if not each.acknowledged]
+    if refused:
+        return "; ".join(refused)
+    lost = {each.id for each in delivered} - stack.stored([each.id for each in delivered])
+    return f"{len(lost)} deliveries are acknowledged and not stored" if lost else ""
+
+
+@pytest.mark.drill("Reversibility: which release has to downgrade", runbook="reversibility")
+def test_reversibility_order_guard(idle_stack: Stack, lab: Lab, drill: Drill) -> None:
+    """Does the previous release know the database's revision? If not, the downgrade that has to run first is found."""
+    stack, target = idle_stack, idle_stack.target
+    with drill.step(f"Ask release {target.previous} for the revision that the database is at"):
+        revision, goal = stack.database.revision(), stack.alembic.head(target.previous)
+        known = stack.alembic.knows(target.previous, revision)
+        drill.observe(f"release {target.previous} knows {revision}", known)
+    if known:
+        return
+    command = f"{' '.join(target.migrations.command)} downgrade {goal}"
+    with drill.step(f"Before release {target.previous} is deployed, with the scripts of {target.current}: {command}"):
+        drill.check(
+            f"release {target.current} has the revision {goal}",
+            stack.alembic.knows(target.current, goal),
+            finding="downgrade-order-unknown",
+            detail=f"release {target.previous} ends at {goal}, which release {target.current} does not have",
+        )
+        result = stack.alembic.downgrade(target.current, goal)
+        judge_downgrade(stack, drill, lab, result.exit_code, goal)
+        drill.fact("to run before the previous release is deployed", command)

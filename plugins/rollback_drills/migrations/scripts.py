@@ -1,0 +1,160 @@
+"""Migration scripts read without running them: which revisions there are, and what is wrong with their order.
+
+For the collection of tests, which must neither import the user's code nor start anything. What a script computes
+instead of writing down is not seen; alembic's own view comes from the walker.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_NAMES = ("revision", "down_revision", "depends_on", "branch_labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script; ``title`` is the first line of its docstring."""
+
+    id: str
+    down: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    labels: tuple[str, ...]
+    title: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """All scripts, those that others build on first, and what is wrong with them as a history."""
+
+    scripts: tuple[Script, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(script.id for script in self.scripts)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        below = {down for script in self.scripts for down in script.down}
+        return tuple(script.id for script in self.scripts if script.id not in below)
+
+    def after(self, revision: str) -> tuple[str, ...]:
+        """The revisions that are neither ``revision`` (or its unambiguous beginning) nor below it.
+
+        Raises:
+            LookupError: there is no such revision.
+        """
+        candidates = [each for each in self.ids if each == revision] or [
+            each for each in self.ids if each.startswith(revision)
+        ]
+        if len(candidates) != 1:
+            raise LookupError(f"{len(candidates) or 'no'} revisions begin with {revision!r}")
+        by_id = {script.id: script for script in self.scripts}
+        below: set[str] = set()
+        pending = candidates
+        while pending:
+            each = pending.pop()
+            if each not in below and each in by_id:
+                below.add(each)
+                pending += [*by_id[each].down, *by_id[each].depends_on]
+        return tuple(each for each in self.ids if each not in below)
+
+
+def read_scripts(directories: Iterable[Path]) -> Scripts:
+    """Every ``.py`` file of these directories, in the order of the history; a directory that is not there is empty."""
+    scripts: list[Script] = []
+    problems: list[str] = []
+    for directory in directories:
+        for file in sorted(directory.glob("*.py")):
+            if file.name.startswith(("__init__", ".#")):
+                continue
+            found = _read(file)
+            if isinstance(found, str):
+                problems.append(found)
+            else:
+                scripts.append(found)
+    problems += _order_problems(scripts)
+    return Scripts(_ordered(scripts), tuple(problems))
+
+
+def _read(file: Path) -> Script | str:
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (OSError, SyntaxError, ValueError) as error:
+        where = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        return f"{file.name} cannot be read{where}: {getattr(error, 'msg', None) or error}"
+    values: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            name, value = node.targets[0].id, node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            name, value = node.target.id, node.value
+        else:
+            continue
+        if name in _NAMES:
+            try:
+                values[name] = ast.literal_eval(value)
+            except ValueError:
+                return f"{file.name} computes {name}, which cannot be read without running it"
+    if not isinstance(values.get("revision"), str):
+        return f"{file.name} sets no revision"
+    title = (ast.get_docstring(tree) or "").strip().partition("\n")[0]
+    return Script(
+        str(values["revision"]), _names(values.get("down_revision")), _names(values.get("depends_on")),
+        _names(values.get("branch_labels")), title, file.name,
+    )  # fmt: skip
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(str(each) for each in value) if isinstance(value, list | tuple | set) else ()
+
+
+def _order_problems(scripts: Sequence[Script]) -> list[str]:
+    problems = []
+    files: dict[str, list[str]] = {}
+    labels = {label for script in scripts for label in script.labels}
+    for script in scripts:
+        files.setdefault(script.id, []).append(script.file)
+    for revision, names in files.items():
+        if len(names) > 1:
+            problems.append(f"the revision {revision} is carried by {' and '.join(names)}")
+    for script in scripts:
+        for down in script.down:
+            if down not in files:
+                problems.append(f"{script.file} builds on the revision {down}, which no script has")
+        for needed in script.depends_on:
+            if needed not in files and needed.partition("@")[0] not in labels and not _begins(needed, files):
+                problems.append(f"{script.file} depends on the revision {needed}, which no script has")
+    circle = {script.id for script in scripts} - {script.id for script in _ordered(scripts)}
+    if circle:
+        problems.append(f"the revisions {', '.join(sorted(circle))} build on each other in a circle")
+    return problems
+
+
+def _begins(text: str, ids: Iterable[str]) -> bool:
+    return any(each.startswith(text) for each in ids)
+
+
+def _ordered(scripts: Sequence[Script]) -> tuple[Script, ...]:
+    """Those below first; what is in a circle is left out."""
+    known = {script.id: script for script in scripts}
+    done: dict[str, Script] = {}
+    waiting = list(known.values())
+    while waiting:
+        ready = [each for each in waiting if _is_ready(each, known, done)]
+        if not ready:
+            break
+        for each in ready:
+            done[each.id] = each
+        waiting = [each for each in waiting if each.id not in done]
+    return tuple(done.values())
+
+
+def _is_ready(script: Script, known: Collection[str], done: Collection[str]) -> bool:
+    return all(below in done or below not in known for below in (*script.down, *script.depends_on))

@@ -1,0 +1,276 @@
+"""Our side of the walker: one process in the target's interpreter that performs single migration steps on command.
+
+The protocol, for whoever starts it elsewhere (a container, another machine): any argument vector will do whose
+process is a Python of the target's with `BOOTSTRAP` as its ``-c`` program, in the directory where ``alembic`` would be
+called, with standard input and output as pipes. We send the number of bytes of the program in a line, the program,
+and then one line of JSON per command; each is answered by one line of JSON.
+
+``{"do": "open", "options": […], "settings": {…}, "marker": …, "as_module": true}``
+    reads the scripts. Answer: versions, revisions (oldest first), problems.
+``{"do": "upgrade" | "downgrade", "revision": …, "try": false, "fail_at": null}``
+    one step, committed when the answer comes; with ``try`` it is rolled back instead; ``fail_at`` is the number of a
+    statement in whose place an error is raised. Answer: seconds, statements, error.
+``{"do": "end"}``
+    or the end of the input: env.py returns, the process ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rollback_drills.errors import StackError
+from rollback_drills.stack import Conversation
+from rollback_drills.target import Migrations
+
+# Without braces, which the target file's placeholders have.
+BOOTSTRAP = (
+    "import os, sys\n"
+    "sys.path[:] = [place for place in sys.path if place]\n"
+    "f = os.fdopen(os.dup(0), 'rb')\n"
+    "n = int(f.readline())\n"
+    "names = dict(__name__='rollback_drills_walker')\n"
+    "exec(compile(f.read(n), 'rollback_drills_walker', 'exec'), names)\n"
+    "names['serve'](f)\n"
+)
+_STRENGTH = (
+    "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
+    "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
+)  # fmt: skip
+
+
+def strongest(modes: Sequence[str]) -> str:
+    """The strongest lock mode, in the order of PostgreSQL's manual, "Explicit Locking"."""
+    return max(modes, key=_STRENGTH.index)
+
+
+class Answer(BaseModel):
+    """A line of the walker's."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class WalkedRevision(Answer):
+    """A script as alembic understands it; ``down`` and ``depends_on`` are ids."""
+
+    id: str
+    down: tuple[str, ...]
+    depends_on: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    doc: str = ""
+    path: str = ""
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.down, *self.depends_on]))
+
+
+class Problem(Answer):
+    """Why the scripts cannot be read; ``path`` is empty where it is the history as a whole."""
+
+    path: str
+    message: str
+
+
+class History(Answer):
+    """All scripts, oldest first, or the problems for which there are none."""
+
+    versions: dict[str, str]
+    revisions: tuple[WalkedRevision, ...]
+    problems: tuple[Problem, ...] = ()
+    places: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Revisions that no other builds on; what only depends on one does not count."""
+        below = {down for each in self.revisions for down in each.down}
+        return tuple(each.id for each in self.revisions if each.id not in below)
+
+    @property
+    def branchpoints(self) -> tuple[str, ...]:
+        downs = [down for each in self.revisions for down in each.down]
+        return tuple(each.id for each in self.revisions if downs.count(each.id) > 1)
+
+    def labels_of(self, revision: str) -> tuple[str, ...]:
+        return next((each.labels for each in self.revisions if each.id == revision), ())
+
+
+class StepError(Answer):
+    """What went wrong in a step, as PostgreSQL or Python said it."""
+
+    type: str
+    message: str
+    sqlstate: str = ""
+    statement: str = ""
+    line: int = 0
+    schema_name: str = Field(default="", validation_alias="schema")
+    table: str = ""
+    constraint: str = ""
+    injected: bool = False
+    refused: bool = False
+    in_script: bool = False
+
+    @property
+    def brief(self) -> str:
+        """One line."""
+        first = self.message.splitlines()[0] if self.message else ""
+        where = f" at line {self.line}" if self.line else ""
+        return f"{self.type}{where}: {first}"
+
+
+class Statement(Answer):
+    """One statement of a script. ``locks`` and ``scans`` are by OID, of the transaction so far."""
+
+    sql: str
+    seconds: float
+    line: int = 0
+    rows: int = -1
+    autocommit: bool = False
+    transaction: str | None = None
+    lock_timeout: str = ""
+    locks: dict[int, tuple[str, ...]] = {}
+    scans: dict[int, int] = {}
+
+
+class Walked(Answer):
+    """One step: what it executed, how long it took (seconds), and the error for which it was rolled back."""
+
+    seconds: float = 0.0
+    statements: tuple[Statement, ...] = ()
+    error: StepError | None = None
+    external: bool = Field(default=False, description="env.py holds one transaction around everything")
+    memory: int = Field(default=0, description="peak of the walker's memory in bytes")
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """OIDs of every relation that was locked."""
+        return frozenset(oid for statement in self.statements for oid in statement.locks)
+
+    @property
+    def in_one_transaction(self) -> bool:
+        seen = {statement.transaction for statement in self.statements if statement.transaction is not None}
+        return len(seen) <= 1 and not any(statement.autocommit for statement in self.statements)
+
+
+class Walker:
+    """Drives one walker process. Use it as a context manager.
+
+    Args:
+        timeout: seconds for one answer.
+        marker: of the run; env.py must connect to a database that carries it.
+        as_module: whether modules are looked for in the working directory, as with ``python -m alembic``; the program
+            ``alembic`` looks only where its configuration says (prepend_sys_path).
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        options: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        marker: str,
+        timeout: float = 120.0,
+        as_module: bool = True,
+    ) -> None:
+        self._conversation, self._timeout = conversation, timeout
+        self.memory = 0
+        program = _program()
+        conversation.send(b"%d\n" % len(program) + program)
+        command = {"do": "open", "options": list(options), "settings": dict(settings or {}), "marker": marker,
+                   "as_module": as_module}  # fmt: skip
+        answer = self._ask(command)
+        if answer.get("error"):
+            error = StepError.model_validate(answer["error"])
+            raise StackError(
+                "the migration scripts cannot be opened",
+                cause=error.brief,
+                fix="run `alembic history` by hand in the release's tree; [migrations] says how alembic is called",
+            )
+        self.history = History.model_validate(answer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def upgrade(self, revision: str, *, attempt: bool = False, fail_at: int | None = None) -> Walked:
+        """Perform ``upgrade()`` of one revision, from right below it.
+
+        Args:
+            attempt: roll it back even if it succeeds.
+            fail_at: the number of the statement in whose place an error is raised.
+
+        Raises:
+            StackError: the process has ended or does not answer.
+        """
+        return self._step("upgrade", revision, attempt, fail_at)
+
+    def downgrade(self, revision: str, *, attempt: bool = False, fail_at: int | None = None) -> Walked:
+        """Perform ``downgrade()`` of one revision, which is at the top; as `upgrade`."""
+        return self._step("downgrade", revision, attempt, fail_at)
+
+    def close(self) -> None:
+        self._conversation.close()
+
+    def _step(self, direction: str, revision: str, attempt: bool, fail_at: int | None) -> Walked:
+        command = {"do": direction, "revision": revision, "try": attempt, "fail_at": fail_at}
+        walked = Walked.model_validate(self._ask(command))
+        self.memory = max(self.memory, walked.memory)
+        error = walked.error
+        if error is not None and error.refused:
+            raise StackError(
+                "the migrations were not run",
+                cause=error.message,
+                fix="let env.py take the database from the environment or from sqlalchemy.url, as the drill sets them",
+            )
+        if error is not None and "seconds" not in walked.model_fields_set:
+            raise StackError("env.py fails", cause=error.brief, fix="run `alembic upgrade head` by hand")
+        return walked
+
+    def _ask(self, command: Mapping[str, object]) -> dict[str, object]:
+        self._conversation.send(json.dumps(command).encode() + b"\n")
+        line = self._conversation.receive(self._timeout)
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise StackError("the walker's answer cannot be read", cause=line[:500].decode(errors="replace"))
+        return answer
+
+
+@cache
+def _program() -> bytes:
+    return resources.files("rollback_drills.migrations").joinpath("walker_program.py").read_bytes()
+
+
+def walker_command(migrations: Migrations) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """How the walker is started in a release: the interpreter's command, and alembic's own options.
+
+    Read from the command that calls alembic, ``python -m alembic -c …``, or from ``interpreter`` under [migrations].
+    None: the target does not migrate with alembic, or does not say with which interpreter.
+    """
+    command = list(migrations.command)
+    for place in range(1, len(command)):
+        if command[place - 1 : place + 1] == ["-m", "alembic"]:
+            interpreter = tuple(migrations.interpreter or command[: place - 1])
+            return interpreter, tuple(command[place + 1 :])
+    if migrations.interpreter and command[0].rpartition("/")[2] == "alembic":
+        return tuple(migrations.interpreter), tuple(command[1:])
+    return None
+
+
+__all__ = [
+    "BOOTSTRAP", "History", "Problem", "Statement", "StepError", "Walked", "WalkedRevision",
+    "Walker", "strongest", "walker_command",
+]  # fmt: skip

@@ -1,0 +1,287 @@
+"""The schema fingerprint of a database that changes step by step, kept current at the cost of what a step touched.
+
+`LiveSchema` reads everything once; afterwards it asks the server what has been written since (`schema_probe`), and
+reads again only these relations, those that refer to them, and the rest of the catalogue where anything in it was
+written. `verify` compares with a full fingerprint: to be called at the end, and after whatever else may be doubted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+from rollback_drills.errors import DrillError
+from rollback_drills.postgres import schema_probe, schema_sql
+from rollback_drills.postgres.connection import Connection, Row, read_pinned
+from rollback_drills.postgres.relations import VERSION_TABLE
+from rollback_drills.postgres.schema import Change, Entry, SchemaDiff, SchemaFingerprint, schema_fingerprint
+
+_ORDER: Final = "#order"
+_REST: Final = 0  # in place of a relation's OID: what hangs on none
+_numbers = count(1)
+# One plan for the session, and for few rows: by index, whatever the planner thinks of an array it has not seen.
+_PLAN: Final = tuple(
+    f"SET LOCAL {name}" for name in (
+        "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashjoin = off",
+        "enable_mergejoin = off",
+    )
+)  # fmt: skip
+_PLAN_ALL: Final = tuple(f"SET LOCAL {name} = on" for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"))
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A row of pg_class: qualified, quoted name; kind as pg_class.relkind; where its rows lie."""
+
+    name: str
+    kind: str
+    filenode: int
+
+    @property
+    def holds_rows(self) -> bool:
+        return self.kind in ("r", "p")
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What a step has changed: key to its definition before and after, None where there was or is none."""
+
+    objects: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    order: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+    def then(self, later: Delta) -> Delta:
+        """Both steps as one."""
+        return Delta(_compose(self.objects, later.objects), _compose(self.order, later.order))
+
+    def __bool__(self) -> bool:
+        return bool(self.objects)
+
+    def diff(self) -> SchemaDiff:
+        """As between two full fingerprints: what the step has left over, what is missing after it."""
+        pairs = sorted(self.objects.items())
+        return SchemaDiff(
+            left_over=tuple(Entry(key, now) for key, (was, now) in pairs if was is None and now is not None),
+            missing=tuple(Entry(key, was) for key, (was, now) in pairs if was is not None and now is None),
+            changed=tuple(Change(key, was, now) for key, (was, now) in pairs if was is not None and now is not None),
+        )
+
+    def reordered(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Tables with the same columns in another order."""
+        found = {}
+        for table, (was, now) in self.order.items():
+            if was is not None and now is not None:
+                before, after = tuple(json.loads(was)), tuple(json.loads(now))
+                if before != after and set(before) == set(after):
+                    found[table] = (before, after)
+        return found
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """What a step did to the schema. Relations are by OID, as they were before and as they are after it."""
+
+    delta: Delta
+    before: Mapping[int, Relation]
+    after: Mapping[int, Relation]
+
+    @property
+    def rewritten(self) -> tuple[str, ...]:
+        """Tables and materialised views whose rows were written anew, or that were emptied: another relfilenode."""
+        return tuple(
+            relation.name
+            for oid, relation in self.after.items()
+            if relation.kind in ("r", "m") and oid in self.before and relation.filenode != self.before[oid].filenode
+        )
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Names of the tables that exist after the step and may have been touched by it."""
+        return frozenset(relation.name for relation in self.after.values() if relation.kind == "r")
+
+
+class LiveSchema:
+    """Follows the schema of the database that ``conn`` is connected to; the connection is used by nobody else."""
+
+    def __init__(self, conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> None:
+        self._conn, self._ignored = conn, tuple(ignore_tables)
+        version = conn.info.server_version
+        self._probe = _Prepared("probe", "oid[], xid, boolean", schema_probe.statement(version))
+        self._relations = _Prepared("relations", "oid[]", schema_sql.relations_statement(version, self._ignored))
+        self._rest = _Prepared("rest", "", schema_sql.rest_statement(version, self._ignored))
+        self._groups: dict[int, dict[str, str]] = {}
+        self._orders: dict[int, dict[str, str]] = {}
+        self._since = "3"  # the first ordinary transaction id
+        self._counts = ""
+        self.known: dict[int, Relation] = {}
+        self.refresh(())
+
+    def refresh(self, locked: Collection[int], *, grants: bool = False, everything: bool = False) -> Refresh:
+        """Read again what was touched since the last time.
+
+        Args:
+            locked: OIDs of the relations that were locked meanwhile.
+            grants: whether privileges may have been granted or revoked meanwhile.
+            everything: read it all again, where what was locked is not known.
+
+        Raises:
+            psycopg.Error: as `schema_fingerprint`.
+        """
+        if everything:
+            locked, self._since, self._counts = {*locked, *self.known}, "3", ""
+        (rows,) = self._read(self._probe, _oids(locked), f"'{self._since}'::xid", str(grants or everything))
+        touched, counts, written = {}, "", False
+        for what, oid, name, kind, filenode in rows:
+            if what == "since":
+                self._since = name
+            elif what == "rest":
+                counts, written = name, kind == "true"
+            else:
+                touched[int(oid)] = Relation(name, kind, int(filenode)) if name is not None else None
+        before = {oid: self.known[oid] for oid in touched if oid in self.known}
+        after = {oid: relation for oid, relation in touched.items() if relation is not None}
+        rest = everything or written or counts != self._counts or self._renamed(before, after)
+        self._counts = counts
+        delta = self._replace(touched, rest=rest)
+        if not rest and any(_renames_columns(*orders) for orders in delta.order.values()):
+            delta = delta.then(self._replace({}, rest=True))
+        for oid in touched:
+            self.known.pop(oid, None)
+        self.known.update(after)
+        if rest and not everything and _may_rename(delta):
+            again = self.refresh((), everything=True)
+            return Refresh(delta.then(again.delta), before, after)
+        return Refresh(delta, before, after)
+
+    @property
+    def since(self) -> str:
+        """The first transaction id after the last refresh."""
+        return self._since
+
+    def fingerprint(self) -> SchemaFingerprint:
+        """What a full fingerprint says, from what is known."""
+        order = {name: tuple(json.loads(text)) for group in self._orders.values() for name, text in group.items()}
+        return SchemaFingerprint(_merge(self._groups.values()), order)
+
+    def verify(self) -> SchemaFingerprint:
+        """A full fingerprint, read now.
+
+        Raises:
+            DrillError: it differs from what is known: a step was followed wrongly.
+        """
+        full = schema_fingerprint(self._conn, ignore_tables=self._ignored)
+        wrong = full.diff(self.fingerprint())
+        if wrong:
+            raise DrillError(
+                "the schema was followed wrongly, step by step", cause="\n".join(wrong.lines()),
+                fix="report it: the comparison of the revisions cannot be relied on",
+            )  # fmt: skip
+        return full
+
+    def table_oid(self, name: str) -> int | None:
+        return next((oid for oid, relation in self.known.items() if relation.name == name), None)
+
+    # --- within ----------------------------------------------------------------------------------------
+
+    def _replace(self, touched: Mapping[int, Relation | None], *, rest: bool) -> Delta:
+        groups = set(touched) | ({_REST} if rest else set())
+        old, old_order = self._gather(groups)
+        queries: list[tuple[_Prepared, tuple[str, ...]]] = []
+        alive = [oid for oid, relation in touched.items() if relation is not None]
+        if alive:
+            queries.append((self._relations, (_oids(alive),)))
+        if rest:
+            queries.append((self._rest, ()))
+        for oid in groups:
+            self._groups.pop(oid, None)
+            self._orders.pop(oid, None)
+        for (prepared, _), rows in zip(queries, self._read_all(queries), strict=True):
+            for row in rows:
+                self._put(int(row[3]) if prepared is self._relations else _REST, *row[:3])
+        new, new_order = self._gather(groups)
+        return Delta(_changes(old, new), _changes(old_order, new_order))
+
+    def _put(self, group: int, kind: str, name: str, definition: str) -> None:
+        if kind == _ORDER:
+            self._orders.setdefault(group, {})[name] = definition
+            return
+        entries, key = self._groups.setdefault(group, {}), f"{kind} {name}"
+        entries[key] = definition if key not in entries else "\n".join(sorted((entries[key], definition)))
+
+    def _gather(self, groups: Iterable[int]) -> tuple[dict[str, str], dict[str, str]]:
+        chosen = list(groups)
+        return (
+            _merge(self._groups[oid] for oid in chosen if oid in self._groups),
+            _merge(self._orders[oid] for oid in chosen if oid in self._orders),
+        )
+
+    def _renamed(self, before: Mapping[int, Relation], after: Mapping[int, Relation]) -> bool:
+        """Whether a relation has changed its name, which the rest of the catalogue may mention."""
+        return any(oid in before and before[oid].name != relation.name for oid, relation in after.items())
+
+    def _read(self, prepared: _Prepared, *arguments: str) -> list[list[Row]]:
+        return self._read_all([(prepared, arguments)])
+
+    def _read_all(self, queries: Sequence[tuple[_Prepared, Sequence[str]]]) -> list[list[Row]]:
+        if not queries:
+            return []
+        statements = [*_PLAN]
+        for prepared, arguments in queries:
+            statements += [*(_PLAN_ALL if prepared is self._rest else ()), *prepared.call(arguments)]
+        return read_pinned(self._conn, statements)
+
+
+class _Prepared:
+    """A statement that a session plans once: planning takes longer than reading."""
+
+    def __init__(self, name: str, types: str, query: str) -> None:
+        self._name = f"rollback_drills_{name}_{next(_numbers)}"
+        self._prepare = f"PREPARE {self._name}{f' ({types})' if types else ''} AS {query}"
+        self._known = False
+
+    def call(self, arguments: Sequence[str]) -> list[str]:
+        prepare = [] if self._known else [self._prepare]
+        self._known = True
+        return [*prepare, f"EXECUTE {self._name}" + (f" ({', '.join(arguments)})" if arguments else "")]
+
+
+def _oids(given: Iterable[int]) -> str:
+    return "'{" + ",".join(str(oid) for oid in sorted(given)) + "}'::oid[]"
+
+
+def _merge(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """As in the full fingerprint, two objects under one key must not hide each other."""
+    merged: dict[str, str] = {}
+    for group in groups:
+        for key, text in group.items():
+            merged[key] = text if key not in merged else "\n".join(sorted((merged[key], text)))
+    return merged
+
+
+def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    return {key: (old.get(key), new.get(key)) for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+
+
+def _compose(
+    first: Mapping[str, tuple[str | None, str | None]], second: Mapping[str, tuple[str | None, str | None]]
+) -> dict[str, tuple[str | None, str | None]]:
+    both = {key: (before, second.get(key, (None, after))[1]) for key, (before, after) in first.items()}
+    both |= {key: change for key, change in second.items() if key not in first}
+    return {key: (before, after) for key, (before, after) in both.items() if before != after}
+
+
+def _may_rename(delta: Delta) -> bool:
+    """A schema, type, function or collation that went while another came: relations may be worded differently."""
+    named = ("schema ", "enum ", "domain ", "type ", "function ", "collation ", "operator ")
+    gone = any(now is None for key, (_, now) in delta.objects.items() if key.startswith(named))
+    come = any(was is None for key, (was, _) in delta.objects.items() if key.startswith(named))
+    return gone and come
+
+
+def _renames_columns(was: str | None, now: str | None) -> bool:
+    if was is None or now is None:
+        return False
+    before, after = set(json.loads(was)), set(json.loads(now))
+    return bool(before - after) and bool(after - before)

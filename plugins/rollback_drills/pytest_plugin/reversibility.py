@@ -1,0 +1,164 @@
+"""Every revision is an item of its own: found by reading the scripts, proven by one walk that all of them share."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from rollback_drills.migrations.scripts import Scripts
+    from rollback_drills.pytest_plugin.session import Session
+    from rollback_drills.reversibility.ground import Ground
+    from rollback_drills.reversibility.walk import Walk
+
+UNKNOWN = "unknown"
+_KEY = pytest.StashKey["Found"]()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The scripts of the release, the revisions that are to be proven, or why these are not known."""
+
+    scripts: Scripts | None
+    chosen: tuple[str, ...]
+    reason: str = ""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``revision`` in a drill's signature makes one item of each revision of the current release."""
+    if "revision" in metafunc.fixturenames and metafunc.definition.get_closest_marker("drill"):
+        from rollback_drills.pytest_plugin.session import session_of
+
+        try:
+            found = revisions_of(session_of(metafunc.config))
+        except pytest.UsageError:  # here it would become a traceback; it is raised again once all is collected
+            found = Found(None, ())
+        metafunc.parametrize("revision", found.chosen or [UNKNOWN])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """With ``--drill-alembic`` there are migrations and nothing else to drill."""
+    if item.config.getoption("drill_alembic") and item.get_closest_marker("drill"):
+        names = getattr(item, "fixturenames", ())
+        if not {"walk", "revision"} & set(names) or {"stack", "idle_stack", "previous_stack", "lab"} & set(names):
+            pytest.skip("there is no gateway to drill: --drill-alembic names migrations only")
+
+
+def revisions_of(session: Session) -> Found:
+    """What there is to prove; read once per process."""
+    if _KEY not in session.config.stash:
+        session.config.stash[_KEY] = _find(session)
+    return session.config.stash[_KEY]
+
+
+def _find(session: Session) -> Found:
+    from rollback_drills.errors import DrillError
+
+    try:
+        scripts = _scripts(session)
+        if not scripts.ids:
+            problems = "\n".join(scripts.problems)
+            return Found(scripts, (), f"no migration script was found{f': {problems}' if problems else ''}")
+        chosen = _since(session, scripts)
+    except (DrillError, LookupError) as error:
+        return Found(None, (), str(error))
+    return Found(scripts, chosen, "" if chosen else "no revision is newer than what --drill-since names")
+
+
+def _scripts(session: Session) -> Scripts:
+    from rollback_drills.migrations.ini import script_directories
+    from rollback_drills.migrations.scripts import read_scripts
+    from rollback_drills.placeholders import fill
+    from rollback_drills.runtimes.trees import Trees
+
+    target = session.target
+    if session.config.getoption("drill_alembic"):
+        return read_scripts(script_directories(target.file))
+    if target.releases.path is not None:
+        values = {"here": str(target.here), "release": target.current}
+        return read_scripts([target.path(fill(target.releases.path, values)) / target.migrations.versions])
+    with tempfile.TemporaryDirectory(prefix="rollback-drills-scripts-") as directory:
+        tree = Trees(target, Path(directory)).tree(target.current)
+        return read_scripts([tree / target.migrations.versions])
+
+
+def _since(session: Session, scripts: Scripts) -> tuple[str, ...]:
+    """What ``--drill-since`` leaves: revisions above one, or scripts that a commit of git does not have.
+
+    Raises:
+        LookupError: there is no such revision or commit.
+    """
+    since = session.config.getoption("drill_since")
+    if not since:
+        return scripts.ids
+    if not since.startswith("git:"):
+        return scripts.after(since)
+    listed = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", "--full-tree", since.removeprefix("git:")],
+        cwd=session.target.here, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode:
+        raise LookupError(f"--drill-since {since}: {listed.stderr.strip()}")
+    names = {Path(line).name for line in listed.stdout.splitlines()}
+    return tuple(script.id for script in scripts.scripts if script.file not in names)
+
+
+@pytest.fixture(scope="session")
+def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
+    """One walk through the current release's revisions, which all items of this worker share."""
+    from rollback_drills.lab import ROLE, Lab
+    from rollback_drills.pytest_plugin.session import session_of
+    from rollback_drills.reversibility.release import ReleaseGround
+    from rollback_drills.reversibility.walk import Walk
+    from rollback_drills.stack import Listeners
+
+    session = session_of(request.config)
+    reason = revisions_of(session).reason
+    if reason and not revisions_of(session).scripts:
+        pytest.fail(f"the revisions are not known: {reason}", pytrace=False)
+    ground: Ground
+    if request.config.getoption("drill_alembic"):
+        ground = _bare_ground(session)
+    else:
+        lab: Lab = request.getfixturevalue("lab")
+        server = lab.runtime.server
+        commands = lab.runtime.commands(Listeners(), lambda: server.admin_url)
+        ground = ReleaseGround(
+            commands, session.target, session.target.current, admin_url=server.admin_url, role=ROLE,
+            password=lab.role_password, run=session.run,
+        )  # fmt: skip
+    opened = Walk(ground, session.target.migrations)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _bare_ground(session: Session) -> Ground:
+    """A server for the migrations alone; it ends with the session's workspace."""
+    import sys
+
+    from rollback_drills.migrations.ini import driver_of
+    from rollback_drills.runtimes.alembic_ini import AlembicIni
+
+    server, workspace = session.open_server()
+    config = session.config
+    given = config.getoption("drill_alembic_env") or []
+    baseline = config.getoption("drill_alembic_baseline")
+    return AlembicIni(
+        session.target.file,
+        interpreter=[config.getoption("drill_alembic_python") or sys.executable],
+        admin_url=server.admin_url,
+        run=session.run,
+        workspace=workspace.path,
+        driver=driver_of(session.target.file) or "postgresql+psycopg",
+        variables=dict(each.split("=", 1) for each in given if "=" in each),
+        baseline=Path(config.invocation_params.dir, baseline).read_text() if baseline else "",
+    )

@@ -1,0 +1,90 @@
+"""The table of all revisions: what rolling back past each of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.text import one_line
+
+FACT = "reversibility"
+"""The fact of a drill that holds what was proven of one revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One revision, as the report shows it."""
+
+    revision: str
+    title: str
+    verdict: str
+    reason: str
+    losses: tuple[str, ...]
+    locks: tuple[str, ...]
+    up: str
+    down: str
+    findings: tuple[str, ...]
+
+    @property
+    def tone(self) -> str:
+        return "failed" if self.findings else "unknown" if self.verdict == "unproven" else "passed"
+
+
+def revision_rows(run: RunEvidence, limits: Limits) -> tuple[tuple[RevisionRow, ...], int]:
+    """The rows that are shown, those with findings first where not all of them fit, and how many are left out."""
+    rows = list(_rows(run, limits))
+    room = max(limits.rows, 20)
+    if len(rows) > room:
+        chosen = sorted(range(len(rows)), key=lambda place: (not rows[place].findings, place))[:room]
+        return tuple(rows[place] for place in sorted(chosen)), len(rows) - room
+    return tuple(rows), 0
+
+
+def _rows(run: RunEvidence, limits: Limits) -> Iterator[RevisionRow]:
+    for drill in run.drills:
+        fact = drill.facts.get(FACT)
+        if isinstance(fact, dict):
+            yield RevisionRow(
+                revision=one_line(_text(fact, "revision"), limits.line),
+                title=one_line(_text(fact, "doc"), limits.line),
+                verdict=_text(fact, "class"),
+                reason=one_line(_text(fact, "reason"), limits.line),
+                losses=tuple(_of_each(fact, "losses", "line", limits)),
+                locks=tuple(_locks(fact, limits)),
+                up=_seconds(fact, "up_seconds"),
+                down=_seconds(fact, "down_seconds"),
+                findings=tuple(dict.fromkeys(str(code) for code in _list(fact, "findings"))),
+            )
+
+
+def _locks(fact: Mapping[str, JsonValue], limits: Limits) -> Iterator[str]:
+    """Those that stop clients; the others stop none."""
+    for lock in _list(fact, "locks")[: limits.items]:
+        if isinstance(lock, dict) and lock.get("blocks"):
+            work = f", {lock['work']}" if lock.get("work") else ""
+            yield one_line(f"{lock.get('relation')}: {lock.get('mode')}{work}", limits.line)
+
+
+def _of_each(fact: Mapping[str, JsonValue], name: str, key: str, limits: Limits) -> Iterator[str]:
+    for each in _list(fact, name)[: limits.items]:
+        if isinstance(each, dict):
+            yield one_line(str(each.get(key, "")), limits.line)
+
+
+def _list(fact: Mapping[str, JsonValue], name: str) -> list[JsonValue]:
+    value = fact.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _text(fact: Mapping[str, JsonValue], name: str) -> str:
+    value = fact.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(fact: Mapping[str, JsonValue], name: str) -> str:
+    value = fact.get(name)
+    return f"{value * 1000:.0f} ms" if isinstance(value, int | float) else ""

@@ -1,0 +1,1 @@
+"""Proves of every revision what its downgrade does, with rows in the tables."""

@@ -1,0 +1,265 @@
+"""One database under a walk: the walker moves it, and everything that looks at it or writes rows is here."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+
+from rollback_drills.migrations.walker import Walked
+from rollback_drills.postgres import connect, quote_ident, quote_literal
+from rollback_drills.postgres.schema_live import LiveSchema, Refresh, Relation
+from rollback_drills.reversibility import rows
+from rollback_drills.reversibility.catalogue import Catalogue, Table
+from rollback_drills.reversibility.ground import Ground
+from rollback_drills.reversibility.rows import Snapshot
+from rollback_drills.reversibility.seeding import Seeded, Seeder
+
+_READING = frozenset({"AccessShareLock", "RowShareLock"})
+_GRANTS = ("grant", "revoke", "do $", "do '", "select ", "call ", "alter default", "reassign")
+FEW = 20  # tables that are all given rows, whether or not a script names them
+CROWDED = 60  # rows of a table from which on older ones make room
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A step and what it has done: ``before`` are all relations as they were, ``touched`` tables by name."""
+
+    walked: Walked
+    refresh: Refresh
+    touched: frozenset[str]
+
+
+class Bench:
+    """A database with its walker, its schema followed, and its rows."""
+
+    def __init__(self, ground: Ground, *, data: bool = True) -> None:
+        self._ground, self.data = ground, data
+        self.database = ground.create()
+        try:
+            self.walker = ground.walker(self.database)
+        except BaseException:
+            ground.drop(self.database)
+            raise
+        url = ground.url(self.database)
+        self.conn = connect(url)
+        self._schema_conn = connect(url)
+        self.schema = LiveSchema(self._schema_conn)
+        self._catalogue = Catalogue(self.conn)
+        self._seeder = Seeder(self.conn)
+        self.tables: dict[str, Table] = {}
+        self.rows: dict[str, Snapshot] = {}
+        self._unfurnished: set[str] = set()
+        if self.schema.known:  # there is a baseline
+            self.resync()
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.conn.close()
+            self._schema_conn.close()
+        self.walker.close()
+        self._ground.drop(self.database)
+
+    # --- steps -----------------------------------------------------------------------------------------
+
+    def move(self, direction: str, revision: str, *, fail_at: int | None = None) -> Moved:
+        """One step, and what it has changed.
+
+        Raises:
+            StackError: the walker has ended.
+        """
+        step = self.walker.upgrade if direction == "upgrade" else self.walker.downgrade
+        walked = step(revision, fail_at=fail_at)
+        return self.look(walked)
+
+    def look(self, walked: Walked, *, everything: bool = False) -> Moved:
+        """See what a step has done; all of it is read again where its locks are not known."""
+        unseen = everything or not walked.in_one_transaction
+        known: Mapping[int, Relation] = dict(self.schema.known) if unseen else self.schema.known
+        grants = any(statement.sql[:20].lower().lstrip().startswith(_GRANTS) for statement in walked.statements)
+        locked = walked.locked
+        before = {oid: known[oid] for oid in locked if oid in known}
+        refresh = self.schema.refresh(locked, grants=grants, everything=unseen)
+        touched = self._touched(walked, refresh, before, unseen)
+        if self.data:
+            self._update_tables(refresh)
+            touched |= self._of_changed_types(refresh)
+        return Moved(walked, refresh, frozenset(touched))
+
+    def _touched(self, walked: Walked, refresh: Refresh, before: Mapping[int, Relation], unseen: bool) -> set[str]:
+        strong = {
+            oid for statement in walked.statements for oid, modes in statement.locks.items()
+            if not _READING.issuperset(modes)
+        }  # fmt: skip
+        relations = [each.get(oid) for oid in strong for each in (before, refresh.after)]
+        if unseen:  # outside a transaction locks are gone before they could be read: take the statements' own words
+            words = _words(" ".join(statement.sql for statement in walked.statements))
+            both = (*self.schema.known.values(), *refresh.before.values())
+            relations += [relation for relation in both if _named(relation.name, words)]
+        return {relation.name for relation in relations if relation is not None and relation.kind in ("r", "p")}
+
+    def _update_tables(self, refresh: Refresh) -> None:
+        for relation in refresh.before.values():
+            self.tables.pop(relation.name, None)
+        oids = [oid for oid, relation in refresh.after.items() if relation.kind in ("r", "p")]
+        fresh = self._catalogue.tables(oids)
+        self.tables |= {name: table for name, table in fresh.items() if not name.endswith(".alembic_version")}
+
+    def _of_changed_types(self, refresh: Refresh) -> set[str]:
+        """Tables with a column whose ENUM or domain has changed: that locks no table."""
+        changed = {
+            key.partition(" ")[2].partition("." if key.startswith("domain constraint") else "\0")[0]
+            for key in refresh.delta.objects if key.startswith(("enum ", "domain ", "type "))
+        }  # fmt: skip
+        if not changed:
+            return set()
+        names = {
+            key.partition(" ")[2] for key in refresh.delta.objects if key.startswith(("enum ", "domain ", "type "))
+        }
+        found = {
+            name for name, table in self.tables.items()
+            if any(type_name in column.type.signature for column in table.columns for type_name in names)
+        }  # fmt: skip
+        oids = [oid for oid, relation in self.schema.known.items() if relation.name in found]
+        self.tables |= self._catalogue.tables(oids)
+        return found
+
+    def resync(self) -> None:
+        """Look at everything anew, after steps that were not followed; no table has been given rows by us."""
+        self.schema.refresh((), everything=True)
+        if self.data:
+            self.tables, self.rows = {}, {}
+            oids = [oid for oid, relation in self.schema.known.items() if relation.kind in ("r", "p")]
+            self.tables = {
+                name: table for name, table in self._catalogue.tables(oids).items()
+                if not name.endswith(".alembic_version")
+            }  # fmt: skip
+            self._unfurnished = set(self.tables)
+            self.remember(self.tables)
+
+    def furnish(self, source: str) -> None:
+        """Give rows to the tables that a script names and that have none of ours, after `resync`."""
+        if self.data and self._unfurnished:
+            words = _words(source)
+            few = len(self._unfurnished) <= FEW
+            wanted = {name for name in self._unfurnished if few or _named(name, words)} & self.tables.keys()
+            self._unfurnished -= wanted
+            if wanted:
+                self.seed(wanted)
+                self.remember(self._with_parents(wanted))
+
+    def sweep(self, commands: Iterable[str]) -> bool:
+        """Execute a clean-up, as an operator would; whether there was one and it succeeded."""
+        done = False
+        for command in commands:
+            try:
+                self.conn.execute(command.encode())
+            except psycopg.Error:
+                return False
+            done = True
+        self.schema.refresh((), everything=True)
+        return done
+
+    # --- rows ------------------------------------------------------------------------------------------
+
+    def seed(self, names: Collection[str], *, hints: Iterable[str] = ()) -> Seeded:
+        """Add rows to these tables, and to those they refer to where these are empty."""
+        wanted = {name for name in names if name in self.tables}
+        needed = self._with_parents(wanted)
+        empty = {name for name in needed - wanted if not self.rows.get(name) or not self.rows[name].rows}
+        tables = {name: self.tables[name] for name in sorted(needed)}
+        return self._seeder.seed(tables, hints=hints, only=wanted | empty) if tables else Seeded()
+
+    def _with_parents(self, names: Collection[str]) -> set[str]:
+        found, new = set(names), set(names)
+        while new:
+            new = {
+                key.table for name in new for key in self.tables[name].foreign_keys if key.table in self.tables
+            } - found
+            found |= new
+        return found
+
+    def snapshot(self, names: Iterable[str]) -> dict[str, Snapshot]:
+        """The rows of those of these tables that exist."""
+        return rows.take(self.conn, [self.tables[name] for name in sorted(set(names)) if name in self.tables])
+
+    def remember(self, names: Collection[str]) -> dict[str, Snapshot]:
+        """`snapshot`, kept as what the tables hold; tables that are gone are forgotten."""
+        taken = self.snapshot(names)
+        for name in names:
+            self.rows.pop(name, None)
+        self.rows |= taken
+        return taken
+
+    def thin_out(self, names: Iterable[str], *, hints: Iterable[str] = ()) -> None:
+        """Replace the rows of crowded tables by a few new ones, as far as nothing refers to them."""
+        for name in sorted(names):
+            known = self.rows.get(name)
+            if known is None or len(known.rows) <= CROWDED:
+                continue
+            with contextlib.suppress(psycopg.Error):
+                self.conn.execute(f"DELETE FROM {name}".encode())
+                self.seed([name], hints=hints)
+                self.remember(self._referring(name))
+
+    def _referring(self, name: str) -> set[str]:
+        """The table, and those whose rows may go or change with its rows."""
+        found, new = {name}, {name}
+        while new:
+            new = {
+                each.name for each in self.tables.values() if any(key.table in new for key in each.foreign_keys)
+            } - found
+            found |= new
+        return found
+
+    def clear(self, names: Iterable[str]) -> frozenset[str]:
+        """Empty these tables and whatever refers to them; which have been emptied."""
+        there = sorted(name for name in names if name in self.tables)
+        if not there:
+            return frozenset()
+        self.conn.execute(f"TRUNCATE {', '.join(there)} CASCADE".encode())
+        self.schema.refresh(())  # their rows lie elsewhere now: not the next step's doing
+        emptied = {name for name, snapshot in self.remember(self.tables).items() if not snapshot.rows}
+        return frozenset(emptied)
+
+    def delete_rows(self, table: str, some: Iterable[rows.Row]) -> None:
+        names = self.rows_columns(table)
+        row = "ROW(" + ", ".join(f"{quote_ident(name)}::text" for name in names) + ")::text"
+        # As texts: two rows with a NULL at the same place are not equal otherwise.
+        values = ", ".join("ROW(" + ", ".join(_text(value) for value in each) + ")::text" for each in some)
+        self._as_replica([f"DELETE FROM {table} WHERE {row} IN ({values})"])
+
+    def insert_rows(self, table: str, some: Iterable[rows.Row]) -> None:
+        known = self.tables[table]
+        places = [n for n, name in enumerate(known.names) if not known.column(name).generated]
+        columns = ", ".join(quote_ident(known.names[n]) for n in places)
+        values = ", ".join("(" + ", ".join(_text(row[n], cast=False) for n in places) + ")" for row in some)
+        self._as_replica([f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES {values}"])
+
+    def rows_columns(self, table: str) -> tuple[str, ...]:
+        return self.tables[table].names
+
+    def _as_replica(self, statements: list[str]) -> None:
+        """Without triggers and foreign keys: nothing else may move while rows are taken out and put back."""
+        with self.conn.transaction():
+            self.conn.execute(b"SET LOCAL session_replication_role = replica")
+            for statement in statements:
+                self.conn.execute(statement.encode())
+
+
+def _text(value: str | None, *, cast: bool = True) -> str:
+    literal = "NULL" if value is None else quote_literal(value)
+    return f"{literal}::text" if cast else literal
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+def _named(table: str, words: set[str]) -> bool:
+    """Whether a text names the table; one outside of the schema public by its schema as well."""
+    schema, _, name = table.rpartition(".")
+    return name.strip('"') in words and (schema == "public" or schema.strip('"') in words)

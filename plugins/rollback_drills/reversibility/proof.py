@@ -1,0 +1,129 @@
+"""What was proven of one revision: its class, what is lost, what it locks, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from rollback_drills.reversibility.rows import Loss
+
+Class = Literal["lossless", "lossy by design", "lossy", "irreversible by design", "irreversible", "unproven"]
+
+BLOCKS_READS = frozenset({"AccessExclusiveLock"})
+BLOCKS_WRITES = BLOCKS_READS | {"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"}
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The strongest lock that a step took on a relation that was there before it.
+
+    ``statement`` took it first. ``work`` is what was done under it in proportion to the rows: a rewrite, a scan, or
+    nothing. ``seconds`` is extrapolated to the rows that the target file gives the table; None where it gives none.
+    """
+
+    relation: str
+    mode: str
+    statement: str
+    line: int
+    work: Literal["rewrite", "scan", ""] = ""
+    seconds: float | None = None
+
+    @property
+    def blocks(self) -> str:
+        return "reads and writes" if self.mode in BLOCKS_READS else "writes" if self.mode in BLOCKS_WRITES else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding, before it is recorded."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """A step that fails at one of its statements: what is left, and what restores the state.
+
+    ``restored_by``: ``nothing`` has to be done, ``upgrade`` again, ``downgrade``, ``clean-up`` (statements that were
+    tried), or empty where nothing of these does.
+    """
+
+    at: int
+    statement: str
+    left: tuple[str, ...]
+    restored_by: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Proof:
+    """One revision, up, down, and up again. Durations are seconds of its own statements."""
+
+    revision: str
+    down: tuple[str, ...] = ()
+    doc: str = ""
+    verdict: Class = "unproven"
+    reason: str = ""
+    losses: list[Loss] = field(default_factory=list)
+    schema: list[str] = field(default_factory=list)
+    reordered: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    locks: list[Lock] = field(default_factory=list)
+    without_timeout: list[str] = field(default_factory=list)
+    rewritten: list[str] = field(default_factory=list)
+    up_seconds: float = 0.0
+    down_seconds: float = 0.0
+    statements: int = 0
+    atomic: bool = True
+    interruptions: list[Interruption] = field(default_factory=list)
+    seeded: int = 0
+    refused_rows: bool = False
+    findings: list[Found] = field(default_factory=list)
+
+    def find(self, code: str, detail: str) -> None:
+        self.findings.append(Found(code, detail))
+
+    @property
+    def codes(self) -> set[str]:
+        return {found.code for found in self.findings}
+
+    def ledger(self) -> list[str]:
+        """What rolling back past this revision destroys, for the document."""
+        return [loss.line() for loss in self.losses]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Plain JSON values, as evidence wants them."""
+        losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.losses]
+        locks: list[JsonValue] = [{**asdict(lock), "blocks": lock.blocks} for lock in self.locks]
+        interruptions: list[JsonValue] = [
+            {
+                "at": each.at,
+                "statement": each.statement,
+                "left": list(each.left),
+                "restored_by": each.restored_by,
+                "commands": list(each.commands),
+            }
+            for each in self.interruptions
+        ]
+        return {
+            "revision": self.revision,
+            "down": list(self.down),
+            "doc": self.doc,
+            "class": self.verdict,
+            "reason": self.reason,
+            "losses": losses,
+            "schema": list(self.schema),
+            "reordered": {table: list(after) for table, (_, after) in self.reordered.items()},
+            "locks": locks,
+            "without_lock_timeout": list(self.without_timeout),
+            "rewritten": list(self.rewritten),
+            "up_seconds": round(self.up_seconds, 5),
+            "down_seconds": round(self.down_seconds, 5),
+            "statements": self.statements,
+            "atomic": self.atomic,
+            "interruptions": interruptions,
+            "rows": self.seeded,
+            "findings": [found.code for found in self.findings],
+        }

@@ -1,0 +1,71 @@
+"""The ground of a target's release: its scripts, its alembic, its environment, the databases of the lab's server."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from rollback_drills import postgres
+from rollback_drills.errors import StackError
+from rollback_drills.migrations.walker import BOOTSTRAP, Walker, walker_command
+from rollback_drills.reversibility.ground import lay_baseline
+from rollback_drills.stack import Commands
+from rollback_drills.target import Target
+
+_numbers = count(1)
+
+
+class ReleaseGround:
+    """Implements `Ground`.
+
+    Args:
+        admin_url: libpq URL of a superuser of the disposable server.
+        role: the account that the gateway's migrations use, and its password.
+        run: marks the databases.
+    """
+
+    def __init__(
+        self, commands: Commands, target: Target, release: str, *, admin_url: str, role: str, password: str, run: str
+    ) -> None:
+        self._commands, self._target, self._release = commands, target, release
+        self._admin_url, self._role, self._password, self._run = admin_url, role, password, run
+
+    def create(self, template: str | None = None) -> str:
+        name = f"walk_{next(_numbers)}"
+        with postgres.connect(self._admin_url) as admin:
+            postgres.create_database(admin, name, template=template, owner=self._role, marker=self._run)
+        baseline = self._target.migrations.baseline
+        if baseline is not None:
+            host = self.url(name).rpartition("@")[2]
+            sql = self._target.path(baseline).read_text()
+            lay_baseline(f"postgresql://{self._role}:{self._password}@{host}", sql)
+        return name
+
+    def url(self, database: str) -> str:
+        return postgres.with_database(self._admin_url, database)
+
+    def walker(self, database: str) -> Walker:
+        command = walker_command(self._target.migrations)
+        if command is None:
+            raise StackError(
+                "the walk through every revision needs alembic",
+                cause=f"[migrations] command is {' '.join(self._target.migrations.command)}",
+                fix="let it be … -m alembic, or name interpreter under [migrations]",
+            )
+        interpreter, options = command
+        host = self.url(database).rpartition("@")[2]
+        url = f"postgresql://{self._role}:{self._password}@{host}"
+        conversation = self._commands.converse(
+            self._release,
+            [*interpreter, "-c", BOOTSTRAP],
+            environment={"PYTHONDONTWRITEBYTECODE": "1"},
+            database_url=url,
+        )
+        try:
+            return Walker(conversation, options=options, marker=self._run, timeout=self._target.migrations.timeout)
+        except BaseException:
+            conversation.close()
+            raise
+
+    def drop(self, database: str) -> None:
+        with postgres.connect(self._admin_url) as admin:
+            postgres.drop_database(admin, database)

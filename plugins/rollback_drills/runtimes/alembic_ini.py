@@ -1,0 +1,86 @@
+"""The ground of a bare ``alembic.ini``: no target file, no gateway; any interpreter that has alembic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+
+from rollback_drills import postgres
+from rollback_drills.database import sqlalchemy_url
+from rollback_drills.migrations.ini import working_directory
+from rollback_drills.migrations.walker import BOOTSTRAP, Walker
+from rollback_drills.reversibility.ground import lay_baseline
+from rollback_drills.runtimes import process
+from rollback_drills.runtimes.conversation import PipedConversation
+
+_numbers = count(1)
+
+
+class AlembicIni:
+    """Implements `rollback_drills.reversibility.ground.Ground` with the file's own scripts, run where they lie.
+
+    env.py finds the database in ``sqlalchemy.url`` and in the environment variable ``DATABASE_URL``; nothing else of
+    the caller's environment reaches it but ``variables``.
+
+    Args:
+        file: alembic.ini or pyproject.toml; alembic runs where its script_location begins.
+        driver: of SQLAlchemy's, for the URLs, such as ``postgresql+asyncpg``.
+        baseline: SQL that makes what is there before the first revision.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        interpreter: Sequence[str],
+        admin_url: str,
+        run: str,
+        workspace: Path,
+        driver: str = "postgresql+psycopg",
+        variables: Mapping[str, str] | None = None,
+        timeout: float = 120.0,
+        baseline: str = "",
+    ) -> None:
+        self._file, self._interpreter, self._admin_url = file.resolve(), tuple(interpreter), admin_url
+        self._run, self._workspace, self._driver, self._timeout = run, workspace, driver, timeout
+        self._variables, self._baseline = dict(variables or {}), baseline
+
+    def create(self, template: str | None = None) -> str:
+        name = f"walk_{next(_numbers)}"
+        with postgres.connect(self._admin_url) as admin:
+            postgres.create_database(admin, name, template=template, marker=self._run)
+        if self._baseline:
+            lay_baseline(self.url(name), self._baseline)
+        return name
+
+    def url(self, database: str) -> str:
+        return postgres.with_database(self._admin_url, database)
+
+    def walker(self, database: str) -> Walker:
+        url = self._driver + "://" + sqlalchemy_url(self.url(database)).split("://", 1)[1]
+        variables = {name: value.replace("{url}", url) for name, value in self._variables.items()}
+        conversation = PipedConversation(
+            [*self._interpreter, "-c", BOOTSTRAP],
+            cwd=working_directory(self._file),
+            env=process.clean_environment(
+                self._workspace, {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+            ),
+            log=self._workspace / "walker.log",
+        )
+        try:
+            return Walker(
+                conversation,
+                options=["-c", str(self._file)],
+                settings={"sqlalchemy.url": url},
+                marker=self._run,
+                timeout=self._timeout,
+                as_module=False,
+            )
+        except BaseException:
+            conversation.close()
+            raise
+
+    def drop(self, database: str) -> None:
+        with postgres.connect(self._admin_url) as admin:
+            postgres.drop_database(admin, database)

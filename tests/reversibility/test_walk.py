@@ -1,0 +1,134 @@
+"""What the walk says beyond a code: exact losses, the smallest rows, locks at production's size, interruptions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from migration_histories import Project, walking
+
+from rollback_drills.reversibility.proof import Proof
+from rollback_drills.runtimes.embedded_postgres import PostgresServer
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.target import Migrations
+
+ANYTHING = {"*": "not what is looked at here"}
+
+
+def prove(project: Project, server: PostgresServer, workspace: Workspace, revision: str, **migrations: object) -> Proof:
+    settings = Migrations.model_validate({"lossy": ANYTHING, **migrations}, strict=False)
+    with walking(project, server, workspace, migrations=settings) as walk:
+        return walk.prove(revision)
+
+
+def test_a_loss_is_stated_by_table_column_and_rows(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE orders (id serial PRIMARY KEY, total integer)"], ["DROP TABLE orders"])
+    project.add(
+        "two", ["ALTER TABLE orders ADD discount integer NOT NULL DEFAULT 0"], ["ALTER TABLE orders DROP discount"]
+    )
+    proof = prove(project, postgres_server, workspace, "two")
+    assert proof.verdict == "lossy by design"
+    (loss,) = proof.losses
+    assert (loss.table, loss.column, loss.written) == ("public.orders", "discount", "after")
+    assert loss.rows > 0
+    assert proof.to_json()["class"] == "lossy by design"
+
+
+def test_what_the_next_upgrade_computes_again_is_no_loss(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a text)"], ["DROP TABLE t"])
+    project.add("two", ["ALTER TABLE t ADD b text GENERATED ALWAYS AS (upper(a)) STORED"], ["ALTER TABLE t DROP b"])
+    assert prove(project, postgres_server, workspace, "two").verdict == "lossless"
+
+
+def test_a_failure_shrinks_to_the_rows_that_show_it(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a text)"], ["DROP TABLE t"])
+    project.add("two", ["ALTER TABLE t ALTER a SET NOT NULL"], ["ALTER TABLE t ALTER a DROP NOT NULL"])
+    (found,) = prove(project, postgres_server, workspace, "two").findings
+    assert found.code == "upgrade-fails-on-rows"
+    assert found.detail.count("a=NULL") == found.detail.count("id=") == 1
+
+
+def test_only_what_is_asked_for_is_proven_and_the_rest_is_applied(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    for number in range(6):
+        project.add(f"r{number}", [f"CREATE TABLE t{number} (a integer)"], [f"DROP TABLE t{number}"])
+    project.add("last", ["UPDATE t0 SET a = 1"], ["SELECT 1"])
+    with walking(project, postgres_server, workspace) as walk:
+        assert walk.prove("last").codes == {"rows-lost"}
+        assert set(walk.proofs) == {"last"}
+        assert walk.prove("r0").codes == {"revision-unproven"}
+
+
+def test_locks_are_weighed_by_the_sizes_of_production(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a integer)"], ["DROP TABLE t"])
+    project.add(
+        "two",
+        ["SET LOCAL lock_timeout = 1000", "ALTER TABLE t ALTER a TYPE numeric"],
+        ["ALTER TABLE t ALTER a TYPE integer"],
+    )
+    small = prove(project, postgres_server, workspace, "two", rows={"public.t": 10})
+    large = prove(project, postgres_server, workspace, "two", rows={"public.t": 10**12}, blocking=2.0)
+    assert small.codes - {"downgrade-fails-on-rows"} == set()
+    assert "migration-blocks-production" in large.codes
+    (lock,) = large.locks
+    assert (lock.relation, lock.mode, lock.work, lock.blocks) == (
+        "public.t",
+        "AccessExclusiveLock",
+        "rewrite",
+        "reads and writes",
+    )
+    assert lock.seconds is not None
+    assert lock.seconds > 1000
+    assert large.without_timeout == []
+
+
+def test_a_lock_without_a_limit_is_seen(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.add("two", ["CREATE INDEX i ON t (a)"], ["DROP INDEX i"])
+    proof = prove(project, postgres_server, workspace, "two")
+    assert proof.without_timeout == ["public.t"]
+    assert [(lock.mode, lock.work, lock.blocks) for lock in proof.locks] == [("ShareLock", "scan", "writes")]
+
+
+def test_the_clean_up_that_is_printed_was_tried(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.add(
+        "two",
+        ["ALTER TABLE t ADD b integer", "with: CREATE INDEX CONCURRENTLY i ON t (a)"],
+        ["DROP INDEX i", "ALTER TABLE t DROP b"],
+    )
+    proof = prove(project, postgres_server, workspace, "two")
+    assert not proof.atomic
+    assert [each.restored_by for each in proof.interruptions] == ["nothing", "clean-up", "clean-up"]
+    assert proof.interruptions[-1].commands == (
+        "DROP INDEX IF EXISTS public.i",
+        "ALTER TABLE public.t DROP COLUMN IF EXISTS b",
+    )
+    assert proof.findings == []
+
+
+def test_an_upgrade_that_fails_on_empty_tables_stops_the_walk(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["SELECT 1 / 0"])
+    project.add("two", ["SELECT 1"])
+    with walking(project, postgres_server, workspace) as walk:
+        assert {proof.revision: proof.codes for proof in walk.prove_all()} == {
+            "one": {"upgrade-failed"}, "two": {"revision-unproven"},
+        }  # fmt: skip
