@@ -168,6 +168,12 @@ class Lab:
         self.runtime.close()
 
     @property
+    def role(self) -> tuple[str, str]:
+        """The account that the gateway and its migrations use: name and password."""
+        account = self.runtime.account
+        return (account.role, account.password) if account is not None else (ROLE, self.role_password)
+
+    @property
     def seed_rows(self) -> RowSet:
         """Every row of the seed, as it was under the previous release."""
         if self._seed_rows is None:
@@ -233,15 +239,12 @@ class Lab:
         return self._workbench_database.url
 
     def _database(self, name: str) -> LiveDatabase:
-        account = self.runtime.account or Account("", ROLE, self.role_password)
-        return LiveDatabase(
-            self.runtime.server.admin_url, name, role=account.role, password=account.password, run=self._run
-        )
+        role, password = self.role
+        return LiveDatabase(self.runtime.server.admin_url, name, role=role, password=password, run=self._run)
 
     def _create(self, database: LiveDatabase) -> None:
         with postgres.connect(self.runtime.server.admin_url) as admin:
-            role = self.runtime.account.role if self.runtime.account is not None else ROLE
-            postgres.create_database(admin, database.name, owner=role, marker=self._run)
+            postgres.create_database(admin, database.name, owner=self.role[0], marker=self._run)
 
     def _migrate(self, database: LiveDatabase, release: str, revision: str = "head") -> None:
         self._workbench_database = database

@@ -113,7 +113,7 @@ def _since(session: Session, scripts: Scripts) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     """One walk through the current release's revisions, which all items of this worker share."""
-    from rollback_drills.lab import ROLE, Lab
+    from rollback_drills.lab import Lab
     from rollback_drills.pytest_plugin.session import session_of
     from rollback_drills.reversibility.release import ReleaseGround
     from rollback_drills.reversibility.walk import Walk
@@ -130,9 +130,10 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
         lab: Lab = request.getfixturevalue("lab")
         server = lab.runtime.server
         commands = lab.runtime.commands(Listeners(), lambda: server.admin_url)
+        role, password = lab.role
         ground = ReleaseGround(
-            commands, session.target, session.target.current, admin_url=server.admin_url, role=ROLE,
-            password=lab.role_password, run=session.run,
+            commands, session.target, session.target.current, admin_url=server.admin_url, role=role,
+            password=password, run=session.run,
         )  # fmt: skip
     opened = Walk(ground, session.target.migrations)
     try:

@@ -17,6 +17,7 @@ from rollback_drills.placeholders import fill, names_in
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.compose_project import Project, require_compose
+from rollback_drills.runtimes.container_conversation import ContainerConversation
 from rollback_drills.runtimes.containers import DrillContainer, environment_of, run_once, tail_of
 from rollback_drills.runtimes.docker_gateway import container_values
 from rollback_drills.runtimes.engine import Engine, explained, forget_stages
@@ -154,6 +155,21 @@ class ComposeCommands:
                 kill()
         code = -SIGKILL if result.exit_code == KILLED else result.exit_code
         return CommandResult(tuple(argv), code, result.stdout, result.stderr, result.seconds, f"release {release}")
+
+    def converse(
+        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
+    ) -> ContainerConversation:
+        runtime = self._runtime
+        image = runtime.images.of_release(release)
+        values = container_values(runtime.target, release, runtime.engine, image, runtime.inside(database_url))
+        templates = {**runtime.target.gateway.env, **environment}
+        container = runtime.container(
+            image,
+            env={name: fill(text, values) for name, text in templates.items()},
+            argv=[fill(argument, values) for argument in argv],
+            open_stdin=True,
+        )
+        return ContainerConversation(container, f"{argv[0]} in the image of {release}", runtime.meter)
 
     def tool(
         self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
@@ -302,11 +318,14 @@ class ComposeRuntime:
         """Whether the compose file finds the image of this release when it is asked for it."""
         return self._holders.get(self.image(release)) == release
 
-    def container(self, image: str, *, argv: Sequence[str], env: Mapping[str, str] | None = None) -> DrillContainer:
+    def container(
+        self, image: str, *, argv: Sequence[str], env: Mapping[str, str] | None = None, open_stdin: bool = False
+    ) -> DrillContainer:
         """A container for one command, on the project's network; not created yet."""
         return DrillContainer(
             self.engine, self.workspace.path, image,
             network=self.project_copy.network, env=env, entrypoint=argv[:1], command=argv[1:],
+            open_stdin=open_stdin,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import docker.errors
 from docker.models.containers import Container
@@ -42,7 +43,7 @@ class DrillContainer(DockerContainer):
         command: Sequence[str] | None = None,
         entrypoint: Sequence[str] | None = None,
         ports: Mapping[int, int] | None = None,
-        tmpfs: Sequence[str] = (),
+        open_stdin: bool = False,
     ) -> None:
         super().__init__(image, env=dict(env or {}))
         self._engine = engine
@@ -51,9 +52,9 @@ class DrillContainer(DockerContainer):
         if command is not None:
             self.with_command(list(command))
         self.ports = {str(inner): (engine.publish_on, outer) for inner, outer in (ports or {}).items()}  # type: ignore[misc]
-        for path in tmpfs:
-            self.with_tmpfs_mount(path)
-        more = {} if entrypoint is None else {"entrypoint": list(entrypoint)}
+        more: dict[str, Any] = {} if entrypoint is None else {"entrypoint": list(entrypoint)}
+        if open_stdin:
+            more["stdin_open"] = True
         name = network if isinstance(network, str) else network.name
         self.with_kwargs(labels=labels(workspace), network=name, **more)
 

@@ -16,6 +16,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes import engine as engines
+from rollback_drills.runtimes.container_conversation import ContainerConversation
 from rollback_drills.runtimes.containers import DrillContainer, run_once
 from rollback_drills.runtimes.docker_gateway import DockerGateway, container_values
 from rollback_drills.runtimes.engine import Engine, explained, remedy_in
@@ -154,6 +155,22 @@ class DockerCommands:
             result = run_once(container, filled, timeout=timeout, where=f"the image of {release}", kill_when=kill_when)
         return self._listeners.tell(result)
 
+    def converse(
+        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
+    ) -> ContainerConversation:
+        runtime = self._runtime
+        image = runtime.images.of_release(release)
+        values = container_values(runtime.target, release, runtime.engine, image, inside(database_url))
+        templates = {**runtime.target.gateway.env, **environment}
+        container = runtime.container(
+            image,
+            env={name: fill(text, values) for name, text in templates.items()},
+            entrypoint=[fill(argv[0], values)],
+            command=[fill(argument, values) for argument in argv[1:]],
+            open_stdin=True,
+        )
+        return ContainerConversation(container, f"{argv[0]} in the image of {release}", runtime.meter)
+
     def tool(
         self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
     ) -> CommandResult:
@@ -227,11 +244,12 @@ class DockerRuntime:
         entrypoint: Sequence[str] | None = None,
         command: Sequence[str] | None = None,
         ports: Mapping[int, int] | None = None,
+        open_stdin: bool = False,
     ) -> DrillContainer:
         """A container on the private network that carries the workspace's label; not created yet."""
         return DrillContainer(
             self.engine, self.workspace.path, image,
-            network=self.network, env=env, entrypoint=entrypoint, command=command, ports=ports,
+            network=self.network, env=env, entrypoint=entrypoint, command=command, ports=ports, open_stdin=open_stdin,
         )  # fmt: skip
 
     def gateway(self, name: str, database_url: UrlSource) -> DockerGateway:

@@ -1,0 +1,100 @@
+"""A program in a container that is talked to over its standard streams.
+
+The engine sends both output streams over one connection, each piece behind a header of eight bytes: the stream's number,
+three zeros, and the length (https://docs.docker.com/reference/api/engine/ "ContainerAttach").
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import Any
+
+from rollback_drills.errors import StackError
+from rollback_drills.meter import Meter
+from rollback_drills.runtimes.containers import DrillContainer
+from rollback_drills.runtimes.engine import explained
+
+_HEADER = struct.Struct(">BxxxL")
+_ERRORS = 2  # the number of standard error
+_CHUNK = 1 << 16
+_LAST_WORDS = 8_192  # bytes of standard error that are kept
+
+
+class ContainerConversation:
+    """Implements `rollback_drills.stack.Conversation`.
+
+    Args:
+        container: with its standard input open, not created yet; it is removed at the end.
+        what: how an error calls the program.
+
+    Raises:
+        StackError: it cannot be created or started.
+    """
+
+    def __init__(self, container: DrillContainer, what: str, meter: Meter) -> None:
+        self._container, self._what, self._meter = container, what, meter
+        self._raw = self._lines = self._errors = b""
+        with explained(f"{what} cannot be started"):
+            container.start()
+            attached: Any = container.get_wrapped_container().attach_socket(
+                params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 1}
+            )
+        self._attached = attached  # what owns the connection must not be collected before it
+        self._socket: socket.socket = getattr(attached, "_sock", attached)
+
+    def send(self, data: bytes) -> None:
+        self._socket.settimeout(None)
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            raise self._ended() from None
+
+    def receive(self, timeout: float) -> bytes:
+        deadline = time.monotonic() + timeout
+        with self._meter.target():
+            while b"\n" not in self._lines:
+                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+                try:
+                    chunk = self._socket.recv(_CHUNK)
+                except TimeoutError:
+                    raise StackError(
+                        f"{self._what} did not answer within {timeout:g} s",
+                        cause=self._last_words(),
+                        fix="see whether it waits for a lock; allow more with timeout under [migrations]",
+                    ) from None
+                except OSError:
+                    chunk = b""
+                if not chunk:
+                    raise self._ended()
+                self._take(chunk)
+        line, _, self._lines = self._lines.partition(b"\n")
+        return line
+
+    def close(self) -> None:
+        self._socket.close()
+        self._container.remove()
+
+    def _take(self, chunk: bytes) -> None:
+        self._raw += chunk
+        while len(self._raw) >= _HEADER.size:
+            stream, length = _HEADER.unpack_from(self._raw)
+            if len(self._raw) < _HEADER.size + length:
+                return
+            piece = self._raw[_HEADER.size : _HEADER.size + length]
+            self._raw = self._raw[_HEADER.size + length :]
+            if stream == _ERRORS:
+                self._errors = (self._errors + piece)[-_LAST_WORDS:]
+            else:
+                self._lines += piece
+
+    def _last_words(self) -> str:
+        return self._errors.decode(errors="replace")
+
+    def _ended(self) -> StackError:
+        return StackError(
+            f"{self._what} has ended with exit code {self._container.exit_code()}",
+            cause=self._last_words() or self._container.tail(),
+            fix="run the command by hand in the release's image",
+        )
