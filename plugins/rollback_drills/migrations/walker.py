@@ -64,6 +64,7 @@ class WalkedRevision(Answer):
     labels: tuple[str, ...] = ()
     doc: str = ""
     path: str = ""
+    source: str = ""
 
     @property
     def below(self) -> tuple[str, ...]:

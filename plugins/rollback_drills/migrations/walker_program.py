@@ -122,6 +122,7 @@ class Walker:
             "labels": sorted(script.branch_labels),
             "doc": script.doc or "",
             "path": str(script.path),
+            "source": _source_of(script.path),  # read here: the file may be in a container
         }
 
     def broken_scripts(self) -> Iterator[Json]:
@@ -403,6 +404,13 @@ def _missing(name: str) -> Any:
 
 def _last_line(error: BaseException) -> str:
     return traceback.format_exception_only(type(error), error)[-1].strip()
+
+
+def _source_of(path: Any) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _tuple(value: Any) -> Any:

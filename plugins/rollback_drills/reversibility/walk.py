@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from rollback_drills.errors import StackError
 from rollback_drills.migrations.walker import History, WalkedRevision
@@ -27,7 +26,6 @@ class Walk:
 
     Args:
         data: whether rows are put into the tables.
-        source: gives the text of a script, for its declarations.
     """
 
     def __init__(
@@ -36,10 +34,8 @@ class Walk:
         migrations: Migrations | None = None,
         *,
         data: bool = True,
-        source: Callable[[WalkedRevision], str] | None = None,
     ) -> None:
         self._ground, self._migrations, self._data = ground, migrations, data
-        self._source = source or _read
         self._bench: Bench | None = None
         self._position = -1
         self._stuck = ""
@@ -142,7 +138,7 @@ class Walk:
 
     def _prove(self, bench: Bench, revision: WalkedRevision) -> Proof:
         proof = Proof(revision.id, revision.down, revision.doc)
-        source = self._source(revision)
+        source = revision.source
         declarations = declared(revision.id, source, self._migrations)
         for mistake in declarations.mistakes:
             proof.find("declaration-invalid", f"{revision.id}: {mistake}")
@@ -324,10 +320,3 @@ def _involved(bench: Bench, moved: Moved) -> frozenset[str]:
 
 def _limit(migrations: Migrations | None) -> float:
     return migrations.blocking if migrations is not None else 1.0
-
-
-def _read(revision: WalkedRevision) -> str:
-    try:
-        return Path(revision.path).read_text(errors="replace")
-    except OSError:
-        return ""

@@ -1,7 +1,7 @@
 """A program in a container that is talked to over its standard streams.
 
-The engine sends both output streams over one connection, each piece behind a header of eight bytes: the stream's number,
-three zeros, and the length (https://docs.docker.com/reference/api/engine/ "ContainerAttach").
+The engine sends both output streams over one connection, each piece behind a header of eight bytes: the number of the
+stream, three zeros, and the length (https://docs.docker.com/reference/api/engine/ "ContainerAttach").
 """
 
 from __future__ import annotations
