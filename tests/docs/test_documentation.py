@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_command_works(command: str) -> None:
     """Targets exist and expand; selections of drills select something. `make test` and `make drills` run in CI."""
-    program, *arguments = command.split()
+    program, *arguments = shlex.split(command)
     if program == "make":
         argv = ["make", "--dry-run", *arguments]
     elif program == "pytest":

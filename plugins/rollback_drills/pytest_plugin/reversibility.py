@@ -46,8 +46,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """With ``--drill-alembic`` there are migrations and nothing else to drill."""
     if item.config.getoption("drill_alembic") and item.get_closest_marker("drill"):
-        names = getattr(item, "fixturenames", ())
-        if not {"walk", "revision"} & set(names) or {"stack", "idle_stack", "previous_stack", "lab"} & set(names):
+        names = set(getattr(item, "fixturenames", ()))
+        if not names & {"walk", "revision", "scripts"} or names & {"stack", "idle_stack", "previous_stack", "lab"}:
             pytest.skip("there is no gateway to drill: --drill-alembic names migrations only")
 
 
@@ -108,6 +108,17 @@ def _since(session: Session, scripts: Scripts) -> tuple[str, ...]:
         raise LookupError(f"--drill-since {since}: {listed.stderr.strip()}")
     names = {Path(line).name for line in listed.stdout.splitlines()}
     return tuple(script.id for script in scripts.scripts if script.file not in names)
+
+
+@pytest.fixture(scope="session")
+def scripts(request: pytest.FixtureRequest) -> Scripts:
+    """The migration scripts of the current release, read without running them or starting anything."""
+    from rollback_drills.pytest_plugin.session import session_of
+
+    found = revisions_of(session_of(request.config))
+    if found.scripts is None:
+        pytest.fail(f"the revisions are not known: {found.reason}", pytrace=False)
+    return found.scripts
 
 
 @pytest.fixture(scope="session")

@@ -63,13 +63,18 @@ class Seeder:
         wanted = set(only) or set(tables)
         done = Seeded()
         texts = tuple(hints)
+        since = self._next_transaction() if any(table.foreign_keys for table in tables.values()) else ""
         for table in _parents_first(tables):
             if table.name in wanted:
                 self._fill(table, rows, texts, done)
         for table in tables.values():
             if table.name in wanted:
-                self._close_cycles(table)
+                self._close_cycles(table, since)
         return done
+
+    def _next_transaction(self) -> str:
+        row = self._conn.execute(b"SELECT (txid_snapshot_xmax(txid_current_snapshot()) % 4294967296)::text").fetchone()
+        return str(row[0]) if row else "3"
 
     # --- one table -------------------------------------------------------------------------------------
 
@@ -248,8 +253,11 @@ class Seeder:
             count = f"SELECT greatest(count(*), 1) FROM {key.table}"
             row[name] = f"({some} LIMIT 1 OFFSET {number + attempt} % ({count}))"
 
-    def _close_cycles(self, table: Table) -> None:
-        """Rows that refer to their own table, or to one that was filled later: inserted with NULL, now updated."""
+    def _close_cycles(self, table: Table, since: str) -> None:
+        """Rows that refer to their own table, or to one that was filled later: inserted with NULL, now updated.
+
+        Only rows of this seed: older ones are compared with what they were.
+        """
         for key in table.foreign_keys:
             nullable = [name for name in key.columns if not table.column(name).not_null]
             if nullable != list(key.columns) or any(table.column(name).generated for name in nullable):
@@ -259,7 +267,8 @@ class Seeder:
             first = quote_ident(key.columns[0])
             self._try(
                 f"UPDATE ONLY {table.name} SET ({columns}) = (SELECT {referred} FROM {key.table} ORDER BY {referred}"
-                f" LIMIT 1) WHERE ctid = (SELECT min(ctid) FROM ONLY {table.name} WHERE {first} IS NULL)"
+                f" LIMIT 1) WHERE ctid = (SELECT min(ctid) FROM ONLY {table.name} WHERE {first} IS NULL"
+                f" AND age(xmin) <= age('{since}'::xid))"
                 f" AND NOT EXISTS (SELECT FROM ONLY {table.name} WHERE {first} IS NOT NULL)"
             )
 
