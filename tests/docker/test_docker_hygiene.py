@@ -154,6 +154,7 @@ def _kill(running: subprocess.Popen[bytes]) -> None:
     running.wait()
 
 
+@pytest.mark.soak
 def test_two_runs_at_the_same_time(project: Project, engine: Engine):
     """One waits with everything up; others begin, perform, clean up and are killed meanwhile."""
     waiting = project.start("-k", "waits")
