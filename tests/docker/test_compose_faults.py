@@ -15,13 +15,10 @@ from rollback_drills.runtimes.engine import Engine
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = ROOT / "fixtures" / "faults"
 FILES = [file for file in sorted(FAULTS.glob("*.toml")) if tomllib.loads(file.read_text()).get("runtime") == "compose"]
+pytestmark = pytest.mark.soak
 
 
-@pytest.mark.parametrize(
-    "file",
-    [pytest.param(file, marks=() if file.stem == "literal-runbook" else pytest.mark.soak) for file in FILES],
-    ids=lambda file: file.stem,
-)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_fault_is_caught(file: Path, tmp_path: Path, engine: Engine) -> None:
     fault = tomllib.loads(file.read_text())
     target, reports = tmp_path / "target.toml", tmp_path / "reports"

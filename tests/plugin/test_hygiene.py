@@ -103,7 +103,9 @@ def test_killed_run_is_removed_by_the_next(project: Project, workers: int) -> No
     project.write(QUICK)
     result = project.run("-k", "quick and 1", *(["-q"] if workers else []))
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["drill clean-up: removed what the killed run * had left: * processes and *"])
+    result.stdout.fnmatch_lines(
+        ["drill clean-up: removed what the killed run * had left: * processes or containers, and *"]
+    )
     project.assert_nothing_left()
 
 

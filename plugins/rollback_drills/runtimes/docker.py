@@ -63,11 +63,14 @@ class _Postgres(PostgresContainer):
 
     def _connect(self) -> None:
         """Testcontainers calls this when the container has been started."""
-        port = self._docker.port(self.get_container_id(), PORT)
-        self.admin_url = f"postgresql://{SUPERUSER}:{self.password}@{self._engine.host}:{port}/postgres"
         try:
-            wait.until(self._answers, what="starting PostgreSQL", timeout=START_TIMEOUT, died=self._died,
-                       last_words=self._last_words)  # fmt: skip
+            wait.until(
+                self._answers,
+                what="starting PostgreSQL",
+                timeout=START_TIMEOUT,
+                died=self._died,
+                last_words=self._last_words,
+            )
         except StackError as error:
             by_hand = f"see what `docker run {self.image}` says, or set database.image in the target file to another"
             fix = remedy_in(error.cause or "") or by_hand
@@ -75,6 +78,9 @@ class _Postgres(PostgresContainer):
 
     def _answers(self) -> bool:
         try:
+            if not self.admin_url:
+                port = self._docker.port(self.get_container_id(), PORT)  # none, where it has exited already
+                self.admin_url = f"postgresql://{SUPERUSER}:{self.password}@{self._engine.host}:{port}/postgres"
             with connect(self.admin_url, timeout=2.0) as connection:
                 return connection.execute("SELECT 1").fetchone() is not None
         except (DrillError, ConnectionError):
