@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env drills images test lint types unit faults soak bench bench-reversibility docs dist clean
+.PHONY: help env drills images test lint types unit faults docker soak bench bench-reversibility docs dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,14 +41,16 @@ lint: $(READY) ## ruff: lint and format
 types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(READY) ## the suite's own tests, without the planted faults
-	$(BIN)/pytest tests -n $(JOBS) -q -m 'not soak' --ignore tests/faults
+unit: $(READY) ## the suite's own tests that need no Docker, without the planted faults
+	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker
 
 faults: $(READY) ## plant every fault of fixtures/faults and see it caught
 	$(BIN)/pytest tests/faults -n $(JOBS) -q
 
-soak: $(READY) ## the long campaigns: random kills, engines on other hosts, 500 histories beside pg_dump
-	$(BIN)/pytest tests -n $(JOBS) -q -m soak
+docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
+	$(BIN)/pytest tests/docker -n $(JOBS) -q
+
+soak: $(READY) ## the differential test against pg_dump with 500 histories
 	ROLLBACK_DRILLS_EXAMPLES=500 $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
 
 bench: $(READY) ## what the harness costs beside the systems that it starts

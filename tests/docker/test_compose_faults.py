@@ -15,7 +15,6 @@ from rollback_drills.runtimes.engine import Engine
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = ROOT / "fixtures" / "faults"
 FILES = [file for file in sorted(FAULTS.glob("*.toml")) if tomllib.loads(file.read_text()).get("runtime") == "compose"]
-pytestmark = pytest.mark.soak
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -87,7 +87,6 @@ def test_after_sigterm_nothing_is_left(runs: Runs):
     assert runs.workspaces() == []
 
 
-@pytest.mark.soak
 def test_what_killed_runs_leave_goes_with_the_next(runs: Runs):
     began = time.monotonic()
     running = runs.start()

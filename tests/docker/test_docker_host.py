@@ -14,8 +14,6 @@ from second_engine import HERE, THERE, SecondEngine, running, why_not
 
 from rollback_drills.runtimes.engine import WORKSPACE_LABEL, Engine
 
-pytestmark = pytest.mark.soak
-
 
 @pytest.fixture(scope="module")
 def second(engine: Engine, base_images: dict[str, str]) -> Iterator[SecondEngine]:

@@ -117,7 +117,6 @@ def test_after_a_signal(project: Project, engine: Engine, number: signal.Signals
     assert "Traceback" not in project.output(running)
 
 
-@pytest.mark.soak
 def test_killed_at_ten_moments_everything_is_removed_by_the_next_run(project: Project, engine: Engine):
     """Each run also removes what the one before it has left, while it is killed itself."""
     began = time.monotonic()
@@ -154,7 +153,6 @@ def _kill(running: subprocess.Popen[bytes]) -> None:
     running.wait()
 
 
-@pytest.mark.soak
 def test_two_runs_at_the_same_time(project: Project, engine: Engine):
     """One waits with everything up; others begin, perform, clean up and are killed meanwhile."""
     waiting = project.start("-k", "waits")
@@ -172,7 +170,6 @@ def test_two_runs_at_the_same_time(project: Project, engine: Engine):
     assert_nothing_left(engine, project)
 
 
-@pytest.mark.soak
 def test_what_was_kept_stays_and_what_lost_its_workspace_goes(project: Project, engine: Engine):
     done = project.run("--drill-keep-stack", "-k", "quick")
     assert done.returncode == 0, done.stdout

@@ -27,7 +27,6 @@ from docker.models.containers import Container
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.wait import until
 
-pytestmark = pytest.mark.soak  # they are built once, and by CI
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "fixtures" / "images" / "build.py"
 PGDATA = "/var/lib/postgresql/data"
