@@ -21,8 +21,9 @@ import pytest
 from rollback_drills.errors import StackError
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Gateway
-from rollback_drills.target import Gateway as GatewayTable
-from rollback_drills.target import Releases, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Gateway as GatewayTable
+from rollback_drills.target_tables import Releases
 
 REFERENCE = Path(__file__).parents[1] / "fixtures" / "targets" / "reference.toml"
 APPLICATION = """

@@ -19,7 +19,8 @@ from rollback_drills.database import LiveDatabase
 from rollback_drills.errors import BackupRefused, StackError
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.stack import CommandResult, Commands
-from rollback_drills.target import Backup, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Backup
 
 # pg_dump ends a complete plain dump with this line, and an \unrestrict line after it in recent versions
 # (src/bin/pg_dump/pg_dump.c). A dump cut short restores without an error otherwise. The line alone proves nothing, as

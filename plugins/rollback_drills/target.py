@@ -12,14 +12,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
-    JsonValue,
     PrivateAttr,
     StringConstraints,
     ValidationError,
@@ -27,317 +23,33 @@ from pydantic import (
 )
 
 from rollback_drills.errors import TargetError
-from rollback_drills.placeholders import Expansion, check, strings_in
+from rollback_drills.placeholders import Expansion
 from rollback_drills.target_errors import explain
+from rollback_drills.target_tables import (
+    Backup,
+    Behaviour,
+    Compose,
+    Database,
+    Delivery,
+    Flags,
+    Gateway,
+    Integration,
+    Metrics,
+    Migrations,
+    Name,
+    Objectives,
+    Probe,
+    Releases,
+    Runbook,
+    Table,
+    Version,
+)
 
-RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
-IMAGE_PLACEHOLDERS = frozenset({"here", "release"})
-PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | {"port", "database_url", "sqlalchemy_url", "private"}
-BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
-DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
 _TEMPLATES = (
     "releases.", "gateway.start", "gateway.container_command", "gateway.env.", "gateway.migrate_on_start.",
     "migrations.command", "backup.dump",
     "backup.restore", "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
 )  # fmt: skip
-
-
-def _template(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
-    def validate(text: str) -> str:
-        check(text, allowed=allowed, required=required)
-        return text
-
-    return AfterValidator(validate)
-
-
-def _templates(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
-    """For argument vectors: each argument may use ``allowed``, together they must use ``required``."""
-
-    def validate(arguments: tuple[str, ...]) -> tuple[str, ...]:
-        if not arguments:
-            raise ValueError("must name a program")
-        for argument in arguments:
-            check(argument, allowed=allowed)
-        check(" ".join(arguments), allowed=allowed, required=required)
-        return arguments
-
-    return AfterValidator(validate)
-
-
-def _http_path(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError("must begin with /")
-    return path
-
-
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-Status = Annotated[int, Field(ge=100, le=599)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-HttpPath = Annotated[str, AfterValidator(_http_path)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Reason = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
-Environment = dict[str, Annotated[str, _template(PROCESS_PLACEHOLDERS)]]
-
-
-def _pointer(text: str) -> str:
-    if text and not text.startswith("/"):
-        raise ValueError("must be empty or begin with /, as RFC 6901 has it")
-    return text
-
-
-class Table(BaseModel):
-    """A table of the target file: frozen, strict about types, and refusing keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Build(Table):
-    """A build context, as ``docker build`` takes it."""
-
-    context: Annotated[str, _template(IMAGE_PLACEHOLDERS)] = Field(
-        description="the directory that is sent to the engine"
-    )
-    dockerfile: str = Field(default="Dockerfile", description="the Dockerfile, within the context")
-    args: dict[str, Annotated[str, _template(IMAGE_PLACEHOLDERS)]] = Field(default={}, description="build arguments")
-    target: str | None = Field(default=None, description="the stage to build; absent: the last")
-
-
-class Releases(Table):
-    """Where a release comes from: as a tree (embedded runtime), as an image (docker and compose), or both ways."""
-
-    command: Annotated[tuple[str, ...], _templates(RELEASE_PLACEHOLDERS, ("release", "tree"))] | None = Field(
-        default=None, description="makes the tree of a release in the directory {tree}"
-    )
-    path: Annotated[str, _template(frozenset({"here", "release"}), ("release",))] | None = Field(
-        default=None, description="the directory of a release; it is copied, never run in place"
-    )
-
-    image: Annotated[str, _template(frozenset({"release"}), ("release",))] | None = Field(
-        default=None, description="the image of a release; pulled unless the engine has it"
-    )
-    build: Build | None = Field(default=None, description="how the image of a release is built, where there is none")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.command is not None and self.path is not None:
-            raise ValueError("needs either command or path, and not both")
-        if self.command is None and self.path is None and self.image is None and self.build is None:
-            raise ValueError("needs command or path (a tree), or image or build (an image)")
-        return self
-
-
-class Gateway(Table):
-    """How the gateway is started. The environment is complete: nothing of the caller's leaks in."""
-
-    start: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS, ("port",))] | None = Field(
-        default=None, description="the command that serves, run in the tree; the embedded runtime needs it"
-    )
-    env: Environment = Field(default={}, description="its environment, complete but for PATH, HOME, TMPDIR and LANG")
-    migrate_on_start: Environment | None = Field(
-        default=None, description="variables that make a start apply migrations; absent: it cannot"
-    )
-    ready_timeout: Seconds = Field(default=30.0, description="seconds from the start to the first answer")
-    stop_timeout: Seconds = Field(default=10.0, description="seconds from SIGTERM until it is killed")
-    request_timeout: Seconds = Field(default=5.0, description="seconds that a client waits for an answer")
-    container_port: Port = Field(default=8000, description="where it listens in a container")
-    container_command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
-        default=None, description="the command in a container; absent: the image's"
-    )
-
-
-class Database(Table):
-    """The disposable PostgreSQL and the rows that a drill begins with."""
-
-    bin_dir: str | None = Field(default=None, description="a PostgreSQL that is on the machine already")
-    image: str = Field(default="postgres:16", description="PostgreSQL's image, for the docker runtime")
-    seed: tuple[str, ...] = Field(default=(), description="SQL files, valid at the previous release's head")
-
-
-class Migrations(Table):
-    """How alembic is called, in the tree of the release whose scripts are wanted."""
-
-    command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] = Field(
-        default=("{python}", "-m", "alembic"), description="alembic, run in the tree"
-    )
-    versions: str = Field(default="migrations/versions", description="directory of the scripts within a tree")
-    interpreter: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
-        default=None,
-        description="the Python that has alembic, for the walk through every revision; absent: that of command",
-    )
-    baseline: str | None = Field(
-        default=None, description="SQL file that makes what is there before the first revision, for the walk"
-    )
-    irreversible: dict[str, Reason] = Field(
-        default={}, description="revisions without a way back, and why; `*` and `?` match any characters"
-    )
-    lossy: dict[str, Reason] = Field(
-        default={}, description="revisions whose downgrade destroys data by design, and why; patterns as above"
-    )
-    precondition: dict[str, Reason] = Field(
-        default={}, description="revisions whose upgrade refuses rows that were legal before, and why; as above"
-    )
-    rows: dict[str, Annotated[int, Field(ge=0)]] = Field(
-        default={}, description="rows that a table has in production (`schema.table`), to extrapolate durations"
-    )
-    blocking: Seconds = Field(default=1.0, description="seconds for which a lock may stop reads or writes")
-    timeout: Seconds = Field(default=120.0, description="seconds for one command")
-
-
-class Probe(Table):
-    """A request whose answer is known. ``body`` is matched as a subset: what it names must be equal."""
-
-    path: HttpPath = Field(description="what is asked")
-    method: Method = Field(default="GET", description="with which method")
-    status: Status = Field(default=200, description="the status of the right answer")
-    body: JsonValue = Field(default=None, description="what the JSON of the right answer contains; absent: anything")
-
-
-class Version(Table):
-    """Where the gateway says which release it is; ``pointer`` is a JSON Pointer (RFC 6901)."""
-
-    path: HttpPath = Field(description="what is asked")
-    pointer: Annotated[str, AfterValidator(_pointer)] = Field(
-        default="", description="where in the JSON the version stands; empty: the whole answer"
-    )
-
-
-class Behaviour(Probe):
-    """An answer that tells this release from the other one, whatever version it reports."""
-
-    release: str = Field(description="the release that answers so")
-
-
-class Deliberate(Table):
-    """The counter of deliveries that were refused on purpose, so that they do not count as errors."""
-
-    counter: str = Field(description="the counter's name")
-    labels: dict[str, str] = Field(default={}, description="the labels that mark a deliberate refusal")
-
-
-class Metrics(Table):
-    """Prometheus counters from which the error rate is read: 5xx less the deliberate ones, over all."""
-
-    path: HttpPath = Field(default="/metrics", description="where the metrics are, in the format of Prometheus")
-    requests: str = Field(description="counter of all requests")
-    status_label: str = Field(default="status", description="the label that holds the status; 5xx are errors")
-    deliberate: Deliberate | None = Field(default=None, description="what is not counted as an error")
-
-
-class Answer(Table):
-    """An answer that was agreed on; ``body`` must be equal, not merely contained."""
-
-    status: Status = Field(default=503, description="the status of a disabled integration")
-    body: JsonValue = Field(description="the JSON of a disabled integration")
-
-
-class Flags(Table):
-    """Feature flags by environment variable, read when the gateway is created."""
-
-    variable: Annotated[str, _template(frozenset({"NAME", "name"}))] = Field(
-        description="the environment variable of an integration"
-    )
-    on: str = Field(default="true", description="the value that turns it on")
-    off: str = Field(default="false", description="the value that turns it off")
-    disabled: Answer = Field(description="what a disabled integration answers")
-    symptom: str | None = Field(
-        default=None, description="SQL that makes the deliveries of {integration} fail, as a faulty one would"
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if "{NAME}" not in self.variable and "{name}" not in self.variable:
-            raise ValueError("variable must contain {NAME} or {name}")
-        if self.symptom is not None:
-            check(self.symptom, allowed=("integration",), required=("integration",))
-        if self.on == self.off:
-            raise ValueError("on and off are the same value")
-        return self
-
-
-class Delivery(Table):
-    """How a webhook is delivered, and how to see whether it was stored."""
-
-    path: Annotated[HttpPath, _template(DELIVERY_PLACEHOLDERS, ("integration",))] = Field(
-        description="where a webhook is delivered"
-    )
-    method: Method = Field(default="POST", description="with which method")
-    headers: dict[str, Annotated[str, _template(DELIVERY_PLACEHOLDERS)]] = Field(
-        default={}, description="headers of a delivery"
-    )
-    json_body: JsonValue = Field(default=None, alias="json")
-    accepted: tuple[Status, ...] = Field(
-        default=(200, 201, 202), description="statuses by which the gateway acknowledges a delivery"
-    )
-    stored: str = Field(description="SQL that gives the ids of %(ids)s which are in the database")
-
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        texts = [*strings_in(self.json_body), *self.headers.values(), self.path]
-        for text in strings_in(self.json_body):
-            check(text, allowed=DELIVERY_PLACEHOLDERS)
-        if not any("{unique}" in text for text in texts):
-            raise ValueError("json, headers or path must contain {unique}, so that a lost write can be named")
-        if "%(ids)s" not in self.stored:
-            raise ValueError("stored must contain %(ids)s")
-        return self
-
-
-class Integration(Table):
-    """One integration; ``since`` is the first of the target's two releases that has it."""
-
-    since: str | None = Field(
-        default=None, description="the first of the two releases that has it; absent: both have it"
-    )
-
-
-class Backup(Table):
-    """The target's own commands instead of pg_dump and psql. ``{file}`` is the plain SQL dump."""
-
-    dump: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
-        default=None, description="writes a plain SQL dump to {file}; absent: pg_dump"
-    )
-    restore: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
-        default=None,
-        description="restores {file} into the empty database at {database_url}; absent: psql, stopping at errors",
-    )
-    timeout: Seconds = Field(default=300.0, description="seconds for one command")
-
-
-class Compose(Table):
-    """The user's compose file. It is copied with its directory, run as a project of its own, and never edited."""
-
-    directory: str = Field(default=".", description="the project directory; it is copied, never run in place")
-    files: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default=("compose.yaml",), description="the compose files within it, in order"
-    )
-    gateway: str = Field(default="gateway", description="the gateway's service")
-    database: str = Field(default="db", description="PostgreSQL's service")
-    release_variable: str = Field(default="VERSION", description="the variable that selects the release")
-    env: dict[str, str] = Field(
-        default={}, description="the whole .env of the project, but for release and flags; passwords are made up"
-    )
-    password_variable: str | None = Field(
-        default="POSTGRES_PASSWORD", description="the variable that takes the made-up password; absent: env says it"
-    )
-
-
-class Objectives(Table):
-    """Recovery time objectives in seconds, as the runbook promises them."""
-
-    application_rollback: Seconds = Field(default=120.0, description="seconds until the previous release serves")
-    database_rollback: Seconds = Field(default=120.0, description="seconds until the database is back")
-    feature_flag: Seconds = Field(default=10.0, description='seconds until a flag has its effect: what "instant" means')
-    full_restore: Seconds = Field(
-        default=900.0, description="seconds until a restored database and the previous release serve"
-    )
-
-
-class Runbook(Table):
-    """The runbook that the drills rehearse; its hash goes into the evidence."""
-
-    file: str = Field(description="the file whose procedures are rehearsed")
-    title: str = Field(default="Rollback procedures", description="how the report calls it")
 
 
 class Target(Table):

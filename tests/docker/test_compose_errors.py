@@ -11,7 +11,8 @@ import pytest
 from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.runtimes.compose import ComposeRuntime
 from rollback_drills.runtimes.engine import Engine
-from rollback_drills.target import Compose, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Compose
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = """

@@ -13,7 +13,8 @@ from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Outcome
-from rollback_drills.target import Compose, Releases, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Compose, Releases
 
 # A registry that refuses at once, so that a release which is not there does not depend on the network.
 IMAGE = "127.0.0.1:1/gateway-contract"

@@ -12,7 +12,8 @@ from rollback_drills.meter import Meter
 from rollback_drills.runtimes.docker import DockerRuntime
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Releases, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Releases
 
 # A registry that refuses at once, so that a release which is not there does not depend on the network.
 IMAGE = "127.0.0.1:1/gateway-contract"

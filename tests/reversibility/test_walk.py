@@ -9,7 +9,7 @@ from migration_histories import Project, walking
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Migrations
+from rollback_drills.target_tables import Migrations
 
 ANYTHING = {"*": "not what is looked at here"}
 

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "plugins" / "rollback_drills"
 
 # What each part may import of this project. Parts are modules, and packages whose inner order is their own business.
 RECORD = {"errors", "evidence", "runbook"}
-WORLD = {"errors", "target", "placeholders", "stack", "wait", "meter", "postgres", "database"}
+WORLD = {"errors", "target", "target_tables", "placeholders", "stack", "wait", "meter", "postgres", "database"}
 LAYERS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
@@ -34,13 +34,14 @@ LAYERS: dict[str, set[str]] = {
     "journal": {"evidence"},
     "placeholders": set(),
     "target_errors": set(),
-    "target": {"errors", "placeholders", "target_errors"},
-    "capabilities": {"errors", "target"},
+    "target_tables": {"placeholders"},
+    "target": {"errors", "placeholders", "target_errors", "target_tables"},
+    "capabilities": {"errors", "target", "target_tables"},
     "database": {"errors", "postgres"},
-    "probes": {"errors", "evidence", "meter", "placeholders", "target"},
-    "migrations": {"errors", "stack", "target"},
-    "reversibility": {"errors", "migrations", "postgres", "stack", "target"},
-    "backup": {"errors", "database", "placeholders", "postgres", "stack", "target"},
+    "probes": {"errors", "evidence", "meter", "placeholders", "target", "target_tables"},
+    "migrations": {"errors", "stack", "target", "target_tables"},
+    "reversibility": {"errors", "migrations", "postgres", "stack", "target", "target_tables"},
+    "backup": {"errors", "database", "placeholders", "postgres", "stack", "target", "target_tables"},
     "artifacts": {"errors", "evidence"},
     "drill": {
         "artifacts",
@@ -53,6 +54,7 @@ LAYERS: dict[str, set[str]] = {
         "runbook",
         "stack",
         "target",
+        "target_tables",
     },
     "lab": WORLD | {"backup", "migrations", "probes"},
     "runtimes": WORLD | {"lab", "migrations", "reversibility"},

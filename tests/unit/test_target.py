@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollback_drills.errors import TargetError
-from rollback_drills.target import Objectives, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Objectives
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
 TEXT = REFERENCE.read_text()

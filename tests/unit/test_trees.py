@@ -9,7 +9,8 @@ import pytest
 
 from rollback_drills.errors import StackError
 from rollback_drills.runtimes.trees import Trees
-from rollback_drills.target import Releases, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Releases
 
 MAKE = "import os, sys; os.makedirs(sys.argv[1]); open(sys.argv[1] + '/made', 'w').write(repr(sorted(os.environ)))"
 

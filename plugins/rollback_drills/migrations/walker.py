@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rollback_drills.errors import StackError
 from rollback_drills.stack import Conversation
-from rollback_drills.target import Migrations
+from rollback_drills.target_tables import Migrations
 
 # Without braces, which the target file's placeholders have.
 BOOTSTRAP = (

@@ -27,7 +27,8 @@ from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace, sweep
-from rollback_drills.target import Objectives, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Objectives
 
 if TYPE_CHECKING:
     from rollback_drills.pytest_plugin.terminal import Progress

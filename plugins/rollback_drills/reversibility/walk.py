@@ -16,7 +16,7 @@ from rollback_drills.reversibility.locking import Speed, locks_of, without_timeo
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.rows import Snapshot, shown
 from rollback_drills.reversibility.shrinking import smallest
-from rollback_drills.target import Migrations
+from rollback_drills.target_tables import Migrations
 
 _SHOWN_ROWS = 400  # characters
 

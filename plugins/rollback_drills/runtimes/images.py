@@ -33,7 +33,8 @@ from rollback_drills.runtimes.engine import (
     to_its_end,
     words_of,
 )
-from rollback_drills.target import Build, Target
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Build
 
 Tell = Callable[[str], None]
 BUILT_LABEL = f"{LABEL}.built-from"
