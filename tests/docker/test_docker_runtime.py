@@ -15,7 +15,8 @@ from rollback_drills.errors import DrillError, StackError
 from rollback_drills.meter import Meter
 from rollback_drills.postgres import connect, create_database, with_database
 from rollback_drills.runtimes import engine as engines
-from rollback_drills.runtimes.docker import DockerCommands, DockerRuntime
+from rollback_drills.runtimes.container_commands import ContainerCommands
+from rollback_drills.runtimes.docker import DockerRuntime
 from rollback_drills.runtimes.engine import OWNER_LABEL, WORKSPACE_LABEL, Engine
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult, Listeners
@@ -52,7 +53,7 @@ def heard() -> list[CommandResult]:
 
 
 @pytest.fixture
-def commands(runtime: DockerRuntime, url: str, heard: list[CommandResult]) -> DockerCommands:
+def commands(runtime: DockerRuntime, url: str, heard: list[CommandResult]) -> ContainerCommands:
     return runtime.commands(Listeners([heard.append]), lambda: url)
 
 
@@ -83,7 +84,7 @@ def test_a_frozen_server_accepts_and_never_answers(runtime: DockerRuntime):
 
 
 def test_a_command_runs_in_the_release_with_its_environment(
-    commands: DockerCommands, heard: list[CommandResult], monkeypatch: pytest.MonkeyPatch
+    commands: ContainerCommands, heard: list[CommandResult], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("POSTGRES_PASSWORD", "the caller's")
     script = "import os, sys; print(os.environ['DATABASE_URL']); print(sorted(os.environ.values()), file=sys.stderr)"
@@ -100,7 +101,7 @@ def test_a_command_runs_in_the_release_with_its_environment(
     assert heard == [result]
 
 
-def test_the_new_release_migrates_while_no_gateway_runs(runtime: DockerRuntime, commands: DockerCommands, url: str):
+def test_the_new_release_migrates_while_no_gateway_runs(runtime: DockerRuntime, commands: ContainerCommands, url: str):
     assert len(ours(runtime, running=True)) == 1, "PostgreSQL alone"
     upgraded = commands.in_release("0.5.0", ["{python}", "-m", "alembic", "upgrade", "head"], timeout=60)
     assert upgraded.ok, upgraded.output
@@ -112,7 +113,7 @@ def test_the_new_release_migrates_while_no_gateway_runs(runtime: DockerRuntime, 
     assert len(ours(runtime)) == 1, "what ran once is gone"
 
 
-def test_another_database_may_be_named(runtime: DockerRuntime, commands: DockerCommands):
+def test_another_database_may_be_named(runtime: DockerRuntime, commands: ContainerCommands):
     result = commands.in_release(
         "0.4.0",
         ["{python}", "-c", "import os; print(os.environ['DATABASE_URL'])"],
@@ -122,7 +123,7 @@ def test_another_database_may_be_named(runtime: DockerRuntime, commands: DockerC
     assert result.stdout.strip().endswith("@database:5432/elsewhere")
 
 
-def test_a_command_is_killed_at_its_time_limit_and_gone(runtime: DockerRuntime, commands: DockerCommands):
+def test_a_command_is_killed_at_its_time_limit_and_gone(runtime: DockerRuntime, commands: ContainerCommands):
     began = time.monotonic()
     result = commands.in_release(
         "0.5.0", ["sh", "-c", "trap '' TERM; echo here; while :; do sleep 1; done"], timeout=2.0
@@ -133,7 +134,7 @@ def test_a_command_is_killed_at_its_time_limit_and_gone(runtime: DockerRuntime, 
     assert len(ours(runtime)) == 1
 
 
-def test_a_command_is_killed_when_it_is_asked_for(runtime: DockerRuntime, commands: DockerCommands, url: str):
+def test_a_command_is_killed_when_it_is_asked_for(runtime: DockerRuntime, commands: ContainerCommands, url: str):
     def is_inside() -> bool:
         with connect(url) as connection:
             asked = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'"
@@ -146,7 +147,7 @@ def test_a_command_is_killed_when_it_is_asked_for(runtime: DockerRuntime, comman
     assert len(ours(runtime)) == 1
 
 
-def test_a_program_that_the_image_has_not_is_named(runtime: DockerRuntime, commands: DockerCommands):
+def test_a_program_that_the_image_has_not_is_named(runtime: DockerRuntime, commands: ContainerCommands):
     with pytest.raises(StackError, match=r"no-such-program cannot be started in the image of 0\.5\.0") as raised:
         commands.in_release("0.5.0", ["no-such-program"], timeout=30)
     assert "executable file not found" in (raised.value.cause or "")
@@ -157,7 +158,7 @@ def test_a_program_that_the_image_has_not_is_named(runtime: DockerRuntime, comma
 
 
 def test_a_dump_is_written_here_and_restored_from_here(
-    runtime: DockerRuntime, commands: DockerCommands, tmp_path: Path
+    runtime: DockerRuntime, commands: ContainerCommands, tmp_path: Path
 ):
     for name in ("dumped", "restored"):
         with connect(runtime.server.admin_url) as admin:
@@ -184,7 +185,7 @@ def test_a_dump_is_written_here_and_restored_from_here(
     assert len(ours(runtime)) == 1
 
 
-def test_a_tool_that_fails_says_why(commands: DockerCommands, url: str, tmp_path: Path):
+def test_a_tool_that_fails_says_why(commands: ContainerCommands, url: str, tmp_path: Path):
     result = commands.tool(
         ["{pg_bin}/psql", "-v", "ON_ERROR_STOP=1", "--dbname", "{database_url}", "-c", "SELECT wrong"],
         database="commands", database_url=url, file=tmp_path / "none", timeout=60,
@@ -195,7 +196,7 @@ def test_a_tool_that_fails_says_why(commands: DockerCommands, url: str, tmp_path
 
 @pytest.mark.parametrize("placeholder", ["{python}", "{here}"])
 def test_what_names_something_of_this_machine_runs_on_it(
-    commands: DockerCommands, heard: list[CommandResult], url: str, tmp_path: Path, placeholder: str
+    commands: ContainerCommands, heard: list[CommandResult], url: str, tmp_path: Path, placeholder: str
 ):
     (tmp_path / "here").write_text("only on this machine")
     file = tmp_path / "written"
@@ -211,7 +212,7 @@ def test_what_names_something_of_this_machine_runs_on_it(
 # --- images, facts, labels -----------------------------------------------------------------------------
 
 
-def test_a_release_is_derived_and_derived_again(runtime: DockerRuntime, commands: DockerCommands):
+def test_a_release_is_derived_and_derived_again(runtime: DockerRuntime, commands: ContainerCommands):
     for text in ("first", "second"):
         name = commands.derive_release("0.5.0", "0.5.0-drill", {"drill/new.txt": text, "alembic.ini": text})
         read = ["sh", "-c", "cat drill/new.txt alembic.ini && echo && test -f gateway/__init__.py && id -un"]
@@ -284,7 +285,7 @@ def test_what_has_no_workspace_any_more_is_removed_at_the_next_start(engine: Eng
 def test_removing_waits_for_a_container_that_is_removed_already(engine: Engine, runtime: DockerRuntime):
     """The engine answers 409 to the second of two removals."""
     before = len(ours(runtime))
-    container = runtime.container(runtime.images.database, entrypoint=["sleep"], command=["600"])
+    container = runtime.one_off(runtime.images.database, ["sleep", "600"])
     container.start()
     container.remove()
     container.remove()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from signal import SIGKILL
 
 from pydantic import JsonValue
@@ -17,11 +16,10 @@ from rollback_drills.placeholders import fill, names_in
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.compose_project import Project, require_compose
-from rollback_drills.runtimes.container_conversation import ContainerConversation
-from rollback_drills.runtimes.containers import DrillContainer, environment_of, run_once, tail_of
+from rollback_drills.runtimes.container_commands import ContainerCommands
+from rollback_drills.runtimes.containers import DrillContainer, environment_of, tail_of
 from rollback_drills.runtimes.docker_gateway import container_values
 from rollback_drills.runtimes.engine import Engine, explained, forget_stages
-from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
 from rollback_drills.runtimes.images import Images
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Account, CommandResult, Listeners, ServiceState, UrlSource
@@ -96,11 +94,12 @@ class ComposeServer:
         return tail_of(container) if container is not None else ""
 
 
-class ComposeCommands:
-    """Implements `rollback_drills.stack.Commands` with ``docker compose run``."""
+class ComposeCommands(ContainerCommands):
+    """Implements `rollback_drills.stack.Commands` with ``docker compose run``, where the file finds the release."""
 
     def __init__(self, runtime: ComposeRuntime, listeners: Listeners, database_url: UrlSource) -> None:
-        self._runtime, self._listeners, self._database_url = runtime, listeners, database_url
+        super().__init__(runtime, listeners, database_url)
+        self._runtime = runtime
 
     def in_release(
         self,
@@ -112,6 +111,9 @@ class ComposeCommands:
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         runtime = self._runtime
+        if not runtime.finds(release):
+            # The file cannot say which release is meant. What its image does is asked of the image itself.
+            return super().in_release(release, argv, timeout=timeout, database_url=database_url, kill_when=kill_when)
         url = runtime.inside(database_url or self._database_url())
         values = container_values(runtime.target, release, runtime.engine, runtime.image(release), url)
         filled = [fill(argument, values) for argument in argv]
@@ -121,12 +123,6 @@ class ComposeCommands:
             for name, text in runtime.target.gateway.env.items()
             if names_in(text) & _DATABASE_PLACEHOLDERS
         }
-        if not runtime.finds(release):
-            # The file cannot say which release is meant. What its image does is asked of the image itself.
-            container = runtime.container(runtime.images.of_release(release), env=named, argv=filled)
-            with runtime.meter.target():
-                result = run_once(container, filled, timeout=timeout, where=f"release {release}", kill_when=kill_when)
-            return self._listeners.tell(result)
         return self._listeners.tell(self._run(release, filled, named, timeout, kill_when))
 
     def _run(
@@ -155,42 +151,6 @@ class ComposeCommands:
                 kill()
         code = -SIGKILL if result.exit_code == KILLED else result.exit_code
         return CommandResult(tuple(argv), code, result.stdout, result.stderr, result.seconds, f"release {release}")
-
-    def converse(
-        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
-    ) -> ContainerConversation:
-        runtime = self._runtime
-        image = runtime.images.of_release(release)
-        values = container_values(runtime.target, release, runtime.engine, image, runtime.inside(database_url))
-        templates = {**runtime.target.gateway.env, **environment}
-        container = runtime.container(
-            image,
-            env={name: fill(text, values) for name, text in templates.items()},
-            argv=[fill(argument, values) for argument in argv],
-            open_stdin=True,
-        )
-        return ContainerConversation(container, f"{argv[0]} in the image of {release}", runtime.meter)
-
-    def tool(
-        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
-    ) -> CommandResult:
-        runtime = self._runtime
-        values = {"database": database, "file": str(file)}
-        if is_for_the_host(argv):
-            result = run_on_host(
-                argv, values | {"database_url": database_url}, runtime.target, runtime.workspace.path,
-                timeout=timeout, meter=runtime.meter,
-            )  # fmt: skip
-            return self._listeners.tell(result)
-        values |= {"database_url": runtime.inside(database_url), "pg_bin": "."}
-        filled = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in argv]
-        container = runtime.container(runtime.database_image, argv=filled)
-        with runtime.meter.target():
-            result = run_once(container, filled, timeout=timeout, where="the database's image", files=[file])
-        return self._listeners.tell(result)
-
-    def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
-        return self._runtime.images.derive(base, name, files, self._runtime.workspace.path)
 
 
 class LiteralProject:
@@ -318,14 +278,12 @@ class ComposeRuntime:
         """Whether the compose file finds the image of this release when it is asked for it."""
         return self._holders.get(self.image(release)) == release
 
-    def container(
-        self, image: str, *, argv: Sequence[str], env: Mapping[str, str] | None = None, open_stdin: bool = False
+    def one_off(
+        self, image: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, open_stdin: bool = False
     ) -> DrillContainer:
-        """A container for one command, on the project's network; not created yet."""
         return DrillContainer(
             self.engine, self.workspace.path, image,
-            network=self.project_copy.network, env=env, entrypoint=argv[:1], command=argv[1:],
-            open_stdin=open_stdin,
+            network=self.project_copy.network, env=env, entrypoint=argv[:1], command=argv[1:], open_stdin=open_stdin,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -13,17 +13,15 @@ from testcontainers.core.network import Network
 from rollback_drills import wait
 from rollback_drills.errors import DrillError, StackError
 from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes import engine as engines
-from rollback_drills.runtimes.container_conversation import ContainerConversation
-from rollback_drills.runtimes.containers import DrillContainer, run_once
-from rollback_drills.runtimes.docker_gateway import DockerGateway, container_values
+from rollback_drills.runtimes.container_commands import ContainerCommands
+from rollback_drills.runtimes.containers import DrillContainer
+from rollback_drills.runtimes.docker_gateway import DockerGateway
 from rollback_drills.runtimes.engine import Engine, explained, remedy_in
-from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
 from rollback_drills.runtimes.images import Images
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
+from rollback_drills.stack import Account, Listeners, UrlSource
 from rollback_drills.target import Target
 
 SUPERUSER = "drill_admin"
@@ -134,71 +132,6 @@ class DockerServer:
             return str((connection.execute("SELECT version()").fetchone() or ("",))[0])
 
 
-class DockerCommands:
-    """Implements `rollback_drills.stack.Commands` with containers that live as long as the command."""
-
-    def __init__(self, runtime: DockerRuntime, listeners: Listeners, database_url: UrlSource) -> None:
-        self._runtime, self._listeners, self._database_url = runtime, listeners, database_url
-
-    def in_release(
-        self,
-        release: str,
-        argv: Sequence[str],
-        *,
-        timeout: float,
-        database_url: str | None = None,
-        kill_when: Callable[[], bool] | None = None,
-    ) -> CommandResult:
-        runtime = self._runtime
-        image = runtime.images.of_release(release)
-        values = container_values(
-            runtime.target, release, runtime.engine, image, inside(database_url or self._database_url())
-        )
-        filled = [fill(argument, values) for argument in argv]
-        variables = {name: fill(text, values) for name, text in runtime.target.gateway.env.items()}
-        container = runtime.container(image, env=variables, entrypoint=filled[:1], command=filled[1:])
-        with runtime.meter.target():
-            result = run_once(container, filled, timeout=timeout, where=f"the image of {release}", kill_when=kill_when)
-        return self._listeners.tell(result)
-
-    def converse(
-        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
-    ) -> ContainerConversation:
-        runtime = self._runtime
-        image = runtime.images.of_release(release)
-        values = container_values(runtime.target, release, runtime.engine, image, inside(database_url))
-        templates = {**runtime.target.gateway.env, **environment}
-        container = runtime.container(
-            image,
-            env={name: fill(text, values) for name, text in templates.items()},
-            entrypoint=[fill(argv[0], values)],
-            command=[fill(argument, values) for argument in argv[1:]],
-            open_stdin=True,
-        )
-        return ContainerConversation(container, f"{argv[0]} in the image of {release}", runtime.meter)
-
-    def tool(
-        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
-    ) -> CommandResult:
-        runtime = self._runtime
-        values = {"database": database, "file": str(file)}
-        if is_for_the_host(argv):
-            result = run_on_host(
-                argv, values | {"database_url": database_url}, runtime.target, runtime.workspace.path,
-                timeout=timeout, meter=runtime.meter,
-            )  # fmt: skip
-            return self._listeners.tell(result)
-        values |= {"database_url": inside(database_url), "pg_bin": "."}
-        filled = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in argv]
-        container = runtime.container(runtime.images.database, entrypoint=filled[:1], command=filled[1:])
-        with runtime.meter.target():
-            result = run_once(container, filled, timeout=timeout, where="the database's image", files=[file])
-        return self._listeners.tell(result)
-
-    def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
-        return self._runtime.images.derive(base, name, files, self._runtime.workspace.path)
-
-
 class DockerRuntime:
     """One network and one PostgreSQL container per worker, and a gateway container for each drill."""
 
@@ -247,24 +180,39 @@ class DockerRuntime:
         image: str,
         *,
         env: Mapping[str, str] | None = None,
-        entrypoint: Sequence[str] | None = None,
         command: Sequence[str] | None = None,
         ports: Mapping[int, int] | None = None,
-        open_stdin: bool = False,
     ) -> DrillContainer:
         """A container on the private network that carries the workspace's label; not created yet."""
         return DrillContainer(
             self.engine, self.workspace.path, image,
-            network=self.network, env=env, entrypoint=entrypoint, command=command, ports=ports, open_stdin=open_stdin,
+            network=self.network, env=env, command=command, ports=ports,
         )  # fmt: skip
 
     def gateway(self, name: str, database_url: UrlSource) -> DockerGateway:
         return DockerGateway(
-            self.target, self.engine, self.images, self.container, self.meter, lambda: inside(database_url())
+            self.target, self.engine, self.images, self.container, self.meter, lambda: self.inside(database_url())
         )
 
-    def commands(self, listeners: Listeners, database_url: UrlSource) -> DockerCommands:
-        return DockerCommands(self, listeners, database_url)
+    def one_off(
+        self, image: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, open_stdin: bool = False
+    ) -> DrillContainer:
+        return DrillContainer(
+            self.engine, self.workspace.path, image,
+            network=self.network, env=env, entrypoint=argv[:1], command=argv[1:], open_stdin=open_stdin,
+        )  # fmt: skip
+
+    @property
+    def database_image(self) -> str:
+        return self.images.database
+
+    def inside(self, url: str) -> str:
+        """The same database as it is addressed on the private network."""
+        before, _, address = url.rpartition("@")
+        return f"{before}@{ALIAS}:{PORT}/{address.partition('/')[2]}"
+
+    def commands(self, listeners: Listeners, database_url: UrlSource) -> ContainerCommands:
+        return ContainerCommands(self, listeners, database_url)
 
     def project(self, listeners: Listeners) -> None:
         """Commands of a compose file need the compose runtime."""
@@ -279,9 +227,3 @@ class DockerRuntime:
             **self.images.facts(),
             "clean-up": self.removal,
         }
-
-
-def inside(url: str) -> str:
-    """The same database as it is addressed on the private network."""
-    before, _, address = url.rpartition("@")
-    return f"{before}@{ALIAS}:{PORT}/{address.partition('/')[2]}"
