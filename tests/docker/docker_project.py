@@ -67,6 +67,11 @@ def is_missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def interruptible() -> None:
+    """In the child: a shell's background job ignores Ctrl-C, and hands that down to all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Project:
     """A directory with a target and drills, and a temporary directory that no other run uses."""
 
@@ -126,7 +131,7 @@ class Project:
         with (self.path / f"output-{len(self._started)}.txt").open("wb") as sink:
             process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", *arguments], cwd=self.path, env=self.environment(variables),
-                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, preexec_fn=interruptible,
             )  # fmt: skip
         self._started.append(process)
         return process

@@ -37,6 +37,11 @@ def until(condition: Callable[[], T | None], what: str, timeout: float = PATIENC
     return wait.until(condition, what=what, timeout=timeout)
 
 
+def interruptible() -> None:
+    """In the child: a shell's background job ignores Ctrl-C, and hands that down to all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Running:
     """A pytest that was started and not waited for."""
 
@@ -44,7 +49,9 @@ class Running:
         self._project = project
         self._output = project.path / "output.txt"
         with self._output.open("wb") as sink:
-            self.process = subprocess.Popen(argv, cwd=project.path, stdout=sink, stderr=sink, start_new_session=True)
+            self.process = subprocess.Popen(
+                argv, cwd=project.path, stdout=sink, stderr=sink, start_new_session=True, preexec_fn=interruptible
+            )
 
     @property
     def pid(self) -> int:
