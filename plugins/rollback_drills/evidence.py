@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Verdict = Literal["passed", "failed", "error", "skipped", "incomplete"]
 """``failed``: something did not hold. ``error``: the drill itself could not go on. ``skipped``: a capability
@@ -129,12 +129,112 @@ class Recovery(Model):
 
 
 class Writes(Model):
-    """Writes that the gateway acknowledged during the drill, and those that were gone afterwards (RPO)."""
+    """Writes that the gateway acknowledged during the drill, and what became of them (RPO).
+
+    ``lost`` counts those that nobody expected to lose as well as those that the procedure gives up; the ids are
+    listed as far as they are few, and all of them are in an artifact otherwise.
+    """
 
     acknowledged: int
     lost: tuple[str, ...] = ()
+    lost_more: int = Field(default=0, description="how many more were lost than are listed")
     expected_lost: int = Field(default=0, description="what the procedure is known to lose: writes since the backup")
+    duplicated: tuple[str, ...] = Field(default=(), description="ids that were sent once and are stored several times")
+    duplicated_more: int = 0
+    unexpected: tuple[str, ...] = Field(
+        default=(), description="ids that are stored although they were refused on purpose, or never sent"
+    )
+    unexpected_more: int = 0
+    uncertain: int = Field(default=0, description="sent without an answer: they may be stored or not, both is right")
     rpo_seconds: float | None = Field(default=None, description="age of the oldest lost write at the trigger")
+    rpo_objective_seconds: float | None = None
+
+    @property
+    def all_lost(self) -> int:
+        """How many were lost, listed or not."""
+        return len(self.lost) + self.lost_more
+
+    @property
+    def rpo_met(self) -> bool | None:
+        if self.rpo_objective_seconds is None:
+            return None
+        return (self.rpo_seconds or 0.0) <= self.rpo_objective_seconds
+
+
+class Latency(Model):
+    """Seconds from the moment at which a request was due to its last byte, over those that were answered."""
+
+    p50: float
+    p95: float
+    p99: float
+    longest: float
+
+
+class Downtime(Model):
+    """A stretch in which clients got no good answer to one kind of request."""
+
+    kind: str
+    began: float = Field(description="when the first failed request of it was due")
+    ended: float | None = Field(description="when the first good one after it was due; null: it lasted to the end")
+    requests: int = Field(description="how many failed within it")
+    cause: str = Field(description="what most of them got: a status, or a transport error")
+
+
+class Phase(Model):
+    """What clients saw before the trigger, from there until the steady state was verified, and after."""
+
+    name: Literal["before", "during", "after"]
+    began: float
+    ended: float
+    requests: int
+    good: int
+    deliberate: int = Field(description="refused on purpose, in the agreed words: a disabled integration's 503")
+    failed: int
+    latency: Latency | None = Field(default=None, description="null when nothing was answered")
+
+    @property
+    def error_rate(self) -> float:
+        """Failed requests over all, from 0 to 1."""
+        return self.failed / self.requests if self.requests else 0.0
+
+
+class Interval(Model):
+    """One stretch of the time line: all of a drill's have the same length."""
+
+    at: float
+    good: int
+    deliberate: int
+    failed: int
+    p95: float | None = None
+
+
+class ClientTraffic(Model):
+    """What clients saw: an open-loop load of constant rate from before the trigger until after the verification."""
+
+    rate: float = Field(description="requests per second, all kinds together")
+    began: float
+    ended: float
+    requests: dict[str, dict[str, int]] = Field(description="by kind, then by status or transport error")
+    downtime: tuple[Downtime, ...] = ()
+    downtime_seconds: dict[str, float] = Field(default={}, description="the sum of the stretches, by kind")
+    downtime_objective_seconds: float | None = None
+    phases: tuple[Phase, ...] = ()
+    latency: Latency | None = None
+    interval_seconds: float = 0.0
+    intervals: tuple[Interval, ...] = ()
+    latest_send_seconds: float = Field(default=0.0, description="how late the load was sent at worst")
+    cpu_seconds: float = Field(default=0.0, description="what the load itself cost")
+
+    @property
+    def longest_downtime(self) -> float:
+        """Seconds of downtime of the kind that had most of it."""
+        return max(self.downtime_seconds.values(), default=0.0)
+
+    @property
+    def downtime_met(self) -> bool | None:
+        if self.downtime_objective_seconds is None:
+            return None
+        return self.longest_downtime <= self.downtime_objective_seconds
 
 
 class DrillEvidence(Model):
@@ -153,6 +253,7 @@ class DrillEvidence(Model):
     facts: dict[str, JsonValue] = {}
     recovery: Recovery | None = None
     writes: Writes | None = None
+    traffic: ClientTraffic | None = None
     steps: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     artifacts: tuple[Artifact, ...] = ()

@@ -16,9 +16,12 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional  # noqa: UP035 - for Python 3.8
+from typing import TYPE_CHECKING, Any
 
-Json = Dict[str, Any]  # noqa: UP006
+if TYPE_CHECKING:  # Python 3.8 has no such generics; annotations are never evaluated here
+    from collections.abc import Iterator
+
+    Json = dict[str, Any]
 
 # What this transaction holds and has scanned so far. Locks of a session (advisory ones) have no relation.
 LOCKS = """
@@ -55,7 +58,7 @@ class Walker:
         self.config: Any = None
         self.script: Any = None
         self.marker = ""
-        self.command: Optional[Json] = None  # noqa: UP045
+        self.command: Json | None = None
         self.ended = False
         self.record = Record()
 
@@ -168,7 +171,7 @@ class Walker:
             except TakenBack:
                 self.settle(connection, external, failed=True)
                 self.answer(**self.record.answer(None))
-            except Exception as error:
+            except Exception as error:  # a migration may raise anything; our side judges it
                 self.settle(connection, external, failed=True)
                 self.answer(**self.record.answer(describe(error, self.record)))
             else:
@@ -225,12 +228,12 @@ class Record:
     """What one step did, statement by statement."""
 
     def __init__(self) -> None:
-        self.statements: List[Json] = []  # noqa: UP006
-        self.running: Optional[Json] = None  # noqa: UP045
-        self.fail_at: Optional[int] = None  # noqa: UP045
+        self.statements: list[Json] = []
+        self.running: Json | None = None
+        self.fail_at: int | None = None
         self.external = self.in_script = self.in_script_at_error = self.listening = False
         self.began = 0.0
-        self.scanned: Dict[int, int] = {}  # noqa: UP006
+        self.scanned: dict[int, int] = {}
 
     def begin(self, command: Json, external: bool) -> None:
         self.statements, self.running = [], None
@@ -292,7 +295,7 @@ class Record:
                     self.scanned[relation] = scans or 0
         self.statements.append(done)
 
-    def answer(self, error: Optional[Json]) -> Json:  # noqa: UP045
+    def answer(self, error: Json | None) -> Json:
         import resource
 
         return {
@@ -308,7 +311,7 @@ def make_environment(walker: Walker) -> Any:
     """Alembic's context, with every step in a transaction of its own and the walk where the migrations would run."""
     from alembic.runtime.environment import EnvironmentContext
 
-    environment = EnvironmentContext(
+    environment: Any = EnvironmentContext(
         walker.config, walker.script, fn=lambda heads, context: (), destination_rev="head", tag=None
     )
     original = environment.configure
@@ -320,11 +323,9 @@ def make_environment(walker: Walker) -> Any:
         original(*positional, **options)
 
     # On the object, not by a subclass: `from alembic import context` finds its functions by the very class.
-    environment.configure = configure  # type: ignore[method-assign]
+    environment.configure = configure
     perform = environment.run_migrations
-    environment.run_migrations = (  # type: ignore[method-assign]
-        lambda **arguments: walker.walk(environment, lambda: perform(**arguments))
-    )
+    environment.run_migrations = lambda **arguments: walker.walk(environment, lambda: perform(**arguments))
     return environment
 
 
@@ -336,15 +337,17 @@ def keep_settings(connection: Any, commit: Any) -> None:
     ask = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
     before = query(connection, ask)[0]
     commit()
-    for name, was, now in zip(names, before, query(connection, ask)[0]):  # noqa: B905 - for Python 3.8
-        if was != now:
+    after = query(connection, ask)[0]
+    for place, name in enumerate(names):
+        was = before[place]
+        if was != after[place]:
             quoted = was.replace("'", "''")
             query(connection, f"SELECT set_config('{name}', '{quoted}', false)")
     commit()
     connection.connection.commit()
 
 
-def query(connection: Any, sql: str) -> List[Any]:  # noqa: UP006
+def query(connection: Any, sql: str) -> list[Any]:
     """Beneath SQLAlchemy, so that neither its events nor its idea of a transaction notice."""
     cursor = connection.connection.cursor()
     try:

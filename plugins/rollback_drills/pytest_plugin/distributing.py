@@ -12,6 +12,7 @@ import secrets
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -69,14 +70,14 @@ class Distribution:
         self._processes: dict[object, int] = {}
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
+    def pytest_configure_node(self, node: Any) -> None:  # xdist has no types
         run = self._config.stash[RUN]
         grouped = getattr(self._config.option, "dist", "no") == "loadgroup"
         runtime = self._config.stash.get(RUNTIME, None)
-        node.workerinput[WORKER_INPUT] = {  # type: ignore[attr-defined]
+        node.workerinput[WORKER_INPUT] = {
             "name": run.name, "grouped": grouped, "runtime": list(runtime) if runtime else None,
         }  # fmt: skip
-        gateway = node.gateway  # type: ignore[attr-defined]
+        gateway = node.gateway
         if gateway.spec.popen:
             self._processes[node] = gateway._rinfo().pid  # xdist has just asked for it; it is kept there
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from html import escape
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import pytest
@@ -30,8 +30,8 @@ class HtmlBridge:
         self._session = session
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_html_report_title(self, report: object) -> None:
-        report.title = f"Rollback drills {self._session.run}"  # type: ignore[attr-defined]
+    def pytest_html_report_title(self, report: Any) -> None:  # pytest-html has no types
+        report.title = f"Rollback drills {self._session.run}"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:

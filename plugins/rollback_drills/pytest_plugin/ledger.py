@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -220,8 +221,8 @@ class WorkerReporter:
             return (yield)
         finally:
             self._session.close_quietly()
-            output = worker_output(self._session)
-            session.config.workeroutput[WORKER_OUTPUT] = output  # type: ignore[attr-defined]
+            config: Any = session.config  # xdist adds what a worker hands over to the controller
+            config.workeroutput[WORKER_OUTPUT] = worker_output(self._session)
 
 
 def _runbook(file: Path, title: str) -> RunbookFacts:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,7 +88,7 @@ class Session:
         self._finished: list[DrillEvidence] = []
         self._workspace: Workspace | None = None
         self._journal: Journal | None = None
-        self._handlers: dict[signal.Signals, object] = {}
+        self._handlers: dict[signal.Signals, Any] = {}  # as signal.signal gives and takes them
 
     def _choose(self) -> Choice:
         """In a worker what the controller has chosen, so that all of a run do the same."""
@@ -284,7 +284,7 @@ class Session:
 
     def release_signals(self) -> None:
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
         self._handlers = {}
 
     def _replace(self, number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rollback_drills.migrations.walker import Statement, Walked, strongest
 from rollback_drills.postgres import Connection
 from rollback_drills.postgres.schema_live import Refresh, Relation
-from rollback_drills.reversibility.proof import BLOCKS_WRITES, Lock
+from rollback_drills.reversibility.proof import BLOCKS_WRITES, Lock, Work
 
 _DATA = re.compile(r"^\s*(?:select|insert|update|delete|merge|with|copy)\b", re.IGNORECASE)
 _CALIBRATION_ROWS = 100_000
@@ -59,10 +59,10 @@ def locks_of(
         if mode in ("AccessShareLock", "RowShareLock", "RowExclusiveLock"):
             continue
         scanned = any(oid in each.scans and not _DATA.match(each.sql) for each in walked.statements)
-        work = "rewrite" if relation.name in rewritten else "scan" if scanned else ""
+        work: Work = "rewrite" if relation.name in rewritten else "scan" if scanned else ""
         rows = sizes.get(relation.name.replace('"', ""), sizes.get(relation.name))
         seconds = speed.per_row(work) * rows if rows is not None and work else 0.0 if rows is not None else None
-        found.append(Lock(relation.name, mode, first.sql[:300], first.line, work, seconds))  # type: ignore[arg-type]
+        found.append(Lock(relation.name, mode, first.sql[:300], first.line, work, seconds))
     return sorted(found, key=lambda lock: (not lock.blocks, lock.relation))
 
 

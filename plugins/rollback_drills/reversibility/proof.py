@@ -14,6 +14,8 @@ Class = Literal["lossless", "lossy by design", "lossy", "irreversible by design"
 BLOCKS_READS = frozenset({"AccessExclusiveLock"})
 BLOCKS_WRITES = BLOCKS_READS | {"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"}
 
+Work = Literal["rewrite", "scan", ""]
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
@@ -27,7 +29,7 @@ class Lock:
     mode: str
     statement: str
     line: int
-    work: Literal["rewrite", "scan", ""] = ""
+    work: Work = ""
     seconds: float | None = None
 
     @property

@@ -326,7 +326,7 @@ class ComposeRuntime:
             "compose": self._version,
             **self.engine.facts(),
             **self.images.facts(),
-            "image of the database": f"{self.database_image} ({self.images.digest(self.database_image)})",
+            "image of the database": self.images.described(self.database_image),
             "clean-up": self.removal,
             "override file": self.project_copy.override,
         }

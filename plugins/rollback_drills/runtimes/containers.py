@@ -51,7 +51,9 @@ class DrillContainer(DockerContainer):
         self._docker = engine.testcontainers  # one connection for all of them
         if command is not None:
             self.with_command(list(command))
-        self.ports = {str(inner): (engine.publish_on, outer) for inner, outer in (ports or {}).items()}  # type: ignore[misc]
+        # Testcontainers' type leaves the address out.
+        published: Any = {str(inner): (engine.publish_on, outer) for inner, outer in (ports or {}).items()}
+        self.ports = published
         more: dict[str, Any] = {} if entrypoint is None else {"entrypoint": list(entrypoint)}
         if open_stdin:
             more["stdin_open"] = True
@@ -101,9 +103,8 @@ def exit_code_of(container: Container) -> int:
 def environment_of(container: Container) -> dict[str, str]:
     """The variables that a container was created with, those of its image included."""
     pairs = (variable.partition("=") for variable in container.attrs["Config"]["Env"] or [])
-    return {
-        name: value for name, is_set, value in pairs if is_set
-    }  # Compose names what is to be unset, without a value
+    # Compose names what is to be unset, without a value.
+    return {name: value for name, is_set, value in pairs if is_set}
 
 
 def tail_of(container: Container) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 from testcontainers.community.postgres import PostgresContainer
@@ -55,7 +56,8 @@ class _Postgres(PostgresContainer):
         self._docker = engine.testcontainers
         self._engine = engine
         self.admin_url = ""
-        self.ports = {str(PORT): (engine.publish_on,)}  # type: ignore[dict-item]
+        published: Any = {str(PORT): (engine.publish_on,)}  # testcontainers' type leaves the address out
+        self.ports = published
         self.with_env("PGDATA", f"{_DATA}/data").with_tmpfs_mount(_DATA)
         self.with_command(["postgres", *(part for item in _SETTINGS.items() for part in ("-c", "=".join(item)))])
 
@@ -225,5 +227,6 @@ class DockerRuntime:
             "postgres": self.server.version(),
             **self.engine.facts(),
             **self.images.facts(),
+            "image of the database": self.images.described(self.database_image),
             "clean-up": self.removal,
         }

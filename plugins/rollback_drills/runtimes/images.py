@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import re
+import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,11 +69,10 @@ class Images:
         Raises:
             RuntimeUnavailable: one cannot be had: it is not there, and cannot be pulled or built.
         """
-        self._require_source()
-        if with_database:
-            self.pull(self.database, tell, "set database.image in the target file to one that can be had")
         for release in (self._target.previous, self._target.current):
             self.of_release(release, tell)
+        if with_database:
+            self.pull(self.database, tell, "set database.image in the target file to one that can be had")
 
     def of_release(self, release: str, tell: Tell = silent) -> str:
         """The name of a release's image, which is there afterwards.
@@ -102,37 +103,30 @@ class Images:
         return name
 
     def facts(self) -> dict[str, str]:
-        """By role, the name and the digest of each image."""
-        roles = {f"image of {release}": self.of_release(release) for release in self._of_release if release in (
-            self._target.previous, self._target.current)}  # fmt: skip
-        return {
-            role: f"{name} ({self.digest(name)})"
-            for role, name in {**roles, "image of the database": self.database}.items()
-        }
+        """For each of the target's two releases, the name and the digest of its image."""
+        known = [each for each in (self._target.previous, self._target.current) if each in self._of_release]
+        return {f"image of {release}": self.described(self._of_release[release]) for release in known}
+
+    def described(self, name: str) -> str:
+        """An image's name and digest, for the evidence."""
+        return f"{name} ({self.digest(name)})"
 
     def digest(self, name: str) -> str:
         """The image's id: the SHA-256 of its configuration, and so of everything in it."""
         image = self._engine.image(name)
         return str(image.id) if image is not None else "not there"
 
-    def _require_source(self) -> None:
+    def _obtain(self, release: str, tell: Tell) -> str:
         source = self._target.releases
-        if source.image is None and source.build is None:
+        name = fill(source.image, {"release": release}) if source.image is not None else ""
+        if name and (source.build is None or self._engine.image(name) is not None):
+            return self.pull(name, tell, "build or push it, or correct releases.image in the target file")
+        if source.build is None:
             raise RuntimeUnavailable(
                 "the target does not say which images its releases are",
                 cause=f"[releases] in {self._target.file} has neither image nor build",
                 fix="add image or build, or use --drill-runtime=embedded",
             )
-
-    def _obtain(self, release: str, tell: Tell) -> str:
-        source = self._target.releases
-        if source.image is not None:
-            name = fill(source.image, {"release": release})
-            if source.build is None or self._engine.image(name) is not None:
-                return self.pull(name, tell, "build or push it, or correct releases.image in the target file")
-        if source.build is None:
-            self._require_source()
-            raise AssertionError("unreachable")
         return self._build(source.build, release, tell)
 
     def pull(self, name: str, tell: Tell, fix: str) -> str:
@@ -252,9 +246,6 @@ def fingerprint_of(context: Path, dockerfile: str, arguments: Mapping[str, str],
 
 
 def _archive(files: Mapping[PurePosixPath, str]) -> bytes:
-    import io
-    import tarfile
-
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for path, text in files.items():
