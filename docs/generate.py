@@ -44,7 +44,8 @@ def target_file() -> Iterator[str]:
     yield from ("# The target file", "", GENERATED, "")
     yield "A TOML file that says which gateway is drilled: how its releases are obtained, started, migrated, probed and"
     yield "switched. `fixtures/targets/reference.toml` is a complete example. Relative paths begin at the file's own"
-    yield "directory (`{here}`). `${NAME}` is replaced by that environment variable; nothing else of it is used."
+    yield "directory (`{here}`). `${NAME}` is replaced by that environment variable, `${NAME:-default}` by the default"
+    yield "where the variable is not set or empty; nothing else of the environment is used."
     yield "Every mistake is reported with file, table and key before anything is started."
     yield from ("", "Placeholders, where a key allows them:", "")
     yield "| placeholder | stands for |"

@@ -8,6 +8,7 @@ start`` does this alone. Ratios are within one invocation, so that they hold on 
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def game_day(*options: str) -> tuple[float, RunEvidence]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: what was started by hand is removed
     if sys.argv[1:] != ["start"]:
         bench_game_day()
     bench_start()

@@ -17,6 +17,7 @@ from rollback_drills.postgres import (
     RowSet,
     SchemaFingerprint,
     SequenceState,
+    with_account,
     with_database,
 )
 
@@ -48,8 +49,7 @@ class LiveDatabase:
     @property
     def url(self) -> str:
         """libpq URL for the gateway: its own role, not a superuser."""
-        host = with_database(self._admin_url, self.name).rpartition("@")[2]
-        return f"postgresql://{self._role}:{self._password}@{host}"
+        return with_account(self.admin_url, self._role, self._password)
 
     @property
     def admin_url(self) -> str:

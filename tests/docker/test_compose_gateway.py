@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from contract_images import contract_images
 from gateway_contract import Bench, GatewayContract, Make
 
 from rollback_drills.meter import Meter
@@ -14,10 +15,8 @@ from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Outcome
 from rollback_drills.target import Target
-from rollback_drills.target_tables import Compose, Releases
+from rollback_drills.target_tables import Compose
 
-# A registry that refuses at once, so that a release which is not there does not depend on the network.
-IMAGE = "127.0.0.1:1/gateway-contract"
 FILE = """
 services:
   gateway:
@@ -54,25 +53,18 @@ class TestCompose(GatewayContract):
     @pytest.fixture(scope="class")
     @classmethod
     def make(cls, engine: Engine, base_images: dict[str, str], target: Target, workspace: Workspace) -> Iterator[Make]:
-        image = f"{IMAGE}-{workspace.path.name.lower()}"
-        for release in ("1", "2"):
-            context = target.here / "releases" / release
-            (context / "Dockerfile").write_text(f"FROM {base_images['BASE_IMAGE']}\nWORKDIR /app\nCOPY app.py ./\n")
-            engine.client.images.build(path=str(context), tag=f"{image}:{release}", rm=True)
         (target.here / "compose.yaml").write_text(FILE.replace("POSTGRES\n", base_images["POSTGRES_IMAGE"] + "\n"))
-        target.__dict__["releases"] = Releases(image=f"{image}:{{release}}")
         target.__dict__["compose"] = Compose()
-        runtime = ComposeRuntime(target, workspace, Meter())
 
         def gateway(bench: Bench) -> ComposeGateway:
             made = OnABenchsDatabase(target, runtime.engine, runtime.project_copy, runtime.image, Meter())
             made.bench = bench
             return made
 
-        yield gateway
-        runtime.close()
-        for release in ("1", "2"):
-            engine.client.images.remove(f"{image}:{release}", force=True)
+        with contract_images(engine, base_images["BASE_IMAGE"], target, workspace):
+            runtime = ComposeRuntime(target, workspace, Meter())
+            yield gateway
+            runtime.close()
 
     def test_a_flag_that_the_file_does_not_pass_on_stays_outside(self, bench: Bench):
         bench.gateway.configure({"FLAG": "it's on", "UNKNOWN": "yes"})

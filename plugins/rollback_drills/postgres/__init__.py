@@ -21,6 +21,7 @@ from rollback_drills.postgres.connection import (
     quote_literal,
     read_pinned,
     redact,
+    with_account,
     with_database,
 )
 from rollback_drills.postgres.data import (
@@ -92,5 +93,6 @@ __all__ = [
     "sessions",
     "terminate",
     "terminate_all",
+    "with_account",
     "with_database",
 ]

@@ -108,6 +108,15 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, "/" + quote(name, safe=""), query, ""))
 
 
+def with_account(url: str, user: str, password: str) -> str:
+    """The libpq URL ``url`` for another account; a password may hold any characters."""
+    _require_libpq(url)
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    account = f"{quote(user, safe='')}:{quote(password, safe='')}@{address}"
+    return urlunsplit((parts.scheme, account, *parts[2:]))
+
+
 def connect(url: str, *, autocommit: bool = True, timeout: float = 10.0) -> Connection:
     """Open a connection that depends on ``url`` alone.
 

@@ -35,9 +35,8 @@ class ReleaseGround:
             postgres.create_database(admin, name, template=template, owner=self._role, marker=self._run)
         baseline = self._target.migrations.baseline
         if baseline is not None:
-            host = self.url(name).rpartition("@")[2]
             sql = self._target.path(baseline).read_text()
-            lay_baseline(f"postgresql://{self._role}:{self._password}@{host}", sql)
+            lay_baseline(postgres.with_account(self.url(name), self._role, self._password), sql)
         return name
 
     def url(self, database: str) -> str:
@@ -52,8 +51,7 @@ class ReleaseGround:
                 fix="let it be … -m alembic, or name interpreter under [migrations]",
             )
         interpreter, options = command
-        host = self.url(database).rpartition("@")[2]
-        url = f"postgresql://{self._role}:{self._password}@{host}"
+        url = postgres.with_account(self.url(database), self._role, self._password)
         conversation = self._commands.converse(
             self._release,
             [*interpreter, "-c", BOOTSTRAP],

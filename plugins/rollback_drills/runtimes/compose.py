@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from signal import SIGKILL
 
@@ -28,6 +29,7 @@ from rollback_drills.target import Target
 START_TIMEOUT = 120.0  # seconds until the services beside the gateway are up
 SHELL_TIMEOUT = 600.0  # seconds for a line of a runbook, a build included
 KILLED = 137
+MAINTENANCE = "rollback_drills"  # a database of our own to connect to: the target's may have any name, postgres too
 _DATABASE_PLACEHOLDERS = {"database_url", "sqlalchemy_url"}
 
 
@@ -50,7 +52,9 @@ class ComposeServer:
         """
         project = self._project
         user, password, database = project.credentials()
-        self._url = f"postgresql://{user}:{password}@{self._engine.host}:{project.database_port}/postgres"
+        address = f"postgresql://{self._engine.host}:{project.database_port}/{MAINTENANCE}"
+        self._url = postgres.with_account(address, user, password)
+        first = postgres.with_database(self._url, database)
         others = [name for name in project.model["services"] if name != project.settings.gateway]
         with self._meter.target():
             result = project.compose("up", "-d", "--wait", "--quiet-pull", *others, timeout=START_TIMEOUT)
@@ -60,15 +64,20 @@ class ComposeServer:
                     cause=f"{result.output}\n{self._last_words()}",
                     fix="run it by hand; the report shows the override file that is used with it",
                 )
-            wait.until(self.answers, what="starting PostgreSQL", timeout=START_TIMEOUT, last_words=self._last_words)
+            wait.until(
+                lambda: self._answers(first), what="starting PostgreSQL", timeout=START_TIMEOUT,
+                last_words=self._last_words,
+            )  # fmt: skip
+        with postgres.connect(first) as connection:
+            connection.execute(f"CREATE DATABASE {MAINTENANCE}".encode())
         # What the image has made for the gateway: every drill has a database of this name of its own.
-        if database != "postgres":
-            with postgres.connect(self._url) as admin:
-                postgres.drop_database(admin, database)
+        with postgres.connect(self._url) as admin:
+            postgres.drop_database(admin, database)
 
-    def answers(self) -> bool:
+    @staticmethod
+    def _answers(url: str) -> bool:
         try:
-            with postgres.connect(self._url, timeout=2.0) as connection:
+            with postgres.connect(url, timeout=2.0) as connection:
                 return connection.execute("SELECT 1").fetchone() is not None
         except DrillError:
             return False
@@ -136,7 +145,13 @@ class ComposeCommands(ContainerCommands):
         runtime, settings = self._runtime, self._runtime.project_copy.settings
         given = [part for name, value in variables.items() for part in ("-e", f"{name}={value}")]
         container = f"{runtime.project_copy.name}-once-{secrets.token_hex(4)}"
-        kill = runtime.killer(container)
+
+        def killed_in_it() -> bool:
+            """The command line would only let go of the container: what is to be killed is in there."""
+            if kill_when is not None and kill_when():
+                runtime.kill(container)
+            return False
+
         with runtime.meter.target():
             try:
                 result = runtime.project_copy.compose(
@@ -144,11 +159,10 @@ class ComposeCommands(ContainerCommands):
                     "--entrypoint", argv[0], settings.gateway, *argv[1:],
                     timeout=timeout,
                     variables={settings.release_variable: release},
-                    # The command line would only let go of the container: what is to be killed is in it.
-                    kill_when=(lambda: kill_when() and kill()) if kill_when is not None else None,
+                    kill_when=killed_in_it if kill_when is not None else None,
                 )  # fmt: skip
             finally:
-                kill()
+                runtime.remove(container)
         code = -SIGKILL if result.exit_code == KILLED else result.exit_code
         return CommandResult(tuple(argv), code, result.stdout, result.stderr, result.seconds, f"release {release}")
 
@@ -226,9 +240,8 @@ class ComposeRuntime:
         try:
             require_compose()
             images = Images(engine, target)
-            workspace = Workspace(
-                f"compose-{secrets.token_hex(4)}", "check"
-            )  # swept by the next run, should we be killed
+            # Swept by the next run, should we be killed.
+            workspace = Workspace(f"compose-{secrets.token_hex(4)}", "check")
             try:
                 project = Project(target, workspace.path, engine)
                 project.make()
@@ -291,17 +304,15 @@ class ComposeRuntime:
         engines.remove_of(self.workspace.path)
         self.engine.close()
 
-    def killer(self, container: str) -> Callable[[], bool]:
-        """Kills and removes a container by name, if it is there; gives False, so that waiting goes on."""
+    def kill(self, container: str) -> None:
+        """Kill a container by name, if it is there."""
+        with suppress(engines.ApiError):
+            self.engine.client.api.kill(container)
 
-        def kill() -> bool:
-            try:
-                self.engine.client.api.kill(container)
-            except engines.ApiError:  # it is gone, or not there yet
-                return False
-            return False
-
-        return kill
+    def remove(self, container: str) -> None:
+        """Remove a container by name, running or not, if it is there."""
+        with suppress(engines.ApiError):
+            self.engine.client.api.remove_container(container, v=True, force=True)
 
     def inside(self, url: str) -> str:
         """The same database as it is addressed within the project."""

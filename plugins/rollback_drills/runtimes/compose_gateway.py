@@ -14,6 +14,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.compose_project import Project
 from rollback_drills.runtimes.containers import environment_of, exit_code_of, tail_of
+from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
 from rollback_drills.stack import CommandResult, Outcome
 from rollback_drills.target import Target
@@ -32,8 +33,7 @@ class ComposeGateway:
         self, target: Target, engine: Engine, project: Project, image: Callable[[str], str], meter: Meter
     ) -> None:
         self._target, self._engine, self._project, self._image, self._meter = target, engine, project, image, meter
-        self._release: str | None = None
-        self._migrate = False
+        self._deployment = Deployment(target)
         self._edited: set[str] = set()
 
     @property
@@ -42,7 +42,7 @@ class ComposeGateway:
 
     @property
     def release(self) -> str | None:
-        return self._release
+        return self._deployment.release
 
     @property
     def running(self) -> bool:
@@ -63,12 +63,8 @@ class ComposeGateway:
         )
 
     def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
+        self._deployment.permit(migrate)
         migrating = self._target.gateway.migrate_on_start
-        if migrate and migrating is None:
-            raise StackError(
-                "this target's gateway cannot migrate when it starts",
-                fix=f"set gateway.migrate_on_start in {self._target.file}",
-            )
         try:
             self._image(release)
         except DrillError as error:
@@ -78,16 +74,16 @@ class ComposeGateway:
         settings = self._project.settings
         self._project.edit_environment({settings.release_variable: release})
         # As it was configured, unless this start is to migrate, or the last one was.
-        if migrate or self._migrate:
+        if migrate or self._deployment.migrates:
             self.configure({name: value if migrate else None for name, value in (migrating or {}).items()})
-        self._release, self._migrate = release, migrate
+        self._deployment.begin(release, migrate=migrate)
         return self._start("up", "-d", "--no-build", "--no-deps", "--force-recreate", settings.gateway)
 
     def recreate(self) -> Outcome:
-        return self.deploy(self._require_release(), migrate=self._migrate)
+        return self.deploy(self._deployment.required(), migrate=self._deployment.migrates)
 
     def restart(self) -> Outcome:
-        self._require_release()
+        self._deployment.required()
         seconds = str(math.ceil(self._target.gateway.stop_timeout))
         return self._start("restart", "--no-deps", "--timeout", seconds, self._project.settings.gateway)
 
@@ -115,7 +111,7 @@ class ComposeGateway:
         return tail_of(container) if container is not None else ""
 
     def _start(self, *command: str) -> Outcome:
-        release, port = self._require_release(), self._project.gateway_port
+        release, port = self._deployment.required(), self._project.gateway_port
         began = time.monotonic()
         with self._meter.target():
             result = self._project.compose(*command)
@@ -165,8 +161,3 @@ class ComposeGateway:
 
     def _container(self) -> Container | None:
         return self._project.container(self._project.settings.gateway)
-
-    def _require_release(self) -> str:
-        if self._release is None:
-            raise StackError("no release has been deployed yet")
-        return self._release

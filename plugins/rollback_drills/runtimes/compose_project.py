@@ -13,12 +13,12 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from docker.models.containers import Container
 
 from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.runtimes import process
+from rollback_drills.runtimes.compose_safety import Model, refuse_what_is_not_ours
 from rollback_drills.runtimes.engine import VARIABLES, Engine, labels, namespace
 from rollback_drills.runtimes.ports import free_port
 from rollback_drills.runtimes.trees import LEFT_OUT
@@ -35,9 +35,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _CREDENTIALS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
 # Losing the disposable database is the end of the run, nothing else: no need to wait for the disk.
 _DURABILITY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-
-Model = dict[str, Any]
-"""What ``docker compose config --format json`` prints: https://docs.docker.com/reference/compose-file/"""
 
 
 class Project:
@@ -81,7 +78,7 @@ class Project:
         template = self._config("--no-interpolate", files=self.settings.files)
         model = self._config(files=self.settings.files)
         self._require_services(model)
-        _refuse_what_is_not_ours(model, self.directory)
+        refuse_what_is_not_ours(model, self.directory)
         self.override = self._override(template, model)
         (self.directory / OVERRIDE).write_text(self.override)
         self.model = self._config()
@@ -263,31 +260,6 @@ def require_compose() -> str:
     if tuple(map(int, numbers.groups())) < OLDEST:
         raise RuntimeUnavailable(f"Compose {version} is too old", fix=fix)
     return version
-
-
-def _refuse_what_is_not_ours(model: Model, directory: Path) -> None:
-    """A drill must not write into directories of this machine, nor use its network as its own."""
-    for name, service in model["services"].items():
-        for why, reaches in (
-            ("uses the host's network", service.get("network_mode") == "host"),
-            ("uses the host's pid namespace", service.get("pid") == "host"),
-            ("is privileged", bool(service.get("privileged"))),
-        ):
-            if reaches:
-                raise RuntimeUnavailable(
-                    f"the service {name} {why}",
-                    cause="a drill must not touch what it did not create",
-                    fix="take that away for the drill, for example in a second file under compose.files",
-                )
-        for mount in service.get("volumes", []):
-            if mount["type"] != "bind" or mount.get("read_only"):
-                continue
-            if not Path(mount["source"]).resolve().is_relative_to(directory.resolve()):
-                raise RuntimeUnavailable(
-                    f"the service {name} can write to {mount['source']} of this machine",
-                    cause="a drill must not touch what it did not create",
-                    fix="mount it read-only, or use a named volume, for example in a second file under compose.files",
-                )
 
 
 def _fast_database(service: Model) -> list[str]:

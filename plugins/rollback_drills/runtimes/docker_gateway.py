@@ -18,6 +18,7 @@ from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import ports
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.containers import DrillContainer
+from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
 from rollback_drills.runtimes.images import Images
 from rollback_drills.stack import Outcome, UrlSource
@@ -73,10 +74,8 @@ class DockerGateway:
         self._database_url = database_url
         self._port = _any_port(engine)
         self._proven = False  # whether the port has been ours already: then it stays
-        self._configured: dict[str, str] = {}
+        self._deployment = Deployment(target)
         self._visible: dict[str, str] = {}
-        self._release: str | None = None
-        self._migrate = False
         self._container: DrillContainer | None = None
 
     @property
@@ -85,7 +84,7 @@ class DockerGateway:
 
     @property
     def release(self) -> str | None:
-        return self._release
+        return self._deployment.release
 
     @property
     def running(self) -> bool:
@@ -96,18 +95,10 @@ class DockerGateway:
         return dict(self._visible)
 
     def configure(self, variables: Mapping[str, str | None]) -> None:
-        for name, value in variables.items():
-            if value is None:
-                self._configured.pop(name, None)
-            else:
-                self._configured[name] = value
+        self._deployment.configure(variables)
 
     def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
-        if migrate and self._target.gateway.migrate_on_start is None:
-            raise StackError(
-                "this target's gateway cannot migrate when it starts",
-                fix=f"set gateway.migrate_on_start in {self._target.file}",
-            )
+        self._deployment.permit(migrate)
         try:
             image = self._images.of_release(release)
         except DrillError as error:
@@ -116,21 +107,18 @@ class DockerGateway:
             ) from None
         self.stop()
         self.remove()
-        self._release, self._migrate = release, migrate
+        self._deployment.begin(release, migrate=migrate)
         values = container_values(self._target, release, self._engine, image, self._database_url())
-        templates = dict(self._target.gateway.env)
-        if migrate:
-            templates |= self._target.gateway.migrate_on_start or {}
-        self._visible = {name: fill(text, values) for name, text in templates.items()} | self._configured
+        self._visible = self._deployment.environment(values)
         command = self._target.gateway.container_command
         argv = [fill(argument, values) for argument in command] if command is not None else None
         return self._start(lambda: self._create(image, argv))
 
     def recreate(self) -> Outcome:
-        return self.deploy(self._require_release(), migrate=self._migrate)
+        return self.deploy(self._deployment.required(), migrate=self._deployment.migrates)
 
     def restart(self) -> Outcome:
-        self._require_release()
+        self._deployment.required()
         self.stop()
         container = self._existing()
         return self._start(container.get_wrapped_container().start)
@@ -172,7 +160,7 @@ class DockerGateway:
         raise StackError(f"no free port was found on {self._engine.host}", fix="end what occupies them")
 
     def _start(self, begin: Callable[[], object]) -> Outcome:
-        release = self._require_release()
+        release = self._deployment.required()
         began = time.monotonic()
         with self._meter.target():
             try:
@@ -204,11 +192,6 @@ class DockerGateway:
         if self._container is None:
             raise StackError("the gateway's container is gone", fix="deploy a release first")
         return self._container
-
-    def _require_release(self) -> str:
-        if self._release is None:
-            raise StackError("no release has been deployed yet")
-        return self._release
 
 
 def _any_port(engine: Engine) -> int:

@@ -15,6 +15,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.answering import answers
+from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.ports import free_port, is_free
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.stack import Outcome, UrlSource
@@ -46,12 +47,10 @@ class EmbeddedGateway:
         self._database_url = database_url
         self._port = free_port()
         self._log = workspace / f"{name}.gateway.log"
-        self._configured: dict[str, str] = {}
+        self._deployment = Deployment(target)
         self._argv: list[str] = []
         self._created: dict[str, str] = {}  # the whole environment of the process, as it was created
         self._visible: dict[str, str] = {}  # the configured part of it
-        self._release: str | None = None
-        self._migrate = False
         self._process: process.Process | None = None
 
     @property
@@ -60,7 +59,7 @@ class EmbeddedGateway:
 
     @property
     def release(self) -> str | None:
-        return self._release
+        return self._deployment.release
 
     @property
     def running(self) -> bool:
@@ -75,37 +74,26 @@ class EmbeddedGateway:
         return dict(self._visible)
 
     def configure(self, variables: Mapping[str, str | None]) -> None:
-        for name, value in variables.items():
-            if value is None:
-                self._configured.pop(name, None)
-            else:
-                self._configured[name] = value
+        self._deployment.configure(variables)
 
     def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
-        if migrate and self._target.gateway.migrate_on_start is None:
-            raise StackError(
-                "this target's gateway cannot migrate when it starts",
-                fix=f"set gateway.migrate_on_start in {self._target.file}",
-            )
+        self._deployment.permit(migrate)
         tree = self._trees.tree(release)
         self.stop()
-        self._release, self._migrate = release, migrate
+        self._deployment.begin(release, migrate=migrate)
         values = process_values(self._target, release, tree, self._workspace, self._database_url())
         values["port"] = str(self._port)
-        templates = dict(self._target.gateway.env)
-        if migrate:
-            templates |= self._target.gateway.migrate_on_start or {}
-        self._visible = {name: fill(text, values) for name, text in templates.items()} | self._configured
+        self._visible = self._deployment.environment(values)
         self._created = process.clean_environment(self._workspace, self._visible)
         self._argv = [fill(argument, values) for argument in self._target.gateway.start or ()]
         self._log.unlink(missing_ok=True)
         return self._start()
 
     def recreate(self) -> Outcome:
-        return self.deploy(self._require_release(), migrate=self._migrate)
+        return self.deploy(self._deployment.required(), migrate=self._deployment.migrates)
 
     def restart(self) -> Outcome:
-        self._require_release()
+        self._deployment.required()
         self.stop()
         return self._start()
 
@@ -127,7 +115,7 @@ class EmbeddedGateway:
         return process.read_tail(self._log)
 
     def _start(self) -> Outcome:
-        release = self._require_release()
+        release = self._deployment.required()
         tree = self._trees.tree(release)
         if not is_free(self._port):  # its answers would pass for those of our gateway
             raise StackError(
@@ -155,8 +143,3 @@ class EmbeddedGateway:
     def _answers(self) -> bool:
         """Whether *this* process answers: if it is gone, somebody else has taken its port."""
         return answers(self._target, _HOST, self._port) and self.running
-
-    def _require_release(self) -> str:
-        if self._release is None:
-            raise StackError("no release has been deployed yet")
-        return self._release

@@ -163,28 +163,26 @@ class Images:
             self.pull(base, tell, f"pull it by hand, or let {dockerfile} build on another image")
         ids = [self.digest(base) for base in bases]
         slug = re.sub(r"[^a-z0-9]+", "-", self._target.name.lower()).strip("-") or "target"
-        origin = fingerprint_of(context, build.dockerfile, arguments, ids)
+        origin = fingerprint_of(context, build, arguments, ids)
         name = f"{NAMESPACE}/{slug}:{release}-{origin[:12]}"
         with _one_at_a_time():
             if self._engine.image(name) is None:
                 tell(f"building release {release} from {context}")
-                said = self._run_build(
-                    context, build.dockerfile, arguments, name, {BUILT_LABEL: f"{slug}:{release}"}, tell
-                )
+                said = self._run_build(context, build, arguments, name, {BUILT_LABEL: f"{slug}:{release}"}, tell)
                 forget_stages(self._engine, said)
                 self._forget_older(f"{slug}:{release}", name)
         return name
 
     def _run_build(
-        self, context: Path, dockerfile: str, arguments: dict[str, str], name: str, marks: dict[str, str], tell: Tell
+        self, context: Path, build: Build, arguments: dict[str, str], name: str, marks: dict[str, str], tell: Tell
     ) -> str:
         said: list[str] = []
         told = time.monotonic()
         fix = f"run `docker build {context}` by hand, then correct releases.build in the target file"
         with explained(f"the image {name} cannot be built", fix=fix):
             events = self._engine.client.api.build(
-                path=str(context), dockerfile=dockerfile, buildargs=arguments, tag=name, labels=marks,
-                rm=True, forcerm=True, decode=True,
+                path=str(context), dockerfile=build.dockerfile, target=build.target or "", buildargs=arguments,
+                tag=name, labels=marks, rm=True, forcerm=True, decode=True,
             )  # fmt: skip
             for event in events:
                 line = str(event.get("stream", "")).rstrip()
@@ -229,13 +227,13 @@ def bases_of(dockerfile: str, arguments: Mapping[str, str]) -> list[str]:
     return bases
 
 
-def fingerprint_of(context: Path, dockerfile: str, arguments: Mapping[str, str], bases: list[str]) -> str:
-    """SHA-256 over everything that an image is built from: files and their modes, arguments, base images."""
+def fingerprint_of(context: Path, build: Build, arguments: Mapping[str, str], bases: list[str]) -> str:
+    """SHA-256 over everything that an image is built from: files and their modes, stage, arguments, base images."""
     ignore = context / ".dockerignore"
     patterns = [line.strip() for line in ignore.read_text().splitlines()] if ignore.is_file() else []
     patterns = [line for line in patterns if line and not line.startswith("#")]
-    digest = hashlib.sha256(repr((dockerfile, sorted(arguments.items()), bases)).encode())
-    for relative in sorted(context_files.exclude_paths(str(context), patterns, dockerfile=dockerfile)):
+    digest = hashlib.sha256(repr((build.dockerfile, build.target, sorted(arguments.items()), bases)).encode())
+    for relative in sorted(context_files.exclude_paths(str(context), patterns, dockerfile=build.dockerfile)):
         file = context / relative
         if "__pycache__" in file.parts or file.is_dir():
             continue

@@ -1,0 +1,76 @@
+"""The compose runtime with a file that calls its database as PostgreSQL's image does when it is told nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.lab import Lab
+from rollback_drills.meter import Meter
+from rollback_drills.runtimes.compose import ComposeRuntime
+from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Compose
+
+PASSWORD = "p@ss:w/rd#1?&%41"
+FILE = """
+services:
+  gateway:
+    image: gateway:${VERSION}
+    environment:
+      DATABASE_URL: postgresql://postgres:p%40ss%3Aw%2Frd%231%3F%26%2541@db:5432/postgres
+  db:
+    image: POSTGRES
+    environment:
+      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(
+    engine: Engine, base_images: dict[str, str], reference: Target, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    directory: Path = tmp_path_factory.mktemp("project")
+    (directory / "compose.yaml").write_text(FILE.replace("POSTGRES\n", base_images["POSTGRES_IMAGE"] + "\n"))
+    settings = Compose(directory=str(directory), password_variable=None, env={"POSTGRES_PASSWORD": PASSWORD})
+    target = reference.model_copy(update={"compose": settings})
+    target._file = reference.file
+    workspace = Workspace(directory.parent.name + "-compose", "test")
+    runtime = ComposeRuntime(target, workspace, Meter())
+    try:
+        lab = Lab(target, runtime, Meter(), "test")
+        lab.start()
+        yield lab
+        lab.disconnect()
+    finally:
+        runtime.close()
+        workspace.close()
+
+
+def test_a_database_called_postgres_and_a_password_of_any_characters(lab: Lab):
+    assert lab.role == ("postgres", PASSWORD)
+    stack = lab.stack()
+    assert stack.database.name == "postgres"
+    stack.must_start(stack.gateway.deploy(lab.target.current))
+    assert stack.client.healthy()
+    delivered = stack.client.deliver(lab.target.integrations_of(lab.target.current)[0])
+    assert stack.stored([delivered.id]) == {delivered.id}
+    result, _ = stack.backups.take(stack.database, lab.target.here / "never-written.sql")
+    assert PASSWORD not in result.output
+    lab.discard(stack)
+
+
+def test_a_command_is_killed_at_its_time_limit_and_its_container_is_gone(lab: Lab, engine: Engine):
+    runtime = lab.runtime
+    assert isinstance(runtime, ComposeRuntime)
+    stack = lab.stack()
+    result = stack.commands.in_release(
+        lab.target.current, ["python3", "-c", "import signal; signal.pause()"], timeout=3
+    )
+    assert result.exit_code is None
+    chosen = [f"com.docker.compose.project={runtime.project_copy.name}", "com.docker.compose.oneoff=True"]
+    assert engine.client.api.containers(all=True, filters={"label": chosen}) == []
+    lab.discard(stack)

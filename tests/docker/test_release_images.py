@@ -1,0 +1,43 @@
+"""A release that is built from one stage of a Dockerfile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.images import NAMESPACE, Images
+from rollback_drills.target import Target
+from rollback_drills.target_tables import Build, Releases
+
+DOCKERFILE = """\
+FROM {base} AS served
+LABEL stage=served
+FROM served AS tested
+LABEL stage=tested
+"""
+
+
+@pytest.mark.parametrize(("stage", "label"), [("served", "served"), (None, "tested")])
+def test_the_stage_that_the_target_names_is_built(
+    engine: Engine, base_images: dict[str, str], reference: Target, tmp_path: Path, stage: str | None, label: str
+):
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(base=base_images["BASE_IMAGE"]))
+    releases = Releases(build=Build(context=str(tmp_path), target=stage))
+    target = reference.model_copy(update={"releases": releases, "name": f"stage of {tmp_path.name}"})
+    target._file = reference.file
+    images = Images(engine, target)
+    name = images.of_release("1")
+    try:
+        found = engine.image(name)
+        assert found is not None
+        assert found.labels["stage"] == label
+        assert name.startswith(f"{NAMESPACE}/stage-of-")
+        (tmp_path / "more").write_text("changes the context")
+        again = Images(engine, target).of_release("1")
+        assert again != name, "another context is another image"
+        engine.client.images.remove(again, force=True)
+    finally:
+        if engine.image(name) is not None:
+            engine.client.images.remove(name, force=True)
