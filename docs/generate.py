@@ -57,12 +57,13 @@ def target_file() -> Iterator[str]:
 
 PLACEHOLDERS = {
     "here": "the directory of the target file",
-    "python": "the interpreter that runs the suite",
+    "python": "the release's Python ([python]); in an image `python3`, in `releases.command` the suite's",
     "release": "the release in question, for example `0.5.0`",
     "tree": "the directory of that release",
     "port": "the port that the gateway has to listen on",
     "database_url": "`postgresql://…`, as libpq and its tools understand it",
     "sqlalchemy_url": "`postgresql+psycopg://…`, as SQLAlchemy understands it",
+    "database_host": "with `database_port`, `database_name`, `database_user`, `database_password`: the parts of it",
     "private": "a directory of this run, removed at its end",
     "file": "the backup, a plain SQL dump",
     "database": "the name of the database",

@@ -137,9 +137,11 @@ def start_by_hand(target: Target) -> Start:
     from rollback_drills.runtimes.docker import _SETTINGS, SUPERUSER
     from rollback_drills.runtimes.engine import Engine
     from rollback_drills.runtimes.images import Images
+    from rollback_drills.runtimes.trees import checking
 
     engine, mark = Engine(), f"bench-{os.getpid()}-{time.monotonic_ns()}"
-    image = Images(engine, target).of_release(target.current)
+    with checking(target) as trees:
+        image = Images(engine, target, trees).of_release(target.current)
     engine.close()
     port, web = free_port(), free_port()
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]

@@ -25,7 +25,10 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
         lambda target: target.gateway.migrate_on_start is not None,
         "the target's gateway does not migrate when it starts (gateway.migrate_on_start)",
     ),
-    "seed": (lambda target: bool(target.database.seed), "the target has no seed rows (database.seed)"),
+    "seed": (
+        lambda target: bool(target.database.seed or target.database.seed_command),
+        "the target has no seed rows (database.seed)",
+    ),
 }
 
 

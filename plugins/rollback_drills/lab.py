@@ -147,11 +147,15 @@ class Lab:
             with postgres.connect(self.runtime.server.admin_url) as admin:
                 password = postgres.quote_literal(self.role_password)
                 admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD {password}".encode())
+        with postgres.connect(self.runtime.server.admin_url) as admin:
+            postgres.prepare_server(admin, self.target.database.roles)
         previous = self._database("template_previous")
         self._create(previous)
         self._migrate(previous, self.target.previous)
         for file in self.target.database.seed:
             self._seed(previous, file)
+        if self.target.database.seed_command is not None:
+            self._seed_by_command(previous, self.target.database.seed_command)
         self._seed_rows = previous.rows()
         self._templates[self.target.previous] = previous
         current = previous.clone("template_current")
@@ -245,6 +249,7 @@ class Lab:
     def _create(self, database: LiveDatabase) -> None:
         with postgres.connect(self.runtime.server.admin_url) as admin:
             postgres.create_database(admin, database.name, owner=self.role[0], marker=self._run)
+        postgres.create_extensions(database.admin_url, self.target.database.extensions)
 
     def _migrate(self, database: LiveDatabase, release: str, revision: str = "head") -> None:
         self._workbench_database = database
@@ -255,6 +260,16 @@ class Lab:
                 cause=result.output,
                 fix=f"run `{' '.join(result.argv)}` by hand, or correct [migrations] in {self.target.file}",
             )
+
+    def _seed_by_command(self, database: LiveDatabase, command: tuple[str, ...]) -> None:
+        result = self._commands.in_release(
+            self.target.previous, command, timeout=self.target.migrations.timeout, database_url=database.url
+        )
+        if not result.ok:
+            raise StackError(
+                f"the seed command fails with exit code {result.exit_code}", cause=result.output,
+                fix=f"run `{' '.join(result.argv)}` by hand, or correct database.seed_command in {self.target.file}",
+            )  # fmt: skip
 
     def _seed(self, database: LiveDatabase, relative: str) -> None:
         file = self.target.path(relative)

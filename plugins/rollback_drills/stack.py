@@ -120,6 +120,7 @@ class Commands(Protocol):
         argv: Sequence[str],
         *,
         timeout: float,
+        directory: str = "",
         database_url: str | None = None,
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
@@ -127,17 +128,25 @@ class Commands(Protocol):
 
         Args:
             timeout: seconds; what still runs then is killed with all its children.
+            directory: where in the tree, or below the image's working directory.
             database_url: another database than the gateway's own.
             kill_when: asked again and again while the command runs; once true, the command is killed (SIGKILL).
         """
 
     def converse(
-        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
+        self,
+        release: str,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        database_url: str,
+        directory: str = "",
     ) -> Conversation:
         """Start a program in the tree or image of ``release`` that is talked to over its standard streams.
 
         Args:
             environment: variables beside those of the gateway; placeholders are filled in.
+            directory: as for `in_release`.
         """
 
     def tool(

@@ -39,6 +39,7 @@ from rollback_drills.target_tables import (
     Name,
     Objectives,
     Probe,
+    Python,
     Releases,
     Runbook,
     Table,
@@ -46,9 +47,9 @@ from rollback_drills.target_tables import (
 )
 
 _TEMPLATES = (
-    "releases.", "gateway.start", "gateway.container_command", "gateway.env.", "gateway.migrate_on_start.",
-    "migrations.command", "backup.dump",
-    "backup.restore", "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
+    "releases.", "python.interpreter", "database.seed_command", "gateway.start", "gateway.container_command",
+    "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump", "backup.restore",
+    "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
 )  # fmt: skip
 
 
@@ -62,6 +63,7 @@ class Target(Table):
     previous: Name = Field(description="the release to go back to")
     releases: Releases = Field(description="where releases come from")
     gateway: Gateway = Field(description="how the gateway is started")
+    python: Python = Field(default=Python(), description="the Python of its processes")
     health: Probe = Field(description="how its health is asked, and the right answer")
     version: Version = Field(description="how its version is asked")
     delivery: Delivery = Field(description="how a webhook is delivered")

@@ -10,7 +10,12 @@ from rollback_drills.placeholders import check, strings_in
 
 RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
 IMAGE_PLACEHOLDERS = frozenset({"here", "release"})
-PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | {"port", "database_url", "sqlalchemy_url", "private"}
+CONTEXT_PLACEHOLDERS = IMAGE_PLACEHOLDERS | {"tree"}
+DATABASE_PLACEHOLDERS = frozenset(
+    {"database_url", "sqlalchemy_url", "database_host", "database_port", "database_name", "database_user",
+     "database_password"}
+)  # fmt: skip
+PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | DATABASE_PLACEHOLDERS | {"port", "private"}
 BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
 DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
 
@@ -53,6 +58,15 @@ Reason = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
 Environment = dict[str, Annotated[str, _template(PROCESS_PLACEHOLDERS)]]
 
 
+def _within(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("must be a relative path without ..")
+    return path
+
+
+Within = Annotated[str, AfterValidator(_within)]
+
+
 def _pointer(text: str) -> str:
     if text and not text.startswith("/"):
         raise ValueError("must be empty or begin with /, as RFC 6901 has it")
@@ -68,12 +82,42 @@ class Table(BaseModel):
 class Build(Table):
     """A build context, as ``docker build`` takes it."""
 
-    context: Annotated[str, _template(IMAGE_PLACEHOLDERS)] = Field(
-        description="the directory that is sent to the engine"
+    context: Annotated[str, _template(CONTEXT_PLACEHOLDERS)] = Field(
+        description="the directory that is sent to the engine; {tree} is that of the release"
     )
     dockerfile: str = Field(default="Dockerfile", description="the Dockerfile, within the context")
     args: dict[str, Annotated[str, _template(IMAGE_PLACEHOLDERS)]] = Field(default={}, description="build arguments")
     target: str | None = Field(default=None, description="the stage to build; absent: the last")
+
+
+class Git(Table):
+    """A repository, which is only read: files come straight from its objects, whatever is checked out there."""
+
+    repository: str = Field(default=".", description="the repository's directory, or one within it")
+    ref: Annotated[str, _template(frozenset({"release"}), ("release",))] = Field(
+        default="{release}", description="the tag, branch or commit of a release"
+    )
+    directory: Within = Field(default="", description="the part of the repository that is the tree; empty: all of it")
+
+
+class Python(Table):
+    """The Python of a release's processes, `{python}`, for the embedded runtime. An image brings its own."""
+
+    interpreter: Annotated[str, _template(RELEASE_PLACEHOLDERS - {"python"})] | None = Field(
+        default=None, description="a Python that is there, for example {tree}/.venv/bin/python"
+    )
+    requirements: tuple[Within, ...] = Field(
+        default=(), description="pip's requirement files in the tree, installed once into an environment that is kept"
+    )
+    base: str | None = Field(
+        default=None, description="the Python that such environments are made with; absent: the one of the suite"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.interpreter is not None and (self.requirements or self.base):
+            raise ValueError("needs either interpreter, or requirements and base")
+        return self
 
 
 class Releases(Table):
@@ -85,7 +129,7 @@ class Releases(Table):
     path: Annotated[str, _template(frozenset({"here", "release"}), ("release",))] | None = Field(
         default=None, description="the directory of a release; it is copied, never run in place"
     )
-
+    git: Git | None = Field(default=None, description="a git repository that has the releases as tags or branches")
     image: Annotated[str, _template(frozenset({"release"}), ("release",))] | None = Field(
         default=None, description="the image of a release; pulled unless the engine has it"
     )
@@ -93,11 +137,18 @@ class Releases(Table):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if self.command is not None and self.path is not None:
-            raise ValueError("needs either command or path, and not both")
-        if self.command is None and self.path is None and self.image is None and self.build is None:
-            raise ValueError("needs command or path (a tree), or image or build (an image)")
+        trees = [name for name in ("command", "path", "git") if getattr(self, name) is not None]
+        if len(trees) > 1:
+            raise ValueError(f"needs one of command, path and git, and not both {' and '.join(trees)}")
+        if not trees and self.image is None and self.build is None:
+            raise ValueError("needs command, path or git (a tree), or image or build (an image)")
+        if not trees and self.build is not None and "{tree}" in self.build.context:
+            raise ValueError("build.context is {tree}: needs command, path or git, which say what the tree is")
         return self
+
+    @property
+    def has_trees(self) -> bool:
+        return self.command is not None or self.path is not None or self.git is not None
 
 
 class Gateway(Table):
@@ -107,6 +158,10 @@ class Gateway(Table):
         default=None, description="the command that serves, run in the tree; the embedded runtime needs it"
     )
     env: Environment = Field(default={}, description="its environment, complete but for PATH, HOME, TMPDIR and LANG")
+    directory: Within = Field(default="", description="where in the tree the process is started; an image has its own")
+    stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"] | None = Field(
+        default=None, description="by which signal it stops; absent: SIGTERM, or what its image says"
+    )
     migrate_on_start: Environment | None = Field(
         default=None, description="variables that make a start apply migrations; absent: it cannot"
     )
@@ -124,7 +179,19 @@ class Database(Table):
 
     bin_dir: str | None = Field(default=None, description="a PostgreSQL that is on the machine already")
     image: str = Field(default="postgres:16", description="PostgreSQL's image, for the docker runtime")
+    version: Annotated[int, Field(ge=13, le=99)] | None = Field(
+        default=None, description="production's major version; a runtime that has another one refuses to run"
+    )
+    extensions: tuple[str, ...] = Field(
+        default=(), description="extensions that a superuser creates before the first migration"
+    )
+    roles: tuple[str, ...] = Field(
+        default=(), description="roles that migrations grant to, created without a right to log in"
+    )
     seed: tuple[str, ...] = Field(default=(), description="SQL files, valid at the previous release's head")
+    seed_command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
+        default=None, description="a command of the previous release that adds rows, after the SQL files"
+    )
 
 
 class Migrations(Table):
@@ -133,6 +200,7 @@ class Migrations(Table):
     command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] = Field(
         default=("{python}", "-m", "alembic"), description="alembic, run in the tree"
     )
+    directory: Within = Field(default="", description="where in the tree it is run")
     versions: str = Field(default="migrations/versions", description="directory of the scripts within a tree")
     interpreter: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
         default=None,

@@ -8,6 +8,7 @@ import pytest
 
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.images import NAMESPACE, Images
+from rollback_drills.runtimes.trees import Trees
 from rollback_drills.target import Target
 from rollback_drills.target_tables import Build, Releases
 
@@ -27,7 +28,7 @@ def test_the_stage_that_the_target_names_is_built(
     releases = Releases(build=Build(context=str(tmp_path), target=stage))
     target = reference.model_copy(update={"releases": releases, "name": f"stage of {tmp_path.name}"})
     target._file = reference.file
-    images = Images(engine, target)
+    images = Images(engine, target, Trees(target, tmp_path))
     name = images.of_release("1")
     try:
         found = engine.image(name)
@@ -35,7 +36,7 @@ def test_the_stage_that_the_target_names_is_built(
         assert found.labels["stage"] == label
         assert name.startswith(f"{NAMESPACE}/stage-of-")
         (tmp_path / "more").write_text("changes the context")
-        again = Images(engine, target).of_release("1")
+        again = Images(engine, target, Trees(target, tmp_path)).of_release("1")
         assert again != name, "another context is another image"
         engine.client.images.remove(again, force=True)
     finally:

@@ -48,6 +48,7 @@ class Alembic:
             release,
             [*self._target.migrations.command, *arguments],
             timeout=timeout or self._target.migrations.timeout,
+            directory=self._target.migrations.directory,
             database_url=database_url,
             kill_when=kill_when,
         )

@@ -8,9 +8,10 @@ do too, but a migration may well write one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+import psycopg
 from psycopg import pq
 
 from rollback_drills.errors import DrillError
@@ -19,6 +20,33 @@ from rollback_drills.postgres.connection import Connection, connect, quote_ident
 
 MARKER: Final = "rollback_drills.run"
 PG15: Final = 150000
+
+
+def prepare_server(connection: Connection, roles: Iterable[str]) -> None:
+    """Create those of these roles that are not there, without a right to log in."""
+    for role in roles:
+        if connection.execute(b"SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
+            connection.execute(f"CREATE ROLE {quote_ident(role)} NOLOGIN".encode())
+
+
+def create_extensions(url: str, extensions: Iterable[str]) -> None:
+    """Create extensions as the superuser of ``url``, since a migration's own account may not.
+
+    Raises DrillError when the server has no such extension.
+    """
+    wanted = tuple(extensions)
+    if not wanted:
+        return
+    with connect(url) as connection:
+        for extension in wanted:
+            try:
+                connection.execute(f"CREATE EXTENSION IF NOT EXISTS {quote_ident(extension)} CASCADE".encode())
+            except psycopg.Error as error:
+                raise DrillError(
+                    f"the extension {extension} cannot be created",
+                    cause=str(error).strip(),
+                    fix="use a PostgreSQL that has it: database.image, or database.bin_dir",
+                ) from None
 
 
 def database_exists(conn: Connection, name: str) -> bool:

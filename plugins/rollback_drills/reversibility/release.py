@@ -33,6 +33,8 @@ class ReleaseGround:
         name = f"walk_{next(_numbers)}"
         with postgres.connect(self._admin_url) as admin:
             postgres.create_database(admin, name, template=template, owner=self._role, marker=self._run)
+        if template is None:
+            postgres.create_extensions(self.url(name), self._target.database.extensions)
         baseline = self._target.migrations.baseline
         if baseline is not None:
             sql = self._target.path(baseline).read_text()
@@ -57,6 +59,7 @@ class ReleaseGround:
             [*interpreter, "-c", BOOTSTRAP],
             environment={"PYTHONDONTWRITEBYTECODE": "1"},
             database_url=url,
+            directory=self._target.migrations.directory,
         )
         try:
             return Walker(conversation, options=options, marker=self._run, timeout=self._target.migrations.timeout)

@@ -22,15 +22,17 @@ from rollback_drills.runtimes.containers import DrillContainer, environment_of, 
 from rollback_drills.runtimes.docker_gateway import container_values
 from rollback_drills.runtimes.engine import Engine, explained, forget_stages
 from rollback_drills.runtimes.images import Images
+from rollback_drills.runtimes.trees import Trees, checking
+from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Account, CommandResult, Listeners, ServiceState, UrlSource
 from rollback_drills.target import Target
+from rollback_drills.target_tables import DATABASE_PLACEHOLDERS
 
 START_TIMEOUT = 120.0  # seconds until the services beside the gateway are up
 SHELL_TIMEOUT = 600.0  # seconds for a line of a runbook, a build included
 KILLED = 137
 MAINTENANCE = "rollback_drills"  # a database of our own to connect to: the target's may have any name, postgres too
-_DATABASE_PLACEHOLDERS = {"database_url", "sqlalchemy_url"}
 
 
 class ComposeServer:
@@ -116,29 +118,34 @@ class ComposeCommands(ContainerCommands):
         argv: Sequence[str],
         *,
         timeout: float,
+        directory: str = "",
         database_url: str | None = None,
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         runtime = self._runtime
         if not runtime.finds(release):
             # The file cannot say which release is meant. What its image does is asked of the image itself.
-            return super().in_release(release, argv, timeout=timeout, database_url=database_url, kill_when=kill_when)
+            return super().in_release(
+                release, argv, timeout=timeout, directory=directory, database_url=database_url, kill_when=kill_when
+            )
         url = runtime.inside(database_url or self._database_url())
         values = container_values(runtime.target, release, runtime.engine, runtime.image(release), url)
         filled = [fill(argument, values) for argument in argv]
+        where = ["--workdir", f"{values['tree']}/{directory}"] if directory else []
         # The file says how the gateway's own database is called; another one has to be named.
         named = {
             name: fill(text, values)
             for name, text in runtime.target.gateway.env.items()
-            if names_in(text) & _DATABASE_PLACEHOLDERS
+            if names_in(text) & DATABASE_PLACEHOLDERS
         }
-        return self._listeners.tell(self._run(release, filled, named, timeout, kill_when))
+        return self._listeners.tell(self._run(release, filled, named, where, timeout, kill_when))
 
     def _run(
         self,
         release: str,
         argv: Sequence[str],
         variables: Mapping[str, str],
+        options: Sequence[str],
         timeout: float,
         kill_when: Callable[[], bool] | None,
     ) -> CommandResult:
@@ -155,7 +162,7 @@ class ComposeCommands(ContainerCommands):
         with runtime.meter.target():
             try:
                 result = runtime.project_copy.compose(
-                    "run", "--rm", "--no-deps", "-T", "--name", container, *given,
+                    "run", "--rm", "--no-deps", "-T", "--name", container, *options, *given,
                     "--entrypoint", argv[0], settings.gateway, *argv[1:],
                     timeout=timeout,
                     variables={settings.release_variable: release},
@@ -220,7 +227,7 @@ class ComposeRuntime:
         self._version = require_compose()
         engines.record(workspace)
         self.removal = engines.settle_ryuk(self.engine, keep=workspace.to_be_kept)
-        self.images = Images(self.engine, target)
+        self.images = Images(self.engine, target, Trees(target, workspace.path))
         self.project_copy = Project(target, workspace.path, self.engine)
         self.project_copy.make()
         self.server = ComposeServer(self.project_copy, self.engine, meter)
@@ -239,19 +246,15 @@ class ComposeRuntime:
         engine = Engine()
         try:
             require_compose()
-            images = Images(engine, target)
-            # Swept by the next run, should we be killed.
-            workspace = Workspace(f"compose-{secrets.token_hex(4)}", "check")
-            try:
-                project = Project(target, workspace.path, engine)
+            with checking(target) as trees:
+                project = Project(target, trees.workspace, engine)
                 project.make()
                 project.credentials()
-            finally:
-                workspace.close()
-            for name, service in project.model["services"].items():
-                if name != target.compose.gateway and "image" in service:
-                    images.pull(service["image"], tell, f"name another image for the service {name}")
-            images.prepare(tell, with_database=False)
+                images = Images(engine, target, trees)
+                for name, service in project.model["services"].items():
+                    if name != target.compose.gateway and "image" in service:
+                        images.pull(service["image"], tell, f"name another image for the service {name}")
+                images.prepare(tell, with_database=False)
         finally:
             engine.close()
 
@@ -270,6 +273,7 @@ class ComposeRuntime:
             for release in (self.target.current, self.target.previous):
                 self.image(release)
         self.server.start()
+        require_version(self.target, self.server.version())
 
     def image(self, release: str) -> str:
         """The name under which the compose file finds a release; the image has it afterwards.
@@ -292,11 +296,17 @@ class ComposeRuntime:
         return self._holders.get(self.image(release)) == release
 
     def one_off(
-        self, image: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, open_stdin: bool = False
+        self,
+        image: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        open_stdin: bool = False,
+        directory: str = "",
     ) -> DrillContainer:
         return DrillContainer(
-            self.engine, self.workspace.path, image,
-            network=self.project_copy.network, env=env, entrypoint=argv[:1], command=argv[1:], open_stdin=open_stdin,
+            self.engine, self.workspace.path, image, network=self.project_copy.network, env=env, entrypoint=argv[:1],
+            command=argv[1:], open_stdin=open_stdin, directory=directory,
         )  # fmt: skip
 
     def close(self) -> None:

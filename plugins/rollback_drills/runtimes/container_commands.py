@@ -35,7 +35,13 @@ class ContainerRuntime(Protocol):
         """The same database as it is addressed from a container."""
 
     def one_off(
-        self, image: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, open_stdin: bool = False
+        self,
+        image: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        open_stdin: bool = False,
+        directory: str = "",
     ) -> DrillContainer:
         """A container for one command, beside the database; not created yet."""
 
@@ -52,19 +58,26 @@ class ContainerCommands:
         argv: Sequence[str],
         *,
         timeout: float,
+        directory: str = "",
         database_url: str | None = None,
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         runtime = self._container_runtime
-        filled, container = self._in_image(release, argv, {}, database_url or self._database_url())
+        filled, container = self._in_image(release, argv, {}, database_url or self._database_url(), directory)
         with runtime.meter.target():
             result = run_once(container, filled, timeout=timeout, where=f"the image of {release}", kill_when=kill_when)
         return self._listeners.tell(result)
 
     def converse(
-        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
+        self,
+        release: str,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        database_url: str,
+        directory: str = "",
     ) -> ContainerConversation:
-        _, container = self._in_image(release, argv, environment, database_url, open_stdin=True)
+        _, container = self._in_image(release, argv, environment, database_url, directory, open_stdin=True)
         what = f"{argv[0]} in the image of {release}"
         return ContainerConversation(container, what, self._container_runtime.meter)
 
@@ -96,6 +109,7 @@ class ContainerCommands:
         argv: Sequence[str],
         environment: Mapping[str, str],
         database_url: str,
+        directory: str,
         *,
         open_stdin: bool = False,
     ) -> tuple[list[str], DrillContainer]:
@@ -106,4 +120,5 @@ class ContainerCommands:
         filled = [fill(argument, values) for argument in argv]
         templates = {**runtime.target.gateway.env, **environment}
         variables = {name: fill(text, values) for name, text in templates.items()}
-        return filled, runtime.one_off(image, filled, env=variables, open_stdin=open_stdin)
+        where = f"{values['tree']}/{directory}" if directory else ""
+        return filled, runtime.one_off(image, filled, env=variables, open_stdin=open_stdin, directory=where)

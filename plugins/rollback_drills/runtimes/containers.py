@@ -30,6 +30,8 @@ class DrillContainer(DockerContainer):
     Args:
         entrypoint: instead of the image's; with it the image's command is not used either.
         ports: by container port, the port on the engine's host.
+        directory: instead of the image's working directory.
+        stop_signal: instead of the image's.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class DrillContainer(DockerContainer):
         entrypoint: Sequence[str] | None = None,
         ports: Mapping[int, int] | None = None,
         open_stdin: bool = False,
+        directory: str = "",
+        stop_signal: str | None = None,
     ) -> None:
         super().__init__(image, env=dict(env or {}))
         self._engine = engine
@@ -57,6 +61,10 @@ class DrillContainer(DockerContainer):
         more: dict[str, Any] = {} if entrypoint is None else {"entrypoint": list(entrypoint)}
         if open_stdin:
             more["stdin_open"] = True
+        if directory:
+            more["working_dir"] = directory
+        if stop_signal is not None:
+            more["stop_signal"] = stop_signal
         name = network if isinstance(network, str) else network.name
         self.with_kwargs(labels=labels(workspace), network=name, **more)
 

@@ -21,6 +21,8 @@ from rollback_drills.runtimes.containers import DrillContainer
 from rollback_drills.runtimes.docker_gateway import DockerGateway
 from rollback_drills.runtimes.engine import Engine, explained, remedy_in
 from rollback_drills.runtimes.images import Images
+from rollback_drills.runtimes.trees import Trees, checking
+from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Account, Listeners, UrlSource
 from rollback_drills.target import Target
@@ -145,7 +147,7 @@ class DockerRuntime:
         self.engine = Engine()
         engines.record(workspace)
         self.removal = engines.settle_ryuk(self.engine, keep=workspace.to_be_kept)
-        self.images = Images(self.engine, target)
+        self.images = Images(self.engine, target, Trees(target, workspace.path))
         self.network = Network(docker_network_kw={"labels": engines.labels(workspace.path)})
         self.network._docker.client.close()
         self.network._docker = self.engine.testcontainers
@@ -160,7 +162,8 @@ class DockerRuntime:
         """
         engine = Engine()
         try:
-            Images(engine, target).prepare(tell)
+            with checking(target) as trees:
+                Images(engine, target, trees).prepare(tell)
         finally:
             engine.close()
 
@@ -171,6 +174,7 @@ class DockerRuntime:
             with explained("the private network cannot be made", fix="`docker network prune`, if there are too many"):
                 self.network.create()
         self.server.start()
+        require_version(self.target, self.server.version())
 
     def close(self) -> None:
         """Removes everything at once: there is nothing to be shut down in order."""
@@ -184,11 +188,12 @@ class DockerRuntime:
         env: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
         ports: Mapping[int, int] | None = None,
+        stop_signal: str | None = None,
     ) -> DrillContainer:
         """A container on the private network that carries the workspace's label; not created yet."""
         return DrillContainer(
             self.engine, self.workspace.path, image,
-            network=self.network, env=env, command=command, ports=ports,
+            network=self.network, env=env, command=command, ports=ports, stop_signal=stop_signal,
         )  # fmt: skip
 
     def gateway(self, name: str, database_url: UrlSource) -> DockerGateway:
@@ -197,11 +202,17 @@ class DockerRuntime:
         )
 
     def one_off(
-        self, image: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, open_stdin: bool = False
+        self,
+        image: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        open_stdin: bool = False,
+        directory: str = "",
     ) -> DrillContainer:
         return DrillContainer(
-            self.engine, self.workspace.path, image,
-            network=self.network, env=env, entrypoint=argv[:1], command=argv[1:], open_stdin=open_stdin,
+            self.engine, self.workspace.path, image, network=self.network, env=env, entrypoint=argv[:1],
+            command=argv[1:], open_stdin=open_stdin, directory=directory,
         )  # fmt: skip
 
     @property

@@ -11,7 +11,7 @@ from typing import Protocol
 import docker.errors
 
 from rollback_drills import wait
-from rollback_drills.database import sqlalchemy_url
+from rollback_drills.database import database_values
 from rollback_drills.errors import DrillError, StackError
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
@@ -35,6 +35,7 @@ class MakeContainer(Protocol):
         env: Mapping[str, str] | None = None,
         command: list[str] | None = None,
         ports: Mapping[int, int] | None = None,
+        stop_signal: str | None = None,
     ) -> DrillContainer: ...
 
 
@@ -49,8 +50,7 @@ def container_values(target: Target, release: str, engine: Engine, image: str, d
         "tree": tree,
         "private": "/tmp",
         "port": str(target.gateway.container_port),
-        "database_url": database_url,
-        "sqlalchemy_url": sqlalchemy_url(database_url),
+        **database_values(database_url),
     }
 
 
@@ -147,7 +147,10 @@ class DockerGateway:
         """Create and start; until a port has been ours once, another one is tried where one is taken."""
         for _ in range(_TRIES):
             ports_ = {self._target.gateway.container_port: self._port}
-            self._container = self._make(image, env=self._visible, command=command, ports=ports_)
+            self._container = self._make(
+                image, env=self._visible, command=command, ports=ports_,
+                stop_signal=self._target.gateway.stop_signal,
+            )  # fmt: skip
             try:
                 self._container.start()
                 self._proven = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_v
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir, server_version
 from rollback_drills.runtimes.host_tools import run_on_host
 from rollback_drills.runtimes.trees import Trees
+from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
 from rollback_drills.target import Target
@@ -43,17 +45,18 @@ class EmbeddedCommands:
         argv: Sequence[str],
         *,
         timeout: float,
+        directory: str = "",
         database_url: str | None = None,
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         tree = self._trees.tree(release)
         url = database_url or self._database_url()
-        values = process_values(self._target, release, tree, self._workspace, url) | {"port": "0"}
+        values = process_values(self._target, release, self._trees, self._workspace, url) | {"port": "0"}
         variables = {name: fill(text, values) for name, text in self._target.gateway.env.items()}
         with self._meter.target():
             result = process.run(
                 [fill(argument, values) for argument in argv],
-                cwd=tree,
+                cwd=tree / directory,
                 env=process.clean_environment(self._workspace, variables),
                 timeout=timeout,
                 where=f"release {release}",
@@ -62,15 +65,21 @@ class EmbeddedCommands:
         return self._listeners.tell(result)
 
     def converse(
-        self, release: str, argv: Sequence[str], *, environment: Mapping[str, str], database_url: str
+        self,
+        release: str,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        database_url: str,
+        directory: str = "",
     ) -> PipedConversation:
         tree = self._trees.tree(release)
-        values = process_values(self._target, release, tree, self._workspace, database_url) | {"port": "0"}
+        values = process_values(self._target, release, self._trees, self._workspace, database_url) | {"port": "0"}
         templates = {**self._target.gateway.env, **environment}
         variables = {name: fill(text, values) for name, text in templates.items()}
         return PipedConversation(
             [fill(argument, values) for argument in argv],
-            cwd=tree,
+            cwd=tree / directory,
             env=process.clean_environment(self._workspace, variables),
             log=self._workspace / "walker.log",
             meter=self._meter,
@@ -105,18 +114,19 @@ class EmbeddedRuntime:
     @staticmethod
     def require(target: Target) -> None:
         """Raise RuntimeUnavailable when the target cannot run as processes of this machine; starts nothing."""
-        if target.gateway.start is None or (target.releases.command is None and target.releases.path is None):
+        if target.gateway.start is None or not target.releases.has_trees:
             raise RuntimeUnavailable(
                 "the target does not say how its gateway runs as a process",
-                cause=f"{target.file} has no gateway.start, or neither command nor path under [releases]",
+                cause=f"{target.file} has no gateway.start, or none of command, path and git under [releases]",
                 fix="add them, or use --drill-runtime=docker",
             )
-        find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
+        bin_dir = find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
+        require_version(target, server_version(bin_dir, {"PATH": os.defpath}))
 
     def start(self) -> None:
         with self._meter.target():
             for release in (self._target.previous, self._target.current):
-                self._trees.tree(release)
+                self._trees.python(release)
         self.server.start()
 
     def close(self) -> None:
@@ -141,4 +151,5 @@ class EmbeddedRuntime:
         return {
             "postgres": server_version(self.server.bin_dir, environment),
             "bin_dir": str(self.server.bin_dir),
+            **self._trees.facts(),
         }

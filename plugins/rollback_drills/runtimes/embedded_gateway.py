@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from signal import Signals
 
 from rollback_drills import wait
-from rollback_drills.database import sqlalchemy_url
+from rollback_drills.database import database_values
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
@@ -24,16 +23,15 @@ from rollback_drills.target import Target
 _HOST = "127.0.0.1"
 
 
-def process_values(target: Target, release: str, tree: Path, private: Path, database_url: str) -> dict[str, str]:
+def process_values(target: Target, release: str, trees: Trees, private: Path, database_url: str) -> dict[str, str]:
     """The placeholders that commands and variables of a release may use, but for the port."""
     return {
         "here": str(target.here),
-        "python": sys.executable,
+        "python": trees.python(release),
         "release": release,
-        "tree": str(tree),
+        "tree": str(trees.tree(release)),
         "private": str(private),
-        "database_url": database_url,
-        "sqlalchemy_url": sqlalchemy_url(database_url),
+        **database_values(database_url),
     }
 
 
@@ -78,10 +76,10 @@ class EmbeddedGateway:
 
     def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
         self._deployment.permit(migrate)
-        tree = self._trees.tree(release)
+        self._trees.tree(release)  # before anything is stopped
         self.stop()
         self._deployment.begin(release, migrate=migrate)
-        values = process_values(self._target, release, tree, self._workspace, self._database_url())
+        values = process_values(self._target, release, self._trees, self._workspace, self._database_url())
         values["port"] = str(self._port)
         self._visible = self._deployment.environment(values)
         self._created = process.clean_environment(self._workspace, self._visible)
@@ -100,7 +98,10 @@ class EmbeddedGateway:
     def stop(self) -> None:
         if self._process is not None:
             with self._meter.target():
-                self._process.stop(signal.SIGTERM, timeout=self._target.gateway.stop_timeout)
+                self._process.stop(
+                    Signals[self._target.gateway.stop_signal or "SIGTERM"],
+                    timeout=self._target.gateway.stop_timeout,
+                )
             self._process = None
 
     def kill(self) -> None:
@@ -116,7 +117,7 @@ class EmbeddedGateway:
 
     def _start(self) -> Outcome:
         release = self._deployment.required()
-        tree = self._trees.tree(release)
+        directory = self._trees.tree(release) / self._target.gateway.directory
         if not is_free(self._port):  # its answers would pass for those of our gateway
             raise StackError(
                 f"release {release} cannot be started: another program listens on port {self._port}",
@@ -124,7 +125,7 @@ class EmbeddedGateway:
             )
         started = time.monotonic()
         with self._meter.target():
-            child = process.Process(self._argv, cwd=tree, env=self._created, log=self._log)
+            child = process.Process(self._argv, cwd=directory, env=self._created, log=self._log)
             self._process = child
             try:
                 wait.until(

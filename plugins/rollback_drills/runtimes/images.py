@@ -35,6 +35,7 @@ from rollback_drills.runtimes.engine import (
     to_its_end,
     words_of,
 )
+from rollback_drills.runtimes.trees import Trees
 from rollback_drills.target import Target
 from rollback_drills.target_tables import Build
 
@@ -55,8 +56,8 @@ def silent(line: str) -> None:
 class Images:
     """Obtains images, once; those that were made for a single run carry its label and go with it."""
 
-    def __init__(self, engine: Engine, target: Target) -> None:
-        self._engine, self._target = engine, target
+    def __init__(self, engine: Engine, target: Target, trees: Trees) -> None:
+        self._engine, self._target, self._trees = engine, target, trees
         self._of_release: dict[str, str] = {}
 
     @property
@@ -150,6 +151,8 @@ class Images:
 
     def _build(self, build: Build, release: str, tell: Tell) -> str:
         values = {"here": str(self._target.here), "release": release}
+        if "{tree}" in build.context:
+            values["tree"] = str(self._trees.tree(release))
         context = (self._target.here / fill(build.context, values)).resolve()
         dockerfile = context / build.dockerfile
         if not dockerfile.is_file():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rollback_drills.errors import StackError
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
+from rollback_drills.runtimes.environments import interpreter
+from rollback_drills.runtimes.git_source import Repository
+from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache")
@@ -21,10 +26,12 @@ class Trees:
 
     def __init__(self, target: Target, workspace: Path) -> None:
         self._target = target
-        self._workspace = workspace
+        self.workspace = workspace
         self._directory = workspace / "releases"
         self._directory.mkdir(exist_ok=True)
         self._trees: dict[str, Path] = {}
+        self._pythons: dict[str, str] = {}
+        self._commits: dict[str, str] = {}
 
     def tree(self, release: str) -> Path:
         """The directory of a release.
@@ -35,6 +42,20 @@ class Trees:
         if release not in self._trees:
             self._trees[release] = self._obtain(release)
         return self._trees[release]
+
+    def python(self, release: str) -> str:
+        """The interpreter of a release's processes; a derived release has that of the one it is made from.
+
+        Raises:
+            StackError: there is none.
+        """
+        if release not in self._pythons:
+            self._pythons[release] = interpreter(self._target, release, self.tree(release), self.workspace)
+        return self._pythons[release]
+
+    def facts(self) -> dict[str, str]:
+        """For each release that comes from git, the commit."""
+        return {f"commit of {release}": commit for release, commit in self._commits.items()}
 
     def derive(self, base: str, name: str, files: Mapping[str, str]) -> str:
         """A copy of ``base`` with files (relative path → text) added or replaced; deriving again starts anew."""
@@ -47,34 +68,38 @@ class Trees:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         self._trees[name] = tree
+        self._pythons[name] = self.python(base)
         return name
 
     def _obtain(self, release: str) -> Path:
         source = self._target.releases
-        if source.path is not None:
-            tree = self._target.path(fill(source.path, {"here": str(self._target.here), "release": release}))
-            if not tree.is_dir():
-                raise StackError(
-                    f"release {release} cannot be obtained: {tree} is not a directory",
-                    fix=f"correct path under [releases] in {self._target.file}",
-                )
-            # A copy: what runs from it may write caches and files of its own, and must not write into the user's.
-            return Path(shutil.copytree(tree, self._directory / release, symlinks=True, ignore=LEFT_OUT))
         tree = self._directory / release
         shutil.rmtree(tree, ignore_errors=True)  # what an earlier attempt has left
-        values = {
-            "here": str(self._target.here),
-            "python": sys.executable,
-            "release": release,
-            "tree": str(tree),
-        }
-        argv = [fill(argument, values) for argument in source.command or ()]
-        result = process.run(
-            argv,
-            cwd=self._target.here,
-            env=process.clean_environment(self._workspace),
-            timeout=ASSEMBLY_TIMEOUT,
-        )
+        if source.path is not None:
+            # A copy: what runs from it may write caches and files of its own, and must not write into the user's.
+            return Path(shutil.copytree(self._origin(source.path, release), tree, symlinks=True, ignore=LEFT_OUT))
+        if source.git is not None:
+            repository = Repository(self._target.path(source.git.repository), self.workspace)
+            self._commits[release] = repository.commit(fill(source.git.ref, {"release": release}))
+            repository.extract(self._commits[release], source.git.directory, tree)
+            return tree
+        return self._assemble(source.command or (), release, tree)
+
+    def _origin(self, path: str, release: str) -> Path:
+        origin = self._target.path(fill(path, {"here": str(self._target.here), "release": release}))
+        if not origin.is_dir():
+            raise StackError(
+                f"release {release} cannot be obtained: {origin} is not a directory",
+                fix=f"correct path under [releases] in {self._target.file}",
+            )
+        return origin
+
+    def _assemble(self, command: tuple[str, ...], release: str, tree: Path) -> Path:
+        here = self._target.here
+        values = {"here": str(here), "python": sys.executable, "release": release, "tree": str(tree)}
+        argv = [fill(argument, values) for argument in command]
+        environment = process.clean_environment(self.workspace)
+        result = process.run(argv, cwd=here, env=environment, timeout=ASSEMBLY_TIMEOUT)
         if not result.ok or not tree.is_dir():
             raise StackError(
                 f"release {release} cannot be obtained: {' '.join(argv)} exited with {result.exit_code}"
@@ -83,3 +108,13 @@ class Trees:
                 fix=f"run the command by hand, then correct [releases] in {self._target.file}",
             )
         return tree
+
+
+@contextmanager
+def checking(target: Target) -> Iterator[Trees]:
+    """Trees in a workspace of their own, for what has to be looked at before a run; swept, should we be killed."""
+    workspace = Workspace(f"check-{secrets.token_hex(4)}", "check")
+    try:
+        yield Trees(target, workspace.path)
+    finally:
+        workspace.close()
