@@ -34,6 +34,7 @@ if os.environ.get("MODE") == "dies":
     sys.exit(7)
 # The first process of a container ignores SIGTERM unless it says what to do.
 signal.signal(signal.SIGTERM, signal.SIG_IGN if os.environ.get("MODE") == "stubborn" else lambda *_: sys.exit(0))
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit("asked to end by SIGUSR1"))
 if os.environ.get("MODE") == "never-ready":
     print("waiting for nothing", flush=True)
     time.sleep(600)
@@ -285,3 +286,17 @@ def _shorter(seconds: float) -> Callable[[object, str], Any]:
         return seconds if name == "ready_timeout" else object.__getattribute__(table, name)
 
     return read
+
+
+class StopSignal:
+    """For runtimes whose target file, and no other file, says by which signal the gateway stops."""
+
+    def test_it_stops_by_the_signal_that_the_target_names(
+        self, target: Target, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ):
+        table = target.gateway.model_copy(update={"stop_signal": "SIGUSR1"})
+        monkeypatch.setitem(target.__dict__, "gateway", table)
+        bench.gateway.configure({"MODE": "stubborn"})
+        bench.gateway.deploy("2")
+        bench.gateway.stop()
+        assert "asked to end by SIGUSR1" in bench.gateway.logs()

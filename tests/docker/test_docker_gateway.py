@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from contract_images import contract_images
-from gateway_contract import Bench, GatewayContract, Make
+from gateway_contract import Bench, GatewayContract, Make, StopSignal
 
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
@@ -16,7 +16,7 @@ from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
 
 
-class TestDocker(GatewayContract):
+class TestDocker(GatewayContract, StopSignal):
     @pytest.fixture(scope="class")
     @classmethod
     def make(cls, engine: Engine, base_images: dict[str, str], target: Target, workspace: Workspace) -> Iterator[Make]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from gateway_contract import Bench, GatewayContract, Make
+from gateway_contract import Bench, GatewayContract, Make, StopSignal
 
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
@@ -15,7 +15,7 @@ from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
 
 
-class TestEmbedded(GatewayContract):
+class TestEmbedded(GatewayContract, StopSignal):
     @pytest.fixture(scope="class")
     @classmethod
     def make(cls, target: Target, workspace: Workspace) -> Make:
