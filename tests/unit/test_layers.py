@@ -59,6 +59,7 @@ LAYERS: dict[str, set[str]] = {
     "lab": WORLD | {"backup", "migrations", "probes"},
     "runtimes": WORLD | {"lab", "migrations", "reversibility"},
     "report": RECORD | {"findings"},
+    "starter": set(),
     "pytest_plugin": {"*"},
 }
 ONLY_IN: dict[str, set[str]] = {
@@ -71,12 +72,14 @@ ONLY_IN: dict[str, set[str]] = {
     "requests": {"runtimes"},
     "jinja2": {"report"},
     "httpx": {"probes"},
+    "yaml": {"starter"},
+    "packaging": {"starter"},
     "psycopg": {"postgres", "database", "lab", "reversibility"},
     "sqlalchemy": {"migrations/walker_program"},
     "alembic": {"migrations/walker_program"},
 }
 DISTRIBUTIONS = {"prometheus_client": "prometheus-client", "pytest_html": "pytest-html", "markupsafe": "jinja2",
-                 "pydantic_core": "pydantic", "xdist": "pytest-xdist"}  # fmt: skip
+                 "pydantic_core": "pydantic", "xdist": "pytest-xdist", "yaml": "pyyaml"}  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

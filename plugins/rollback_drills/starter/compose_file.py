@@ -1,0 +1,114 @@
+"""What a compose file says, read as it stands: its variables are of interest, not their values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_POSTGRES = re.compile(r"(^|[/-])(postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)")
+_PORT = re.compile(r"(?P<port>\d+)(?:/tcp)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeFacts:
+    """``flags`` are variables that turn something on or off; ``required`` those without which Compose refuses."""
+
+    file: str
+    gateway: str | None
+    database: str | None
+    services: tuple[str, ...]
+    release_variable: str | None
+    password_variable: str | None
+    port: int | None
+    image: str | None
+    database_image: str | None
+    environment: dict[str, str]
+    required: tuple[str, ...]
+
+
+def read_compose(file: Path) -> ComposeFacts:
+    """Read a compose file.
+
+    Raises:
+        ValueError: it is no YAML, or no compose file.
+    """
+    try:
+        text = file.read_text()
+        document = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"cannot be read: {' '.join(str(error).split())}") from None
+    services = document.get("services") if isinstance(document, dict) else None
+    if not isinstance(services, dict) or not services:
+        raise ValueError("has no services")
+    known = {str(name): service for name, service in services.items() if isinstance(service, dict)}
+    database = next((name for name, each in known.items() if _POSTGRES.search(str(each.get("image", "")))), None)
+    gateway = _gateway(known, database)
+    chosen = known.get(gateway or "", {})
+    stored = _environment(known.get(database or "", {}))
+    return ComposeFacts(
+        file=file.name,
+        gateway=gateway,
+        database=database,
+        services=tuple(known),
+        release_variable=_release_variable(chosen),
+        password_variable=_first(_VARIABLE, stored.get("POSTGRES_PASSWORD", "")),
+        port=_port(chosen),
+        image=str(chosen["image"]) if "image" in chosen else None,
+        database_image=str(known[database]["image"]) if database else None,
+        environment=_environment(chosen),
+        required=tuple(sorted(set(re.findall(r"\$\{([A-Za-z_]\w*):?\?", text)))),
+    )
+
+
+def _gateway(services: dict[str, dict[str, Any]], database: str | None) -> str | None:
+    """The service that clients talk to: built here or published, and needing the database rather than not."""
+
+    def merit(name: str) -> tuple[bool, bool, bool]:
+        service = services[name]
+        needed = service.get("depends_on") or ()
+        return "build" in service and "ports" in service, "ports" in service, database in needed
+
+    others = [name for name in services if name != database]
+    return max(others, key=merit, default=None)
+
+
+def _release_variable(service: dict[str, Any]) -> str | None:
+    """What selects the image's tag, or else an argument of the build that sounds like a version."""
+    tag = str(service.get("image", "")).rpartition(":")[2]
+    build = service.get("build")
+    arguments = build.get("args") if isinstance(build, dict) else None
+    texts = _pairs(arguments)
+    sounding = next((text for name, text in texts.items() if re.search("version|release|tag", name, re.I)), "")
+    return _first(_VARIABLE, tag) or _first(_VARIABLE, sounding)
+
+
+def _port(service: dict[str, Any]) -> int | None:
+    for port in service.get("ports") or ():
+        if isinstance(port, dict):
+            return int(port["target"]) if "target" in port else None
+        match = _PORT.search(str(port))
+        if match:
+            return int(match["port"])
+    return None
+
+
+def _environment(service: dict[str, Any]) -> dict[str, str]:
+    return _pairs(service.get("environment"))
+
+
+def _pairs(value: Any) -> dict[str, str]:
+    """Compose takes both a mapping and a list of ``NAME=value``."""
+    if isinstance(value, dict):
+        return {str(name): "" if item is None else str(item) for name, item in value.items()}
+    pairs = (str(item).partition("=") for item in value or ())
+    return {name: text for name, _, text in pairs}
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.search(text)
+    return match["name"] if match else None

@@ -1,0 +1,172 @@
+"""What a project says of itself: compose file, Dockerfile, alembic.ini, git tags, sources. Nothing of it is run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rollback_drills.starter.compose_file import ComposeFacts, read_compose
+from rollback_drills.starter.releases import Tags, tags_of
+
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+_SKIPPED = frozenset({".git", ".venv", "venv", "env", "node_modules", "__pycache__", "site-packages", ".tox", "dist"})
+_RUNBOOK = re.compile(r"(rollback|runbook|playbook).*\.md$", re.IGNORECASE)
+_MOST_FILES = 2_000  # that are looked at
+_MOST_BYTES = 200_000  # of one source file
+
+_APPLICATIONS = {
+    "uvicorn": re.compile(r"^(?P<name>\w+)\s*(?::[^=\n]+)?=\s*(?:fastapi\.)?(?:FastAPI|Starlette|Litestar)\(", re.M),
+    "gunicorn": re.compile(r"^(?P<name>\w+)\s*(?::[^=\n]+)?=\s*(?:flask\.)?Flask\(", re.M),
+}
+_FACTORY = re.compile(r"^def (?P<name>(?:create|make|get|build)_app)\(", re.M)
+_ARGUMENT = re.compile(r"^\s*ARG\s+(?P<name>\w*(?:VERSION|RELEASE)\w*)", re.M)
+_ROUTE = re.compile(r"""["'](?P<path>/[\w\-./{}<>:]*)["']""")
+_VARIABLE = re.compile(r"""(?:environ(?:\.get)?|getenv)\s*[\[(]\s*["'](?P<name>[A-Z][A-Z0-9_]+)["']""")
+_OPTION = re.compile(r"^(?P<name>script_location|version_locations|sqlalchemy\.url)\s*=\s*(?P<value>.*)$", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class AlembicFacts:
+    """``directory`` is where alembic.ini lies, ``versions`` where the scripts do, both from the project's root."""
+
+    file: str
+    directory: str
+    versions: str
+
+
+@dataclass(slots=True)
+class Survey:
+    """All that was found; what is None was not."""
+
+    root: Path
+    compose: ComposeFacts | None = None
+    alembic: AlembicFacts | None = None
+    tags: Tags | None = None
+    dockerfile: str | None = None
+    release_arguments: tuple[str, ...] = ()  # of the Dockerfile, that sound like the release
+    migrates_on_start: str | None = None  # the file that says so
+    server: str | None = None  # uvicorn or gunicorn
+    application: str | None = None  # as that server wants it: module:name, or module:name() for a factory of gunicorn's
+    is_factory: bool = False
+    application_file: str = ""
+    variables: dict[str, str] = field(default_factory=dict)  # read from the environment, and by which file
+    routes: dict[str, str] = field(default_factory=dict)  # paths in quotes, and in which file
+    requirements: tuple[str, ...] = ()
+    runbook: str | None = None
+    problems: list[str] = field(default_factory=list)  # what was there and could not be read
+
+    @property
+    def name(self) -> str:
+        return self.root.name or "gateway"
+
+    def route(self, *patterns: str) -> tuple[str, str] | None:
+        """The first path that matches the first of the patterns, and the file that it stands in."""
+        for pattern in patterns:
+            for path, file in self.routes.items():
+                if re.fullmatch(pattern, path):
+                    return path, file
+        return None
+
+
+def survey(root: Path) -> Survey:
+    """Read what lies below ``root``."""
+    found = Survey(root.resolve())
+    _read_compose_file(found)
+    _read_alembic(found)
+    found.tags = tags_of(found.root)
+    for name in ("Dockerfile", "docker/Dockerfile", "deploy/Dockerfile"):
+        if found.dockerfile is None and (found.root / name).is_file():
+            found.dockerfile = name
+            arguments = (match["name"] for match in _ARGUMENT.finditer(_text(found.root / name)))
+            python_s = "PYTHON_VERSION"  # of the base image, not of the release
+            found.release_arguments = tuple(dict.fromkeys(each for each in arguments if each != python_s))
+    found.requirements = tuple(
+        name for name in ("requirements.txt", "requirements/base.txt") if (found.root / name).is_file()
+    )[:1]
+    for file in _files(found.root):
+        _read_file(found, file)
+    return found
+
+
+def _read_compose_file(found: Survey) -> None:
+    for name in _COMPOSE:
+        file = found.root / name
+        if file.is_file():
+            try:
+                found.compose = read_compose(file)
+            except ValueError as error:
+                found.problems.append(f"{name}: {error}")
+            return
+
+
+def _read_alembic(found: Survey) -> None:
+    candidates = [found.root / "alembic.ini", *sorted(found.root.glob("*/alembic.ini"))]
+    for file in filter(Path.is_file, candidates):
+        options = {match["name"]: match["value"].strip() for match in _OPTION.finditer(_text(file))}
+        location = options.get("script_location", "alembic").replace("%(here)s", ".")
+        directory = file.parent.relative_to(found.root)
+        versions = os.path.normpath(directory / location / "versions")
+        found.alembic = AlembicFacts(
+            file.relative_to(found.root).as_posix(), "" if directory == Path() else directory.as_posix(), versions
+        )
+        return
+
+
+def _read_file(found: Survey, file: Path) -> None:
+    name = file.relative_to(found.root).as_posix()
+    if _RUNBOOK.search(name) and found.runbook is None:
+        found.runbook = name
+    if file.suffix not in (".py", ".sh", "") or (file.suffix == "" and "ockerfile" not in file.name):
+        return
+    text = _text(file)
+    if found.migrates_on_start is None and file.suffix != ".py" and re.search(r"alembic.*\bupgrade\b", text):
+        found.migrates_on_start = name
+    if file.suffix != ".py" or file.name.startswith("test_") or "tests" in Path(name).parts:
+        return
+    if found.application is None:
+        _find_application(found, name, text)
+    for match in _VARIABLE.finditer(text):
+        found.variables.setdefault(match["name"], name)
+    for match in _ROUTE.finditer(text):
+        found.routes.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match["path"]), name)
+
+
+def _find_application(found: Survey, file: str, text: str) -> None:
+    module = file.removesuffix(".py").removesuffix("/__init__").removeprefix("src/").replace("/", ".")
+    for server, pattern in _APPLICATIONS.items():
+        match = pattern.search(text)
+        if match:
+            found.server, found.application, found.application_file = server, f"{module}:{match['name']}", file
+            return
+    factory = _FACTORY.search(text)
+    if factory is None:
+        return
+    if "Flask(" in text:
+        found.server, found.application = "gunicorn", f"{module}:{factory['name']}()"
+    elif re.search(r"(FastAPI|Starlette)\(", text):
+        found.server, found.application, found.is_factory = "uvicorn", f"{module}:{factory['name']}", True
+    else:
+        return
+    found.application_file = file
+
+
+def _files(root: Path) -> Iterator[Path]:
+    seen = 0
+    for directory, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if name not in _SKIPPED and not name.startswith("."))
+        for name in sorted(files):
+            seen += 1
+            if seen > _MOST_FILES:
+                return
+            yield Path(directory) / name
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_MOST_BYTES).decode(errors="replace")
+    except OSError:
+        return ""

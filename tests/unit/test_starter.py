@@ -1,0 +1,156 @@
+"""A first target file from what lies in a project: it says where each line comes from, and can always be read."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollback_drills.starter import StarterFile, starter_file, survey
+from rollback_drills.target import Target
+
+GATEWAY = Path(__file__).parents[2] / "fixtures" / "gateway"
+COMPOSE = """
+services:
+  pgbouncer: {image: "edoburu/pgbouncer:1.23"}
+  store:
+    image: postgis/postgis:15-3.4
+    environment: {POSTGRES_PASSWORD: "${DB_SECRET:?}", POSTGRES_DB: hooks}
+  web:
+    build: {context: ., args: {APP_RELEASE: "${APP_RELEASE}"}}
+    depends_on: [store]
+    ports: ["127.0.0.1:8080:5000/tcp"]
+    environment:
+      - DB_HOST=store
+      - DB_USER=app
+      - SQLALCHEMY_DATABASE_URI=postgresql+psycopg2://app:${DB_SECRET}@store/hooks
+      - FEATURE_STRIPE=on
+      - FEATURE_GIT_HUB=on
+      - SENTRY_ENABLED=true
+      - LICENCE=${LICENCE:?ask somebody}
+"""
+APPLICATION = """
+import os
+from flask import Flask
+def create_app():
+    app = Flask(__name__)
+    app.config["HOST"] = os.environ["DB_HOST"]
+    @app.get("/healthz")
+    def health(): return {"ok": True}
+    @app.post("/hooks/<string:source>")
+    def hook(source): return {}, 202
+    return app
+"""
+
+
+def made(root: Path) -> tuple[StarterFile, dict[str, Any], Target]:
+    """The file, its document, and the target that it is."""
+    starter = starter_file(survey(root))
+    file = root.parent / f"{root.name}-target.toml"
+    file.write_text(starter.text)
+    return starter, tomllib.loads(starter.text), Target.load(file, {})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "hooks"
+    files = {
+        "docker-compose.yml": COMPOSE, "src/hooks/web.py": APPLICATION, "db/alembic.ini": "[alembic]\n"
+        "script_location = %(here)s/migrations\n", "entrypoint.sh": "#!/bin/sh\ncd db && alembic upgrade head\n",
+        "Dockerfile": "ARG PYTHON_VERSION=3.12\nFROM python:${PYTHON_VERSION}\nARG APP_RELEASE\n",
+        "docs/Rollback-Procedure.md": "# Rollback\n", "requirements.txt": "flask\n",
+        "tests/test_web.py": 'app = Flask(__name__)\nget("/health")\n', ".venv/lib/x.py": 'app = FastAPI("/version")\n',
+    }  # fmt: skip
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_a_project_is_described_from_its_own_files(project: Path):
+    starter, document, _ = made(project)
+    assert document["gateway"] == {
+        "start": ["{python}", "-m", "gunicorn", "hooks.web:create_app()", "--bind", "127.0.0.1:{port}"],
+        "env": {
+            "DB_HOST": "{database_host}", "DB_USER": "{database_user}",
+            "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg2://{database_user}:{database_password}@{database_host}"
+            ":{database_port}/{database_name}",
+        },
+        "container_port": 5000, "migrate_on_start": {},
+    }  # fmt: skip
+    assert document["migrations"] == {"directory": "db", "versions": "db/migrations/versions"}
+    assert document["health"]["path"] == "/healthz"
+    assert document["delivery"]["path"] == "/hooks/{integration}"
+    assert document["releases"]["build"] == {
+        "context": ".",
+        "dockerfile": "Dockerfile",
+        "args": {"APP_RELEASE": "{release}"},
+    }
+    assert document["compose"] == {
+        "files": ["docker-compose.yml"], "gateway": "web", "database": "store", "release_variable": "APP_RELEASE",
+        "password_variable": "DB_SECRET", "env": {"LICENCE": ""},
+    }  # fmt: skip
+    assert (document["database"]["image"], document["database"]["version"]) == ("postgis/postgis:15-3.4", 15)
+    assert document["flags"]["variable"] == "FEATURE_{NAME}"
+    assert list(document["integrations"]) == ["stripe", "git_hub"]
+    assert document["runbook"]["file"] == "docs/Rollback-Procedure.md"
+    assert document["python"] == {"requirements": ["requirements.txt"]}
+    assert ("current", "the release that runs in production") in starter.of("fill in")
+    assert any("entrypoint.sh" in note for _, note in starter.of("guessed"))
+
+
+def test_releases_are_the_newest_tags(project: Path):
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    subprocess.run([*git, "init", "--quiet"], cwd=project, check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "x"], cwd=project, check=True)
+    for tag in ("api-v1.9.0", "api-v1.10.0", "api-v1.2.0", "nightly", "docs-v7.0"):
+        subprocess.run([*git, "tag", tag], cwd=project, check=True)
+    _, document, target = made(project)
+    assert (target.current, target.previous) == ("1.10.0", "1.9.0")
+    assert document["releases"]["git"] == {"repository": ".", "ref": "api-v{release}"}
+    assert document["releases"]["build"]["context"] == "{tree}"
+
+
+def test_the_reference_gateway_is_recognised():
+    starter = starter_file(survey(GATEWAY))
+    document = tomllib.loads(starter.text)
+    assert document["flags"]["variable"] == "INTEGRATIONS_{NAME}_ENABLED"
+    assert len(document["integrations"]) == 21
+    assert document["compose"]["release_variable"] == "VERSION"
+    assert document["delivery"]["path"] == "/webhooks/{integration}"
+
+
+def test_of_an_empty_directory_everything_is_left_to_fill_in(tmp_path: Path):
+    (tmp_path / "nothing").mkdir()
+    starter, _, target = made(tmp_path / "nothing")
+    assert starter.of("found") == ()
+    assert len(starter.of("fill in")) > 10
+    assert target.name == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("services: [", "cannot be read"), ("services: {}", "has no services"), ("- 1", "has no services")],
+)
+def test_a_compose_file_that_is_none_is_told(tmp_path: Path, text: str, problem: str):
+    (tmp_path / "compose.yaml").write_text(text)
+    found = survey(tmp_path)
+    assert found.compose is None
+    assert problem in found.problems[0]
+    starter_file(found)
+
+
+@given(text=st.text(max_size=60))
+def test_what_stands_in_a_project_s_files_never_breaks_the_file(text: str, tmp_path_factory: pytest.TempPathFactory):
+    root = tmp_path_factory.getbasetemp() / "hostile"
+    root.mkdir(exist_ok=True)
+    quoted = text.encode("utf-8", "ignore").decode()
+    (root / "app.py").write_text(f'app = FastAPI()\nos.environ["DB_HOST"]; x = "/healthz"; y = "/hooks/{{{quoted}}}"\n')
+    (root / "alembic.ini").write_text(f"script_location = {quoted}\n")
+    (root / "compose.yaml").write_text(f"services: {{{quoted!r}: {{image: {quoted!r}}}}}\n")
+    tomllib.loads(starter_file(survey(root)).text)
