@@ -143,6 +143,14 @@ class Lab:
             StackError: something did not start, or a migration or the seed failed.
         """
         self.runtime.start()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """On a runtime that is up: the gateway's role and the templates.
+
+        Raises:
+            StackError: a migration or the seed failed.
+        """
         if self.runtime.account is None:
             with postgres.connect(self.runtime.server.admin_url) as admin:
                 password = postgres.quote_literal(self.role_password)

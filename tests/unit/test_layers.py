@@ -60,6 +60,7 @@ LAYERS: dict[str, set[str]] = {
     "runtimes": WORLD | {"lab", "migrations", "reversibility"},
     "report": RECORD | {"findings"},
     "starter": set(),
+    "doctor": WORLD | {"lab", "probes", "runtimes"},
     "pytest_plugin": {"*"},
 }
 ONLY_IN: dict[str, set[str]] = {

@@ -1,0 +1,155 @@
+"""The steps: what is cheap first, then a stack, then each release on it. What depends on a failed step is left out."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.doctor.serving import examine_release
+from rollback_drills.errors import DrillError
+from rollback_drills.lab import Lab
+from rollback_drills.meter import Meter
+from rollback_drills.runtimes import resolve
+from rollback_drills.runtimes.workspace import Workspace, root, sweep
+from rollback_drills.target import Target
+
+ROOM = 1 << 30  # bytes that a run needs at least where temporary files lie
+_DUMPED_BY = re.compile(r"by pg_dump version (\S+)")
+
+
+def examine(file: Path, runtime: str, tell: Callable[[str], None]) -> Iterator[Diagnosis]:
+    """Look at a target; every diagnosis is given as soon as it is known. Nothing outlives the examination.
+
+    Args:
+        file: the target file.
+        runtime: where to try it: auto, embedded, docker or compose.
+        tell: is given a line of progress for whatever takes more than a moment.
+    """
+    try:
+        target = Target.load(file)
+    except DrillError as error:
+        yield Diagnosis.of("target file", error)
+        return
+    yield Diagnosis("target file", "ok", str(target.file))
+    yield from _files(target)
+    try:
+        sweep()
+        yield _disk()
+        tell("looking for a place to run")
+        choice = resolve(runtime, target, tell=tell)
+    except DrillError as error:
+        yield Diagnosis.of("runtime", error)
+        return
+    yield Diagnosis("runtime", "ok", f"{choice.name}, {choice.reason}")
+    run = f"doctor-{secrets.token_hex(4)}"
+    workspace = Workspace(run, "doctor")
+    try:
+        meter = Meter()
+        made = choice.make(target, workspace, meter)
+        try:
+            yield from _examine_stack(Lab(target, made, meter, run), workspace.path, tell)
+        finally:
+            made.close()
+    except DrillError as error:
+        yield Diagnosis.of("stack", error)
+    finally:
+        workspace.close()
+
+
+def _files(target: Target) -> Iterator[Diagnosis]:
+    for title, name, fix in (
+        ("runbook", target.runbook.file, "correct file under [runbook]"),
+        *(("seed", name, "correct seed under [database]") for name in target.database.seed),
+    ):
+        path = target.path(name)
+        if path.is_file():
+            yield Diagnosis(title, "ok", name)
+        else:
+            yield Diagnosis(title, "problem", f"there is no file {path}", fix)
+
+
+def _disk() -> Diagnosis:
+    free = shutil.disk_usage(root()).free
+    detail = f"{free / (1 << 30):.1f} GiB free in {root()}"
+    if free < ROOM:
+        return Diagnosis("disk", "problem", detail, "free some space, or set TMPDIR to another place")
+    return Diagnosis("disk", "ok", detail)
+
+
+def _examine_stack(lab: Lab, private: Path, tell: Callable[[str], None]) -> Iterator[Diagnosis]:
+    target = lab.target
+    try:
+        for title, what, step in (
+            ("releases, PostgreSQL", "obtaining the releases and starting PostgreSQL", lab.runtime.start),
+            ("migrations, seed", "migrating a new database with both releases", lab.prepare),
+        ):
+            tell(what)
+            try:
+                step()
+            except DrillError as error:
+                yield Diagnosis.of(title, error)
+                return
+            yield Diagnosis(title, "ok", _started(lab) if step == lab.runtime.start else _prepared(lab))
+        yield from _examine_migrations(lab)
+        yield _examine_dump(lab, private)
+        for release in (target.previous, target.current):
+            tell(f"trying release {release}")
+            yield from examine_release(lab, release)
+    finally:
+        lab.disconnect()
+
+
+def _started(lab: Lab) -> str:
+    """What the runtime says of itself in one line each; an override file is for the report."""
+    return "; ".join(f"{name}: {fact}" for name, fact in lab.runtime.facts().items() if "\n" not in str(fact))
+
+
+def _prepared(lab: Lab) -> str:
+    stack = lab.stack(lab.target.previous)
+    try:
+        tables = stack.database.data().tables
+        return f"{sum(table.rows for table in tables.values())} rows in {len(tables)} tables"
+    finally:
+        lab.discard(stack)
+
+
+def _examine_migrations(lab: Lab) -> Iterator[Diagnosis]:
+    target = lab.target
+    stack = lab.stack()
+    try:
+        heads = [stack.alembic.head(release) for release in (target.previous, target.current)]
+        detail = f"{target.previous} is at {heads[0]}, {target.current} at {heads[1]}"
+        if any("," in head for head in heads):
+            yield Diagnosis("alembic", "problem", f"{detail}: several heads", "merge them: `alembic merge heads`")
+        elif heads[0] == heads[1]:
+            yield Diagnosis("alembic", "note", f"{detail}: no schema change lies between them, none is rolled back")
+        else:
+            yield Diagnosis("alembic", "ok", detail)
+    except DrillError as error:
+        yield Diagnosis.of("alembic", error)
+    finally:
+        lab.discard(stack)
+
+
+def _examine_dump(lab: Lab, private: Path) -> Diagnosis:
+    """A pg_dump refuses a server that is newer than itself."""
+    stack = lab.stack()
+    try:
+        (number,) = stack.database.query("SELECT current_setting('server_version_num')::int / 10000")[0]
+        result, _ = stack.backups.take(stack.database, private / "doctor.sql")
+        said = result.output.strip()
+        if not result.ok:
+            fix = "use the pg_dump of the server's version, or correct dump under [backup]"
+            return Diagnosis("backup", "problem", f"exit code {result.exit_code}: {said}", fix)
+        dumped = (private / "doctor.sql").read_bytes()[:2000].decode(errors="replace")
+        tool = _DUMPED_BY.search(dumped)
+        detail = f"a dump of PostgreSQL {number}" + (f" by pg_dump {tool[1]}" if tool else "")
+        return Diagnosis("backup", "ok", detail)
+    except DrillError as error:
+        return Diagnosis.of("backup", error)
+    finally:
+        lab.discard(stack)

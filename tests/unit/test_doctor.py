@@ -1,0 +1,107 @@
+"""The doctor: what holds is said, what does not is named with its remedy, and nothing is left behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.doctor import Diagnosis, examination, examine
+from rollback_drills.runtimes.workspace import Workspace
+
+SMALL = Path(__file__).parents[1] / "plugin" / "small"
+FLAGS = """
+[flags]
+variable = "{NAME}_ENABLED"
+disabled = { status = 404, body = { off = true } }
+"""
+Change = Callable[[str], str]
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The workspaces that the doctor makes."""
+    paths: list[Path] = []
+
+    class Recorded(Workspace):
+        def __init__(self, run: str, worker: str) -> None:
+            super().__init__(run, worker)
+            paths.append(self.path)
+
+    monkeypatch.setattr(examination, "Workspace", Recorded)
+    return paths
+
+
+@pytest.fixture
+def doctor(tmp_path: Path, used: list[Path]) -> Callable[..., dict[str, Diagnosis]]:
+    """Examines the small gateway with its target file, or its gateway, changed; the diagnoses by title."""
+    for release in ("1.0", "2.0"):
+        tree = tmp_path / "releases" / release
+        tree.mkdir(parents=True)
+        for name in ("gateway.py", "migrate.py"):
+            shutil.copy(SMALL / name, tree)
+    (tmp_path / "ROLLBACK.md").write_text("# Rollback\n")
+
+    def doctor(old: str = "", new: str = "", *, more: str = "", runtime: str = "embedded") -> dict[str, Diagnosis]:
+        text = (SMALL / "target.toml").read_text()
+        assert old in text
+        (tmp_path / "target.toml").write_text(text.replace(old, new) + more)
+        told: list[str] = []
+        found = list(examine(tmp_path / "target.toml", runtime, told.append))
+        assert told or found[-1].outcome == "problem"
+        assert not any(path.exists() for path in used), "nothing is left"
+        return {each.title: each for each in found}
+
+    return doctor
+
+
+def problems(found: dict[str, Diagnosis]) -> dict[str, str]:
+    assert all(each.fix for each in found.values() if each.outcome == "problem"), "each with its remedy"
+    return {title: each.detail for title, each in found.items() if each.outcome == "problem"}
+
+
+def test_a_target_that_holds(doctor, used: list[Path]):
+    found = doctor()
+    assert problems(found) == {}
+    assert used, "a stack was made"
+    assert found["alembic"].outcome == "note", "between these releases the schema does not change"
+    assert found["2.0: webhooks"].detail == "3 integrations take and store deliveries"
+    assert found["1.0: webhooks"].detail == "2 integrations take and store deliveries"
+    assert "by pg_dump" in found["backup"].detail
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "title", "detail"),
+    [
+        ("[health]", "[helth]", "target file", "unknown key 'helth'"),
+        ('file = "ROLLBACK.md"', 'file = "RUNBOOK.md"', "runbook", "there is no file"),
+        ('"{here}/releases/{release}"', '"{here}/elsewhere/{release}"', "releases, PostgreSQL", "cannot be obtained"),
+        ('"migrate.py"', '"no-such.py"', "migrations, seed", "cannot be upgraded"),
+        ('"gateway.py", "{port}"', '"-c", "exit(3) # {port}"', "1.0: start", "exit code 3"),
+        ('status = "ok"', 'status = "fine"', "2.0: health", '"status": "ok"'),
+        ('pointer = "/version"', 'pointer = "/release"', "2.0: version", "it says null"),
+        ("unnest(%(ids)s::text[])", "1 WHERE %(ids)s = '{}'", "2.0: stored", "3 of 3 acknowledged deliveries"),
+    ],
+)
+def test_what_does_not_hold_is_named(doctor, old: str, new: str, title: str, detail: str):
+    found = problems(doctor(old, new))
+    assert title in found
+    assert detail in found[title]
+
+
+def test_deliveries_that_are_refused_are_named_by_integration(doctor):
+    found = problems(doctor('path = "/webhooks/{integration}"', 'accepted = [202]\npath = "/{integration}"'))
+    assert {"1.0: github", "1.0: jira", "2.0: slack"} <= found.keys()
+
+
+def test_flags_without_effect_are_named(doctor):
+    found = problems(doctor(more=FLAGS))
+    assert found.keys() == {"1.0: flags off", "2.0: flags off"}
+    assert "(3 of 3 integrations)" in found["2.0: flags off"]
+
+
+def test_a_runtime_that_cannot_run_is_named(doctor):
+    found = problems(doctor(runtime="compose"))
+    assert "no compose file" in found["runtime"]
