@@ -111,8 +111,8 @@ class Session:
             raise pytest.UsageError(f"{nodeid}: {error}") from None
         if mark.runbook not in runbook.SECTIONS:
             raise pytest.UsageError(f"{nodeid}: runbook={mark.runbook!r} is none of {', '.join(runbook.SECTIONS)}")
-        if mark.objective is not None and mark.objective not in Objectives.model_fields:
-            known = ", ".join(Objectives.model_fields)
+        if mark.objective is not None and mark.objective not in Objectives.recovery_times():
+            known = ", ".join(Objectives.recovery_times())
             raise pytest.UsageError(f"{nodeid}: objective={mark.objective!r} is none of {known}")
 
     def select(self, marked: Iterable[tuple[pytest.Item, Mark]]) -> None:
