@@ -45,6 +45,7 @@ def perform_rounds(stack: Stack, drill: Drill) -> Rounds:
         with drill.step(f"Round {number} of {len(plan)}: {len(off)} integrations off"):
             stack.set_flags({name: name not in off for name in names})
             deploy(stack, drill, stack.target.current)
+            stack.clients.begin()
             answers.append({name: stack.client.deliver(name) for name in names})
             drill.observe("off", sorted(off))
             drill.observe("acknowledged", sorted(name for name, each in answers[-1].items() if each.acknowledged))

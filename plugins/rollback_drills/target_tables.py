@@ -242,7 +242,9 @@ class Delivery(Table):
     accepted: tuple[Status, ...] = Field(
         default=(200, 201, 202), description="statuses by which the gateway acknowledges a delivery"
     )
-    stored: str = Field(description="SQL that gives a row for every stored copy of a delivery of %(ids)s: its id, no DISTINCT")
+    stored: str = Field(
+        description="SQL that gives a row for every stored copy of a delivery of %(ids)s: its id, no DISTINCT"
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -296,7 +298,7 @@ class Compose(Table):
 
 
 class Traffic(Table):
-    """Clients that go on asking while a drill is performed: health probes and deliveries in turn, at a constant rate."""
+    """Clients that go on asking during a drill: health probes and deliveries in turn, at a constant rate."""
 
     rate: Annotated[float, Field(ge=0, le=1000)] = Field(
         default=25.0, description="requests per second in each drill, all kinds together; 0: no client traffic"

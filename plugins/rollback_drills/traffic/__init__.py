@@ -5,9 +5,24 @@ what a request came to, `analysis` and `accounting` derive what is reported; the
 """
 
 from rollback_drills.traffic.accounting import Account, Attempt, account
-from rollback_drills.traffic.analysis import analyse, held
+from rollback_drills.traffic.analysis import Span, analyse, held
+from rollback_drills.traffic.clients import Clients, Held
 from rollback_drills.traffic.load import Load, begin
 from rollback_drills.traffic.records import Request, fate
 from rollback_drills.traffic.sender import Sender
 
-__all__ = ["Account", "Attempt", "Load", "Request", "Sender", "account", "analyse", "begin", "fate", "held"]
+__all__ = [
+    "Account",
+    "Attempt",
+    "Clients",
+    "Held",
+    "Load",
+    "Request",
+    "Sender",
+    "Span",
+    "account",
+    "analyse",
+    "begin",
+    "fate",
+    "held",
+]

@@ -74,7 +74,8 @@ def account(
 
     Args:
         stored: how many copies of each id are in the database.
-        given_up: stretches (monotonic seconds, from and until) whose acknowledged writes the procedure is known to lose.
+        given_up: stretches (monotonic seconds, from and until) of which the procedure is known to lose what was
+            acknowledged.
     """
     sent = Counter(each.id for each in attempts)
     by_id: dict[str, list[Attempt]] = {}

@@ -1,6 +1,6 @@
 """What clients saw, derived from the records of a load. Pure: records go in, evidence comes out.
 
-All moments are those at which requests were *due*: a request that waits for its answer was due when its client wanted it.
+All moments are those at which requests were *due*, which is when their clients wanted them.
 """
 
 from __future__ import annotations

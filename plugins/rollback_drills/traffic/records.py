@@ -22,7 +22,7 @@ Fate = Literal["acknowledged", "refused", "uncertain"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; moments are seconds on the monotonic clock. ``status`` None: there was no answer, ``error`` says why.
+    """One request; moments are seconds on the monotonic clock. Without an answer (``status`` None) ``error`` says why.
 
     ``number`` counts within the load, in the order in which the requests were due.
     """
