@@ -29,7 +29,6 @@ from rollback_drills.target import Target
 from rollback_drills.traffic import Clients, Sender
 
 ROLE = "gateway"
-_AT_ONCE = 1_000  # ids in one question to the database
 
 
 class Runtime(Protocol):
@@ -129,18 +128,7 @@ class Stack:
         Raises:
             StackError: the target's query fails.
         """
-        found: Counter[str] = Counter()
-        for first in range(0, len(ids), _AT_ONCE):
-            try:
-                rows = self.database.query(self.target.delivery.stored, {"ids": list(ids[first : first + _AT_ONCE])})
-            except psycopg.Error as error:
-                raise StackError(
-                    "the database cannot be asked for the deliveries",
-                    cause=str(error).strip(),
-                    fix=f"correct stored under [delivery] in {self.target.file}, if the tables are there",
-                ) from None
-            found.update(str(row[0]) for row in rows)
-        return found
+        return copies(self.database, self.target, ids)
 
 
 class Lab:
@@ -297,3 +285,19 @@ class Lab:
                 connection.execute(script)
             except psycopg.Error as error:
                 raise StackError(f"the seed {file} fails", cause=str(error), fix="correct the file") from None
+
+
+def copies(database: LiveDatabase, target: Target, ids: Sequence[str], *, at_once: int = 1_000) -> Counter[str]:
+    """How many copies of each of these deliveries a database holds, asked for ``at_once`` ids at a time."""
+    found: Counter[str] = Counter()
+    for first in range(0, len(ids), at_once):
+        try:
+            rows = database.query(target.delivery.stored, {"ids": list(ids[first : first + at_once])})
+        except psycopg.Error as error:
+            raise StackError(
+                "the database cannot be asked for the deliveries",
+                cause=str(error).strip(),
+                fix=f"correct stored under [delivery] in {target.file}, if the tables are there",
+            ) from None
+        found.update(str(row[0]) for row in rows)
+    return found

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from rollback_drills.evidence import same
 from rollback_drills.probes import Answer, matches
 from rollback_drills.target import Target
-from rollback_drills.traffic.sender_program import NOT_SENT
+from rollback_drills.traffic.sender_program import NOT_SENT, REFUSED
 
 HEALTH, DELIVERY = "health", "delivery"
 
@@ -59,11 +59,12 @@ def deliberate(target: Target, status: int | None, body: JsonValue) -> bool:
 def fate(target: Target, status: int | None, body: JsonValue, error: str = "") -> Fate:
     """What an answer to a delivery says about its being stored.
 
-    A 4xx says that nothing was; no answer at all, or a server's error, says nothing.
+    A 4xx says that nothing was, and so does a connection that never came about; an answer that did not come, or a
+    server's error, says nothing.
     """
     if status in target.delivery.accepted:
         return "acknowledged"
-    never_sent = status is None and error == NOT_SENT
+    never_sent = status is None and error in (NOT_SENT, REFUSED)
     rejected = status is not None and 400 <= status < 500
     return "refused" if never_sent or rejected or deliberate(target, status, body) else "uncertain"
 

@@ -28,6 +28,7 @@ DIGITS = 8  # hexadecimal, of the number at the end of an id
 KEPT_BYTES = 1 << 16  # of an answer's body, where it is wanted at all
 CHUNK = 1 << 16
 NOT_SENT = "not sent: too many in flight"
+REFUSED = "connection refused"
 
 Tell = Callable[[object], None]
 
@@ -173,7 +174,7 @@ def described(problem: Exception) -> str:
         case TimeoutError():
             return "timeout"
         case ConnectionRefusedError():
-            return "connection refused"
+            return REFUSED
         case ConnectionError():
             return "connection reset"
         case h11.RemoteProtocolError():
