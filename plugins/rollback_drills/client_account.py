@@ -18,7 +18,7 @@ from rollback_drills.traffic.accounting import LISTED
 STEP = "What clients saw"
 
 
-def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> None:
+def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> Account | None:
     """End the client traffic and account for every delivery; a second call does nothing.
 
     A drill calls it itself before it does what no client is to be judged by (`downgrade base`, for one).
@@ -27,16 +27,19 @@ def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> None:
         judge: False where the drill broke off, or leaves judging to others: what was lost then is recorded, and is no
             finding.
 
+    Returns:
+        What became of every delivery; None where there were none, or it was said before.
+
     Raises:
         CheckFailed: a write was lost, doubled or stored unexpectedly, or an objective was missed.
         DrillError: the traffic had stopped by itself, or the database cannot be asked.
     """
     clients = stack.clients
     if clients.concluded:
-        return
+        return None
     clients.concluded = True
     if clients.load is None and not stack.client.delivered:
-        return
+        return None
     with drill.step(STEP):
         traffic = _see(stack, drill)
         found = _account(stack, clients.attempts())
@@ -46,10 +49,11 @@ def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> None:
         _list(drill, found)
         if not judge:
             drill.observe("not judged, only recorded", _brief(found))
-            return
+            return found
         with drill.together():
             _judge_writes(drill, found)
             _judge_objectives(drill, writes, trigger, traffic)
+    return found
 
 
 def record(stack: Stack, drill: Drill) -> None:
