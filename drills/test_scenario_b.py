@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from rollback_drills import postgres
+from rollback_drills.client_account import conclude
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 from rollback_drills.migrations import WAYS_TO_FAIL, FailingMigration, failing_migration
@@ -60,6 +61,7 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
         judge_rows(drill, rows, stack.database.rows())
         account_for_writes(stack, drill, writes)
     if way in SHOWN_BLIND:
+        conclude(stack, drill)  # what follows is a demonstration that no client takes part in
         with drill.step("On a copy: what a blind `downgrade -1` would have destroyed"):
             demonstrate_blind_downgrade(stack, drill, good)
 

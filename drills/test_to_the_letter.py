@@ -233,6 +233,7 @@ def test_letter_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> 
         )  # fmt: skip
     fresh = restore(stack, drill, file, manifest)
     fresh.take_place_of(stack.database).drop()
+    stack.clients.give_up(since=manifest.began)
     with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
         deploy(stack, drill, target.previous)
     verify_release(stack, drill, target.previous)

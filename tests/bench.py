@@ -1,8 +1,9 @@
 """What the harness costs beside the systems that it starts: ``make bench``.
 
-Runs the whole game day with one worker and with two, in turn, and prints where the wall time went. Where a Docker
-engine answers, it then compares a start of the docker runtime with the same start by hand; ``python tests/bench.py
-start`` does this alone. Ratios are within one invocation, so that they hold on a noisy machine.
+Runs the whole game day with one worker and with two, in turn, and prints where the wall time went; then with and
+without client traffic (``python tests/bench.py traffic``, alone). Where a Docker engine answers, it then compares a
+start of the docker runtime with the same start by hand (``python tests/bench.py start``, alone). Ratios are within one
+invocation, so that they hold on a noisy machine.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "fixtures" / "targets" / "reference.toml"
 ROUNDS = 2
 STARTS = 7
 START_RATIO = 1.2  # how much longer than by hand a start of the docker runtime may take
@@ -49,9 +51,14 @@ def game_day(*options: str) -> tuple[float, RunEvidence]:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: what was started by hand is removed
-    if sys.argv[1:] != ["start"]:
-        bench_game_day()
-    bench_start()
+    match sys.argv[1:]:
+        case ["traffic"]:
+            bench_traffic()
+        case ["start"]:
+            bench_start()
+        case _:
+            bench_game_day()
+            bench_start()
 
 
 def bench_game_day() -> None:
@@ -62,8 +69,34 @@ def bench_game_day() -> None:
         two.append(game_day("-n", "2"))
     print_split(one)
     print_steps(one[-1][1])
+    bench_traffic()
     walls = [statistics.median(wall for wall, _ in runs) for runs in (one, two)]
     print(f"\none worker {walls[0]:.1f} s, two workers {walls[1]:.1f} s: ratio {walls[1] / walls[0]:.2f}")
+
+
+def bench_traffic() -> None:
+    """What the load costs: its own CPU time, and how much longer drills take that have it, in turn with and without."""
+    text = TARGET.read_text()
+    assert text.count("rate = 25.0") == 1
+    walls: dict[str, list[float]] = {"25.0": [], "0": []}
+    runs: list[RunEvidence] = []
+    file = TARGET.with_name(f"bench-{os.getpid()}.toml")  # beside the other, where its relative paths lead
+    try:
+        for number in range(1, ROUNDS + 1):
+            for rate, seconds in walls.items():
+                print(f"client traffic, round {number} of {ROUNDS}: rate {rate}", file=sys.stderr)
+                file.write_text(text.replace("rate = 25.0", f"rate = {rate}"))
+                wall, run = game_day("-p", "no:xdist", "-k", "not reversibility", "--drill-target", str(file))
+                seconds.append(wall)
+                runs += [run] if rate != "0" else []
+    finally:
+        file.unlink(missing_ok=True)
+    loads = [drill.traffic for run in runs for drill in run.drills if drill.traffic is not None]
+    cpu, lasted = sum(load.cpu_seconds for load in loads), sum(load.ended - load.began for load in loads)
+    with_it, without = (statistics.median(seconds) for seconds in walls.values())
+    late = max(load.latest_send_seconds for load in loads)
+    print(f"\nclient traffic at 25 requests/s: {cpu / lasted:.1%} of a core, sent at most {late * 1000:.0f} ms late")
+    print(f"game day with it {with_it:.1f} s, without {without:.1f} s: ratio {with_it / without:.2f}")
 
 
 def print_split(runs: list[tuple[float, RunEvidence]]) -> None:
@@ -93,7 +126,7 @@ def bench_start() -> None:
     from rollback_drills.errors import RuntimeUnavailable
     from rollback_drills.runtimes.docker import DockerRuntime
 
-    target = Target.load(ROOT / "fixtures" / "targets" / "reference.toml")
+    target = Target.load(TARGET)
     try:
         DockerRuntime.require(target, lambda line: print(line, file=sys.stderr))
     except RuntimeUnavailable as error:

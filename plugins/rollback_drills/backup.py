@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,11 @@ _TAIL = 4096  # bytes in which that ending has to stand
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What was in the database when the backup was taken, and the file that should hold it."""
+    """What was in the database when the backup was taken, and the file that should hold it.
+
+    Sequences are in no snapshot: while clients write, the backup may hold any state between ``sequences`` and
+    ``sequences_after``. ``began`` (monotonic seconds): what was acknowledged by then is in the backup.
+    """
 
     origin: str
     revision: str
@@ -41,6 +46,8 @@ class Manifest:
     schema: SchemaFingerprint
     data: DataFingerprint
     sequences: Mapping[str, SequenceState]
+    sequences_after: Mapping[str, SequenceState]
+    began: float
 
     def to_json(self) -> dict[str, JsonValue]:
         tables: dict[str, JsonValue] = {name: dict(table) for name, table in self.data.to_json().items()}
@@ -68,21 +75,34 @@ class Backups:
     def take(self, database: LiveDatabase, file: Path) -> tuple[CommandResult, Manifest]:
         """Dump the database into ``file`` and write down what it must hold.
 
-        The manifest is read beside the dump: nobody may write meanwhile.
+        pg_dump reads the very snapshot that the manifest describes, so that clients may write meanwhile. The target's
+        own command cannot be given a snapshot: nobody may write while that runs (see `shares_snapshot`).
         """
-        argv = self.settings.dump or ("pg_dump", "--dbname={database_url}", "--file={file}")
-        result = self._run(argv, database, file)
-        content = file.read_bytes() if file.is_file() else b""
-        manifest = Manifest(
-            self._target.name,
-            database.revision(),
-            hashlib.sha256(content).hexdigest(),
-            len(content),
-            database.schema(),
-            database.data(),
-            database.sequences(),
-        )
+        began = time.monotonic()
+        before = database.sequences()
+        with database.snapshot() as (held, snapshot):
+            argv = self.settings.dump or (
+                "pg_dump", "--dbname={database_url}", "--file={file}", f"--snapshot={snapshot}"
+            )  # fmt: skip
+            result = self._run(argv, database, file)
+            content = file.read_bytes() if file.is_file() else b""
+            manifest = Manifest(
+                self._target.name,
+                held.revision(),
+                hashlib.sha256(content).hexdigest(),
+                len(content),
+                held.schema(),
+                held.data(),
+                before,
+                database.sequences(),
+                began,
+            )
         return result, manifest
+
+    @property
+    def shares_snapshot(self) -> bool:
+        """Whether clients may write while a backup is taken."""
+        return self.settings.dump is None
 
     def verify(self, file: Path, manifest: Manifest) -> None:
         """Refuse a file that is not the backup which the manifest describes; nothing is touched.

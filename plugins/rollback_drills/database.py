@@ -155,6 +155,23 @@ class LiveDatabase:
         with self.connect() as connection:
             return postgres.sequences(connection)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[tuple[LiveDatabase, str]]:
+        """This database as it is now, to be read whatever is written meanwhile, and the snapshot's name for pg_dump.
+
+        Sequences are in no snapshot (PostgreSQL manual, "Sequence Manipulation Functions").
+        """
+        frozen = self._sibling(self.name)
+        with self.connect() as connection:
+            connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                ((name,),) = connection.execute(b"SELECT pg_export_snapshot()").fetchall()
+                frozen._connection = connection
+                yield frozen, str(name)
+            finally:
+                frozen._connection = None
+                connection.execute(b"ROLLBACK")
+
     def clone(self, name: str | None = None) -> LiveDatabase:
         """A copy to experiment on; sessions in this database are ended for it."""
         self.disconnect()

@@ -7,13 +7,14 @@ with drill.step("Turn the flag off", checklist="disable-or-rollback"):
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from pydantic import JsonValue
 
@@ -23,6 +24,7 @@ from rollback_drills.errors import DrillError, DrillTimeout
 from rollback_drills.evidence import (
     Artifact,
     Check,
+    ClientTraffic,
     Command,
     DrillEvidence,
     Finding,
@@ -44,6 +46,32 @@ OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the ev
 
 
 Progress = Callable[["Plan", Step], None]
+
+
+class Held(Protocol):
+    """Whether clients have seen the steady state for a whole window."""
+
+    @property
+    def moment(self) -> float | None:
+        """When the window was complete, in monotonic seconds; None: not in time."""
+
+    @property
+    def seen(self) -> str:
+        """What they got instead."""
+
+
+class Clients(Protocol):
+    """Clients that go on asking during a drill."""
+
+    @property
+    def asking(self) -> bool: ...
+
+    @property
+    def window(self) -> int:
+        """How many requests of each kind make a window."""
+
+    def hold(self, since: float) -> Held:
+        """Wait until the steady state has held for a whole window after ``since`` (monotonic seconds)."""
 
 
 class CheckFailed(AssertionError):
@@ -110,6 +138,9 @@ class Drill:
         self._facts: dict[str, JsonValue] = {}
         self._recovery: Recovery | None = None
         self._writes: Writes | None = None
+        self._traffic: ClientTraffic | None = None
+        self._clients: Clients | None = None
+        self._clients_left_out = False
         self._verdict: Verdict = "incomplete"
         self._reason = ""
 
@@ -169,6 +200,7 @@ class Drill:
             facts=self._facts,
             recovery=self._recovery,
             writes=self._writes,
+            traffic=self._traffic,
             steps=tuple(self._steps),
             findings=tuple(self._findings),
             artifacts=tuple(self._artifacts),
@@ -333,19 +365,33 @@ class Drill:
         """Something that the report's head should say: releases, revisions, the dataset."""
         self._facts[self._redactor.text(name)] = self._json(value)
 
-    def writes(
-        self, acknowledged: int, lost: tuple[str, ...], *, expected_lost: int = 0, rpo: float | None = None
-    ) -> None:
-        """Account for acknowledged writes; see `evidence.Writes`."""
-        self._writes = Writes(acknowledged=acknowledged, lost=lost, expected_lost=expected_lost, rpo_seconds=rpo)
+    def writes(self, writes: Writes) -> None:
+        """Account for acknowledged writes."""
+        self._writes = writes
+
+    def traffic(self, traffic: ClientTraffic) -> None:
+        """Record what clients saw."""
+        self._traffic = traffic
+
+    def watch(self, clients: Clients) -> None:
+        """A recovery is over when these clients have seen the steady state for a whole window."""
+        self._clients = clients
+
+    def leave_clients_out(self, reason: str) -> None:
+        """Clients are not served at the end of this recovery, by design of the procedure."""
+        self.observe("clients are left out of the recovery time", reason)
+        self._clients_left_out = True
 
     @contextmanager
     def recovery(self) -> Iterator[None]:
-        """From the decision to roll back until the steady state is verified: what the objective is about.
+        """From the decision to roll back until the steady state has held: what the objective is about.
 
-        Time is wall time. A recovery that fails has no duration, which misses every objective.
+        The steady state is verified twice: by the checks inside, then by clients, who must see it for a whole window
+        (see `watch`). The recovery ends where that window ends. Time is wall time. A recovery that fails has no
+        duration, which misses every objective.
         """
         started = self._now()
+        self._clients_left_out = False
         plan = self.plan
         measured = Recovery(
             objective=plan.objective,
@@ -355,19 +401,46 @@ class Drill:
         )
         self._recovery = measured
         yield
-        measured = measured.model_copy(update={"seconds": round(self._now() - started, 4)})
+        verified = self._verified()
+        measured = measured.model_copy(update={"seconds": round(verified - started, 4)})
         self._recovery = measured
         if measured.met is False:
-            slowest = max(
-                (step for step in self._steps if step.at >= measured.started),
-                key=lambda step: step.seconds,
-                default=None,
-            )
-            what = f"; longest step: {slowest.title} ({slowest.seconds:.1f} s)" if slowest else ""
             self.find(
                 "objective-missed",
-                f"recovered after {measured.seconds:.1f} s, the objective is {measured.objective_seconds:g} s{what}",
+                f"recovered after {measured.seconds:.1f} s, the objective is {measured.objective_seconds:g} s"
+                f"{self.longest_step(measured.started, verified)}",
             )
+
+    def _verified(self) -> float:
+        """When the steady state had been verified, by clients as well."""
+        verified = self._now()
+        clients = self._clients
+        if clients is None or not clients.asking or self._clients_left_out:
+            return verified
+        with self.step("Clients see the steady state for a whole window"):
+            held = clients.hold(self.moment(verified))
+            self.check(
+                f"{clients.window} requests of every kind are good, one after the other",
+                held.seen if held.moment is None else "good",
+                expected="good",
+                finding="steady-state-not-held",
+                detail=f"all checks have passed, and then {held.seen}",
+            )
+        return verified if held.moment is None else max(verified, self.seconds_at(held.moment))
+
+    def longest_step(self, since: float, until: float) -> str:
+        """For a finding: the step that took most of a stretch of the drill; empty where there is none."""
+        shares = [(min(until, step.at + step.seconds) - max(since, step.at), step) for step in self._steps]
+        share, step = max(shares, key=lambda pair: pair[0], default=(0.0, None))
+        return f"; longest step: {step.title} ({step.seconds:.1f} s)" if step is not None and share > 0 else ""
+
+    def moment(self, seconds: float) -> float:
+        """A moment of this drill on the monotonic clock."""
+        return time.monotonic() - self._now() + seconds
+
+    def seconds_at(self, moment: float) -> float:
+        """The seconds of this drill at a moment of the monotonic clock."""
+        return moment - time.monotonic() + self._now()
 
     # --- within ----------------------------------------------------------------------------------------
 

@@ -36,6 +36,23 @@ _ENTRIES = (
         "Shorten the step that took longest (the report names it), or agree on an objective that can be kept.",
     ),
     Entry(
+        "steady-state-not-held", "critical", "The steady state does not hold after the recovery",
+        "The verification caught a good moment: clients are still, or again, without good answers.",
+        "Look at what clients got instead (the detail quotes it), and at the log from the moment of the recovery on.",
+    ),
+    Entry(
+        "downtime-objective-missed", "major", "Clients were without good answers for longer than the objective allows",
+        "What users notice is the downtime, however fast each command of the runbook is.",
+        "Shorten the step that took most of it (the detail names it): prepare it before the gateway is stopped, or "
+        "start the previous release beside the running one.",
+    ),
+    Entry(
+        "rpo-objective-missed", "critical", "More data are lost than the objective allows",
+        "Writes that are older than was agreed on are gone, though senders were told that they are safe.",
+        "Take backups more often, archive the write-ahead log for point-in-time recovery, or roll back without a "
+        "restore.",
+    ),
+    Entry(
         "steady-state-missing", "critical", "The system was not healthy before the drill began",
         "A rollback cannot be judged from a state that was already broken.",
         "Start the current release by hand as the target file says and mend what its log reports.",
@@ -330,6 +347,16 @@ _ENTRIES = (
         "writes-lost", "critical", "Acknowledged writes are lost",
         "Senders were told that their delivery is safe and will not send it again.",
         "Commit before answering; after a restore, ask senders to repeat what the report lists.",
+    ),
+    Entry(
+        "writes-duplicated", "major", "Deliveries are stored more than once",
+        "What a delivery sets off happens twice: two messages, two deployments.",
+        "Store each delivery's id under a unique constraint, and let a repetition change nothing.",
+    ),
+    Entry(
+        "writes-unexpected", "major", "Deliveries are stored although they were refused",
+        "Their senders were told that nothing has happened and send them again, or believe that the flag stops them.",
+        "Decide before anything is stored, and store in the transaction whose end is answered.",
     ),
 )  # fmt: skip
 

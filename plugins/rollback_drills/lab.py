@@ -7,7 +7,8 @@ made once: the previous release's schema with the seed rows, and the same upgrad
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -25,6 +26,7 @@ from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
 from rollback_drills.stack import Account, Commands, DatabaseServer, Gateway, Listeners, Outcome, Project, UrlSource
 from rollback_drills.target import Target
+from rollback_drills.traffic import Clients, Sender
 
 ROLE = "gateway"
 
@@ -78,6 +80,7 @@ class Stack:
     alembic: Alembic
     backups: Backups
     client: Client
+    clients: Clients
     project: Project | None = None
     listeners: Listeners = field(default_factory=Listeners)
 
@@ -92,7 +95,7 @@ class Stack:
 
     def another_client(self) -> Client:
         """A client for another thread; its requests are not accounted for as the target's time."""
-        return Client(self.target, lambda: self.gateway.base_url, Meter())
+        return Client(self.target, lambda: self.gateway.base_url, Meter(), self.client.delivered)
 
     def becomes_healthy(self) -> bool:
         """Whether the gateway is healthy within the time in which it has to be ready."""
@@ -117,14 +120,26 @@ class Stack:
 
     def stored(self, ids: list[str]) -> frozenset[str]:
         """Those of these delivery ids that are in the database."""
-        return frozenset(str(row[0]) for row in self.database.query(self.target.delivery.stored, {"ids": ids}))
+        return frozenset(self.copies(ids))
+
+    def copies(self, ids: Sequence[str]) -> Counter[str]:
+        """How many copies of each of these deliveries are in the database.
+
+        Raises:
+            StackError: the target's query fails.
+        """
+        return copies(self.database, self.target, ids)
 
 
 class Lab:
-    """One per worker."""
+    """One per worker.
 
-    def __init__(self, target: Target, runtime: Runtime, meter: Meter, run: str) -> None:
-        self.target, self.runtime, self.meter, self._run = target, runtime, meter, run
+    Args:
+        sender: sends the load of each drill; None: there is no client traffic.
+    """
+
+    def __init__(self, target: Target, runtime: Runtime, meter: Meter, run: str, sender: Sender | None = None) -> None:
+        self.target, self.runtime, self.meter, self._run, self._sender = target, runtime, meter, run, sender
         self.role_password = secrets.token_urlsafe(24)
         self._numbers = count(1)
         self._histories: Histories = {}
@@ -202,6 +217,7 @@ class Lab:
         listeners = Listeners()
         commands = self.runtime.commands(listeners, lambda: database.url)
         gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
+        client = Client(self.target, lambda: gateway.base_url, self.meter)
         return Stack(
             target=self.target,
             gateway=gateway,
@@ -210,7 +226,8 @@ class Lab:
             commands=commands,
             alembic=Alembic(commands, self.target, self._histories),
             backups=Backups(self.target, commands),
-            client=Client(self.target, lambda: gateway.base_url, self.meter),
+            client=client,
+            clients=Clients(self.target, client, lambda: gateway.base_url, self._sender),
             project=self.runtime.project(listeners),
             listeners=listeners,
         )
@@ -291,3 +308,19 @@ class Lab:
                 connection.execute(script)
             except psycopg.Error as error:
                 raise StackError(f"the seed {file} fails", cause=str(error), fix="correct the file") from None
+
+
+def copies(database: LiveDatabase, target: Target, ids: Sequence[str], *, at_once: int = 1_000) -> Counter[str]:
+    """How many copies of each of these deliveries a database holds, asked for ``at_once`` ids at a time."""
+    found: Counter[str] = Counter()
+    for first in range(0, len(ids), at_once):
+        try:
+            rows = database.query(target.delivery.stored, {"ids": list(ids[first : first + at_once])})
+        except psycopg.Error as error:
+            raise StackError(
+                "the database cannot be asked for the deliveries",
+                cause=str(error).strip(),
+                fix=f"correct stored under [delivery] in {target.file}, if the tables are there",
+            ) from None
+        found.update(str(row[0]) for row in rows)
+    return found

@@ -69,10 +69,17 @@ class Traffic:
 
 
 class Client:
-    """A client of the gateway; its requests are the target's time."""
+    """A client of the gateway; its requests are the target's time.
 
-    def __init__(self, target: Target, base_url: Callable[[], str], meter: Meter) -> None:
+    Args:
+        delivered: where every delivery is noted; by default in a list of its own.
+    """
+
+    def __init__(
+        self, target: Target, base_url: Callable[[], str], meter: Meter, delivered: list[Delivered] | None = None
+    ) -> None:
         self._target, self._base_url, self._meter = target, base_url, meter
+        self.delivered = delivered if delivered is not None else []
         # Neither proxies nor credentials of the caller's, and no connection kept across restarts of the gateway.
         self._http = httpx.Client(
             trust_env=False,
@@ -138,7 +145,9 @@ class Client:
             headers={name: fill(text, values) for name, text in delivery.headers.items()},
         )
         acknowledged = answer.status in delivery.accepted
-        return Delivered(values["unique"], integration, answer, acknowledged, time.monotonic())
+        delivered = Delivered(values["unique"], integration, answer, acknowledged, time.monotonic())
+        self.delivered.append(delivered)
+        return delivered
 
     def traffic(self) -> Traffic:
         """The gateway's own counters.

@@ -43,6 +43,7 @@ from rollback_drills.target_tables import (
     Releases,
     Runbook,
     Table,
+    Traffic,
     Version,
 )
 
@@ -80,7 +81,8 @@ class Target(Table):
     flags: Flags | None = Field(default=None, description="feature flags; absent: drills of them are skipped")
     backup: Backup = Field(default=Backup(), description="own backup commands")
     compose: Compose | None = Field(default=None, description="the compose file; the compose runtime needs it")
-    objectives: Objectives = Field(default=Objectives(), description="recovery time objectives")
+    traffic: Traffic = Field(default=Traffic(), description="clients that go on asking during a drill")
+    objectives: Objectives = Field(default=Objectives(), description="what the runbook promises")
     secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")
 
     _file: Path = PrivateAttr(default=Path())
@@ -131,8 +133,9 @@ class Target(Table):
 
     def objective(self, name: str) -> float:
         """Seconds."""
-        if name not in Objectives.model_fields:
-            raise TargetError(f"there is no objective {name!r}", fix=f"use one of {', '.join(Objectives.model_fields)}")
+        if name not in Objectives.recovery_times():
+            known = ", ".join(Objectives.recovery_times())
+            raise TargetError(f"there is no objective {name!r}", fix=f"use one of {known}")
         return float(getattr(self.objectives, name))
 
     @classmethod

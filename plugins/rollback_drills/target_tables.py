@@ -310,7 +310,9 @@ class Delivery(Table):
     accepted: tuple[Status, ...] = Field(
         default=(200, 201, 202), description="statuses by which the gateway acknowledges a delivery"
     )
-    stored: str = Field(description="SQL that gives the ids of %(ids)s which are in the database")
+    stored: str = Field(
+        description="SQL that gives a row for every stored copy of a delivery of %(ids)s: its id, no DISTINCT"
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -363,8 +365,20 @@ class Compose(Table):
     )
 
 
+class Traffic(Table):
+    """Clients that go on asking during a drill: health probes and deliveries in turn, at a constant rate."""
+
+    rate: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=25.0, description="requests per second in each drill, all kinds together; 0: no client traffic"
+    )
+    window: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10,
+        description="requests of each kind that have to be good, one after the other, before a recovery is over",
+    )
+
+
 class Objectives(Table):
-    """Recovery time objectives in seconds, as the runbook promises them."""
+    """What the runbook promises, in seconds: recovery times by procedure, and what clients may lose in any of them."""
 
     application_rollback: Seconds = Field(default=120.0, description="seconds until the previous release serves")
     database_rollback: Seconds = Field(default=120.0, description="seconds until the database is back")
@@ -372,6 +386,18 @@ class Objectives(Table):
     full_restore: Seconds = Field(
         default=900.0, description="seconds until a restored database and the previous release serve"
     )
+    downtime: Seconds | None = Field(
+        default=None, description="seconds without a good answer that clients may see in a drill; absent: not judged"
+    )
+    data_loss: Annotated[float, Field(ge=0, le=604_800)] | None = Field(
+        default=None,
+        description="age in seconds of the oldest acknowledged write that may be lost (RPO); absent: not judged",
+    )
+
+    @classmethod
+    def recovery_times(cls) -> tuple[str, ...]:
+        """The names of those that a drill's recovery can be held against."""
+        return tuple(name for name in cls.model_fields if name not in ("downtime", "data_loss"))
 
 
 class Runbook(Table):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rollback_drills.drill import OUTPUT_LIMIT, CheckFailed, Drill, Plan
 from rollback_drills.errors import DrillError, DrillTimeout
-from rollback_drills.evidence import DrillEvidence
+from rollback_drills.evidence import DrillEvidence, Writes
 from rollback_drills.journal import Journal, read_journals
 from rollback_drills.redaction import MASK, Redactor
 from rollback_drills.stack import CommandResult
@@ -304,7 +304,7 @@ def test_an_interrupted_drill_has_not_passed(drill: Drill):
 
 def test_writes_and_facts_are_recorded(drill: Drill):
     drill.fact("revisions", {"before": "0012"})
-    drill.writes(5, ("x",), expected_lost=1, rpo=2.5)
+    drill.writes(Writes(acknowledged=5, lost=("x",), expected_lost=1, rpo_seconds=2.5))
     evidence = drill.evidence()
     assert evidence.facts == {"revisions": {"before": "0012"}}
     assert (evidence.writes.acknowledged, evidence.writes.lost, evidence.writes.rpo_seconds) == (5, ("x",), 2.5)

@@ -251,7 +251,10 @@ def test_an_environment_that_is_not_utf8_is_refused(tmp_path: Path):
 def test_an_unknown_objective_is_refused(reference_target: Target):
     with pytest.raises(TargetError, match="full_restore"):
         reference_target.objective("nonsense")
-    assert all(reference_target.objective(name) > 0 for name in Objectives.model_fields)
+    assert all(reference_target.objective(name) > 0 for name in Objectives.recovery_times())
+    assert set(Objectives.model_fields) - set(Objectives.recovery_times()) == {"downtime", "data_loss"}
+    with pytest.raises(TargetError, match="no objective 'downtime'"):  # nothing that a recovery can be held against
+        reference_target.objective("downtime")
 
 
 def test_a_target_without_flags_has_no_variables(tmp_path: Path):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rollback_drills.target import Target
 
 
+STACK = pytest.StashKey["Stack"]()
+"""The stack of a drill, whose client traffic ends with it."""
+
+
 @pytest.fixture(scope="session")
 def drill_target(pytestconfig: pytest.Config) -> Target:
     """The system under drill, as its target file describes it."""
@@ -64,6 +68,8 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
     session = session_of(request.config)
     stack = lab.stack(release)
     stack.listeners.command.append(drill.command)
+    drill.watch(stack.clients)
+    request.node.stash[STACK] = stack
     try:
         yield stack
     finally:
@@ -82,18 +88,25 @@ def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
         healthy, answer = stack.client.healthy(), stack.client.health().brief()
         drill.check("it is healthy", healthy, finding="steady-state-missing", detail=f"/health says {answer}")
         drill.fact("database revision at the start", stack.database.revision())
+    stack.clients.begin()
 
 
 @pytest.fixture
 def idle_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab) -> Iterator[Stack]:
-    """A disposable stack at the current release's schema, with the seed rows; nothing is started."""
+    """A disposable stack at the current release's schema, with the seed rows; nothing is started.
+
+    Nor are there clients: a drill that wants them calls ``stack.clients.begin()`` once its gateway serves.
+    """
     with _open_stack(request, drill, lab, lab.target.current) as stack:
         yield stack
 
 
 @pytest.fixture
 def stack(idle_stack: Stack, drill: Drill) -> Stack:
-    """A disposable stack in its steady state: the current release serves, which is the drill's first step."""
+    """A disposable stack in its steady state: the current release serves, which is the drill's first step.
+
+    From then on clients ask for its health and deliver, until the drill has verified what it did.
+    """
     _reach_steady_state(idle_stack, drill, idle_stack.target.current)
     return idle_stack
 

@@ -27,6 +27,7 @@ from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, R
 from rollback_drills.journal import read_journals
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
+from rollback_drills.target_tables import Objectives
 
 WORKER_OUTPUT = "rollback_drills"
 _PACKAGES = (
@@ -175,7 +176,7 @@ class Ledger:
                 current=target.current,
                 previous=target.previous,
                 integrations=len(target.integrations),
-                objectives={name: float(value) for name, value in target.objectives.model_dump().items()},
+                objectives={name: target.objective(name) for name in Objectives.recovery_times()},
             ),
             runtime=runtime,
             runbook=_runbook(target.path(target.runbook.file), target.runbook.title),

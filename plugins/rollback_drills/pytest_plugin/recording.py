@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 import rollback_drills
-from rollback_drills import capabilities
+from rollback_drills import capabilities, client_account
 from rollback_drills.drill import CheckFailed, Drill
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence
 from rollback_drills.pytest_plugin.collecting import mark_of
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
+from rollback_drills.pytest_plugin.fixtures import STACK
 from rollback_drills.pytest_plugin.session import Session, session_of
 
 _DRILL = pytest.StashKey[Drill]()
@@ -59,9 +60,16 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """A drill that went on after a finding has failed all the same."""
-        result = yield
-        drill = item.stash.get(_DRILL, None)
+        """Clients have the last word. A drill that went on after a finding has failed all the same."""
+        drill, stack = item.stash.get(_DRILL, None), item.stash.get(STACK, None)
+        try:
+            result = yield
+        except (Exception, pytest.fail.Exception):
+            if drill is not None and stack is not None:
+                client_account.record(stack, drill)
+            raise
+        if drill is not None and stack is not None:
+            client_account.conclude(stack, drill)
         if drill is not None and drill.findings_sentence:
             raise CheckFailed(drill.findings_sentence)
         return result

@@ -25,10 +25,14 @@ from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, on
 from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
 from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve, settled
+from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
+from rollback_drills.runtimes.process import clean_environment
 from rollback_drills.runtimes.workspace import Workspace, sweep
 from rollback_drills.target import Target
 from rollback_drills.target_tables import Objectives
+from rollback_drills.traffic import Sender
+from rollback_drills.traffic.sender import ARGV
 
 if TYPE_CHECKING:
     from rollback_drills.pytest_plugin.terminal import Progress
@@ -87,6 +91,7 @@ class Session:
         self.journal_problem = ""
         self._finished: list[DrillEvidence] = []
         self._workspace: Workspace | None = None
+        self._sender: Sender | None = None
         self._journal: Journal | None = None
         self._handlers: dict[signal.Signals, Any] = {}  # as signal.signal gives and takes them
 
@@ -111,8 +116,8 @@ class Session:
             raise pytest.UsageError(f"{nodeid}: {error}") from None
         if mark.runbook not in runbook.SECTIONS:
             raise pytest.UsageError(f"{nodeid}: runbook={mark.runbook!r} is none of {', '.join(runbook.SECTIONS)}")
-        if mark.objective is not None and mark.objective not in Objectives.model_fields:
-            known = ", ".join(Objectives.model_fields)
+        if mark.objective is not None and mark.objective not in Objectives.recovery_times():
+            known = ", ".join(Objectives.recovery_times())
             raise pytest.UsageError(f"{nodeid}: objective={mark.objective!r} is none of {known}")
 
     def select(self, marked: Iterable[tuple[pytest.Item, Mark]]) -> None:
@@ -150,7 +155,7 @@ class Session:
         except BaseException:
             self.close()
             raise
-        lab = Lab(self.target, runtime, self.meter, self.run)
+        lab = Lab(self.target, runtime, self.meter, self.run, self._open_sender(self._workspace.path))
         self.redactor.shorten(str(self._workspace.path), "$WORKSPACE")
         for secret in (lab.role_password, *runtime.secrets()):
             self.redactor.add(secret)
@@ -164,6 +169,15 @@ class Session:
         self.runtime_facts = RuntimeFacts(name=self.choice.name, reason=self.choice.reason, facts=facts)
         self.setup_seconds = self.meter.elapsed() - began
         return lab
+
+    def _open_sender(self, workspace: Path) -> Sender | None:
+        """The process that sends the client traffic; it gets ready while the runtime starts."""
+        if not self.target.traffic.rate:
+            return None
+        environment, log = clean_environment(workspace), workspace / "traffic.log"
+        self._sender = Sender(lambda: PipedConversation(ARGV, cwd=workspace, env=environment, log=log))
+        self._sender.open()
+        return self._sender
 
     def open_server(self) -> tuple[PostgresServer, Workspace]:
         """A disposable PostgreSQL and nothing else, for drills that need no gateway; it ends with the session.
@@ -198,6 +212,9 @@ class Session:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
         if self._workspace is not None:
             workspace, self._workspace = self._workspace, None
             workspace.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rollback_drills import client_account
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.pytest_plugin.collecting import Mark
@@ -24,9 +25,11 @@ class SharedDrills:
         drill = self._session.new_drill(self._session.plan(drill_id, mark, ""))
         stack = self._lab.stack()
         stack.listeners.command.append(drill.command)
+        drill.watch(stack.clients)
         try:
             with drill:
                 yield stack, drill
+                client_account.record(stack, drill)
         finally:
             self._session.finished(drill.evidence())
             self._lab.discard(stack)

@@ -1,0 +1,180 @@
+"""The last step of a drill: what clients saw, what became of their deliveries, and whether the objectives were met."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+from rollback_drills.drill import CheckFailed, Drill
+from rollback_drills.errors import DrillError
+from rollback_drills.evidence import ClientTraffic, Downtime, Writes
+from rollback_drills.lab import Stack
+from rollback_drills.traffic import Account, Attempt, Request, account, analyse
+from rollback_drills.traffic.accounting import LISTED
+
+STEP = "What clients saw"
+
+
+def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> Account | None:
+    """End the client traffic and account for every delivery; a second call does nothing.
+
+    A drill calls it itself before it does what no client is to be judged by (`downgrade base`, for one).
+
+    Args:
+        judge: False where the drill broke off, or leaves judging to others: what was lost then is recorded, and is no
+            finding.
+
+    Returns:
+        What became of every delivery; None where there were none, or it was said before.
+
+    Raises:
+        CheckFailed: a write was lost, doubled or stored unexpectedly, or an objective was missed.
+        DrillError: the traffic had stopped by itself, or the database cannot be asked.
+    """
+    clients = stack.clients
+    if clients.concluded:
+        return None
+    clients.concluded = True
+    if clients.load is None and not stack.client.delivered:
+        return None
+    with drill.step(STEP):
+        traffic = _see(stack, drill)
+        found = _account(stack, clients.attempts())
+        trigger = _trigger(drill, traffic)
+        writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss)
+        drill.writes(writes)
+        _list(drill, found)
+        if not judge:
+            drill.observe("not judged, only recorded", _brief(found))
+            return found
+        with drill.together():
+            _judge_writes(drill, found)
+            _judge_objectives(drill, writes, trigger, traffic)
+    return found
+
+
+def record(stack: Stack, drill: Drill) -> None:
+    """As `conclude`, after a drill that broke off: it is the error which ended the drill that matters."""
+    try:
+        conclude(stack, drill, judge=False)
+    except (CheckFailed, DrillError):
+        return  # the step says what was wrong
+
+
+def _see(stack: Stack, drill: Drill) -> ClientTraffic | None:
+    load = stack.clients.load
+    if load is None:
+        return None
+    span, recovery = load.end(), drill.evidence().recovery
+    trigger = drill.moment(recovery.started) if recovery is not None else None
+    steady = None
+    if recovery is not None and recovery.seconds is not None:
+        steady = drill.moment(recovery.started + recovery.seconds)
+    traffic = analyse(
+        load.requests, span, trigger=trigger, steady=steady,
+        objective=stack.target.objectives.downtime, clock=drill.seconds_at,
+    )  # fmt: skip
+    drill.traffic(traffic)
+    drill.observe("requests", sum(sum(results.values()) for results in traffic.requests.values()))
+    drill.observe("downtime", dict(traffic.downtime_seconds), "s")
+    drill.observe("sent late at worst", traffic.latest_send_seconds, "s")
+    paused: list[JsonValue] = [[round(drill.seconds_at(moment), 3) for moment in pause] for pause in load.pauses]
+    if paused:
+        drill.observe("stretches in which clients were held back, from and until", paused, "s")
+    drill.attach(
+        "Requests of the clients",
+        _table(load.requests, drill),
+        name=f"{drill.plan.id}-requests.csv",
+        media_type="text/csv",
+    )
+    return traffic
+
+
+def _account(stack: Stack, attempts: Sequence[Attempt]) -> Account:
+    ids = sorted({attempt.id for attempt in attempts})
+    return account(attempts, stack.copies(ids), stack.clients.given_up)
+
+
+def _trigger(drill: Drill, traffic: ClientTraffic | None) -> float:
+    """When the decision to roll back fell, in seconds of the drill; in a drill without one, the traffic's end."""
+    evidence = drill.evidence()
+    if evidence.recovery is not None:
+        return evidence.recovery.started
+    return traffic.ended if traffic is not None else evidence.seconds
+
+
+def _judge_writes(drill: Drill, found: Account) -> None:
+    for title, ids, code in (
+        ("acknowledged writes that are lost, beyond those that the procedure gives up", found.lost_unexpectedly,
+         "writes-lost"),
+        ("deliveries that are stored more often than they were sent", found.duplicated, "writes-duplicated"),
+        ("deliveries that are stored although they were refused", found.unexpected, "writes-unexpected"),
+    ):  # fmt: skip
+        listed: JsonValue = [*ids[:LISTED]]
+        drill.check(title, listed, expected=[], finding=code, detail=f"{len(ids)} {title}: {_some(ids)}")
+
+
+def _judge_objectives(drill: Drill, writes: Writes, trigger: float, traffic: ClientTraffic | None) -> None:
+    if writes.rpo_objective_seconds is not None:
+        drill.check(
+            f"the oldest lost write is at most {writes.rpo_objective_seconds:g} s old",
+            bool(writes.rpo_met),
+            finding="rpo-objective-missed",
+            detail=f"the oldest lost write was {writes.rpo_seconds or 0:.1f} s old at the trigger, the objective is "
+            f"{writes.rpo_objective_seconds:g} s{drill.longest_step(trigger - (writes.rpo_seconds or 0), trigger)}",
+        )
+    if traffic is not None and traffic.downtime_objective_seconds is not None:
+        drill.check(
+            f"clients are without a good answer for at most {traffic.downtime_objective_seconds:g} s",
+            bool(traffic.downtime_met),
+            finding="downtime-objective-missed",
+            detail=f"clients were without a good answer for {traffic.longest_downtime:.1f} s, the objective is "
+            f"{traffic.downtime_objective_seconds:g} s{_longest_step(drill, traffic)}",
+        )
+
+
+def _longest_step(drill: Drill, traffic: ClientTraffic) -> str:
+    """The step that took most of the longest stretch of downtime."""
+
+    def end(stretch: Downtime) -> float:
+        return traffic.ended if stretch.ended is None else stretch.ended
+
+    longest = max(traffic.downtime, key=lambda stretch: end(stretch) - stretch.began, default=None)
+    return drill.longest_step(longest.began, end(longest)) if longest is not None else ""
+
+
+def _list(drill: Drill, found: Account) -> None:
+    """All ids beside the report, where the evidence lists but some."""
+    sorts = {"lost": found.lost, "duplicated": found.duplicated, "unexpected": found.unexpected}
+    if any(len(ids) > LISTED for ids in sorts.values()):
+        lines = [f"{sort} {name}\n" for sort, ids in sorts.items() for name in ids]
+        drill.attach("Deliveries that are not as they should be", "".join(lines), name=f"{drill.plan.id}-writes.txt")
+
+
+def _brief(found: Account) -> dict[str, JsonValue]:
+    return {
+        "lost": len(found.lost),
+        "of them given up": len(found.given_up),
+        "duplicated": len(found.duplicated),
+        "unexpected": len(found.unexpected),
+    }
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return ", ".join(ids[:5]) + more
+
+
+def _table(requests: Sequence[Request], drill: Drill) -> str:
+    """Every request as a line; times are seconds of the drill."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("number", "kind", "integration", "id", "due", "sent", "ended", "result", "outcome"))
+    offset = drill.seconds_at(0.0)
+    for each in sorted(requests, key=lambda request: request.number):
+        times = [f"{moment + offset:.4f}" for moment in (each.due, each.sent, each.ended)]
+        table.writerow((each.number, each.kind, each.integration, each.id, *times, each.result, each.outcome))
+    return text.getvalue()

@@ -1,0 +1,28 @@
+"""Client traffic: an open-loop load through a drill, and what clients saw of it.
+
+`sender_program` sends in a process of its own, `sender` talks to it, `load` is the load of one drill. `records` says
+what a request came to, `analysis` and `accounting` derive what is reported; they are pure functions of the records.
+"""
+
+from rollback_drills.traffic.accounting import Account, Attempt, account
+from rollback_drills.traffic.analysis import Span, analyse, held
+from rollback_drills.traffic.clients import Clients, Held
+from rollback_drills.traffic.load import Load, begin
+from rollback_drills.traffic.records import Request, fate
+from rollback_drills.traffic.sender import Sender
+
+__all__ = [
+    "Account",
+    "Attempt",
+    "Clients",
+    "Held",
+    "Load",
+    "Request",
+    "Sender",
+    "Span",
+    "account",
+    "analyse",
+    "begin",
+    "fate",
+    "held",
+]

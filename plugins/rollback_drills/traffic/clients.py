@@ -1,0 +1,93 @@
+"""The clients of one drill's stack: those that the drill plays itself, and the load that goes on beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rollback_drills.probes import Client
+from rollback_drills.target import Target
+from rollback_drills.traffic.accounting import Attempt
+from rollback_drills.traffic.load import Load, begin
+from rollback_drills.traffic.records import DELIVERY, Request, fate
+from rollback_drills.traffic.sender import Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Whether clients have seen the steady state for a whole window.
+
+    ``moment``: when the window was complete, in monotonic seconds; None: not in time, and ``seen`` says what they got.
+    """
+
+    moment: float | None
+    seen: str = ""
+
+
+class Clients:
+    """One per stack. Nothing is sent before `begin`; without a sender, or at rate 0, nothing is sent at all.
+
+    Args:
+        client: the drill's own; what it delivers is accounted for with the rest.
+    """
+
+    def __init__(self, target: Target, client: Client, base_url: Callable[[], str], sender: Sender | None) -> None:
+        self._target, self._client, self._base_url, self._sender = target, client, base_url, sender
+        self.load: Load | None = None
+        self.given_up: list[tuple[float, float]] = []
+        self.concluded = False
+
+    def begin(self) -> None:
+        """Let clients ask and deliver from now on, at the target's rate."""
+        if self.load is None and self._sender is not None and self._target.traffic.rate > 0:
+            self.load = begin(self._sender, self._target, self._base_url())
+
+    @property
+    def asking(self) -> bool:
+        return self.load is not None and self.load.running
+
+    @property
+    def window(self) -> int:
+        """How many requests of each kind have to be good, one after the other."""
+        return self._target.traffic.window
+
+    def hold(self, since: float) -> Held:
+        """Wait until clients have seen the steady state for a whole window after ``since`` (monotonic seconds)."""
+        if self.load is None or not self.load.running:
+            return Held(since)
+        moment = self.load.hold(since, timeout=self._target.gateway.ready_timeout)
+        return Held(moment) if moment is not None else Held(None, _failures(self.load.requests, since))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """No client asks or delivers meanwhile, and nothing is on its way. The report says so."""
+        if self.load is None:
+            yield
+            return
+        with self.load.paused():
+            yield
+
+    def give_up(self, since: float, until: float | None = None) -> None:
+        """The procedure is known to lose what was acknowledged between these moments (monotonic seconds)."""
+        self.given_up.append((since, time.monotonic() if until is None else until))
+
+    def attempts(self) -> list[Attempt]:
+        """Every delivery of the load and of the drill."""
+        own = [
+            Attempt(each.id, fate(self._target, each.answer.status, each.answer.body), each.at)
+            for each in self._client.delivered
+        ]
+        requests = self.load.requests if self.load is not None else ()
+        return own + [
+            Attempt(each.id, each.fate, each.ended)
+            for each in requests
+            if each.kind == DELIVERY and each.fate is not None
+        ]
+
+
+def _failures(requests: tuple[Request, ...], since: float) -> str:
+    """The last failures, in words."""
+    failed = [f"{each.kind} {each.result}" for each in requests if each.due >= since and each.outcome == "failed"]
+    return f"{len(failed)} failed since then, at last: {', '.join(failed[-3:])}" if failed else "too few were answered"

@@ -1,0 +1,168 @@
+"""The load of one drill, seen from the harness: what has become of its requests so far, and waiting for more."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from urllib.parse import quote
+from uuid import uuid4
+
+from rollback_drills.errors import StackError
+from rollback_drills.placeholders import fill, fill_json
+from rollback_drills.target import Target
+from rollback_drills.traffic.analysis import Span, held
+from rollback_drills.traffic.records import DELIVERY, HEALTH, Request, judged
+from rollback_drills.traffic.sender import Line, Sender
+from rollback_drills.traffic.sender_program import DIGITS, Template
+
+MOST_IN_FLIGHT = 500  # more would be more than a process may have open, and no client waits that long
+_GRACE = 5.0  # seconds beyond the requests' own limit in which the sender has to answer
+_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, and what begins or escapes a query
+
+
+class Load:
+    """Runs until `end`; its records grow meanwhile."""
+
+    def __init__(self, sender: Sender, target: Target, kinds: Sequence[Sequence[Template]], base_url: str) -> None:
+        self._sender, self._target = sender, target
+        self._kinds = tuple(templates[0].kind for templates in kinds)
+        self._requests: list[Request] = []
+        self._changed = threading.Condition()
+        self._said: dict[str, Line] = {}
+        self._problem: StackError | None = None
+        self._ended: Span | None = None
+        self._pauses: list[tuple[float, float]] = []
+        self.rate = target.traffic.rate
+        sender.listen(self._hear, self._lose)
+        self.began = time.monotonic()
+        sender.tell(
+            {
+                "do": "begin",
+                "base_url": base_url,
+                "rate": self.rate,
+                "timeout": target.gateway.request_timeout,
+                "most_in_flight": MOST_IN_FLIGHT,
+                "kinds": [[asdict(template) for template in templates] for templates in kinds],
+            }
+        )
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Those whose end is known."""
+        with self._changed:
+            return tuple(self._requests)
+
+    @property
+    def pauses(self) -> tuple[tuple[float, float], ...]:
+        """Stretches in which nothing was sent, because the drill said so."""
+        return tuple(self._pauses)
+
+    @property
+    def running(self) -> bool:
+        return self._ended is None
+
+    def wait_for(self, condition: Callable[[Sequence[Request]], bool], *, timeout: float) -> bool:
+        """Wait until the requests whose end is known are as they should be; asked again after each one."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._problem is not None or condition(self._requests), timeout) and (
+                self._problem is None
+            )
+
+    def hold(self, since: float, *, timeout: float) -> float | None:
+        """When clients had seen the steady state for a whole window after ``since``; None: not in time."""
+        window = self._target.traffic.window
+        self.wait_for(lambda requests: held(requests, since, window, self._kinds) is not None, timeout=timeout)
+        return held(self.requests, since, window, self._kinds)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is sent meanwhile, and nothing is on its way: for comparisons that no write may disturb."""
+        if not self.running:
+            yield
+            return
+        self._said.pop("paused", None)
+        began = time.monotonic()
+        self._ask("pause", "paused")
+        try:
+            yield
+        finally:
+            self._pauses.append((began, time.monotonic()))
+            self._sender.tell({"do": "resume"})
+
+    def end(self) -> Span:
+        """Send no more, wait for what is on its way, and say how it went; a second call says the same.
+
+        Raises:
+            StackError: the sender has died, so that what clients saw is not known.
+        """
+        if self._ended is None:
+            ended = time.monotonic()
+            said = self._ask("end", "ended")
+            last = max((request.due for request in self.requests), default=ended)
+            self._ended = Span(self.rate, self.began, max(ended, last), said["latest"], said["cpu"])
+        return self._ended
+
+    def _ask(self, order: str, answer: str) -> Line:
+        timeout = self._target.gateway.request_timeout + _GRACE
+        self._sender.tell({"do": order})
+        with self._changed:
+            self._changed.wait_for(lambda: self._problem is not None or answer in self._said, timeout)
+            if self._problem is not None:
+                raise StackError("the client traffic has stopped", cause=str(self._problem)) from None
+            if answer not in self._said:
+                raise StackError(f"the client traffic does not end within {timeout:g} s")
+            return self._said[answer]
+
+    def _hear(self, line: Line) -> None:
+        request = judged(self._target, line) if isinstance(line, list) else None
+        with self._changed:
+            if request is not None:
+                self._requests.append(request)
+            else:
+                for name in ("paused", "ended"):
+                    if name in line:
+                        self._said[name] = line
+            self._changed.notify_all()
+
+    def _lose(self, problem: StackError) -> None:
+        with self._changed:
+            self._problem = problem
+            self._changed.notify_all()
+
+
+def begin(sender: Sender, target: Target, base_url: str) -> Load:
+    """Begin the load that the target file asks for: health, and deliveries to all that both releases have, in turn."""
+    marker = f"load-{uuid4().hex[:16]}-"
+    common = target.integrations_of(target.previous)
+    deliveries = [_delivery(target, name, marker) for name in common]
+    return Load(sender, target, [[_health(target)], deliveries], base_url)
+
+
+def _health(target: Target) -> Template:
+    path = quote(target.health.path, safe=_ALLOWED_IN_PATHS)
+    return Template(HEALTH, "", target.health.method, path, [], "", "", None)
+
+
+def _delivery(target: Target, integration: str, prefix: str) -> Template:
+    delivery = target.delivery
+    # The id is filled in with the rest, and exchanged for each request: it is as long, and needs no escaping anywhere.
+    marker = f"{prefix}{'x' * DIGITS}"
+    values = {"integration": integration, "unique": marker}
+    body = json.dumps(fill_json(delivery.json_body, values)) if delivery.json_body is not None else ""
+    headers = [(name, fill(text, values)) for name, text in delivery.headers.items()]
+    if body and "content-type" not in {name.lower() for name, _ in headers}:
+        headers.append(("Content-Type", "application/json"))
+    return Template(
+        kind=DELIVERY,
+        integration=integration,
+        method=delivery.method,
+        path=quote(fill(delivery.path, values), safe=_ALLOWED_IN_PATHS),
+        headers=headers,
+        body=body,
+        marker=marker,
+        keep_body_of=[target.flags.disabled.status] if target.flags is not None else [],
+    )

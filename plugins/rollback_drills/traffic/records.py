@@ -1,0 +1,93 @@
+"""What one request came to, and how it is judged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from rollback_drills.evidence import same
+from rollback_drills.probes import Answer, matches
+from rollback_drills.target import Target
+from rollback_drills.traffic.sender_program import NOT_SENT, REFUSED
+
+HEALTH, DELIVERY = "health", "delivery"
+
+Outcome = Literal["good", "deliberate", "failed"]
+Fate = Literal["acknowledged", "refused", "uncertain"]
+"""Of a delivery: whether it must be stored, must not be, or may be either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; moments are seconds on the monotonic clock. Without an answer (``status`` None) ``error`` says why.
+
+    ``number`` counts within the load, in the order in which the requests were due.
+    """
+
+    number: int
+    kind: str
+    integration: str
+    id: str
+    due: float
+    sent: float
+    ended: float
+    status: int | None
+    error: str
+    outcome: Outcome
+    fate: Fate | None = None
+
+    @property
+    def seconds(self) -> float:
+        """From the moment at which it was due: that it was sent late is no excuse."""
+        return self.ended - self.due
+
+    @property
+    def result(self) -> str:
+        """The status, or the transport error."""
+        return str(self.status) if self.status is not None else self.error
+
+
+def deliberate(target: Target, status: int | None, body: JsonValue) -> bool:
+    """Whether this is the agreed answer of a disabled integration, body included."""
+    flags = target.flags
+    return flags is not None and status == flags.disabled.status and same(flags.disabled.body, body)
+
+
+def fate(target: Target, status: int | None, body: JsonValue, error: str = "") -> Fate:
+    """What an answer to a delivery says about its being stored.
+
+    A 4xx says that nothing was, and so does a connection that never came about; an answer that did not come, or a
+    server's error, says nothing.
+    """
+    if status in target.delivery.accepted:
+        return "acknowledged"
+    never_sent = status is None and error in (NOT_SENT, REFUSED)
+    rejected = status is not None and 400 <= status < 500
+    return "refused" if never_sent or rejected or deliberate(target, status, body) else "uncertain"
+
+
+def judged(target: Target, line: list[Any]) -> Request:
+    """A line of the sender's, judged as the target file says."""
+    number, kind, integration, name, due, sent, ended, status, error, text = line
+    body = _parsed(text)
+    if kind == HEALTH:
+        good = matches(target.health, Answer(status, body, ended - due, error))
+        return Request(number, kind, "", "", due, sent, ended, status, error, "good" if good else "failed")
+    outcome: Outcome = "failed"
+    if status in target.delivery.accepted:
+        outcome = "good"
+    elif deliberate(target, status, body):
+        outcome = "deliberate"
+    became = fate(target, status, body, error)
+    return Request(number, kind, integration, name, due, sent, ended, status, error, outcome, became)
+
+
+def _parsed(text: str) -> JsonValue:
+    try:
+        parsed: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return parsed

@@ -1,0 +1,89 @@
+"""The sender's process, one per worker: it is started once and sends the load of one drill after the other."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rollback_drills.errors import StackError
+from rollback_drills.stack import Conversation
+from rollback_drills.traffic import sender_program
+
+ARGV = (sys.executable, "-I", str(Path(sender_program.__file__)))
+"""Isolated: neither the caller's PYTHON* variables nor the current directory have a say."""
+
+_PATIENCE = 3600.0  # seconds that the listener waits before it looks again whether the process is there
+_JOIN = 5.0  # seconds
+
+Line = Any
+"""What `sender_program` writes: a list for a request, a mapping for the end of a pause or of a load."""
+
+
+class Sender:
+    """Talks to the process; what it says is handed on as it comes, in a thread of its own.
+
+    Args:
+        start: starts `ARGV` and gives its standard streams; called when the first load begins, and anew when the
+            process has died.
+    """
+
+    def __init__(self, start: Callable[[], Conversation]) -> None:
+        self._start = start
+        self._conversation: Conversation | None = None
+        self._listener: threading.Thread | None = None
+        self._hear: Callable[[Line], None] = _nobody
+        self._lost: Callable[[StackError], None] = _nobody
+
+    def open(self) -> None:
+        """Start the process, unless it runs already; it gets ready while others work."""
+        if self._listener is not None and self._listener.is_alive():
+            return
+        self.close()
+        self._conversation = self._start()
+        self._listener = threading.Thread(
+            target=self._listen, args=(self._conversation,), name="rollback-drills-traffic", daemon=True
+        )
+        self._listener.start()
+
+    def listen(self, hear: Callable[[Line], None], lost: Callable[[StackError], None]) -> None:
+        """Who is told of each line from now on, and that the process has ended; both from another thread."""
+        self._hear, self._lost = hear, lost
+
+    def tell(self, order: Mapping[str, object]) -> None:
+        """Give an order.
+
+        Raises:
+            StackError: the process has ended.
+        """
+        self.open()
+        assert self._conversation is not None
+        self._conversation.send(json.dumps(order).encode() + b"\n")
+
+    def close(self) -> None:
+        """End the process: by the end of its input, or else by force."""
+        if self._conversation is not None:
+            self._hear = self._lost = _nobody
+            self._conversation.close()
+            self._conversation = None
+        if self._listener is not None:
+            self._listener.join(_JOIN)
+            self._listener = None
+
+    def _listen(self, conversation: Conversation) -> None:
+        while True:
+            try:
+                line = conversation.receive(_PATIENCE)
+            except StackError as error:
+                self._lost(error)
+                return
+            except (OSError, ValueError):  # it was closed meanwhile
+                return
+            self._hear(json.loads(line))
+
+
+def _nobody(_: object) -> None:
+    """Lines of a load that nobody waits for any more."""

@@ -1,0 +1,217 @@
+"""The load itself: a program that sends requests at a constant rate, whatever becomes of them.
+
+Run by a Python of its own, so that neither the harness's work delays a request nor a request the harness. It needs
+nothing but h11. Orders come as lines of JSON over standard input (`begin`, `pause`, `resume`, `end`), what became of
+each request goes out the same way as soon as it is known. When its input ends, so does it.
+
+Open loop: request number ``i`` is due at ``begin + i / rate`` on the monotonic clock, and waits for no other request.
+Each has a connection of its own, as clients have whose gateway is restarted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import h11
+
+LIMIT = 1 << 24  # bytes of one order
+MOST_BYTES = 1 << 20  # of one answer; more is no answer
+DIGITS = 8  # hexadecimal, of the number at the end of an id
+KEPT_BYTES = 1 << 16  # of an answer's body, where it is wanted at all
+CHUNK = 1 << 16
+NOT_SENT = "not sent: too many in flight"
+REFUSED = "connection refused"
+
+Tell = Callable[[object], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A request, complete but for its id: ``marker`` stands where that goes, and is as long."""
+
+    kind: str
+    integration: str
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    body: str
+    marker: str
+    keep_body_of: list[int] | None  # statuses; None: of every answer
+
+    def id_of(self, number: int) -> str:
+        return f"{self.marker[:-DIGITS]}{number:0{DIGITS}x}" if self.marker else ""
+
+    def event(self, number: int, host: str) -> tuple[h11.Request, bytes]:
+        """The head and the body of this request."""
+        body = self._named(self.body, number).encode()
+        headers = [(name, self._named(value, number)) for name, value in self.headers]
+        fixed = [("Host", host), ("Connection", "close"), ("Content-Length", str(len(body)))]
+        head = h11.Request(
+            method=self.method,
+            target=self._named(self.path, number).encode(),
+            headers=[(name.encode(), value.encode()) for name, value in (*fixed, *headers)],
+        )
+        return head, body
+
+    def _named(self, text: str, number: int) -> str:
+        return text.replace(self.marker, self.id_of(number)) if self.marker else text
+
+
+class Load:
+    """The load of one drill."""
+
+    def __init__(self, order: dict[str, Any], tell: Tell) -> None:
+        self._kinds = [[Template(**each) for each in templates] for templates in order["kinds"]]
+        self._rate, self._timeout, self._most = order["rate"], order["timeout"], order["most_in_flight"]
+        address = urlsplit(order["base_url"])
+        self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._latest = 0.0
+        self._cpu = time.process_time()
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on with the next request now, and from then on at the rate."""
+        if self._timer is None:
+            self._origin = self._loop.time() - self._number / self._rate
+            self._next()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def pause(self) -> None:
+        self.stop()
+        await self._settle()
+        self._tell({"paused": self._number})
+
+    async def end(self) -> None:
+        """Send no more, wait for what is in flight (each request has its own limit), and say what it cost."""
+        self.stop()
+        await self._settle()
+        self._tell({"ended": self._number, "latest": self._latest, "cpu": time.process_time() - self._cpu})
+
+    async def _settle(self) -> None:
+        if self._in_flight:
+            await asyncio.wait(self._in_flight)
+
+    def _next(self) -> None:
+        number, due = self._number, self._origin + self._number / self._rate
+        self._number += 1
+        self._timer = self._loop.call_at(self._origin + self._number / self._rate, self._next)
+        templates = self._kinds[number % len(self._kinds)]
+        template = templates[number // len(self._kinds) % len(templates)]
+        if len(self._in_flight) >= self._most:
+            self._report(template, number, due, due, None, NOT_SENT, b"")
+            return
+        task = self._loop.create_task(self._send(template, number, due))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+
+    async def _send(self, template: Template, number: int, due: float) -> None:
+        sent = time.monotonic()
+        self._latest = max(self._latest, sent - due)
+        status, error, body = None, "", b""
+        try:
+            async with asyncio.timeout_at(sent + self._timeout):
+                status, body = await self._exchange(template, number)
+        except (OSError, h11.ProtocolError, ValueError) as problem:
+            error = described(problem)
+        self._report(template, number, due, sent, status, error, body)
+
+    def _report(
+        self, template: Template, number: int, due: float, sent: float, status: int | None, error: str, body: bytes
+    ) -> None:
+        wanted = template.keep_body_of is None or status in template.keep_body_of
+        text = body[:KEPT_BYTES].decode(errors="replace") if wanted else ""
+        ended = due if error == NOT_SENT else time.monotonic()
+        name = template.id_of(number)
+        self._tell([number, template.kind, template.integration, name, due, sent, ended, status, error, text])
+
+    async def _exchange(self, template: Template, number: int) -> tuple[int, bytes]:
+        """Status and body of the answer; anything less is an exception."""
+        head, content = template.event(number, self._netloc)
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        try:
+            connection = h11.Connection(h11.CLIENT)
+            data = [connection.send(head), connection.send(h11.Data(content)), connection.send(h11.EndOfMessage())]
+            writer.write(b"".join(part for part in data if part))
+            status, body = 0, bytearray()
+            while True:
+                event = connection.next_event()
+                if event is h11.NEED_DATA:
+                    connection.receive_data(await reader.read(CHUNK))
+                elif isinstance(event, h11.Response):
+                    status = event.status_code
+                elif isinstance(event, h11.Data):
+                    body += event.data
+                    if len(body) > MOST_BYTES:
+                        raise ValueError("the answer is too long")
+                elif isinstance(event, h11.EndOfMessage):
+                    return status, bytes(body)
+                elif not isinstance(event, h11.InformationalResponse):
+                    raise ConnectionResetError
+        finally:
+            writer.close()
+
+
+def described(problem: Exception) -> str:
+    """A few words without addresses or values, so that equal problems are counted together."""
+    match problem:
+        case TimeoutError():
+            return "timeout"
+        case ConnectionRefusedError():
+            return REFUSED
+        case ConnectionError():
+            return "connection reset"
+        case h11.RemoteProtocolError():
+            return "connection closed without an answer"
+        case h11.ProtocolError():
+            return "not a valid request"
+        case OSError():
+            return "no connection"
+        case _:
+            return "not a valid answer"
+
+
+async def serve() -> None:
+    loop = asyncio.get_running_loop()
+    orders = asyncio.StreamReader(limit=LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    # By way of the loop: a reader that is busy must not hold up the next request.
+    output, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout)
+
+    def tell(what: object) -> None:
+        output.write(json.dumps(what).encode() + b"\n")
+
+    load: Load | None = None
+    waiting: set[asyncio.Task[None]] = set()
+    while line := await orders.readline():
+        order = json.loads(line)
+        match order["do"], load:
+            case "begin", _:
+                load = Load(order, tell)
+            case "resume", Load():
+                load.resume()
+            case "pause", Load():
+                waiting.add(loop.create_task(load.pause()))
+            case "end", Load():
+                waiting.add(loop.create_task(load.end()))
+
+
+if __name__ == "__main__":
+    gc.freeze()
+    asyncio.run(serve())
