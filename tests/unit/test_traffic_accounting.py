@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills import lab
@@ -82,6 +82,9 @@ def judge(planted: list[Planted], stored: Counter[str]) -> None:
 
 
 @given(PLANTED)
+@example([Planted(("acknowledged",), 0, number / 2, number % 2 == 0) for number in range(150)])
+@example([Planted(("acknowledged",), 2, float(number), False) for number in range(150)])
+@example([Planted(("refused",), 1, float(number), False) for number in range(150)])
 def test_every_number_is_exact(planted: list[Planted]) -> None:
     judge(planted, Counter({f"id-{number}": each.copies for number, each in enumerate(planted) if each.copies}))
 

@@ -153,6 +153,14 @@ def test_the_steady_state_has_held_when_the_last_requests_of_every_kind_were_goo
     assert moment == (None if None in expected else max(e for e in expected if e is not None))
 
 
+@pytest.mark.parametrize("missing", [4, 5, 8])
+def test_a_request_that_is_still_on_its_way_within_the_window_holds_it_up(missing: int) -> None:
+    requests = [request(number) for number in range(12) if number != missing]
+    assert held(requests, 0.0, 5, KINDS) is None
+    assert held([*requests, request(missing, seconds=3.0)], 0.0, 5, KINDS) == missing / RATE + 3.0
+    assert held([*requests, request(missing, "failed")], 0.0, 5, KINDS) is None
+
+
 def test_one_kind_alone_is_no_steady_state() -> None:
     assert held([request(number) for number in (0, 2, 4, 6)], 0.0, 2, KINDS) is None
     assert held([request(number) for number in range(6)], 0.0, 2, KINDS) == pytest.approx(5 / RATE + 0.01)
