@@ -59,6 +59,8 @@ LAYERS: dict[str, set[str]] = {
     "lab": WORLD | {"backup", "migrations", "probes"},
     "runtimes": WORLD | {"lab", "migrations", "reversibility"},
     "report": RECORD | {"findings"},
+    "cli": {"errors", "report"},
+    "__main__": {"cli"},
     "pytest_plugin": {"*"},
 }
 ONLY_IN: dict[str, set[str]] = {
