@@ -182,9 +182,10 @@ def writes_view(writes: Writes, limits: Limits) -> WritesView:
 
 def rpo_text(writes: Writes) -> str:
     """Age of the oldest lost write at the trigger, and the objective: ``2.1 s of 5 s``."""
-    text = seconds(writes.rpo_seconds) if writes.all_lost else "nothing lost"
+    if not writes.all_lost:
+        return "nothing lost"
     limit = writes.rpo_objective_seconds
-    return text if limit is None else f"{text} of {seconds(limit)}"
+    return seconds(writes.rpo_seconds) + (f" of {seconds(limit)}" if limit is not None else "")
 
 
 def milliseconds(value: float | None) -> str:

@@ -39,6 +39,11 @@ class CheckView:
     rows: tuple[Comparison, ...] = ()
     alike: int = 0
 
+    @property
+    def differences(self) -> bool:
+        """Whether no difference was expected and some were found: they need the room of both columns."""
+        return isinstance(self.expected, Diff) and not self.expected.lines and isinstance(self.observed, Diff)
+
 
 @dataclass(frozen=True, slots=True)
 class ObservationView:

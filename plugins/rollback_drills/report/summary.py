@@ -217,8 +217,7 @@ def writes_of(drills: Sequence[DrillEvidence]) -> tuple[str, str, bool | None]:
     known = f", {expected:,} expected" if expected else ""
     text = f"{lost:,} of {sum(item.acknowledged for item in writes):,}{known}"
     oldest = max(writes, key=lambda item: (item.rpo_seconds or 0.0, item.rpo_objective_seconds is not None))
-    said = lost or oldest.rpo_objective_seconds is not None
-    return text, rpo_text(oldest) if said else "", _worst(item.rpo_met for item in writes)
+    return text, rpo_text(oldest) if lost else "", _worst(item.rpo_met for item in writes)
 
 
 def _worst(verdicts: Iterable[bool | None]) -> bool | None:
@@ -264,5 +263,6 @@ def _of_clients(
         return None
     limits = sorted({seconds(limit) for limit, _ in judged.values() if limit is not None})
     measured, met = measure(held)
+    measured = measured.partition(" of ")[0] or "nothing lost"
     missed = sum(judged[drill.id][1] is False for drill in held)
-    return Objective(name, ", ".join(limits), measured.partition(" of ")[0], met, len(held), missed)
+    return Objective(name, ", ".join(limits), measured, met, len(held), missed)

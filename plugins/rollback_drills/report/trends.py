@@ -34,6 +34,7 @@ class TrendView:
     curve: str
     dot: tuple[float, float]
     alternative: str
+    summary: str
     regression: str
 
 
@@ -82,6 +83,9 @@ def _view(found: Trend) -> TrendView:
         " ".join(f"{x:g},{y:g}" for x, y in curve),
         curve[-1] if curve else (0.0, 0.0),
         f"recovery times of the last runs, the newest last: {words}",
+        f"recovery {seconds(found.now.recovery)}, median {seconds(found.median)} over {found.runs} good runs before"
+        if found.median is not None
+        else f"{count(len(points) - 1, 'run')} before this one",
         regression(found),
     )
 
