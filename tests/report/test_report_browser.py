@@ -60,15 +60,22 @@ def test_the_browser_would_have_told(browser: Browser, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1440])
+@pytest.mark.parametrize("width", [360, 1440])
 def test_it_fits_and_can_be_used_by_all(width: int, scheme: str, browser: Browser, bad_day: Path) -> None:
     with visit(browser, bad_day, width=width, color_scheme=scheme) as seen:
         assert seen.width <= width
-        seen.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        seen.unfold()
         assert seen.width <= width
         assert serious(seen.page) == []
         painted = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert painted == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}[scheme]
+
+
+@pytest.mark.parametrize("width", [320, 600, 768, 1024])
+def test_it_fits_in_between(width: int, browser: Browser, bad_day: Path) -> None:
+    with visit(browser, bad_day, width=width) as seen:
+        seen.unfold()
+        assert seen.width <= width
 
 
 def test_the_first_screen_says_what_failed_and_what_to_do(browser: Browser, bad_day: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import evidence_samples as samples
@@ -30,8 +31,7 @@ def printed(page: Page, size: str = "A4") -> list[str]:
     return [" ".join(sheet.extract_text().split()) for sheet in reader.pages]
 
 
-@pytest.mark.parametrize("scripted", [True, False], ids=["with-javascript", "without"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "scripted"), [("A4", True), ("Letter", False)])
 def test_everything_is_printed_and_drills_begin_on_pages_of_their_own(
     size: str, scripted: bool, browser: Browser, document: Path
 ) -> None:
@@ -40,14 +40,14 @@ def test_everything_is_printed_and_drills_begin_on_pages_of_their_own(
     assert 10 < len(pages) < 25
     assert min(map(len, pages)) > 100  # no page is blank
     text = " ".join(pages)
-    for folded in ("Container gateway Stopped", "Running downgrade 0020 -> 0019", "delivery-00007", "OSError: [Errno 98]",
-                   "for a human to tick", "Sign-off"):  # fmt: skip
+    for folded in ("Container gateway Stopped", "Running downgrade 0020 -> 0019", "delivery-00007",
+                   "OSError: [Errno 98]", "for a human to tick", "By someone other than"):  # fmt: skip
         assert folded in text, folded
     for button in ("Save a completed copy", "Add an action", "Skip to"):
         assert button not in text
     assert all(f"{number} / {len(pages)}" in page for number, page in enumerate(pages, 1))
     for title in ("Quick rollback 2: database", "Scenario A: a new integration causes issues"):
-        assert sum(page[:120].find(title) >= 0 for page in pages) == 1, title
+        assert sum(bool(re.match(rf"\d+ / \d+ (. \w+ )?{title}", page)) for page in pages) == 1, title
 
 
 def test_what_was_filled_in_is_printed_however_long(browser: Browser, document: Path) -> None:

@@ -28,6 +28,12 @@ class Visit:
         """Of everything that there is, scrolled into view or not."""
         return int(self.page.evaluate("document.documentElement.scrollWidth"))
 
+    def unfold(self) -> None:
+        """Open whatever is folded, and lay out also what is out of sight."""
+        self.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        lay_out = "each.style.contentVisibility = 'visible'"
+        self.page.evaluate(f"for (const each of document.querySelectorAll('.drill')) {lay_out}")
+
     def value(self, name: str) -> str:
         return self.page.locator(f"[name='{name}']").input_value()
 

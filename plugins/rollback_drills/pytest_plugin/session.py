@@ -225,9 +225,9 @@ class Session:
     def plan(self, drill_id: str, mark: Mark, summary: str) -> Plan:
         return Plan(
             id=drill_id,
-            title=mark.title,
+            title=self.redactor.text(mark.title),
             runbook=mark.runbook,
-            summary=summary,
+            summary=self.redactor.text(summary),
             objective=mark.objective,
             objective_seconds=self.target.objective(mark.objective) if mark.objective else None,
             worker=self.worker,
