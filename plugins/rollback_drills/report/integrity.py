@@ -36,7 +36,7 @@ class Integrity:
 
 def integrity(drill: DrillEvidence, limits: Limits) -> Integrity | None:
     """What became of the data of a drill; None where none of its checks compares tables."""
-    relations = [row for step in drill.steps for check in step.checks for row in _relations(check, limits)]
+    relations = [row for step in drill.steps for check in step.checks for row in _relations(step.number, check, limits)]
     if not relations:
         return None
     relations.sort(key=lambda row: row.same)
@@ -44,10 +44,10 @@ def integrity(drill: DrillEvidence, limits: Limits) -> Integrity | None:
     return Integrity(tuple(relations[: limits.rows]), max(0, len(relations) - limits.rows), differ)
 
 
-def _relations(check: Check, limits: Limits) -> Iterator[Relation]:
+def _relations(step: int, check: Check, limits: Limits) -> Iterator[Relation]:
     """The rows of a check that compares tables: both sides map relation to an object with ``rows``."""
     expected, observed = check.expected, check.observed
-    title = one_line(check.title, limits.line)
+    title = f"step {step}: {one_line(check.title, limits.line)}"
     if isinstance(observed, dict) and isinstance(tables := observed.get("tables"), list):
         yield from (row for table in tables if (row := _changed_table(title, table, limits)))
         return
