@@ -11,7 +11,7 @@ from visiting import Visit, visit
 
 from rollback_drills.report.write import write_report
 
-NASTY = "</textarea><script>document.title = 'owned'</script>\n\n\"quoted\" & 'single' <b>bold</b>"
+NASTY = "\n</textarea><script>document.title = 'owned'</script>\n\n\"quoted\" & 'single' <b>bold</b>"
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }})"
 
 
