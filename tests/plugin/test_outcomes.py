@@ -409,7 +409,7 @@ def test_pytest_html(project: Project) -> None:
     project.write(HOSTILE)
     project.run_here()
     page = Page((project.run_directory / "pytest.html").read_text())
-    assert {"Verdict", "Recovery"} <= set(page.seen.split())
+    assert {"Verdict", "Recovery", "Findings"} <= set(page.seen.split())
     assert "incident.html" in page.links
     rows = rows_of(page)
     assert len(rows) == 2

@@ -13,7 +13,7 @@ import pytest
 
 from rollback_drills.cli import main
 from rollback_drills.report.manifest import read_manifest, verify, write_manifest
-from rollback_drills.report.write import file_run
+from rollback_drills.report.write import file_run, write_report
 
 NAMES = ("20261120-030405-aaaa", "20261121-030405-bbbb", "20261122-030405-cccc")
 
@@ -39,7 +39,8 @@ def test_each_manifest_names_the_one_before(reports: Path) -> None:
 
 
 def test_what_is_no_run_is_no_part_of_the_chain(reports: Path) -> None:
-    shutil.copytree(reports / NAMES[2], reports / "sample")
+    sample = build.run(build.drill()).model_copy(update={"run": "another", "finished_at": "2026-11-22T23:00:00+00:00"})
+    write_report(sample, reports / "sample")
     (reports / "broken").mkdir()
     (reports / "broken" / "manifest.json").write_text("{")
     later = reports / "20261123-030405-dddd"
