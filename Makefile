@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env drills images test lint types unit faults docker soak bench bench-reversibility docs dist clean
+.PHONY: help env drills images test lint types unit faults docker soak bench bench-reversibility docs sample dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -61,6 +61,9 @@ bench-reversibility: $(READY) ## the walk through 1000 migrations beside its nei
 
 docs: $(READY) ## regenerate what is generated: docs/findings.md, docs/target-file.md, the schemas
 	$(BIN)/python docs/generate.py
+
+sample: $(READY) ## perform a game day on the embedded runtime and put its report into reports/sample
+	$(BIN)/python docs/sample.py -n $(JOBS) -q
 
 dist: $(READY) ## build the wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -74,11 +74,13 @@ def judge_rows(drill: Drill, before: RowSet, after: RowSet) -> None:
     except DrillError as error:  # the columns differ: there is no row to compare, and the schema check says why
         drill.observe("rows could not be compared", str(error))
         return
+    there = {table: rows.total() for table, rows in before.tables.items()}
     drill.check(
         "every row that was there before is there, unaltered",
-        {table: count for table, count in lost.items() if count},
-        expected={},
+        {table: {"rows": rows - lost.get(table, 0)} for table, rows in there.items()},
+        expected={table: {"rows": rows} for table, rows in there.items()},
         finding="rows-lost",
+        detail=", ".join(f"{count} of {there[table]} rows of {table}" for table, count in lost.items()),
     )
 
 

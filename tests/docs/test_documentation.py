@@ -13,7 +13,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from rollback_drills.evidence import RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.report.schema import evidence_schema
+from rollback_drills.report.write import file_run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "reports" / "README.md"])
@@ -32,14 +34,31 @@ def commands() -> list[str]:
     return sorted({command for command in found if command and "--pyargs" not in command})  # those: test_wheel.py
 
 
+def make_a_report(directory: Path) -> Path:
+    """A run of nothing, which is a run all the same."""
+    nothing = RunEvidence(
+        run="20261122-030405-7f3a", started_at="2026-11-22T03:04:05Z", finished_at="2026-11-22T03:04:06Z", seconds=1,
+        target_seconds=0, setup_seconds=0, workers=1,
+        target=TargetFacts(name="x", file="x", sha256="", current="2", previous="1", integrations=1, objectives={}),
+        runtime=RuntimeFacts(name="embedded", reason=""), versions={}, host={}, drills=(),
+        runbook=RunbookFacts(title="", file="", sha256="", sections={}, checklist={}),
+    )  # fmt: skip
+    file_run(nothing, directory / nothing.run)
+    return directory / "latest"
+
+
 @pytest.mark.parametrize("command", commands())
-def test_command_works(command: str) -> None:
+def test_command_works(command: str, tmp_path: Path) -> None:
     """Targets exist and expand; selections of drills select something. `make test` and `make drills` run in CI."""
     program, *arguments = shlex.split(command)
     if program == "make":
         argv = ["make", "--dry-run", *arguments]
     elif program == "pytest":
         argv = [sys.executable, "-m", "pytest", *arguments, "--collect-only", "-q", "-p", "no:cacheprovider"]
+    elif program == "rollback-drills":
+        written = make_a_report(tmp_path)
+        argv = [sys.executable, "-m", "rollback_drills"]
+        argv += [str(written) if argument == "reports/latest" else argument for argument in arguments]
     else:
         pytest.fail(f"nothing tests the documented command {command!r}")
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -9,7 +9,7 @@ import pytest
 from drill_project import Project
 
 from rollback_drills.evidence import DrillEvidence, RunEvidence
-from rollback_drills.report.write import verify_manifest
+from rollback_drills.report.manifest import verify
 
 DRILLS = """
 import pytest
@@ -123,7 +123,7 @@ def test_every_outcome(project: Project) -> None:
     found = verdicts(project.evidence())
     assert found.pop("test_library_error")[0] == "error"
     assert found == EXPECTED
-    assert verify_manifest(project.run_directory) == ()
+    assert verify(project.run_directory).changes == ()
     suite = ElementTree.parse(project.path / "junit.xml").getroot()[0]
     assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("7", "2", "3")
 
@@ -233,7 +233,7 @@ def test_without_another_plugin(project: Project, plugin: str) -> None:
     assert result.ret == 0
     assert project.drills()["test_passing"].verdict == "passed"
     assert (project.run_directory / "pytest.html").exists() == (plugin != "html")
-    assert verify_manifest(project.run_directory) == ()
+    assert verify(project.run_directory).changes == ()
 
 
 # --- ending early --------------------------------------------------------------------------------------
@@ -409,7 +409,7 @@ def test_pytest_html(project: Project) -> None:
     project.write(HOSTILE)
     project.run_here()
     page = Page((project.run_directory / "pytest.html").read_text())
-    assert {"Verdict", "Recovery"} <= set(page.seen.split())
+    assert {"Verdict", "Recovery", "Findings"} <= set(page.seen.split())
     assert "incident.html" in page.links
     rows = rows_of(page)
     assert len(rows) == 2

@@ -8,10 +8,15 @@ from pydantic import JsonValue
 
 from rollback_drills.evidence import (
     Check,
+    ClientTraffic,
     Command,
+    Downtime,
     DrillEvidence,
     Finding,
+    Interval,
+    Latency,
     Observation,
+    Phase,
     Recovery,
     RunbookFacts,
     RunEvidence,
@@ -137,6 +142,7 @@ def drill(
     findings: Sequence[Finding] = (),
     recovery: Recovery | None = None,
     writes: Writes | None = None,
+    traffic: ClientTraffic | None = None,
     facts: dict[str, JsonValue] | None = None,
     seconds: float = 6.0,
     summary: str = "The previous release serves again, with the data intact.",
@@ -154,6 +160,7 @@ def drill(
         facts=facts or {},
         recovery=recovery,
         writes=writes,
+        traffic=traffic,
         steps=tuple(steps),
         findings=tuple(findings),
     )
@@ -204,3 +211,58 @@ def recovery(
     seconds: float | None = 1.9, objective: float | None = 120, name: str = "application_rollback"
 ) -> Recovery:
     return Recovery(objective=name, objective_seconds=objective, started=2.4, seconds=seconds)
+
+
+def traffic(
+    *,
+    trigger: float = 2.4,
+    down: float = 1.4,
+    total: float = 6.0,
+    kinds: Sequence[str] = ("delivery", "health"),
+    objective: float | None = 5.0,
+    deliberate: int = 0,
+) -> ClientTraffic:
+    """Twenty requests a second of each kind; all of them fail for ``down`` seconds from the trigger on."""
+    rate, length = 20.0, 0.25
+    spans = (
+        ("before", 0.0, trigger),
+        ("during", trigger, trigger + down + 0.5),
+        ("after", trigger + down + 0.5, total),
+    )
+    intervals, phases = [], []
+    for number in range(round(total / length)):
+        at = number * length
+        failed = trigger <= at < trigger + down
+        count = round(rate * length) * len(kinds)
+        aside = min(deliberate, count) if at >= trigger + down else 0
+        intervals.append(Interval(at=at, good=0 if failed else count - aside, deliberate=aside,
+                                  failed=count if failed else 0, p95=None if failed else 0.02))  # fmt: skip
+    for name, began, ended in spans:
+        mine = [item for item in intervals if began <= item.at < ended]
+        good, refused, failures = (
+            sum(getattr(item, part) for item in mine) for part in ("good", "deliberate", "failed")
+        )
+        latency = Latency(p50=0.004, p95=0.021, p99=0.08, longest=1.2)
+        phases.append(Phase(name=name, began=began, ended=ended, requests=good + refused + failures, good=good,
+                            deliberate=refused, failed=failures, latency=latency if good else None))  # fmt: skip
+    lost = round(rate * down)
+    return ClientTraffic(
+        rate=rate * len(kinds),
+        began=0.0,
+        ended=total,
+        requests={
+            kind: {"200": round(rate * (total - down)), "ConnectError": lost, "503": lost // 4} for kind in kinds
+        },
+        downtime=tuple(
+            Downtime(kind=kind, began=trigger, ended=trigger + down, requests=lost, cause="ConnectError")
+            for kind in kinds
+        ) if down else (),
+        downtime_seconds=dict.fromkeys(kinds, down),
+        downtime_objective_seconds=objective,
+        phases=tuple(phases),
+        latency=Latency(p50=0.004, p95=0.021, p99=0.08, longest=1.2),
+        interval_seconds=length,
+        intervals=tuple(intervals),
+        latest_send_seconds=0.004,
+        cpu_seconds=0.3,
+    )  # fmt: skip

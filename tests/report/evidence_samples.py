@@ -77,8 +77,9 @@ def application(verdict: Verdict = "passed") -> DrillEvidence:
         verdict=verdict,
         steps=steps,
         recovery=build.recovery(),
-        writes=Writes(acknowledged=140),
-        facts={"downtime_seconds": 1.4, "revision": "0020"},
+        writes=Writes(acknowledged=140, rpo_objective_seconds=0.0),
+        traffic=build.traffic(),
+        facts={"revision": "0020"},
     )
 
 
@@ -138,6 +139,18 @@ def failed_database() -> DrillEvidence:
         steps=steps,
         findings=found,
         recovery=build.recovery(364.0, 300, "database_rollback"),
+        writes=Writes(
+            acknowledged=9120,
+            lost=tuple(f"delivery-{number:05d}" for number in range(40)),
+            lost_more=8,
+            expected_lost=0,
+            duplicated=("delivery-00911",),
+            unexpected=("delivery-refused-7",),
+            uncertain=3,
+            rpo_seconds=12.4,
+            rpo_objective_seconds=5.0,
+        ),
+        traffic=build.traffic(trigger=2.4, down=351.0, total=367.0, kinds=("delivery", "health", "read"), deliberate=2),
         seconds=367.1,
         summary="One revision back and to a named one; schema and rows as they should be, and so after the restart.",
     )

@@ -1,73 +1,120 @@
-"""The incident document in a real browser: it is laid out, complains about nothing and asks for nothing."""
+"""The incident document in a browser: it complains about nothing, asks for nothing, fits, and can be used by all."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import evidence_samples as samples
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from test_report_html import HOSTILE, hostile_run
+from visiting import visit
 
+from rollback_drills.report.history import History, past_of
+from rollback_drills.report.html import render_html
 from rollback_drills.report.write import write_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-extensions",
-    "--disable-dev-shm-usage", "--hide-scrollbars", "--enable-logging=stderr", "--v=0",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # nothing leaves this machine; what was asked for is in the log
-)  # fmt: skip
-TELLTALE = """<!doctype html><title>x</title>
+TELLTALE = """<!doctype html><html lang="en"><title>x</title>
 <meta http-equiv="Content-Security-Policy" content="style-src 'none'"><p style="color: red">x</p>
-<img src="http://telltale.invalid/x.png">"""
-
-# In CI a missing browser is a failure: the gate installs one.
-pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="no Chromium on this machine")
+<main><p>grey</p><input></main><div style="width: 3000px">x</div><img src="http://telltale.invalid/x.png">"""
 
 
-@dataclass(frozen=True)
-class Visit:
-    """What the browser made of a page: its DOM, what it said on the console, what the page asked the network for."""
-
-    dom: str
-    console: list[str]
-    requested: list[str]
-    screenshot: bytes
-
-
-def visit(page: Path, directory: Path) -> Visit:
-    log, shot = directory / "net.json", directory / "page.png"
-    command = [
-        str(CHROMIUM), *FLAGS, f"--user-data-dir={directory / 'profile'}", f"--log-net-log={log}",
-        "--dump-dom", f"--screenshot={shot}", "--window-size=500,2000", page.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return Visit(done.stdout, console, requests_of_pages(log), shot.read_bytes())
+@pytest.fixture(scope="session")
+def bad_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The document of a run with everything in it, and with former runs."""
+    directory = tmp_path_factory.mktemp("bad-day")
+    run = samples.game_day()
+    former = tuple(past_of(run).model_copy(update={"run": f"2026112{number}-030405-aaaa"}) for number in range(4))
+    return write_report(run, directory, history=History(former))[1]
 
 
-def requests_of_pages(log: Path) -> list[str]:
-    """The addresses that pages asked for; what the browser asks for itself has no origin as its initiator."""
-    every = (event.get("params") for event in json.loads(log.read_text())["events"])
-    begun = [params for params in every if isinstance(params, dict) and {"url", "initiator"} <= params.keys()]
-    return sorted({params["url"] for params in begun if params["initiator"] != "not an origin"})
+@pytest.fixture(scope="session")
+def good_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(samples.good_day(), tmp_path_factory.mktemp("good-day"))[1]
 
 
-def test_page_in_a_browser(tmp_path: Path) -> None:
-    write_report(samples.game_day(), tmp_path / "run")
-    seen = visit(tmp_path / "run" / "incident.html", tmp_path)
-    assert "Do not rely on this runbook" in seen.dom
-    assert (seen.console, seen.requested) == ([], [])
-    assert len(seen.screenshot) > 50_000  # styled and laid out, not a blank page
+def serious(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, with the first element of each."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")]
 
 
-def test_the_browser_would_have_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("day", ["bad_day", "good_day"])
+def test_it_complains_about_nothing_and_asks_for_nothing(
+    day: str, browser: Browser, request: pytest.FixtureRequest
+) -> None:
+    with visit(browser, request.getfixturevalue(day)) as seen:
+        assert (seen.console, seen.requested) == ([], [])
+        assert seen.page.locator("html.scripted").count() == 1  # the policy lets its own script run
+        assert len(seen.page.screenshot()) > 50_000  # styled and laid out, not a blank page
+
+
+def test_the_browser_would_have_told(browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "telltale.html"
     page.write_text(TELLTALE)
-    seen = visit(page, tmp_path)
-    assert seen.requested == ["http://telltale.invalid/x.png"]
-    assert any("Content Security Policy" in line for line in seen.console)
+    with visit(browser, page, width=360) as seen:
+        assert seen.requested == ["http://telltale.invalid/x.png"]
+        assert any("Content Security Policy" in line for line in seen.console)
+        assert any(line.startswith(("label:", "image-alt:")) for line in serious(seen.page))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_it_fits_and_can_be_used_by_all(width: int, scheme: str, browser: Browser, bad_day: Path) -> None:
+    with visit(browser, bad_day, width=width, color_scheme=scheme) as seen:
+        assert seen.width <= width
+        seen.unfold()
+        assert seen.width <= width
+        assert serious(seen.page) == []
+        painted = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert painted == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}[scheme]
+
+
+@pytest.mark.parametrize("width", [320, 600, 768, 1024])
+def test_it_fits_in_between(width: int, browser: Browser, bad_day: Path) -> None:
+    with visit(browser, bad_day, width=width) as seen:
+        seen.unfold()
+        assert seen.width <= width
+
+
+def test_the_first_screen_says_what_failed_and_what_to_do(browser: Browser, bad_day: Path) -> None:
+    with visit(browser, bad_day) as seen:
+        for text in ("Do not rely on this runbook", "Make downgrade() the exact inverse"):
+            box = seen.page.get_by_text(text).first.bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] < 900
+
+
+def test_a_keyboard_is_enough(browser: Browser, bad_day: Path) -> None:
+    with visit(browser, bad_day) as seen:
+        seen.page.keyboard.press("Tab")
+        assert seen.page.evaluate("document.activeElement.className") == "skip"
+        seen.page.keyboard.press("Enter")
+        assert seen.page.evaluate("document.activeElement.id") == "main"
+        seen.page.locator("summary").first.focus()
+        before = seen.page.locator("details[open]").count()
+        seen.page.keyboard.press("Enter")
+        assert abs(seen.page.locator("details[open]").count() - before) == 1
+
+
+def test_without_javascript_all_of_it_is_readable(browser: Browser, bad_day: Path) -> None:
+    with visit(browser, bad_day, java_script_enabled=False) as seen:
+        assert (seen.console, seen.requested) == ([], [])
+        page = seen.page
+        assert page.get_by_text("Do not rely on this runbook").first.is_visible()
+        assert page.locator("button:visible").count() == 0
+        page.get_by_label("Approver").fill("Ada")
+        page.locator("summary").first.click()
+
+
+@pytest.mark.parametrize("text", HOSTILE[:-1], ids=["script", "quotes", "close", "jinja", "control", "entities"])
+def test_hostile_text_is_text_in_a_browser_too(text: str, browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "incident.html"
+    page.write_text(render_html(hostile_run(text)))
+    with visit(browser, page) as seen:
+        assert (seen.console, seen.requested) == ([], [])
+        assert seen.page.locator("script").count() == 1
+        assert seen.page.locator("img, iframe, object, [onerror], [onmouseover]").count() == 0
+        assert seen.page.locator("h1").count() == 1
+        assert seen.width <= 1440

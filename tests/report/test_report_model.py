@@ -6,7 +6,7 @@ import evidence_builder as build
 import evidence_samples as samples
 import pytest
 
-from rollback_drills.evidence import DrillEvidence, Verdict
+from rollback_drills.evidence import DrillEvidence, Verdict, Writes
 from rollback_drills.report.groups import group_drills, split_id
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.model import fold
@@ -98,17 +98,39 @@ def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
 
 def test_release_managers_row() -> None:
     row = fold(build.run(samples.application())).rows[0]
-    assert (row.recovery, row.objective, row.met, row.downtime, row.writes) == (
-        "1.9 s",
-        "2 min",
-        True,
-        "1.4 s",
-        "0 of 140",
-    )
+    assert (row.recovery, row.objective, row.met) == ("1.9 s", "2 min", True)
+    assert (row.downtime, row.downtime_met) == ("1.4 s of 5 s", True)
+    assert (row.writes, row.rpo, row.rpo_met) == ("0 of 140", "", True)
+    row = fold(build.run(samples.failed_database())).rows[1]
+    assert (row.downtime, row.downtime_met) == ("5 min 51 s of 5 s", False)
+    assert (row.writes, row.rpo, row.rpo_met) == ("48 of 9,120", "12.4 s of 5 s", False)
     bare = fold(build.run(build.drill())).rows[0]
-    assert (bare.recovery, bare.objective, bare.met, bare.downtime, bare.writes) == (
-        "not measured", "", None, "not measured", "not measured",
+    assert (bare.recovery, bare.objective, bare.met) == ("not measured", "", None)
+    assert (bare.downtime, bare.downtime_met, bare.writes, bare.rpo, bare.rpo_met) == (
+        "not measured", None, "not measured", "", None,
     )  # fmt: skip
+
+
+def test_the_worst_of_all_cases_is_what_the_row_shows() -> None:
+    cases = [
+        build.drill(f"t.py::test_it[{name}]", traffic=build.traffic(down=down, objective=objective),
+                    writes=Writes(acknowledged=100, lost=("a",) * lost, expected_lost=1, rpo_seconds=lost * 1.5))
+        for name, down, objective, lost in (("a", 0.5, 5.0, 0), ("b", 2.0, 1.0, 2), ("c", 1.0, None, 1))
+    ]  # fmt: skip
+    row = fold(build.run(*cases)).rows[0]
+    assert (row.downtime, row.downtime_met) == ("up to 2 s of 1 s", False)
+    assert (row.writes, row.rpo, row.rpo_met) == ("3 of 300, 3 expected", "3 s", None)
+
+
+def test_downtime_and_data_loss_are_objectives_too() -> None:
+    found = {item.name: item for item in fold(samples.game_day()).objectives}
+    down = found["Downtime of one kind of request"]
+    assert (down.limit, down.measured, down.met, down.drills, down.missed) == ("5 s", "up to 5 min 51 s", False, 2, 1)
+    lost = found["Age of the oldest lost write (RPO)"]
+    assert (lost.limit, lost.measured, lost.met, lost.drills, lost.missed) == ("0 s, 5 s", "12.4 s", False, 2, 1)
+    notes = fold(samples.game_day()).headline.notes
+    assert "1 of 2 measured downtimes missed the objective." in notes
+    assert "48 acknowledged writes were lost that nobody expected to lose." in notes
 
 
 def test_objectives_that_nothing_was_held_against_are_listed() -> None:
@@ -207,15 +229,23 @@ def test_data_integrity_per_relation() -> None:
 
 
 def test_timeline_is_to_scale() -> None:
-    line = timeline(samples.application(), "x", 10)
+    line = timeline(samples.application(), "x", Limits())
     assert line is not None
     bars = line.lanes[0].bars
     assert (bars[0].start, bars[0].width, bars[0].kind) == (pytest.approx(100 * 0.1 / 6, abs=0.01), 28.5, "target")
     assert (bars[1].width, bars[1].kind) == (pytest.approx(100 * 0.19 / 6, abs=0.01), "harness")
     assert line.lanes[0].alternative == "from 0.1 s: target 1.71 s, harness 0.19 s"
-    assert (line.lanes[-1].label, line.lanes[-1].bars[0].start) == ("Recovery", 40.0)
-    assert timeline(samples.skipped(), "x", 10) is None
-    late = timeline(build.drill(steps=[build.step(1, "a", 0.0, 0.0)], seconds=1.0), "x", 10)
+    recovery, *down = line.lanes[-3:]
+    assert (recovery.label, recovery.bars[0].start) == ("Recovery", 40.0)
+    assert [(lane.label, lane.text, lane.bars[0].start, lane.bars[0].width) for lane in down] == [
+        ("Downtime: delivery", "1.4 s", 40.0, 23.33), ("Downtime: health", "1.4 s", 40.0, 23.33),
+    ]  # fmt: skip
+    assert down[0].alternative == "no good answer to delivery from 2.4 s for 1.4 s (ConnectError)"
+    assert [(mark.text, mark.position) for mark in line.marks] == [
+        ("decision to roll back", 40.0), ("steady state verified", 71.67),
+    ]  # fmt: skip
+    assert timeline(samples.skipped(), "x", Limits()) is None
+    late = timeline(build.drill(steps=[build.step(1, "a", 0.0, 0.0)], seconds=1.0), "x", Limits())
     assert late is not None
     assert late.lanes[0].bars[0].width > 0
 

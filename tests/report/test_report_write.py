@@ -14,7 +14,8 @@ import pytest
 
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import Artifact, RunEvidence
-from rollback_drills.report.write import refresh_latest, verify_manifest, write_manifest, write_report
+from rollback_drills.report.manifest import verify, write_manifest
+from rollback_drills.report.write import refresh_latest, write_report
 
 
 def test_files_and_manifest(tmp_path: Path) -> None:
@@ -50,15 +51,15 @@ def test_same_evidence_same_files(tmp_path: Path) -> None:
 
 def test_verification_names_what_was_changed(tmp_path: Path) -> None:
     write_report(samples.game_day(), tmp_path)
-    assert verify_manifest(tmp_path) == ()
+    assert verify(tmp_path).changes == ()
     (tmp_path / "incident.md").write_text("all is well")
     (tmp_path / "evidence.json").unlink()
     (tmp_path / "note.txt").write_text("new")
-    assert verify_manifest(tmp_path) == ("incident.md was changed", "evidence.json is missing", "note.txt was added")
+    assert verify(tmp_path).changes == ("incident.md was changed", "evidence.json was removed", "note.txt was added")
     write_manifest("run", tmp_path)
-    assert verify_manifest(tmp_path) == ()
+    assert verify(tmp_path).changes == ()
     with pytest.raises(DrillError, match="cannot be read"):
-        verify_manifest(tmp_path / "nowhere")
+        verify(tmp_path / "nowhere")
 
 
 def test_an_artifact_that_was_changed_is_marked(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ LAYERS: dict[str, set[str]] = {
     "report": RECORD | {"findings"},
     "starter": set(),
     "doctor": WORLD | {"lab", "probes", "runtimes"},
+    "cli": {"errors", "report"},
+    "__main__": {"cli"},
     "pytest_plugin": {"*"},
 }
 ONLY_IN: dict[str, set[str]] = {

@@ -37,6 +37,7 @@ class HtmlBridge:
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
         cells.insert(2, '<th class="sortable" data-column-type="verdict">Verdict</th>')
         cells.insert(3, "<th>Recovery</th>")
+        cells.insert(4, "<th>Findings</th>")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: _Report, cells: list[str]) -> None:
@@ -44,12 +45,14 @@ class HtmlBridge:
         test_id = report.nodeid if report.when == "call" else f"{report.nodeid}::{report.when}"
         cells[_TEST_ID_CELL] = f'<td class="col-testId">{escape(test_id)}</td>'
         evidence = next((DrillEvidence.from_json(text) for text in getattr(report, ATTRIBUTE, ())[-1:]), None)
-        verdict = recovery = ""
+        verdict = recovery = findings = ""
         if evidence is not None:
             verdict = f'<a href="{self._link()}#{anchor_of(evidence.id)}">{escape(evidence.verdict)}</a>'
             recovery = escape(_recovery(evidence))
+            findings = escape(", ".join(dict.fromkeys(finding.code for finding in evidence.findings)))
         cells.insert(2, f'<td class="col-verdict">{verdict}</td>')
         cells.insert(3, f'<td class="col-recovery">{recovery}</td>')
+        cells.insert(4, f'<td class="col-findings">{findings}</td>')
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:

@@ -25,8 +25,10 @@ from rollback_drills.drill import Plan
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.journal import read_journals
+from rollback_drills.pytest_plugin.ci import append_job_summary
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
+from rollback_drills.report.history import History
 from rollback_drills.target_tables import Objectives
 
 WORKER_OUTPUT = "rollback_drills"
@@ -51,7 +53,9 @@ class Ledger:
         self._selected: list[Plan] = []
         self.kept: list[tuple[list[str], str]] = []
         self.run: RunEvidence | None = None
+        self.history = History()
         self.problem = ""
+        self.notes: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -135,15 +139,18 @@ class Ledger:
                 self._drills[plan.id] = self._session.left_out(plan, f"not performed{why}")
 
     def _write(self, session: pytest.Session) -> None:
-        from rollback_drills.report.write import refresh_latest, write_report
+        from rollback_drills.report.write import file_run
 
         self.run = self._evidence(session)
         try:
-            write_report(self.run, self._session.directory)
-            refresh_latest(self._session.reports, self._session.directory)
+            self.history = file_run(self.run, self._session.directory)
         except DrillError as error:
             self.problem = str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        try:
+            append_job_summary(self.run, self.history)
+        except DrillError as error:  # the report itself is there
+            self.notes.append(str(error))
 
     def _leave_no_empty_directory(self) -> None:
         """No drill ran: the report that pytest-html was asked to write here says nothing."""

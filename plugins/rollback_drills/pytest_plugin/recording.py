@@ -16,6 +16,7 @@ from rollback_drills import capabilities, client_account
 from rollback_drills.drill import CheckFailed, Drill
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence
+from rollback_drills.pytest_plugin.ci import record_properties
 from rollback_drills.pytest_plugin.collecting import mark_of
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.fixtures import STACK
@@ -84,6 +85,7 @@ class Recorder:
             evidence = self._evidence(item, report, error)
             if evidence is not None:
                 self._session.finished(evidence)
+                record_properties(item, report, evidence)
         if mark_of(item) is not None or isinstance(error, DrillError):
             if call.excinfo is not None and report.failed:
                 _explain(report, call.excinfo, item.config.option.tbstyle)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -72,7 +74,8 @@ class Session:
         self.meter = Meter()
         self.redactor = Redactor()
         self.target = _target(config)
-        for path, name in ((sys.executable, "python"), (sys.prefix, "$VENV"), (str(config.rootpath), "$ROOT")):
+        for path, name in ((sys.executable, "python"), (sys.prefix, "$VENV"), (str(config.rootpath), "$ROOT"),
+                           (_temporary(config), "$TMP")):  # fmt: skip
             self.redactor.shorten(path, name)
         for value in self.target.secrets:
             self.redactor.add(value)
@@ -242,9 +245,9 @@ class Session:
     def plan(self, drill_id: str, mark: Mark, summary: str) -> Plan:
         return Plan(
             id=drill_id,
-            title=mark.title,
+            title=self.redactor.text(mark.title),
             runbook=mark.runbook,
-            summary=summary,
+            summary=self.redactor.text(summary),
             objective=mark.objective,
             objective_seconds=self.target.objective(mark.objective) if mark.objective else None,
             worker=self.worker,
@@ -332,6 +335,18 @@ def _reports(config: pytest.Config) -> Path:
     if given:
         return Path(config.invocation_params.dir, given)
     return config.rootpath / str(config.getini("drill_report_dir"))
+
+
+def _temporary(config: pytest.Config) -> str:
+    """Where pytest lets drills put their files: it tells the user's name, and nothing of the procedure."""
+    given = config.option.basetemp
+    if given:
+        return str(Path(given).resolve())
+    try:
+        user = getpass.getuser()
+    except (ImportError, OSError, KeyError):  # nobody has told this machine who that is
+        user = "unknown"
+    return str(Path(tempfile.gettempdir()).resolve() / f"pytest-of-{user}")
 
 
 def _option(config: pytest.Config, name: str) -> str:

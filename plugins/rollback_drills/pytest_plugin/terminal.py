@@ -87,8 +87,11 @@ class Summary:
             terminalreporter.write_line(f"drill clean-up: {line}")
         if self._ledger.run is not None:
             terminalreporter.section("rollback drills")
-            for text, style in terminal_lines(self._ledger.run, _shown(self._session.directory / "incident.html")):
+            page = _shown(self._session.directory / "incident.html")
+            for text, style in terminal_lines(self._ledger.run, page, history=self._ledger.history):
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
+            for note in self._ledger.notes:
+                terminalreporter.write_line(note, yellow=True)
         if self._ledger.problem:
             terminalreporter.section("rollback drills: the report could not be written", red=True)
             terminalreporter.write_line(self._ledger.problem)

@@ -1,4 +1,8 @@
-"""The incident document: one HTML file that asks for nothing from anywhere and needs no script to be read."""
+"""The incident document: one HTML file that asks for nothing from anywhere.
+
+It needs no script to be read and printed. Its own one keeps what people fill in, and saves a completed copy; the
+content security policy lets no other run.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.history import History
 from rollback_drills.report.limits import LADDER
 from rollback_drills.report.model import Report, fold
 from rollback_drills.report.steps import File
@@ -25,16 +30,19 @@ _LONGEST = 20_000  # characters of any one text, a safety net behind the model's
 _OFTEN = 120  # characters up to which a text is likely to be met again
 
 
-def render_html(run: RunEvidence, *, files: Sequence[File] = (), max_bytes: int = MAX_BYTES) -> str:
+def render_html(
+    run: RunEvidence, *, files: Sequence[File] = (), history: History | None = None, max_bytes: int = MAX_BYTES
+) -> str:
     """The incident document of ``run``, as a rule under ``max_bytes`` of UTF-8.
 
     Args:
         run: the evidence.
         files: the files of the run for the manifest; this document itself cannot be among them.
+        history: the former runs, for the trends.
         max_bytes: the upper bound; texts and lists are cut shorter until the document fits.
     """
     for limits in LADDER:
-        report = fold(run, limits=limits, files=files)
+        report = fold(run, limits=limits, files=files, history=history)
         if limits is not LADDER[-1] and _estimate(report) > max_bytes:
             continue  # spares rendering what will not fit
         page = _render(report)
@@ -52,16 +60,21 @@ def _estimate(report: Report) -> int:
 
 
 def _render(report: Report) -> str:
-    style = _style()
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = _part("incident.css"), _part("incident.js")
     return _environment().get_template("incident.html.j2").render(
-        report=report, style=Markup(style), style_hash=f"sha256-{digest}"
+        report=report, style=Markup(style), style_hash=_hash(style), script=Markup(script), script_hash=_hash(script),
     )  # fmt: skip
 
 
 @cache
-def _style() -> str:
-    return (_TEMPLATES / "incident.css").read_text(encoding="utf-8")
+def _part(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _hash(text: str) -> str:
+    """As the page's content security policy names what alone it allows."""
+    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 @cache

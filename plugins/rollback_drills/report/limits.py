@@ -25,14 +25,16 @@ class Limits:
     """cases of a parametrised drill whose steps are shown"""
     groups: int = 500
     """drills whose steps are shown"""
+    buckets: int = 96
+    """stretches of time of a chart"""
 
 
 FULL = Limits()
 LADDER = (
     FULL,
-    Limits(output=1600, value=600, line=240, items=25, rows=100, steps=60, cases=4, groups=200),
-    Limits(output=600, value=300, line=200, items=12, rows=40, steps=40, cases=2, groups=120),
-    Limits(output=240, value=120, line=140, items=6, rows=12, steps=20, cases=1, groups=80),
-    Limits(output=100, value=60, line=100, items=3, rows=4, steps=8, cases=1, groups=40),
+    Limits(output=1600, value=600, line=240, items=25, rows=100, steps=60, cases=4, groups=200, buckets=64),
+    Limits(output=600, value=300, line=200, items=12, rows=40, steps=40, cases=2, groups=120, buckets=40),
+    Limits(output=240, value=120, line=140, items=6, rows=12, steps=20, cases=1, groups=80, buckets=24),
+    Limits(output=100, value=60, line=100, items=3, rows=4, steps=8, cases=1, groups=40, buckets=12),
 )
 """From generous to sparse: the first one with which the document stays under its limit is used."""

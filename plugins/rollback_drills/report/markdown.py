@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.history import History
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.model import Report, fold
 from rollback_drills.report.problems import Problem
@@ -42,12 +43,12 @@ def code(text: str) -> str:
     return f"{fence}{blank}{literal}{blank}{fence}" if literal else ""
 
 
-def render_markdown(run: RunEvidence, *, max_characters: int = MAX_CHARACTERS) -> str:
+def render_markdown(run: RunEvidence, *, history: History | None = None, max_characters: int = MAX_CHARACTERS) -> str:
     """The summary of ``run``; what would make it longer than ``max_characters`` is left out with a note."""
     lines: list[str] = []
     used = 0
     note = "\n…the rest is in incident.html.\n"
-    for line in _lines(fold(run, limits=_LIMITS)):
+    for line in _lines(fold(run, limits=_LIMITS, history=history)):
         used += len(line) + 1
         if used > max_characters - len(note):
             return "\n".join(lines) + "\n" + note
@@ -96,10 +97,12 @@ def _table(report: Report) -> Iterator[str]:
         title = f"{row.title} ({row.cases})" if row.cases else row.title or "no drill was performed"
         recovery = f"{row.recovery} / {row.objective}" if row.objective else row.recovery
         missed = " ❌" if row.met is False else ""
-        cells = (row.section, title, row.answer, recovery, row.downtime, row.writes)
-        section, title, answer, recovery, downtime, writes = (escape(cell) or "-" for cell in cells)
+        downtime = f"{row.downtime}{' ❌' if row.downtime_met is False else ''}"
+        lost = f"{row.writes}; RPO {row.rpo}{' ❌' if row.rpo_met is False else ''}" if row.rpo else row.writes
+        cells = (row.section, title, row.answer, recovery, downtime, lost)
+        section, title, answer, recovery, downtime, lost = (escape(cell) or "-" for cell in cells)
         yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
-               f"| {downtime} | {writes} | {row.findings} |")  # fmt: skip
+               f"| {downtime} | {lost} | {row.findings} |")  # fmt: skip
     yield ""
 
 

@@ -6,19 +6,21 @@ All of it is plain text and frozen; a renderer decides about looks, never about 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
 from rollback_drills.evidence import DrillEvidence, RunEvidence
 from rollback_drills.report.coverage import ChecklistItem, Section, checklist, sections
 from rollback_drills.report.groups import Group, group_drills
+from rollback_drills.report.history import History
 from rollback_drills.report.limits import FULL, Limits
 from rollback_drills.report.problems import Problem, problems
 from rollback_drills.report.revisions import RevisionRow, revision_rows
 from rollback_drills.report.steps import CaseView, File, case_view
 from rollback_drills.report.summary import Headline, Objective, Row, headline, objectives, recovery_of, rows
 from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
+from rollback_drills.report.trends import TrendView, slower, trends
 from rollback_drills.report.values import Value, view
 
 
@@ -52,6 +54,7 @@ class DrillView:
     cases: tuple[Case, ...]
     shown: tuple[CaseView, ...]
     not_shown: int
+    trend: TrendView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +89,25 @@ class Report:
     findings: int
     revisions: tuple[RevisionRow, ...] = ()
     revisions_more: int = 0
+    history_note: str = ""
 
     @property
     def unproven(self) -> tuple[Section, ...]:
         return tuple(section for section in self.sections if section.proof in ("not proven", "in part"))
 
 
-def fold(run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = ()) -> Report:
+def fold(
+    run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = (), history: History | None = None
+) -> Report:
     """The report of ``run``.
 
     Args:
         run: the evidence.
         limits: how much of long texts and lists to keep.
         files: the files of the run, as they lie on the disk.
+        history: the former runs, for the trends.
     """
+    history = history or History()
     groups = group_drills(run)
     shown = {group.number: list(_worth_showing(group, limits)) for group in _first_the_failed(groups)[: limits.groups]}
     anchors = {
@@ -108,19 +116,33 @@ def fold(run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = ())
     found = problems(groups, anchors, limits)
     covered = sections(run, groups, limits)
     revisions, revisions_more = revision_rows(run, limits)
+    former = trends(groups, run, history)
     return Report(
         run=one_line(run.run), target=one_line(run.target.name),
         releases=f"{one_line(run.target.current, 80)} → {one_line(run.target.previous, 80)}",
         runtime=one_line(run.runtime.name), runtime_reason=one_line(run.runtime.reason),
         when=moment(run.started_at), lasted=seconds(run.seconds),
-        headline=headline(run, covered), rows=rows(groups, covered), problems=found,
+        headline=headline(run, covered, slower(groups, former)), rows=rows(groups, covered), problems=found,
         scope=tuple(_scope(run, limits)), objectives=objectives(run),
-        drills=tuple(_drill(group, shown.get(group.number, []), anchors, found, limits) for group in groups),
+        drills=tuple(
+            replace(_drill(group, shown.get(group.number, []), anchors, found, limits), trend=former.get(group.number))
+            for group in groups
+        ),
         sections=covered, checklist=checklist(run, groups, anchors, limits),
         files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows),
         findings=sum(len(drill.findings) for drill in run.drills),
-        revisions=revisions, revisions_more=revisions_more,
+        revisions=revisions, revisions_more=revisions_more, history_note=_history_note(history),
     )  # fmt: skip
+
+
+def _history_note(history: History) -> str:
+    if not history.unreadable:
+        return ""
+    return f"{count(history.unreadable, 'line')} of history.jsonl could not be read and {_were(history)} left out."
+
+
+def _were(history: History) -> str:
+    return "was" if history.unreadable == 1 else "were"
 
 
 def _first_the_failed(groups: Sequence[Group]) -> list[Group]:

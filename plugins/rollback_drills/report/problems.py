@@ -56,6 +56,7 @@ class Problem:
     why: str
     remedy: str
     repeat: str
+    catalogue: str
     drill: Reference
     params: tuple[str, ...]
     occurrences: tuple[Occurrence, ...]
@@ -130,6 +131,7 @@ def _problem(anchor: str, group: Group, items: Sequence[_Found], anchors: Mappin
         why=cut(first.finding.why, limits.value),
         remedy=cut(first.finding.remedy, limits.value),
         repeat=f"pytest {shlex.quote(one_line(first.drill.id, limits.line))}",
+        catalogue=f"docs/findings.md#{first.finding.code}" if first.finding.code in CATALOGUE else "",
         drill=Reference(group.title, f"#{group.anchor}"),
         params=params if group.parametrised or group.params[0] else (),
         occurrences=tuple(_occurrence(item, anchors, limits) for item in shown),

@@ -8,6 +8,8 @@ from itertools import islice
 from pydantic import JsonValue
 
 from rollback_drills.evidence import Artifact, Check, Command, DrillEvidence, Observation, Step
+from rollback_drills.report.clients import ClientsView, WritesView, clients_view, writes_view
+from rollback_drills.report.integrity import Integrity, integrity, rows_of
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.revisions import FACT
 from rollback_drills.report.text import count, cut, one_line, seconds, size
@@ -36,6 +38,11 @@ class CheckView:
     finding: str
     rows: tuple[Comparison, ...] = ()
     alike: int = 0
+
+    @property
+    def differences(self) -> bool:
+        """Whether no difference was expected and some were found: they need the room of both columns."""
+        return isinstance(self.expected, Diff) and not self.expected.lines and isinstance(self.observed, Diff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +83,6 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
-    """Rows of one table as they should be and as they are."""
-
-    check: str
-    name: str
-    expected: str
-    observed: str
-    same: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Integrity:
-    """What became of the data: per relation, and the writes that clients made."""
-
-    relations: tuple[Relation, ...]
-    more: int
-    writes: tuple[tuple[str, str], ...]
-    lost: tuple[str, ...]
-    lost_more: int
-
-
-@dataclass(frozen=True, slots=True)
 class File:
     """A file of the run."""
 
@@ -121,6 +106,8 @@ class CaseView:
     steps: tuple[StepView, ...]
     steps_left_out: int
     facts: tuple[tuple[str, Value], ...]
+    clients: ClientsView | None
+    writes: WritesView | None
     integrity: Integrity | None
     files: tuple[File, ...]
 
@@ -133,7 +120,7 @@ def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ..
         verdict=drill.verdict,
         reason=cut(drill.reason, limits.value),
         same_steps=same,
-        timeline=timeline(drill, anchor, limits.steps),
+        timeline=timeline(drill, anchor, limits),
         steps=tuple(_step(step, anchor, limits) for step in drill.steps[: limits.steps]),
         steps_left_out=max(0, len(drill.steps) - limits.steps),
         facts=tuple(
@@ -141,7 +128,9 @@ def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ..
             for name, value in islice(drill.facts.items(), limits.rows)
             if name != FACT
         ),
-        integrity=_integrity(drill, limits),
+        clients=clients_view(drill.traffic, limits) if drill.traffic else None,
+        writes=writes_view(drill.writes, limits) if drill.writes else None,
+        integrity=integrity(drill, limits),
         files=tuple(file_of(artifact, limits) for artifact in drill.artifacts[: limits.rows]),
     )
 
@@ -200,7 +189,7 @@ def _compare(expected: JsonValue, observed: JsonValue, limits: Limits) -> tuple[
 
     def side(values: dict[str, JsonValue], key: str) -> str:
         value = values.get(key, "(absent)")
-        return _rows(value) if isinstance(value, dict) and "rows" in value else brief(value, limits.value)
+        return rows_of(value) if isinstance(value, dict) and "rows" in value else brief(value, limits.value)
 
     rows = tuple(
         Comparison(one_line(key, limits.line), side(expected, key), side(observed, key),
@@ -227,67 +216,3 @@ def _quoted(word: str) -> str:
     """A word of a command line as a shell would need it, as far as a reader is concerned."""
     plain = word and not set(word) & set(" \t\n'\"\\$`|&;<>()*?[]{}#~!")
     return word if plain else "'" + word.replace("'", "'\\''") + "'"
-
-
-def _integrity(drill: DrillEvidence, limits: Limits) -> Integrity | None:
-    relations = [row for step in drill.steps for check in step.checks for row in _relations(check, limits)]
-    relations.sort(key=lambda row: row.same)
-    if not relations and drill.writes is None:
-        return None
-    writes: tuple[tuple[str, str], ...] = ()
-    lost: tuple[str, ...] = ()
-    if drill.writes is not None:
-        lost = drill.writes.lost
-        writes = (
-            ("Writes that the gateway acknowledged", f"{drill.writes.acknowledged:,}"),
-            ("of which gone afterwards", f"{len(lost):,}"),
-            ("expected to be lost by this procedure", f"{drill.writes.expected_lost:,}"),
-            ("age of the oldest lost write at the trigger (RPO)",
-             "none was lost" if not lost else seconds(drill.writes.rpo_seconds)),
-        )  # fmt: skip
-    return Integrity(
-        tuple(relations[: limits.rows]), max(0, len(relations) - limits.rows), writes,
-        tuple(one_line(name, limits.line) for name in lost[: limits.items]), max(0, len(lost) - limits.items),
-    )  # fmt: skip
-
-
-def _relations(check: Check, limits: Limits) -> list[Relation]:
-    """The rows of a check that compares tables: both sides map relation to an object with ``rows``."""
-    expected, observed = check.expected, check.observed
-    title = one_line(check.title, limits.line)
-    if isinstance(observed, dict) and isinstance(tables := observed.get("tables"), list):
-        return [row for table in tables if (row := _changed_table(title, table, limits))]
-    if not (isinstance(expected, dict) and isinstance(observed, dict)):
-        return []
-    both = {**observed, **expected}
-    if not both or not all(isinstance(value, dict) and "rows" in value for value in both.values()):
-        return []
-    return [
-        Relation(title, one_line(name, limits.line), _rows(expected.get(name)), _rows(observed.get(name)),
-                 expected.get(name) == observed.get(name))
-        for name in both
-    ]  # fmt: skip
-
-
-def _changed_table(title: str, table: JsonValue, limits: Limits) -> Relation | None:
-    """A table of a data difference: ``table``, ``rows_before``, ``rows_after``."""
-    if not isinstance(table, dict) or not {"table", "rows_before", "rows_after"} <= table.keys():
-        return None
-    before, after = ("(absent)" if rows is None else f"{brief(rows, 40)} rows"
-                     for rows in (table["rows_before"], table["rows_after"]))  # fmt: skip
-    return Relation(title, one_line(brief(table["table"], limits.line)), before, after, same=False)
-
-
-def _rows(value: JsonValue) -> str:
-    """``120 rows, 5f2c…``: the count and whatever else the fingerprint of a relation says."""
-    if not isinstance(value, dict):
-        return "(absent)"
-    rows = value["rows"]
-    number = f"{rows:,} rows" if isinstance(rows, int) else f"{brief(rows, 40)} rows"
-    rest = [_abridged(brief(item, 60)) for key, item in value.items() if key != "rows"]
-    return ", ".join([number, *rest])
-
-
-def _abridged(text: str) -> str:
-    """The first characters of a fingerprint: enough for a person to compare, the rest is in evidence.json."""
-    return text if len(text) <= 14 else text[:12] + "…"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.report.clients import rpo_text
 from rollback_drills.report.coverage import Section
 from rollback_drills.report.groups import Group
 from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
@@ -43,7 +44,10 @@ class Row:
     objective: str
     met: bool | None
     downtime: str
+    downtime_met: bool | None
     writes: str
+    rpo: str
+    rpo_met: bool | None
     findings: int
 
 
@@ -59,8 +63,8 @@ class Objective:
     missed: int
 
 
-def headline(run: RunEvidence, covered: Sequence[Section]) -> Headline:
-    """The verdict of ``run`` for somebody who reads nothing else."""
+def headline(run: RunEvidence, covered: Sequence[Section], slower: Sequence[str] = ()) -> Headline:
+    """The verdict of ``run`` for somebody who reads nothing else; ``slower`` are sentences on regressions."""
     counts = Counter(drill.verdict for drill in run.drills)
     total = len(run.drills)
     verdict = run.verdict
@@ -80,7 +84,7 @@ def headline(run: RunEvidence, covered: Sequence[Section]) -> Headline:
         case _:
             sentence = f"What was drilled holds: {counts['passed']} of {count(total, 'drill')} passed."
     tone: Tone = "failed" if verdict == "failed" else "passed" if verdict == "passed" else "unknown"
-    return Headline(verdict, tone, sentence, tuple(_notes(run, counts, covered)))
+    return Headline(verdict, tone, sentence, (*_notes(run, counts, covered), *slower))
 
 
 def _all(total: int) -> str:
@@ -104,6 +108,7 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
         )
     elif held:
         notes.append(f"Every recovery with an objective met it ({len(held)} of {len(held)}).")
+    notes += _clients_notes(run)
     severities = Counter(finding.severity for drill in run.drills for finding in drill.findings)
     if severities:
         words = [f"{severities[severity]} {severity}" for severity in ("critical", "major", "minor")
@@ -115,6 +120,18 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
     return notes
 
 
+def _clients_notes(run: RunEvidence) -> list[str]:
+    watched = [drill.traffic for drill in run.drills if drill.traffic]
+    unexpected = sum(max(0, drill.writes.all_lost - drill.writes.expected_lost) for drill in run.drills if drill.writes)
+    notes = []
+    if late := sum(item.downtime_met is False for item in watched):
+        notes.append(f"{late} of {count(len(watched), 'measured downtime')} missed the objective.")
+    if unexpected:
+        verb = "was" if unexpected == 1 else "were"
+        notes.append(f"{count(unexpected, 'acknowledged write')} {verb} lost that nobody expected to lose.")
+    return notes
+
+
 def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]:
     """One row per drill in the order of the runbook; sections for which nothing was drilled in their place."""
     result: list[Row] = []
@@ -122,7 +139,9 @@ def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]
         mine = [group for group in groups if group.runbook == section.id]
         result += [_row(group, section.title) for group in mine]
         if not mine:
-            result.append(Row(section.title, "", "", "", None, "Not proven", "unknown", "", "", None, "", "", 0))
+            result.append(
+                Row(section.title, "", "", "", None, "Not proven", "unknown", "", "", None, "", None, "", "", None, 0)
+            )
     known = {section.id for section in covered}
     result += [_row(group, _foreign(group.runbook)) for group in groups if group.runbook not in known]
     return tuple(result)
@@ -136,11 +155,13 @@ def _row(group: Group, section: str) -> Row:
     answer, tone = _answer(group)
     held = [drill for drill in group.drills if drill.recovery and drill.verdict != "skipped"]
     recovery, objective, met = recovery_of(held)
+    downtime, downtime_met = downtime_of(group.drills)
+    lost, rpo, rpo_met = writes_of(group.drills)
     return Row(
         section=section, title=group.title if group.parametrised else group.full_title, cases=group.cases,
         anchor=group.anchor, verdict=group.verdict, answer=answer, tone=tone,
         recovery=recovery, objective=objective, met=met,
-        downtime=_downtime(group.drills), writes=_writes(group.drills),
+        downtime=downtime, downtime_met=downtime_met, writes=lost, rpo=rpo, rpo_met=rpo_met,
         findings=sum(len(drill.findings) for drill in group.drills),
     )  # fmt: skip
 
@@ -171,36 +192,54 @@ def recovery_of(drills: Sequence[DrillEvidence]) -> tuple[str, str, bool | None]
         text = "not reached" + (f" ({missing} of {len(measured)})" if len(measured) > 1 else "")
     else:
         text = ("up to " if len(measured) > 1 else "") + seconds(max(reached))
-    verdicts = [item.met for item in measured]
-    met = False if False in verdicts else True if True in verdicts else None
-    return text, seconds(min(objectives)) if objectives else "", met
+    return text, seconds(min(objectives)) if objectives else "", _worst(item.met for item in measured)
 
 
-def _downtime(drills: Sequence[DrillEvidence]) -> str:
-    """The longest downtime, from the fact ``downtime_seconds`` that a drill with client traffic records."""
-    values = [drill.facts.get("downtime_seconds") for drill in drills]
-    known = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    return (("up to " if len(known) > 1 else "") + seconds(max(known))) if known else "not measured"
+def downtime_of(drills: Sequence[DrillEvidence]) -> tuple[str, bool | None]:
+    """The longest downtime of one kind of request with its objective, and whether it was met."""
+    traffic = [drill.traffic for drill in drills if drill.traffic]
+    if not traffic:
+        return "not measured", None
+    worst = max(traffic, key=lambda item: item.longest_downtime)
+    limits = [item.downtime_objective_seconds for item in traffic if item.downtime_objective_seconds is not None]
+    text = ("up to " if len(traffic) > 1 else "") + (seconds(worst.longest_downtime) if worst.downtime else "none")
+    text += f" of {seconds(min(limits))}" if limits else ""
+    return text, _worst(item.downtime_met for item in traffic)
 
 
-def _writes(drills: Sequence[DrillEvidence]) -> str:
-    """Lost of acknowledged writes over all cases, and how many of them the procedure is known to lose."""
+def writes_of(drills: Sequence[DrillEvidence]) -> tuple[str, str, bool | None]:
+    """Lost of acknowledged writes over all cases; the age of the oldest of them (RPO), and whether that is allowed."""
     writes = [drill.writes for drill in drills if drill.writes]
     if not writes:
-        return "not measured"
-    lost = sum(len(item.lost) for item in writes)
+        return "not measured", "", None
+    lost = sum(item.all_lost for item in writes)
     expected = sum(item.expected_lost for item in writes)
     known = f", {expected:,} expected" if expected else ""
-    return f"{lost:,} of {sum(item.acknowledged for item in writes):,}{known}"
+    text = f"{lost:,} of {sum(item.acknowledged for item in writes):,}{known}"
+    oldest = max(writes, key=lambda item: (item.rpo_seconds or 0.0, item.rpo_objective_seconds is not None))
+    return text, rpo_text(oldest) if lost else "", _worst(item.rpo_met for item in writes)
+
+
+def _worst(verdicts: Iterable[bool | None]) -> bool | None:
+    found = set(verdicts)
+    return False if False in found else True if True in found else None
 
 
 def objectives(run: RunEvidence) -> tuple[Objective, ...]:
-    """Every objective of the target, then those that only a drill names, with the worst recovery held against it."""
+    """Every objective of the target, those that only a drill names, then downtime and data loss: the worst of each."""
     limits: dict[str, float | None] = dict(run.target.objectives)
     for drill in run.drills:
         if drill.recovery and drill.recovery.objective:
             limits.setdefault(drill.recovery.objective, drill.recovery.objective_seconds)
-    return tuple(_objective(name, limit, run) for name, limit in limits.items())
+    clients = (
+        _of_clients("Downtime of one kind of request", run, downtime_of, lambda drill: (
+            drill.traffic.downtime_objective_seconds if drill.traffic else None,
+            drill.traffic.downtime_met if drill.traffic else None)),
+        _of_clients("Age of the oldest lost write (RPO)", run, lambda drills: writes_of(drills)[1:], lambda drill: (
+            drill.writes.rpo_objective_seconds if drill.writes else None,
+            drill.writes.rpo_met if drill.writes else None)),
+    )  # fmt: skip
+    return (*(_objective(name, limit, run) for name, limit in limits.items()), *filter(None, clients))
 
 
 def _objective(name: str, limit: float | None, run: RunEvidence) -> Objective:
@@ -209,3 +248,21 @@ def _objective(name: str, limit: float | None, run: RunEvidence) -> Objective:
     missed = sum(drill.recovery is not None and drill.recovery.met is False for drill in held)
     text = "no limit" if limit is None else seconds(limit)
     return Objective(humanise(one_line(name)), text, measured, met, len(held), missed)
+
+
+def _of_clients(
+    name: str,
+    run: RunEvidence,
+    measure: Callable[[Sequence[DrillEvidence]], tuple[str, bool | None]],
+    judge: Callable[[DrillEvidence], tuple[float | None, bool | None]],
+) -> Objective | None:
+    """An objective that is held against what clients saw; None where no drill has it."""
+    judged = {drill.id: judge(drill) for drill in run.drills}
+    held = [drill for drill in run.drills if judged[drill.id][0] is not None]
+    if not held:
+        return None
+    limits = sorted({seconds(limit) for limit, _ in judged.values() if limit is not None})
+    measured, met = measure(held)
+    measured = measured.partition(" of ")[0] or "nothing lost"
+    missed = sum(judged[drill.id][1] is False for drill in held)
+    return Objective(name, ", ".join(limits), measured, met, len(held), missed)

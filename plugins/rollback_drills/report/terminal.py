@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.history import History
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.model import Report, fold
 from rollback_drills.report.problems import Problem
@@ -21,18 +22,22 @@ _LIMITS = Limits(output=0, value=300, line=120, items=5, rows=20, steps=0, cases
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
 _SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold"}
 _MOST = 12
+_TRENDS = 20
 
 
-def terminal_lines(run: RunEvidence, report: Path | str, *, width: int = 80) -> list[Line]:
+def terminal_lines(
+    run: RunEvidence, report: Path | str, *, width: int = 80, history: History | None = None
+) -> list[Line]:
     """The summary of ``run``: verdict, one line per drill, what was found and what to do, where the report lies.
 
     Args:
         run: the evidence.
         report: the path of the report, shown as it is.
+        history: the former runs, for the trends.
         width: columns that no line exceeds, save the report's path, which must stay whole to be copied; at least 60.
     """
-    view = fold(run, limits=_LIMITS)
-    lines = [*_table(view, width), *_found(view, width), *_end(view, width)]
+    view = fold(run, limits=_LIMITS, history=history)
+    lines = [*_table(view, width), *_trends(view, width), *_found(view, width), *_end(view, width)]
     return [
         *((clip(visible(text), width), style) for text, style in lines),
         (visible(f"report: {report}"), "bold"),
@@ -64,6 +69,34 @@ def _name(row: Row, room: int) -> str:
         return clip(row.title, room)
     cases = clip(row.cases, max(12, room // 2))
     return f"{clip(row.title, room - len(cases) - 2)}, {cases}"
+
+
+def _trends(view: Report, width: int) -> Iterator[Line]:
+    """How the drills did in their last runs; downtime and lost writes only where they are not what they always were."""
+    drills = [drill for drill in view.drills if drill.trend]
+    if view.history_note:
+        yield view.history_note, "yellow"
+    if not drills:
+        return
+    yield "", ""
+    yield "last runs, the newest last", "bold"
+    room = width - 46
+    for drill in drills[:_TRENDS]:
+        trend = drill.trend
+        assert trend is not None
+        rows = trend.rows
+        figures = [("recovery", [row.recovery for row in rows]), ("downtime", [row.downtime for row in rows]),
+                   ("lost", [row.lost for row in rows])]  # fmt: skip
+        name = drill.title
+        for index, (what, values) in enumerate(figures):
+            if set(values) == {"not measured"} or (index and len(set(values)) == 1):
+                continue
+            shown = " → ".join("-" if value == "not measured" else value for value in values[-4:])
+            style = "yellow" if trend.regression and not index else ""
+            yield f"{pad(clip(name, room), room)} {what:<8} {shown}", style
+            name = ""
+    if len(drills) > _TRENDS:
+        yield f"{len(drills) - _TRENDS} more drills' trends are in the report.", ""
 
 
 def _found(view: Report, width: int) -> Iterator[Line]:

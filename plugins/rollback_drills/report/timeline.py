@@ -1,19 +1,24 @@
 """When things happened within a drill, in percent of its length, ready to be drawn to scale.
 
-A lane is one row on the common time axis. What a later version measures (downtime, error rate) becomes a lane too.
+A lane is one row on the common time axis: a step, the recovery, the downtime of one kind of request. Below them lie
+the charts of what clients saw.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import floor, log10
 from typing import Literal
 
-from rollback_drills.evidence import DrillEvidence, Step
+from rollback_drills.evidence import ClientTraffic, DrillEvidence, Step
+from rollback_drills.report.chart import Chart, charts
+from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import one_line, seconds
 
-Kind = Literal["target", "harness", "recovery", "missed", "objective"]
+Kind = Literal["target", "harness", "recovery", "missed", "objective", "down"]
 _LEAST = 0.35  # percent: what is shorter would not be seen
+_KINDS = 8  # kinds of requests with a lane of their own for their downtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,9 @@ class Timeline:
     total: str
     lanes: tuple[Lane, ...]
     ticks: tuple[Tick, ...]
+    marks: tuple[Tick, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    down_more: int = 0
 
     @property
     def objective(self) -> bool:
@@ -59,16 +67,58 @@ class Timeline:
         return any(bar.kind == "objective" for lane in self.lanes for bar in lane.bars)
 
 
-def timeline(drill: DrillEvidence, case_anchor: str, limit: int) -> Timeline | None:
-    """The timeline of a drill's first ``limit`` steps, or None if nothing took any time."""
-    recovery_end = drill.recovery.started + (drill.recovery.seconds or 0.0) if drill.recovery else 0.0
-    total = max([drill.seconds, recovery_end, *(step.at + step.seconds for step in drill.steps)])
+def timeline(drill: DrillEvidence, case_anchor: str, limits: Limits) -> Timeline | None:
+    """The timeline of a drill's first steps, or None if nothing took any time."""
+    total = _total(drill)
     if total <= 0 or not drill.steps:
         return None
-    lanes = [_step_lane(step, total, case_anchor) for step in drill.steps[:limit]]
+    lanes = [_step_lane(step, total, case_anchor) for step in drill.steps[: limits.steps]]
     if drill.recovery:
         lanes.append(_recovery_lane(drill, total))
-    return Timeline(seconds(total), tuple(lanes), ticks(total))
+    traffic = drill.traffic
+    if traffic is None:
+        return Timeline(seconds(total), tuple(lanes), ticks(total), tuple(_marks(drill, total)))
+    down = sorted(traffic.downtime_seconds.items(), key=lambda item: -item[1])
+    down = [(kind, length) for kind, length in down if length > 0]
+    lanes += [_downtime_lane(kind, length, traffic, total) for kind, length in down[:_KINDS]]
+    return Timeline(
+        seconds(total), tuple(lanes), ticks(total), tuple(_marks(drill, total)),
+        charts(traffic, total, limits.buckets), max(0, len(down) - _KINDS),
+    )  # fmt: skip
+
+
+def _total(drill: DrillEvidence) -> float:
+    recovered = drill.recovery.started + (drill.recovery.seconds or 0.0) if drill.recovery else 0.0
+    watched = drill.traffic.ended if drill.traffic else 0.0
+    return max([drill.seconds, recovered, watched, *(step.at + step.seconds for step in drill.steps)])
+
+
+def _marks(drill: DrillEvidence, total: float) -> Iterator[Tick]:
+    """The decision to roll back, and the moment at which the steady state was verified."""
+    if drill.recovery is not None:
+        began = drill.recovery.started
+        yield Tick(round(min(100.0, 100 * began / total), 2), "decision to roll back")
+        if drill.recovery.seconds is not None:
+            yield Tick(round(min(100.0, 100 * (began + drill.recovery.seconds) / total), 2), "steady state verified")
+
+
+def _downtime_lane(kind: str, length: float, traffic: ClientTraffic, total: float) -> Lane:
+    stretches = [item for item in traffic.downtime if item.kind == kind]
+    bars = []
+    words = []
+    for item in stretches:
+        ended = traffic.ended if item.ended is None else item.ended
+        bars.append(_bar(item.began, ended - item.began, total, "down"))
+        words.append(f"from {seconds(item.began)} for {seconds(max(0.0, ended - item.began))} ({one_line(item.cause)})")
+    more = f" and {len(words) - 6} more" if len(words) > 6 else ""
+    objective = traffic.downtime_objective_seconds
+    return Lane(
+        f"Downtime: {one_line(kind, 90)}",
+        seconds(length),
+        f"no good answer to {one_line(kind, 90)} {', '.join(words[:6])}{more}",
+        tuple(bars[:60]),
+        ok=objective is None or length <= objective,
+    )
 
 
 def _step_lane(step: Step, total: float, case_anchor: str) -> Lane:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Literal
 
 from pydantic import JsonValue
@@ -53,6 +55,10 @@ class Records:
     kind: Literal["records"] = "records"
 
 
+Words = tuple[tuple[str, bool], ...]
+"""A text in pieces, each with whether the other text has it not."""
+
+
 @dataclass(frozen=True, slots=True)
 class DiffLine:
     """One object that differs: left over, missing, or changed."""
@@ -61,6 +67,16 @@ class DiffLine:
     name: str
     before: str
     after: str
+
+    @property
+    def before_words(self) -> Words:
+        """What was there, with the words that are not there any more marked."""
+        return _marked(self.before, self.after)
+
+    @property
+    def after_words(self) -> Words:
+        """What is there, with the words that were not there before marked."""
+        return _marked(self.after, self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,8 @@ class Diff:
 
 
 _MOST_COLUMNS = 5
+_COMPARED = 600  # characters up to which two definitions are compared word by word
+_WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 Value = Plain | Items | Pairs | Records | Diff
 
@@ -150,6 +168,18 @@ def _changed(value: JsonValue, limits: Limits) -> Iterator[DiffLine]:
     for name, change in _entries(value):
         before, after = _before_after(change)
         yield DiffLine("changed", cut(name, limits.line), brief(before, limits.value), brief(after, limits.value))
+
+
+def _marked(text: str, other: str) -> Words:
+    """The pieces of ``text``; nothing is marked where the other one is absent or both are too long to compare."""
+    if not other or max(len(text), len(other)) > _COMPARED:
+        return ((text, False),)
+    ours, theirs = _WORD.findall(text), _WORD.findall(other)
+    pieces = []
+    for tag, start, end, _, _ in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if tag != "insert":
+            pieces.append(("".join(ours[start:end]), tag != "equal"))
+    return tuple(pieces)
 
 
 def _entries(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:

@@ -1,0 +1,78 @@
+"""Makes reports/sample, a game day as anybody may look at it: ``make sample``.
+
+It is a real run on the embedded runtime. Nothing that only the machine knows on which it ran may be in it: its name,
+its users, where things lie on it. The evidence holds none of that by itself; here it is checked again, byte by byte.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rollback_drills.report.manifest import verify
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "reports" / "sample"
+_SHORTEST = 5  # characters: a host called "web" would be found in every report
+
+
+def main(arguments: list[str]) -> int:
+    """Perform the drills and put their report in place; extra arguments go to pytest."""
+    with tempfile.TemporaryDirectory(prefix="rollback-drills-sample-") as scratch:
+        reports = Path(scratch) / "reports"
+        code = perform(reports, arguments)
+        if code != 0:
+            print(f"sample: the drills ended with exit code {code}; reports/sample stays as it was", file=sys.stderr)
+            return code
+        run = (reports / "latest").resolve()
+        problems = [*verify(run).changes, *told(run)]
+        for problem in problems:
+            print(f"sample: {problem}", file=sys.stderr)
+        if problems:
+            return 1
+        shutil.rmtree(SAMPLE, ignore_errors=True)
+        shutil.copytree(run, SAMPLE)
+    print(f"sample: {SAMPLE.relative_to(ROOT)}/incident.html", file=sys.stderr)
+    return 0
+
+
+def perform(reports: Path, arguments: list[str]) -> int:
+    """A game day; the reports' place is set in the configuration, so that it is no part of the run's arguments."""
+    command = [
+        sys.executable, "-m", "pytest", "drills", "--drill-runtime=embedded", "-p", "no:cacheprovider",
+        "-o", f"drill_report_dir={os.path.relpath(reports, ROOT)}", "-p", "no:html", *arguments,
+    ]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def told(run: Path) -> list[str]:
+    """What the files of a run tell of this machine, each with where it says so."""
+    places = {str(ROOT), str(Path.home()), sys.prefix, str(run)} - {"/", "/root"}
+    names = {name for name in (socket.gethostname(), getpass.getuser()) if len(name) >= _SHORTEST}
+    secrets = [re.compile(re.escape(each.encode())) for each in sorted(places | names)]
+    # Of the directory for temporary files the name is everybody's, what lies in it is not.
+    secrets.append(re.compile(re.escape(tempfile.gettempdir().encode()) + rb"/[\w.-]+"))
+    return [
+        f"{path.relative_to(run)} tells of this machine: …{_around(content, found)}…"
+        for path in sorted(run.rglob("*"))
+        if path.is_file()
+        for content in [path.read_bytes()]
+        for secret in secrets
+        if (found := secret.search(content))
+    ]
+
+
+def _around(content: bytes, found: re.Match[bytes]) -> str:
+    return content[max(0, found.start() - 60) : found.end() + 40].decode(errors="replace").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+"""Writing a file whole or not at all, and saying what to do where it cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rollback_drills.errors import DrillError
+
+TEMPORARY = ".part"
+LOCK = ".lock"
+_REMEDIES = {
+    errno.ENOSPC: "free some space on that file system, or choose another report directory",
+    errno.EDQUOT: "free some space in your quota, or choose another report directory",
+    errno.EROFS: "choose a report directory on a file system that is not read-only",
+    errno.EACCES: "make the directory writable for the user that runs the drills, or choose another one",
+    errno.EPERM: "make the directory writable for the user that runs the drills, or choose another one",
+}
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write ``text`` beside ``path`` and move it there, so that nobody ever reads half of it.
+
+    Raises:
+        DrillError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> DrillError:
+    """The error for a file that could not be written."""
+    fix = _REMEDIES.get(error.errno or 0, "choose another report directory")
+    return DrillError(f"{path} cannot be written", cause=error.strerror or str(error), fix=fix)
+
+
+@contextmanager
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """Only one process at a time writes what the runs of ``directory`` share: their order and their history.
+
+    The kernel gives the lock back however its holder ends. Where a file system knows no locks, it goes on without.
+
+    Raises:
+        DrillError: the directory cannot be written.
+    """
+    path = directory / LOCK
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

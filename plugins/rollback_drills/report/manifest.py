@@ -1,0 +1,172 @@
+"""The manifest of a run: SHA-256 of each of its files, and of the manifest of the run before it.
+
+So the manifests of a report directory are a chain: whoever changes an old run has to change all that came after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rollback_drills.errors import DrillError
+from rollback_drills.report.files import TEMPORARY, write_whole
+from rollback_drills.report.text import count, visible
+
+MANIFEST = "manifest.json"
+
+
+class ManifestEntry(BaseModel):
+    """A file of the run; ``path`` is relative to the run's directory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    size: int
+    sha256: str
+
+
+class PreviousRun(BaseModel):
+    """The run that ended last before this one; its directory, which bears its name, is beside this one's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    sha256: str = Field(description="of its manifest.json")
+
+
+class Manifest(BaseModel):
+    """``manifest.json``: every file of the run besides itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    finished_at: str = ""
+    previous: PreviousRun | None = None
+    files: tuple[ManifestEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the manifest of a run says about its files and about the runs before it."""
+
+    run: str
+    files: int
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def write_manifest(run: str, directory: Path, *, finished_at: str = "") -> Path:
+    """List every file of ``directory`` in its manifest; to be called again after a file was added.
+
+    Args:
+        run: the run's name.
+        directory: where its files are; the runs before it are beside it.
+        finished_at: when it ended, ISO 8601 in UTC: the order of the runs.
+
+    Raises:
+        DrillError: the manifest cannot be written, or a file cannot be read.
+    """
+    manifest = Manifest(
+        run=visible(run),
+        finished_at=finished_at,
+        previous=_previous(directory, (finished_at, visible(run))) if finished_at else None,
+        files=tuple(entries(directory)),
+    )
+    return write_whole(directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of the run in ``directory``.
+
+    Raises:
+        DrillError: there is none, or it cannot be read.
+    """
+    path = directory / MANIFEST
+    fix = "name the directory of one run, for example reports/latest"
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DrillError(f"{path} cannot be read", cause=error.strerror or str(error), fix=fix) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+        raise DrillError(f"{path} is not a manifest", cause=cause, fix=fix) from error
+
+
+def verify(directory: Path) -> Verification:
+    """Compare the files of a run with its manifest, and the manifests of the runs before it with each other.
+
+    Raises:
+        DrillError: there is no readable manifest.
+    """
+    directory = directory.resolve()
+    manifest = read_manifest(directory)
+    there = {entry.path: entry for entry in entries(directory)}
+    listed = {entry.path: entry for entry in manifest.files}
+    gone = [f"{name} was removed" for name in listed if name not in there]
+    changed = [f"{name} was changed" for name in listed if name in there and there[name] != listed[name]]
+    added = [f"{name} was added" for name in there if name not in listed]
+    broken, notes = _follow(directory, manifest)
+    return Verification(manifest.run, len(listed), (*changed, *gone, *added, *broken), tuple(notes))
+
+
+def _follow(directory: Path, manifest: Manifest) -> tuple[list[str], list[str]]:
+    """What of the manifests of the runs before one was changed, and how far back they could be followed."""
+    seen = {manifest.run}
+    while (link := manifest.previous) is not None:
+        if Path(link.run).name != link.run or link.run in seen:
+            return [f"the manifest of run {manifest.run} names {link.run!r} as the run before it"], []
+        try:
+            content = (directory.parent / link.run / MANIFEST).read_bytes()
+        except OSError:
+            gone = f"run {link.run}, the one before {manifest.run}, is not here any more"
+            return [], [f"{gone}: the chain of manifests cannot be followed beyond"]
+        if hashlib.sha256(content).hexdigest() != link.sha256:
+            return [f"the manifest of run {link.run} was changed after run {manifest.run} had been written"], []
+        seen.add(link.run)
+        manifest = read_manifest(directory.parent / link.run)
+    back = len(seen) - 1
+    return [], [f"the chain of manifests is unbroken over {count(back, 'earlier run')}"] if back else []
+
+
+def _previous(directory: Path, moment: tuple[str, str]) -> PreviousRun | None:
+    """The run in the same directory that ended last before ``moment`` (and name, where two ended in one second)."""
+    candidates = [found for path in directory.parent.iterdir() if (found := _dated(path)) and found[0] < moment]
+    if not candidates:
+        return None
+    (_, name), before = max(candidates)
+    return PreviousRun(run=name, sha256=hashlib.sha256((before / MANIFEST).read_bytes()).hexdigest())
+
+
+def _dated(path: Path) -> tuple[tuple[str, str], Path] | None:
+    """When a run ended and what it is called; None where a directory is no run, or bears another name."""
+    if path.is_symlink() or not (path / MANIFEST).is_file():
+        return None
+    try:
+        manifest = read_manifest(path)
+    except DrillError:
+        return None  # whoever verifies that run is told
+    return ((manifest.finished_at, manifest.run), path) if manifest.finished_at and manifest.run == path.name else None
+
+
+def entries(directory: Path) -> Iterator[ManifestEntry]:
+    """Every regular file below ``directory`` by path; links and the manifest itself are none of the run's files.
+
+    Raises:
+        DrillError: a file cannot be read.
+    """
+    try:
+        for path in sorted(directory.rglob("*")):
+            name = path.relative_to(directory).as_posix()
+            if path.is_symlink() or not path.is_file() or name == MANIFEST or name.endswith(TEMPORARY):
+                continue
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            yield ManifestEntry(path=visible(name), size=path.stat().st_size, sha256=digest)
+    except OSError as error:
+        raise DrillError(f"the files of {directory} cannot be listed", cause=str(error),
+                         fix="see that nothing else writes there and that it is readable") from error  # fmt: skip
