@@ -61,6 +61,8 @@ def record(drill: Drill, proof: Proof) -> None:
     drill.observe("generated rows", proof.seeded)
     drill.observe("the upgrade's statements took", round(proof.up_seconds, 4), "s")
     drill.observe("the downgrade's statements took", round(proof.down_seconds, 4), "s")
+    if proof.restored:
+        drill.observe("instead of a downgrade", proof.restored)
     if proof.losses:
         drill.observe(f"rolling back past {proof.revision} destroys", list(proof.ledger()))
     if proof.reordered:

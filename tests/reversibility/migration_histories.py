@@ -91,10 +91,12 @@ def walking(
     *,
     migrations: Migrations | None = None,
     data: bool = True,
+    ground_of: type[AlembicIni] = AlembicIni,
 ) -> Iterator[Walk]:
-    ground = AlembicIni(
-        project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path
-    )
+    ground = ground_of(
+        project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path,
+        bin_dir=server.bin_dir,
+    )  # fmt: skip
     walk = Walk(ground, migrations, data=data)
     try:
         yield walk

@@ -57,6 +57,7 @@ def ground(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
         admin_url=postgres_server.admin_url,
         run="tests",
         workspace=workspace.path,
+        bin_dir=postgres_server.bin_dir,
     )
 
 

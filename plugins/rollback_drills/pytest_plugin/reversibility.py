@@ -144,7 +144,7 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
         role, password = lab.role
         ground = ReleaseGround(
             commands, session.target, session.target.current, admin_url=server.admin_url, role=role,
-            password=password, run=session.run,
+            password=password, run=session.run, directory=session.workspace.path,
         )  # fmt: skip
     opened = Walk(ground, session.target.migrations)
     try:
@@ -170,6 +170,7 @@ def _bare_ground(session: Session) -> Ground:
         admin_url=server.admin_url,
         run=session.run,
         workspace=workspace.path,
+        bin_dir=server.bin_dir,
         driver=driver_of(session.target.file) or "postgresql+psycopg",
         variables=dict(each.split("=", 1) for each in given if "=" in each),
         baseline=Path(config.invocation_params.dir, baseline).read_text() if baseline else "",

@@ -141,7 +141,7 @@ class Bench:
             self.remember(self.tables)
 
     def furnish(self, source: str) -> None:
-        """Give rows to the tables that a script names and that have none of ours, after `resync`."""
+        """Give rows to the tables that a script names and that have none of ours, after `resync` or `clear`."""
         if self.data and self._unfurnished:
             words = _words(source)
             few = len(self._unfurnished) <= FEW
@@ -149,7 +149,7 @@ class Bench:
             self._unfurnished -= wanted
             if wanted:
                 self.seed(wanted)
-                self.remember(self._with_parents(wanted))
+                self.remember(self.with_parents(wanted))
 
     def sweep(self, commands: Iterable[str]) -> bool:
         """Execute a clean-up, as an operator would; whether there was one and it succeeded."""
@@ -168,12 +168,13 @@ class Bench:
     def seed(self, names: Collection[str], *, hints: Iterable[str] = ()) -> Seeded:
         """Add rows to these tables, and to those they refer to where these are empty."""
         wanted = {name for name in names if name in self.tables}
-        needed = self._with_parents(wanted)
+        needed = self.with_parents(wanted)
         empty = {name for name in needed - wanted if not self.rows.get(name) or not self.rows[name].rows}
         tables = {name: self.tables[name] for name in sorted(needed)}
         return self._seeder.seed(tables, hints=hints, only=wanted | empty) if tables else Seeded()
 
-    def _with_parents(self, names: Collection[str]) -> set[str]:
+    def with_parents(self, names: Collection[str]) -> set[str]:
+        """These tables, and those they refer to."""
         found, new = set(names), set(names)
         while new:
             new = {
@@ -223,6 +224,7 @@ class Bench:
         self.conn.execute(f"TRUNCATE {', '.join(there)} CASCADE".encode())
         self.schema.refresh(())  # their rows lie elsewhere now: not the next step's doing
         emptied = {name for name, snapshot in self.remember(self.tables).items() if not snapshot.rows}
+        self._unfurnished |= emptied  # so that the next revision that names them finds rows in them
         return frozenset(emptied)
 
     def delete_rows(self, table: str, some: Iterable[rows.Row]) -> None:

@@ -62,7 +62,10 @@ class Interruption:
 
 @dataclass(slots=True)
 class Proof:
-    """One revision, up, down, and up again. Durations are seconds of its own statements."""
+    """One revision, up, down, and up again. Durations are seconds of its own statements.
+
+    ``restored`` says what a restore of the backup from below an irreversible revision has brought back.
+    """
 
     revision: str
     down: tuple[str, ...] = ()
@@ -82,6 +85,7 @@ class Proof:
     interruptions: list[Interruption] = field(default_factory=list)
     seeded: int = 0
     refused_rows: bool = False
+    restored: str = ""
     findings: list[Found] = field(default_factory=list)
 
     def find(self, code: str, detail: str) -> None:
@@ -127,5 +131,6 @@ class Proof:
             "atomic": self.atomic,
             "interruptions": interruptions,
             "rows": self.seeded,
+            "restored": self.restored,
             "findings": [found.code for found in self.findings],
         }

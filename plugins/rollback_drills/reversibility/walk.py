@@ -14,6 +14,7 @@ from rollback_drills.reversibility.interrupting import interrupt
 from rollback_drills.reversibility.judging import Legs, judge
 from rollback_drills.reversibility.locking import Speed, locks_of, without_timeout
 from rollback_drills.reversibility.proof import Proof
+from rollback_drills.reversibility.restoring import back_up, prove_restore
 from rollback_drills.reversibility.rows import Snapshot, shown
 from rollback_drills.reversibility.shrinking import smallest
 from rollback_drills.target_tables import Migrations
@@ -146,6 +147,8 @@ class Walk:
         known = dict(bench.schema.known)
         hints = [check.expression for table in bench.tables.values() for check in table.checks] if bench.data else []
         place = self._position + 1
+        irreversible = bool(declarations.reason("irreversible"))
+        backup = back_up(self._ground, bench.database, bench.conn) if irreversible else None
         up = self._upgrade(bench, revision, proof, declarations)
         if up is None:
             self._stuck = f"{revision.id} cannot be applied"
@@ -160,8 +163,12 @@ class Walk:
         proof.without_timeout = without_timeout(up.walked, proof.locks, known)
         legs = self._go_round(bench, revision, proof, declarations, up, hints)
         judge(proof, declarations, legs, _limit(self._migrations))
+        if backup is not None and proof.verdict == "irreversible by design":
+            prove_restore(self._ground, backup, proof)
         if legs.broken:
             self._restart_at(place)
+        elif legs.failed and bench.data:
+            bench.remember(bench.with_parents(up.touched & bench.tables.keys()))
         elif not proof.atomic and not legs.failed:
             proof.interruptions, intact = interrupt(bench, revision.id, up.walked)
             for each in proof.interruptions:
@@ -230,7 +237,7 @@ class Walk:
             legs.above = bench.snapshot(up.touched)
         down = bench.move("downgrade", revision.id)
         if down.walked.error is not None:
-            self._downgrade_refused(bench, revision, proof, legs, down)
+            self._downgrade_refused(bench, revision, declarations, legs, down)
             if legs.failed:
                 return legs
             down = legs.down or down
@@ -270,15 +277,17 @@ class Walk:
             bench.thin_out(touched, hints=hints)
         return legs
 
-    def _downgrade_refused(self, bench: Bench, revision: WalkedRevision, proof: Proof, legs: Legs, down: Moved) -> None:
-        """Find out whether rows are the reason, and which."""
+    def _downgrade_refused(
+        self, bench: Bench, revision: WalkedRevision, declarations: Declarations, legs: Legs, down: Moved
+    ) -> None:
+        """Find out whether rows are the reason, and which; of a way back that nobody has promised it does not matter."""
         error = down.walked.error
         assert error is not None
         legs.down_error, legs.failed = error, True
         if not down.walked.in_one_transaction or down.refresh.delta:
             legs.broken = True
             return
-        if not bench.data:
+        if not bench.data or declarations.reason("irreversible"):
             return
         names = _involved(bench, down) | legs.up.touched
         rows = smallest(bench, "downgrade", revision.id, error, names)
