@@ -53,6 +53,8 @@ class Bench:
         self.tables: dict[str, Table] = {}
         self.rows: dict[str, Snapshot] = {}
         self._unfurnished: set[str] = set()
+        self._read: dict[tuple[object, ...], Table] = {}
+        self._read_under = 0
         if self.schema.known:  # there is a baseline
             self.resync()
 
@@ -104,9 +106,27 @@ class Bench:
     def _update_tables(self, refresh: Refresh) -> None:
         for relation in refresh.before.values():
             self.tables.pop(relation.name, None)
-        oids = [oid for oid, relation in refresh.after.items() if relation.kind in ("r", "p")]
-        fresh = self._catalogue.tables(oids)
-        self.tables |= {name: table for name, table in fresh.items() if not name.endswith(".alembic_version")}
+        unknown = []
+        for oid, relation in refresh.after.items():
+            if relation.kind == "r" and not relation.name.endswith(".alembic_version"):
+                table = self._read.get(self._version(oid, relation))  # a downgrade leads back to what was read before
+                if table is None:
+                    unknown.append(oid)
+                else:
+                    self.tables[relation.name] = table
+            elif relation.kind == "p":  # its partitions are part of it
+                unknown.append(oid)
+        self.tables |= self._catalogue.tables(unknown)
+        for oid in unknown:
+            relation = refresh.after[oid]
+            if relation.name in self.tables and relation.kind == "r":
+                self._read[self._version(oid, relation)] = self.tables[relation.name]
+
+    def _version(self, oid: int, relation: Relation) -> tuple[object, ...]:
+        """Names a table as it is now. Types are no part of its definition: they belong to the rest of the schema."""
+        if self.schema.rest_changes != self._read_under:
+            self._read, self._read_under = {}, self.schema.rest_changes
+        return oid, relation.name, self.schema.definition(oid)
 
     def _of_changed_types(self, refresh: Refresh) -> set[str]:
         """Tables with a column whose ENUM or domain has changed: that locks no table."""

@@ -280,7 +280,7 @@ class Walk:
     def _downgrade_refused(
         self, bench: Bench, revision: WalkedRevision, declarations: Declarations, legs: Legs, down: Moved
     ) -> None:
-        """Find out whether rows are the reason, and which; of a way back that nobody has promised it does not matter."""
+        """Find out whether rows are the reason, and which; where no way back is promised, it does not matter."""
         error = down.walked.error
         assert error is not None
         legs.down_error, legs.failed = error, True
