@@ -92,12 +92,13 @@ def walking(
     migrations: Migrations | None = None,
     data: bool = True,
     ground_of: type[AlembicIni] = AlembicIni,
+    wanted: Sequence[str] = (),
 ) -> Iterator[Walk]:
     ground = ground_of(
         project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path,
         bin_dir=server.bin_dir,
     )  # fmt: skip
-    walk = Walk(ground, migrations, data=data)
+    walk = Walk(ground, migrations, data=data, wanted=wanted)
     try:
         yield walk
     finally:

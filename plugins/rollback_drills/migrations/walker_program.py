@@ -30,6 +30,7 @@ SELECT txid_current_if_assigned()::text, current_setting('lock_timeout'), l.rela
 FROM (SELECT) one LEFT JOIN pg_locks l ON l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted
   AND l.relation >= 16384
 """
+ABORTED = "25P02"  # in_failed_sql_transaction
 MARKER = """
 SELECT substr(o, strpos(o, '=') + 1), current_database()::text FROM (SELECT) one
 LEFT JOIN pg_db_role_setting s ON s.setrole = 0
@@ -234,12 +235,13 @@ class Record:
         self.external = self.in_script = self.in_script_at_error = self.listening = False
         self.began = 0.0
         self.scanned: dict[int, int] = {}
+        self.first: Json | None = None  # the first statement that failed, which the script may have caught
 
     def begin(self, command: Json, external: bool) -> None:
         self.statements, self.running = [], None
         self.fail_at = command.get("fail_at")
         self.external, self.began, self.in_script = external, time.perf_counter(), False
-        self.in_script_at_error = False
+        self.in_script_at_error, self.first = False, None
 
     def during(self, function: Any) -> Any:
         """``upgrade`` or ``downgrade``, so that its statements are told from the bookkeeping after it."""
@@ -264,6 +266,7 @@ class Record:
 
             event.listen(connection.engine, "before_cursor_execute", self.before)
             event.listen(connection.engine, "after_cursor_execute", self.after)
+            event.listen(connection.engine, "handle_error", self.failed)
             self.listening = True
 
     def before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
@@ -294,6 +297,11 @@ class Record:
                         done["scans"][str(relation)] = scans - known if scans > known else scans
                     self.scanned[relation] = scans or 0
         self.statements.append(done)
+
+    def failed(self, context: Any) -> None:
+        if self.in_script and self.first is None and context.original_exception is not None:
+            self.first = said(context.original_exception)
+            self.first["line"], self.first["statement"] = script_line(), (context.statement or "").strip()
 
     def answer(self, error: Json | None) -> Json:
         import resource
@@ -360,22 +368,34 @@ def query(connection: Any, sql: str) -> list[Any]:
 def describe(error: BaseException, record: Record) -> Json:
     """An error as our side wants to judge it: what PostgreSQL said, and at which statement."""
     original = getattr(error, "orig", None) or error
+    running, record.running = record.running, None
+    told = {
+        **said(original),
+        "statement": (running or {}).get("sql", ""),
+        "line": (running or {}).get("line") or _raised_at(error),
+        "injected": isinstance(error, Injected),
+        "refused": isinstance(error, Refused),
+        "in_script": record.in_script_at_error or running is not None,
+    }
+    if told["sqlstate"] == ABORTED and record.first is not None and record.first["sqlstate"] != ABORTED:
+        # The script has caught the error that matters, and went on in a transaction that takes no more statements.
+        told.update(record.first)
+    return told
+
+
+def said(error: Any) -> Json:
+    """What PostgreSQL or Python says of an error."""
+    original = error
     if getattr(original, "sqlstate", None) is None and getattr(original, "__cause__", None) is not None:
         original = original.__cause__  # asyncpg's error stands behind SQLAlchemy's
     diagnosis = getattr(original, "diag", None) or original
-    running, record.running = record.running, None
     return {
         "type": type(original).__name__,
         "message": str(original).strip(),
         "sqlstate": getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "",
-        "statement": (running or {}).get("sql", ""),
-        "line": (running or {}).get("line") or _raised_at(error),
         "schema": getattr(diagnosis, "schema_name", None) or "",
         "table": getattr(diagnosis, "table_name", None) or "",
         "constraint": getattr(diagnosis, "constraint_name", None) or "",
-        "injected": isinstance(error, Injected),
-        "refused": isinstance(error, Refused),
-        "in_script": record.in_script_at_error or running is not None,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,6 +135,7 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     if reason and not revisions_of(session).scripts:
         pytest.fail(f"the revisions are not known: {reason}", pytrace=False)
     ground: Ground
+    seeded = None
     if request.config.getoption("drill_alembic"):
         ground = _bare_ground(session)
     else:
@@ -146,11 +147,18 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
             commands, session.target, session.target.current, admin_url=server.admin_url, role=role,
             password=password, run=session.run, directory=session.workspace.path,
         )  # fmt: skip
-    opened = Walk(ground, session.target.migrations)
+        seeded = lab.seeded
+    opened = Walk(ground, session.target.migrations, wanted=_selected(request.session.items), seeded=seeded)
     try:
         yield opened
     finally:
         opened.close()
+
+
+def _selected(items: Iterable[pytest.Item]) -> set[str]:
+    """The revisions that this process will be asked for: with branches, not in alembic's order."""
+    calls = (getattr(item, "callspec", None) for item in items)
+    return {str(call.params["revision"]) for call in calls if call is not None and "revision" in call.params}
 
 
 def _bare_ground(session: Session) -> Ground:

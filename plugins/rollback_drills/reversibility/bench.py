@@ -10,17 +10,19 @@ from dataclasses import dataclass
 import psycopg
 
 from rollback_drills.migrations.walker import Walked
-from rollback_drills.postgres import connect, quote_ident, quote_literal
+from rollback_drills.postgres import connect
 from rollback_drills.postgres.schema_live import LiveSchema, Refresh, Relation
 from rollback_drills.reversibility import rows
 from rollback_drills.reversibility.catalogue import Catalogue, Table
 from rollback_drills.reversibility.ground import Ground
+from rollback_drills.reversibility.moving_rows import insert_rows
 from rollback_drills.reversibility.rows import Snapshot
 from rollback_drills.reversibility.seeding import Seeded, Seeder
 
 _READING = frozenset({"AccessShareLock", "RowShareLock"})
 _GRANTS = ("grant", "revoke", "do $", "do '", "select ", "call ", "alter default", "reassign")
 FEW = 20  # tables that are all given rows, whether or not a script names them
+_FILLING = re.compile(r"(?i)\b(?:insert\s+into|copy|merge\s+into)\s+(?:only\s+)?([\w.\"]+)")
 CROWDED = 60  # rows of a table from which on older ones make room
 
 
@@ -34,11 +36,21 @@ class Moved:
 
 
 class Bench:
-    """A database with its walker, its schema followed, and its rows."""
+    """A database with its walker, its schema followed, and its rows.
 
-    def __init__(self, ground: Ground, *, data: bool = True) -> None:
-        self._ground, self.data = ground, data
-        self.database = ground.create()
+    ``seeded`` says whether rows of ours have been put into it.
+
+    Args:
+        database: one that is there already; by default a new one.
+        most_rows: of a table that are compared.
+    """
+
+    def __init__(
+        self, ground: Ground, *, database: str | None = None, data: bool = True, most_rows: int = rows.MOST_ROWS
+    ) -> None:
+        self._ground, self.data, self.seeded = ground, data, False
+        self._most_rows = most_rows
+        self.database = database or ground.create()
         try:
             self.walker = ground.walker(self.database)
         except BaseException:
@@ -59,11 +71,15 @@ class Bench:
             self.resync()
 
     def close(self) -> None:
+        self.release()
+        self._ground.drop(self.database)
+
+    def release(self) -> None:
+        """Leave the database as it is, with nobody connected."""
         with contextlib.suppress(psycopg.Error):
             self.conn.close()
             self._schema_conn.close()
         self.walker.close()
-        self._ground.drop(self.database)
 
     # --- steps -----------------------------------------------------------------------------------------
 
@@ -191,6 +207,7 @@ class Bench:
         needed = self.with_parents(wanted)
         empty = {name for name in needed - wanted if not self.rows.get(name) or not self.rows[name].rows}
         tables = {name: self.tables[name] for name in sorted(needed)}
+        self.seeded = self.seeded or bool(tables)
         return self._seeder.seed(tables, hints=hints, only=wanted | empty) if tables else Seeded()
 
     def with_parents(self, names: Collection[str]) -> set[str]:
@@ -205,7 +222,8 @@ class Bench:
 
     def snapshot(self, names: Iterable[str]) -> dict[str, Snapshot]:
         """The rows of those of these tables that exist."""
-        return rows.take(self.conn, [self.tables[name] for name in sorted(set(names)) if name in self.tables])
+        wanted = [self.tables[name] for name in sorted(set(names)) if name in self.tables]
+        return rows.take(self.conn, wanted, self._most_rows)
 
     def remember(self, names: Collection[str]) -> dict[str, Snapshot]:
         """`snapshot`, kept as what the tables hold; tables that are gone are forgotten."""
@@ -215,9 +233,13 @@ class Bench:
         self.rows |= taken
         return taken
 
-    def thin_out(self, names: Iterable[str], *, hints: Iterable[str] = ()) -> None:
-        """Replace the rows of crowded tables by a few new ones, as far as nothing refers to them."""
-        for name in sorted(names):
+    def thin_out(self, names: Iterable[str], filled: Collection[str], *, hints: Iterable[str] = ()) -> None:
+        """Replace the rows of crowded tables by a few new ones, as far as nothing refers to them.
+
+        Args:
+            filled: tables whose rows are not ours alone; they are left as they are.
+        """
+        for name in sorted(name for name in names if name.rpartition(".")[2].strip('"').lower() not in filled):
             known = self.rows.get(name)
             if known is None or len(known.rows) <= CROWDED:
                 continue
@@ -247,34 +269,20 @@ class Bench:
         self._unfurnished |= emptied  # so that the next revision that names them finds rows in them
         return frozenset(emptied)
 
-    def delete_rows(self, table: str, some: Iterable[rows.Row]) -> None:
-        names = self.rows_columns(table)
-        row = "ROW(" + ", ".join(f"{quote_ident(name)}::text" for name in names) + ")::text"
-        # As texts: two rows with a NULL at the same place are not equal otherwise.
-        values = ", ".join("ROW(" + ", ".join(_text(value) for value in each) + ")::text" for each in some)
-        self._as_replica([f"DELETE FROM {table} WHERE {row} IN ({values})"])
-
-    def insert_rows(self, table: str, some: Iterable[rows.Row]) -> None:
-        known = self.tables[table]
-        places = [n for n, name in enumerate(known.names) if not known.column(name).generated]
-        columns = ", ".join(quote_ident(known.names[n]) for n in places)
-        values = ", ".join("(" + ", ".join(_text(row[n], cast=False) for n in places) + ")" for row in some)
-        self._as_replica([f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES {values}"])
-
-    def rows_columns(self, table: str) -> tuple[str, ...]:
-        return self.tables[table].names
-
-    def _as_replica(self, statements: list[str]) -> None:
-        """Without triggers and foreign keys: nothing else may move while rows are taken out and put back."""
-        with self.conn.transaction():
-            self.conn.execute(b"SET LOCAL session_replication_role = replica")
-            for statement in statements:
-                self.conn.execute(statement.encode())
+    def load(self, held: Mapping[str, Snapshot]) -> None:
+        """Make these the rows of the tables that have the same columns, after `resync`."""
+        for name, snapshot in held.items():
+            table = self.tables.get(name)
+            if table is not None and table.names == snapshot.columns and not table.partitioned:
+                insert_rows(self.conn, table, snapshot.rows, instead=True)
 
 
-def _text(value: str | None, *, cast: bool = True) -> str:
-    literal = "NULL" if value is None else quote_literal(value)
-    return f"{literal}::text" if cast else literal
+def tables_filled_by(walked: Walked) -> set[str]:
+    """Tables, without their schema, that the step's own statements put rows into."""
+    return {
+        name.rpartition(".")[2].strip('"').lower()
+        for statement in walked.statements for name in _FILLING.findall(statement.sql)
+    }  # fmt: skip
 
 
 def _words(text: str) -> set[str]:

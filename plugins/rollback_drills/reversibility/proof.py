@@ -64,7 +64,8 @@ class Interruption:
 class Proof:
     """One revision, up, down, and up again. Durations are seconds of its own statements.
 
-    ``restored`` says what a restore of the backup from below an irreversible revision has brought back.
+    ``losses`` are of generated rows, ``seed_losses`` of the target's own. ``restored`` says what a restore of the
+    backup from below an irreversible revision has brought back. ``renamed`` are NOT NULL constraints under other names.
     """
 
     revision: str
@@ -73,8 +74,10 @@ class Proof:
     verdict: Class = "unproven"
     reason: str = ""
     losses: list[Loss] = field(default_factory=list)
+    seed_losses: list[Loss] = field(default_factory=list)
     schema: list[str] = field(default_factory=list)
     reordered: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    renamed: list[str] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     without_timeout: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
@@ -97,11 +100,13 @@ class Proof:
 
     def ledger(self) -> list[str]:
         """What rolling back past this revision destroys, for the document."""
-        return [loss.line() for loss in self.losses]
+        own = [f"of the target's own data: {loss.line()}" for loss in self.seed_losses]
+        return own + [loss.line() for loss in self.losses]
 
     def to_json(self) -> dict[str, JsonValue]:
         """Plain JSON values, as evidence wants them."""
         losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.losses]
+        seed_losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.seed_losses]
         locks: list[JsonValue] = [{**asdict(lock), "blocks": lock.blocks} for lock in self.locks]
         interruptions: list[JsonValue] = [
             {
@@ -120,8 +125,10 @@ class Proof:
             "class": self.verdict,
             "reason": self.reason,
             "losses": losses,
+            "seed_losses": seed_losses,
             "schema": list(self.schema),
             "reordered": {table: list(after) for table, (_, after) in self.reordered.items()},
+            "renamed": list(self.renamed),
             "locks": locks,
             "without_lock_timeout": list(self.without_timeout),
             "rewritten": list(self.rewritten),
