@@ -67,7 +67,9 @@ def record(drill: Drill, proof: Proof) -> None:
         drill.observe(f"rolling back past {proof.revision} destroys", list(proof.ledger()))
     if proof.reordered:
         drill.observe("columns in another order, which PostgreSQL cannot restore", sorted(proof.reordered))
-    strong = [f"{lock.mode} on {lock.relation}{f' ({lock.work})' if lock.work else ''}" for lock in proof.locks]
+    strong = [
+        f"{lock.mode} on {lock.relation}{f' ({lock.work})' if lock.work else ''}, {lock.known}" for lock in proof.locks
+    ]
     if strong:
         drill.observe("strongest locks on what was there", strong)
     for each in proof.interruptions:

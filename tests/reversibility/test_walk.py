@@ -228,3 +228,27 @@ def test_the_names_of_not_null_constraints_are_no_residue(
     assert proofs["two"].findings == []
     assert proofs["two"].renamed == (["public.t.t_b_not_null"] if version >= 180000 else [])
     assert proofs["three"].codes == {"schema-residue"}  # NOT NULL itself
+
+
+def test_locks_outside_a_transaction_are_observed_or_looked_up(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)", "CREATE TABLE u (a integer)", "CREATE TABLE v (a integer)"],
+                ["DROP TABLE t, u, v"])  # fmt: skip
+    project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a) | ALTER TABLE u ADD b integer | VACUUM (FULL) v"],
+                ["with: DROP INDEX CONCURRENTLY i | ALTER TABLE u DROP b"])  # fmt: skip
+    project.add("three", ["with: DROP INDEX CONCURRENTLY IF EXISTS i"], ["with: CREATE INDEX CONCURRENTLY i ON t (a)"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        proofs = {proof.revision: proof for proof in walk.prove_all()}
+    by_the_manual = "by PostgreSQL's documentation"
+    assert [(lock.relation, lock.mode, lock.work, lock.known) for lock in proofs["two"].locks] == [
+        ("public.u", "AccessExclusiveLock", "", "observed"),
+        ("public.v", "AccessExclusiveLock", "rewrite", by_the_manual),
+        ("public.t", "ShareUpdateExclusiveLock", "scan", by_the_manual),
+    ]
+    assert proofs["two"].without_timeout == ["public.u"]
+    assert not proofs["two"].atomic
+    (lock,) = proofs["three"].locks
+    assert (lock.relation, lock.mode, lock.known) == ("public.t", "ShareUpdateExclusiveLock", by_the_manual)
+    assert [proof.findings for proof in proofs.values()] == [[], [], []]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -30,6 +31,12 @@ SELECT txid_current_if_assigned()::text, current_setting('lock_timeout'), l.rela
 FROM (SELECT) one LEFT JOIN pg_locks l ON l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted
   AND l.relation >= 16384
 """
+# Statements that PostgreSQL does not run in a transaction block, or that end one; each in a block of its own otherwise.
+ALONE = re.compile(
+    r"\b(concurrently|vacuum|tablespace|subscription|begin|commit|rollback|abort|savepoint|call|do|discard|cluster)\b"
+    r"|\b(start|prepare)\s+transaction\b|\b(create|drop|alter|reindex)\s+(database|system|schema\s+\S+\s*;?\s*$)",
+    re.IGNORECASE,
+)
 ABORTED = "25P02"  # in_failed_sql_transaction
 MARKER = """
 SELECT substr(o, strpos(o, '=') + 1), current_database()::text FROM (SELECT) one
@@ -232,7 +239,7 @@ class Record:
         self.statements: list[Json] = []
         self.running: Json | None = None
         self.fail_at: int | None = None
-        self.external = self.in_script = self.in_script_at_error = self.listening = False
+        self.external = self.in_script = self.in_script_at_error = self.listening = self.wrapped = False
         self.began = 0.0
         self.scanned: dict[int, int] = {}
         self.first: Json | None = None  # the first statement that failed, which the script may have caught
@@ -274,6 +281,8 @@ class Record:
             return
         if self.fail_at is not None and self.fail_at == len(self.statements):
             raise Injected("injected before: " + statement.strip()[:200])
+        # Outside a transaction locks are gone with the statement: it gets one of its own, in which they can be read.
+        self.wrapped = autocommits(conn) and not ALONE.search(statement) and begins(conn)
         self.running = {"sql": statement.strip(), "line": script_line(), "began": time.perf_counter()}
 
     def after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
@@ -282,23 +291,27 @@ class Record:
         done, self.running = self.running, None
         done["seconds"] = time.perf_counter() - done.pop("began")
         done["rows"] = cursor.rowcount if isinstance(getattr(cursor, "rowcount", None), int) else -1
-        level = conn.get_execution_options().get("isolation_level")
-        done["autocommit"] = level == "AUTOCOMMIT"
+        done["autocommit"] = autocommits(conn)
         done["lock_timeout"], done["transaction"] = "", None
         done["locks"], done["scans"] = {}, {}
-        if not done["autocommit"]:
-            for transaction, timeout, relation, mode, scans in query(conn, LOCKS):
-                done["transaction"], done["lock_timeout"] = transaction, timeout
-                if relation is not None:
-                    done["locks"].setdefault(str(relation), []).append(mode)
-                    # The counter is the session's: what was counted before is taken off, unless it was reset since.
-                    known = self.scanned.get(relation, 0)
-                    if scans and scans != known:
-                        done["scans"][str(relation)] = scans - known if scans > known else scans
-                    self.scanned[relation] = scans or 0
+        for transaction, timeout, relation, mode, scans in query(conn, LOCKS):
+            done["transaction"], done["lock_timeout"] = transaction, timeout
+            if relation is not None:
+                done["locks"].setdefault(str(relation), []).append(mode)
+                # The counter is the session's: what was counted before is taken off, unless it was reset since.
+                known = self.scanned.get(relation, 0)
+                if scans and scans != known:
+                    done["scans"][str(relation)] = scans - known if scans > known else scans
+                self.scanned[relation] = scans or 0
+        if self.wrapped:
+            self.wrapped = False
+            execute(conn, "COMMIT")
         self.statements.append(done)
 
     def failed(self, context: Any) -> None:
+        if self.wrapped and context.connection is not None:
+            self.wrapped = False
+            execute(context.connection, "ROLLBACK")
         if self.in_script and self.first is None and context.original_exception is not None:
             self.first = said(context.original_exception)
             self.first["line"], self.first["statement"] = script_line(), (context.statement or "").strip()
@@ -353,6 +366,32 @@ def keep_settings(connection: Any, commit: Any) -> None:
             query(connection, f"SELECT set_config('{name}', '{quoted}', false)")
     commit()
     connection.connection.commit()
+
+
+def autocommits(connection: Any) -> bool:
+    """Whether a statement is committed by itself: an autocommit_block, or an engine that works so throughout."""
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return True
+    raw = connection.connection
+    raw = getattr(raw, "dbapi_connection", None) or getattr(raw, "connection", None) or raw
+    return getattr(raw, "autocommit", False) is True
+
+
+def begins(connection: Any) -> bool:
+    """Begin a transaction beneath the driver; False where the driver does not let us."""
+    try:
+        execute(connection, "BEGIN")
+    except Exception:  # then the statement runs as it would without us, and its locks are not seen
+        return False
+    return True
+
+
+def execute(connection: Any, sql: str) -> None:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql)
+    finally:
+        cursor.close()
 
 
 def query(connection: Any, sql: str) -> list[Any]:

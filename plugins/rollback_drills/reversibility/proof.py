@@ -15,6 +15,7 @@ BLOCKS_READS = frozenset({"AccessExclusiveLock"})
 BLOCKS_WRITES = BLOCKS_READS | {"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"}
 
 Work = Literal["rewrite", "scan", ""]
+Known = Literal["observed", "by PostgreSQL's documentation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Lock:
 
     ``statement`` took it first. ``work`` is what was done under it in proportion to the rows: a rewrite, a scan, or
     nothing. ``seconds`` is extrapolated to the rows that the target file gives the table; None where it gives none.
+    ``known`` says how: read from pg_locks, or looked up for the few commands that PostgreSQL runs outside of
+    transactions only, whose locks are gone before anybody can read them.
     """
 
     relation: str
@@ -31,6 +34,7 @@ class Lock:
     line: int
     work: Work = ""
     seconds: float | None = None
+    known: Known = "observed"
 
     @property
     def blocks(self) -> str:

@@ -19,6 +19,7 @@ from rollback_drills.reversibility.rows import Snapshot, shown
 from rollback_drills.reversibility.shrinking import InPlace, OnCopies, smallest
 from rollback_drills.target_tables import Migrations
 
+_ENOUGH = 3  # rows of a table with which the revisions above can be proven
 _SHOWN_ROWS = 400  # characters
 SmallSet = dict[str, list[dict[str, str | None]]]
 
@@ -124,7 +125,7 @@ class RoundTrip:
         rows: SmallSet = {}
         if intact and bench.data:
             rows = smallest(InPlace(bench, "upgrade", proof.revision, error), bench.tables, _of(bench, names))
-        again = self._upgrade_without_rows(names, cleared=intact and not self._way.filled)
+        again = self._upgrade_without_rows(names, cleared=intact and bench.only_ours(names, self._way.filled))
         if again is None:
             proof.find("upgrade-failed", f"{proof.revision}: {error.brief}")
             return None
@@ -208,10 +209,10 @@ class RoundTrip:
         legs.above = bench.snapshot(touched)
 
     def _take_stock(self, legs: Legs, touched: frozenset[str]) -> None:
-        """What is there after the second upgrade; tables that are empty now get rows for the revisions above."""
+        """What is there after the second upgrade; those with hardly any get rows for the revisions above."""
         bench = self._bench
         legs.after = bench.snapshot(touched)
-        filled = {name for name, snapshot in legs.after.items() if snapshot.rows}
+        filled = {name for name, snapshot in legs.after.items() if len(snapshot.rows) >= _ENOUGH}
         bare = (touched & bench.tables.keys()) - filled
         if bare:
             bench.seed(bare, hints=self._hints)
@@ -232,7 +233,7 @@ class RoundTrip:
         if intact:
             trial = InPlace(bench, "downgrade", self._proof.revision, error)
             rows = smallest(trial, bench.tables, _of(bench, names))
-        retried = self._downgrade_without_rows(names, cleared=intact and not self._way.filled)
+        retried = self._downgrade_without_rows(names, cleared=intact and bench.only_ours(names, self._way.filled))
         if retried.walked.error is not None:
             legs.down_error = retried.walked.error
             legs.broken = not retried.walked.in_one_transaction or bool(retried.refresh.delta)
