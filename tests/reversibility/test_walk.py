@@ -252,3 +252,26 @@ def test_locks_outside_a_transaction_are_observed_or_looked_up(
     (lock,) = proofs["three"].locks
     assert (lock.relation, lock.mode, lock.known) == ("public.t", "ShareUpdateExclusiveLock", by_the_manual)
     assert [proof.findings for proof in proofs.values()] == [[], [], []]
+
+
+def test_a_revision_id_that_alembics_table_does_not_take_is_named(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    long = "0002_" + "a_name_that_says_everything_" * 2
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.add(long, ["ALTER TABLE t ADD b integer"], ["ALTER TABLE t DROP b"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        assert walk.prove(long).codes == {"revision-id-too-long"}
+
+
+def test_a_long_revision_id_is_nothing_where_the_column_was_widened(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    long = "0002_" + "a_name_that_says_everything_" * 2
+    project = Project(tmp_path)
+    wider = ["ALTER TABLE alembic_version ALTER version_num TYPE varchar(200)"]
+    project.add("one", wider, ["SELECT 1"])
+    project.add(long, ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        assert walk.prove(long).findings == []

@@ -109,6 +109,8 @@ class Walker:
         arguments = {"file_": options.config, "ini_section": options.name, "cmd_opts": options}
         if isinstance(options.config, (list, tuple)):  # alembic 1.16 and newer: also a pyproject.toml
             arguments["file_"], arguments["toml_file"] = _config_files(options.config)
+        elif str(options.config or "").endswith(".toml"):
+            raise RuntimeError("alembic " + alembic.__version__ + " reads no pyproject.toml; 1.16 and newer do")
         elif options.config is None:
             arguments["file_"] = "alembic.ini"
         self.config = Config(**arguments)

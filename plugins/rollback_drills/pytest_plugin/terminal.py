@@ -80,6 +80,7 @@ class Summary:
             self.pytest_terminal_summary(reporter)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from rollback_drills.pytest_plugin.revision_table import write_revisions
         from rollback_drills.report.terminal import terminal_lines
 
         self._shown = True
@@ -89,6 +90,7 @@ class Summary:
             terminalreporter.section("rollback drills")
             for text, style in terminal_lines(self._ledger.run, _shown(self._session.directory / "incident.html")):
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
+            write_revisions(terminalreporter, self._ledger.run)
         if self._ledger.problem:
             terminalreporter.section("rollback drills: the report could not be written", red=True)
             terminalreporter.write_line(self._ledger.problem)

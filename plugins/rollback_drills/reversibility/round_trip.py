@@ -20,6 +20,7 @@ from rollback_drills.reversibility.shrinking import InPlace, OnCopies, smallest
 from rollback_drills.target_tables import Migrations
 
 _ENOUGH = 3  # rows of a table with which the revisions above can be proven
+VERSION_LENGTH = 32  # alembic/runtime/migration.py: version_num is String(32)
 _SHOWN_ROWS = 400  # characters
 SmallSet = dict[str, list[dict[str, str | None]]]
 
@@ -127,7 +128,7 @@ class RoundTrip:
             rows = smallest(InPlace(bench, "upgrade", proof.revision, error), bench.tables, _of(bench, names))
         again = self._upgrade_without_rows(names, cleared=intact and bench.only_ours(names, self._way.filled))
         if again is None:
-            proof.find("upgrade-failed", f"{proof.revision}: {error.brief}")
+            proof.find(_why_failed(error, proof.revision), f"{proof.revision}: {error.brief}")
             return None
         if not intact and held:
             rows = self._search_aside("upgrade", error, held, names, self._place - 1)
@@ -262,6 +263,12 @@ def _of(bench: Bench, names: frozenset[str]) -> dict[str, list[tuple[str | None,
     plain = [name for name in sorted(names) if name in bench.tables and not bench.tables[name].partitioned]
     taken = bench.remember(plain)
     return {name: list(taken[name].rows) for name in plain}
+
+
+def _why_failed(error: StepError, revision: str) -> str:
+    """The code: alembic's own version table takes 32 characters, unless somebody has widened it."""
+    too_long = error.sqlstate == "22001" and not error.in_script and len(revision) > VERSION_LENGTH
+    return "revision-id-too-long" if too_long else "upgrade-failed"
 
 
 def _was_there(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rollback_drills import postgres
 from rollback_drills.backup import DUMP, RESTORE
 from rollback_drills.database import sqlalchemy_url
-from rollback_drills.migrations.ini import working_directory
+from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker
 from rollback_drills.placeholders import fill
 from rollback_drills.reversibility.ground import lay_baseline
@@ -29,6 +29,7 @@ class AlembicIni:
 
     Args:
         file: alembic.ini or pyproject.toml; alembic runs where its script_location begins.
+        section: of alembic.ini, as ``alembic -n`` names it.
         bin_dir: where pg_dump and psql are.
         driver: of SQLAlchemy's, for the URLs, such as ``postgresql+asyncpg``.
         baseline: SQL that makes what is there before the first revision.
@@ -47,7 +48,9 @@ class AlembicIni:
         variables: Mapping[str, str] | None = None,
         timeout: float = 120.0,
         baseline: str = "",
+        section: str = SECTION,
     ) -> None:
+        self._section = section
         self._file, self._interpreter, self._admin_url = file.resolve(), tuple(interpreter), admin_url
         self._run, self.directory, self._driver, self._timeout = run, workspace, driver, timeout
         self._bin_dir = bin_dir
@@ -69,7 +72,7 @@ class AlembicIni:
         variables = {name: value.replace("{url}", url) for name, value in self._variables.items()}
         conversation = PipedConversation(
             [*self._interpreter, "-c", BOOTSTRAP],
-            cwd=working_directory(self._file),
+            cwd=working_directory(self._file, self._section),
             env=process.clean_environment(
                 self.directory, {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **variables}
             ),
@@ -78,7 +81,7 @@ class AlembicIni:
         try:
             return Walker(
                 conversation,
-                options=["-c", str(self._file)],
+                options=["-c", str(self._file), *(["-n", self._section] if self._section != SECTION else [])],
                 settings={"sqlalchemy.url": url},
                 marker=self._run,
                 timeout=self._timeout,
