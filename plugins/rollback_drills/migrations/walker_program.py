@@ -175,7 +175,7 @@ class Walker:
         keep_settings(connection, lambda: self.settle(connection, external, failed=False))
         self.record.listen(connection)
         while not self.ended:
-            context._migrations_fn = lambda heads, _: self.steps(connection, external)
+            context._migrations_fn = lambda heads, context: self.steps(context, connection, external)
             try:
                 perform()
             except TakenBack:
@@ -189,7 +189,7 @@ class Walker:
             if not self.next_command():
                 return
 
-    def steps(self, connection: Any, external: bool) -> Iterator[Any]:
+    def steps(self, context: Any, connection: Any, external: bool) -> Iterator[Any]:
         """One step after the other; when this goes on, alembic has committed the one before."""
         from alembic.runtime.migration import RevisionStep
 
@@ -198,6 +198,7 @@ class Walker:
             if self.command["do"] not in ("upgrade", "downgrade"):
                 raise RuntimeError("unknown command: " + str(self.command["do"]))
             self.settle(connection, external, failed=False)
+            forget(context)
             script = self.script.get_revision(self.command["revision"])
             if not callable(getattr(script.module, self.command["do"], None)):
                 setattr(script.module, self.command["do"], _missing(self.command["do"]))
@@ -368,6 +369,13 @@ def keep_settings(connection: Any, commit: Any) -> None:
             query(connection, f"SELECT set_config('{name}', '{quoted}', false)")
     commit()
     connection.connection.commit()
+
+
+def forget(context: Any) -> None:
+    """The ENUMs that SQLAlchemy believes to be there: with a command for each step it would not know of them."""
+    memo = getattr(context.impl, "memo", None)
+    if isinstance(memo, dict):
+        memo.clear()
 
 
 def autocommits(connection: Any) -> bool:
