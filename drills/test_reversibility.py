@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
+from pydantic import JsonValue
 
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.migrations.scripts import Scripts
-from rollback_drills.reversibility.history import problems_of
+from rollback_drills.pytest_plugin.reversibility import EVERY
+from rollback_drills.report.revisions import FACT
+from rollback_drills.reversibility.history import problems_of, revisions_above
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.walk import Walk
 
@@ -21,18 +26,12 @@ from .procedures import judge_downgrade
 @pytest.mark.drill("Reversibility: the history of migrations", runbook="reversibility", group="reversibility")
 def test_reversibility_history(scripts: Scripts, drill: Drill, request: pytest.FixtureRequest) -> None:
     """Every script can be read, they form one history, and it has one head."""
-    with drill.step("Read the migration scripts without running them"):
-        drill.observe("revisions", len(scripts.ids))
-        problems = list(scripts.problems)
-        drill.check("they form one history", problems, expected=[], finding="history-broken")
-        labelled = [each.id for each in scripts.scripts if each.labels]
-        heads = list(scripts.heads)
-        drill.check(
-            "there is one head, or each branch has a label",
-            heads if len(heads) > 1 and len(labelled) < len(heads) - 1 else "one head",
-            expected="one head",
-            finding="history-branches",
-        )
+    if scripts.ids or scripts.problems:  # they may be in an image, where alembic alone reads them
+        with drill.step("Read the migration scripts without running them"):
+            drill.observe("revisions", len(scripts.ids))
+            problems = list(scripts.problems)
+            drill.check("they form one history", problems, expected=[], finding="history-broken")
+            judge_heads(drill, scripts.heads, sum(bool(each.labels) for each in scripts.scripts))
     with drill.step("Read them as alembic does"):
         walk: Walk = request.getfixturevalue("walk")
         history = walk.history
@@ -40,13 +39,42 @@ def test_reversibility_history(scripts: Scripts, drill: Drill, request: pytest.F
         drill.observe("merges", [each.id for each in history.revisions if len(each.down) > 1])
         drill.observe("branches", list(history.branchpoints))
         drill.check("every script can be imported", problems_of(history), expected=[], finding="history-broken")
+        judge_heads(drill, history.heads, sum(bool(each.labels) for each in history.revisions))
+
+
+def judge_heads(drill: Drill, heads: Sequence[str], labelled: int) -> None:
+    drill.check(
+        "there is one head, or each branch has a label",
+        list(heads) if len(heads) > 1 and labelled < len(heads) - 1 else "one head",
+        expected="one head",
+        finding="history-branches",
+    )
 
 
 @pytest.mark.drill("Reversibility of a migration", runbook="reversibility", group="reversibility")
-def test_reversibility(revision: str, walk: Walk, drill: Drill) -> None:
+def test_reversibility(revision: str, walk: Walk, drill: Drill, request: pytest.FixtureRequest) -> None:
     """Up, down and up again: the schema is restored, rows survive, and what is lost is declared."""
+    if revision != EVERY:
+        prove(revision, walk, drill, [])
+        return
+    with drill.step("Read the history in the image"):
+        try:
+            revisions = revisions_above(walk.history, request.config.getoption("drill_since"))
+        except LookupError as error:
+            pytest.fail(str(error), pytrace=False)
+        drill.observe("revisions", len(revisions))
+    with drill.together():
+        proven: list[JsonValue] = []
+        for each in revisions:
+            prove(each, walk, drill, proven)
+
+
+def prove(revision: str, walk: Walk, drill: Drill, proven: list[JsonValue]) -> None:
+    """One step, failed by the findings; what the report shows is added to ``proven``."""
     with drill.step(f"Migrate {revision} up, down and up again, with rows in the tables"), drill.together():
         proof = walk.prove(revision)
+        proven.append(proof.to_json())
+        drill.fact(FACT, proven)
         record(drill, proof)
         for found in proof.findings:
             drill.check(found.detail, False, finding=found.code, detail=found.detail)
@@ -55,17 +83,20 @@ def test_reversibility(revision: str, walk: Walk, drill: Drill) -> None:
 
 
 def record(drill: Drill, proof: Proof) -> None:
-    """What the report shows of a revision."""
-    drill.fact("reversibility", proof.to_json())
+    """What the step shows of a revision."""
     drill.observe("class", proof.verdict + (f": {proof.reason}" if proof.reason else ""))
     drill.observe("generated rows", proof.seeded)
     drill.observe("the upgrade's statements took", round(proof.up_seconds, 4), "s")
     drill.observe("the downgrade's statements took", round(proof.down_seconds, 4), "s")
+    if proof.restored:
+        drill.observe("instead of a downgrade", proof.restored)
     if proof.losses:
         drill.observe(f"rolling back past {proof.revision} destroys", list(proof.ledger()))
     if proof.reordered:
         drill.observe("columns in another order, which PostgreSQL cannot restore", sorted(proof.reordered))
-    strong = [f"{lock.mode} on {lock.relation}{f' ({lock.work})' if lock.work else ''}" for lock in proof.locks]
+    strong = [
+        f"{lock.mode} on {lock.relation}{f' ({lock.work})' if lock.work else ''}, {lock.known}" for lock in proof.locks
+    ]
     if strong:
         drill.observe("strongest locks on what was there", strong)
     for each in proof.interruptions:

@@ -29,6 +29,11 @@ from rollback_drills.target_tables import Backup
 TRAILER = b"-- PostgreSQL database dump complete"
 _ENDING = re.compile(rb"(?:\A|\n)--\r?\n" + re.escape(TRAILER) + rb"\r?\n--\s*(?:\\unrestrict \w+\s*)?\Z")
 _TAIL = 4096  # bytes in which that ending has to stand
+DUMP = ("pg_dump", "--dbname={database_url}", "--file={file}")
+RESTORE = (
+    "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction",
+    "--dbname={database_url}", "--file={file}",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,7 @@ class Backups:
         began = time.monotonic()
         before = database.sequences()
         with database.snapshot() as (held, snapshot):
-            argv = self.settings.dump or (
-                "pg_dump", "--dbname={database_url}", "--file={file}", f"--snapshot={snapshot}"
-            )  # fmt: skip
+            argv = self.settings.dump or (*DUMP, f"--snapshot={snapshot}")
             result = self._run(argv, database, file)
             content = file.read_bytes() if file.is_file() else b""
             manifest = Manifest(
@@ -128,11 +131,7 @@ class Backups:
 
     def restore_into(self, fresh: LiveDatabase, file: Path) -> CommandResult:
         """Restore ``file`` into a new, empty database. Compare it with the manifest before it goes live."""
-        argv = self.settings.restore or (
-            "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction",
-            "--dbname={database_url}", "--file={file}",
-        )  # fmt: skip
-        return self._run(argv, fresh, file)
+        return self._run(self.settings.restore or RESTORE, fresh, file)
 
     def _run(self, argv: tuple[str, ...], database: LiveDatabase, file: Path) -> CommandResult:
         try:

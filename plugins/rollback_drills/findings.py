@@ -214,6 +214,12 @@ _ENTRIES = (
         "Correct upgrade(); the report quotes the error and the line.",
     ),
     Entry(
+        "revision-id-too-long", "critical", "A revision's id does not fit into alembic's version table",
+        "The table takes 32 characters: the upgrade does all its work, and fails at its last statement.",
+        "Shorten the id, in the script and in every down_revision that names it, or widen the column in a revision "
+        "before it.",
+    ),
+    Entry(
         "upgrade-fails-on-rows", "major", "The upgrade refuses rows that were legal before",
         "It passes on an empty test database and stops in production, half-way through a deployment.",
         "Clean or convert such rows in the revision, or declare the precondition with its reason "

@@ -207,6 +207,11 @@ class Lab:
             raise StackError("the lab has not been started")
         return self._seed_rows
 
+    @property
+    def seeded(self) -> str | None:
+        """A database at the previous release's head with the seed, to be copied; None where the target has no seed."""
+        return self._templates[self.target.previous].name if self.target.database.seed else None
+
     def stack(self, release: str | None = None) -> Stack:
         """A stack whose database is at the head of ``release`` (default: current) with the seed; nothing is started."""
         number = next(self._numbers)

@@ -67,7 +67,7 @@ class Project:
         self.ini = directory / "alembic.ini"
         self.versions = directory / "migrations" / "versions"
         self.versions.mkdir(parents=True)
-        self.ini.write_text("[alembic]\nscript_location = migrations\nsqlalchemy.url = postgresql+psycopg://\n")
+        self.point_nowhere()
         (directory / "migrations" / "env.py").write_text(env)
         self.head: str | None = None
 
@@ -78,6 +78,10 @@ class Project:
         text = script(revision, self.head, up, back, comment=comment, more=more)
         (self.versions / f"{revision}.py").write_text(text)
         self.head = revision
+
+    def point_nowhere(self) -> None:
+        """What it was pointed at is gone: the walk says itself where the database is."""
+        self.ini.write_text("[alembic]\nscript_location = migrations\nsqlalchemy.url = postgresql+psycopg://\n")
 
     def write(self, name: str, text: str) -> None:
         (self.versions / name).write_text(text)
@@ -91,11 +95,14 @@ def walking(
     *,
     migrations: Migrations | None = None,
     data: bool = True,
+    ground_of: type[AlembicIni] = AlembicIni,
+    wanted: Sequence[str] = (),
 ) -> Iterator[Walk]:
-    ground = AlembicIni(
-        project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path
-    )
-    walk = Walk(ground, migrations, data=data)
+    ground = ground_of(
+        project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path,
+        bin_dir=server.bin_dir,
+    )  # fmt: skip
+    walk = Walk(ground, migrations, data=data, wanted=wanted)
     try:
         yield walk
     finally:

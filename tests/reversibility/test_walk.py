@@ -66,7 +66,8 @@ def test_only_what_is_asked_for_is_proven_and_the_rest_is_applied(
     with walking(project, postgres_server, workspace) as walk:
         assert walk.prove("last").codes == {"rows-lost"}
         assert set(walk.proofs) == {"last"}
-        assert walk.prove("r0").codes == {"revision-unproven"}
+        assert walk.prove("r0").codes == {"loss-undeclared"}  # passed by, and so the walk begins anew
+        assert walk.prove("r5").codes == {"loss-undeclared"}
 
 
 def test_locks_are_weighed_by_the_sizes_of_production(
@@ -132,3 +133,145 @@ def test_an_upgrade_that_fails_on_empty_tables_stops_the_walk(
         assert {proof.revision: proof.codes for proof in walk.prove_all()} == {
             "one": {"upgrade-failed"}, "two": {"revision-unproven"},
         }  # fmt: skip
+
+
+def test_what_is_wanted_is_proven_when_the_walk_comes_by(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    for number in range(4):
+        project.add(f"r{number}", [f"CREATE TABLE t{number} (a integer)"], [f"DROP TABLE t{number}"])
+    with walking(project, postgres_server, workspace, wanted=["r1", "r3"]) as walk:
+        walk.prove("r3")
+        assert list(walk.proofs) == ["r1", "r3"]
+
+
+def test_rows_that_migrations_have_made_are_there_whatever_was_refused(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    """To find out whether rows are the reason for a failure ours are taken away, and theirs must not go with them."""
+    project = Project(tmp_path)
+    project.add(
+        "one",
+        [
+            "CREATE TABLE settings (id integer PRIMARY KEY, a text)",
+            "INSERT INTO settings VALUES (1, 'of the migration')",
+        ],
+        ["DROP TABLE settings"],
+    )
+    project.add("two", ["ALTER TABLE settings ALTER a SET NOT NULL"], ["ALTER TABLE settings ALTER a DROP NOT NULL"])
+    project.add(
+        "three",
+        ["DO $$ BEGIN IF NOT EXISTS (SELECT FROM settings WHERE id = 1) THEN RAISE 'the row is gone'; END IF; END $$"],
+        [],
+    )
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        proofs = {proof.revision: proof for proof in walk.prove_all()}
+    assert "upgrade-fails-on-rows" in proofs["two"].codes
+    assert proofs["three"].findings == []
+
+
+def test_the_error_that_a_script_has_caught_is_the_one_that_is_told(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.write(
+        "two.py",
+        "from alembic import op\nrevision, down_revision = 'two', 'one'\n"
+        "def upgrade():\n    op.execute('SELECT 1')\n"
+        "def downgrade():\n    try:\n        op.execute('DROP INDEX missing')\n    except Exception as error:\n"
+        "        print(error)\n    op.execute('SELECT 2')\n",
+    )
+    with walking(project, postgres_server, workspace) as walk:
+        (found,) = walk.prove("two").findings
+    assert found.code == "downgrade-failed"
+    assert "UndefinedObject at line 7" in found.detail, found.detail
+
+
+def test_a_failure_outside_a_transaction_shrinks_too(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a text, b text)"], ["DROP TABLE t"])
+    project.add(
+        "two",
+        ["ALTER TABLE t ADD c integer", "with: ALTER TABLE t ALTER a SET NOT NULL"],
+        ["ALTER TABLE t ALTER a DROP NOT NULL", "ALTER TABLE t DROP c"],
+    )
+    project.add(
+        "three",
+        ["ALTER TABLE t ALTER b TYPE varchar"],
+        ["ALTER TABLE t ADD d integer", "with: ALTER TABLE t ALTER b SET NOT NULL | ALTER TABLE t DROP d"
+         " | ALTER TABLE t ALTER b DROP NOT NULL | ALTER TABLE t ALTER b TYPE text"],
+    )  # fmt: skip
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        proofs = {proof.revision: proof for proof in walk.prove_all()}
+    (found,) = (each for each in proofs["two"].findings if each.code == "upgrade-fails-on-rows")
+    assert found.detail.count("a=NULL") == found.detail.count("id=") == 1, found.detail
+    assert proofs["three"].codes == {"downgrade-fails-on-rows"}
+    (found,) = proofs["three"].findings
+    assert found.detail.count("b=NULL") == found.detail.count("id=") == 1, found.detail
+
+
+def test_the_names_of_not_null_constraints_are_no_residue(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL)"], ["DROP TABLE t"])
+    again = ["ALTER TABLE t ALTER b DROP NOT NULL", "ALTER TABLE t ALTER b SET NOT NULL"]
+    project.add("two", ["ALTER TABLE t RENAME a TO b", *again], ["ALTER TABLE t RENAME b TO a"])
+    project.add("three", [], ["ALTER TABLE t ALTER b DROP NOT NULL"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        proofs = {proof.revision: proof for proof in walk.prove_all()}
+        version = walk.bench.conn.info.server_version
+    assert proofs["two"].findings == []
+    assert proofs["two"].renamed == (["public.t.t_b_not_null"] if version >= 180000 else [])
+    assert proofs["three"].codes == {"schema-residue"}  # NOT NULL itself
+
+
+def test_locks_outside_a_transaction_are_observed_or_looked_up(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)", "CREATE TABLE u (a integer)", "CREATE TABLE v (a integer)"],
+                ["DROP TABLE t, u, v"])  # fmt: skip
+    project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a) | ALTER TABLE u ADD b integer | VACUUM (FULL) v"],
+                ["with: DROP INDEX CONCURRENTLY i | ALTER TABLE u DROP b"])  # fmt: skip
+    project.add("three", ["with: DROP INDEX CONCURRENTLY IF EXISTS i"], ["with: CREATE INDEX CONCURRENTLY i ON t (a)"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        proofs = {proof.revision: proof for proof in walk.prove_all()}
+    by_the_manual = "by PostgreSQL's documentation"
+    assert [(lock.relation, lock.mode, lock.work, lock.known) for lock in proofs["two"].locks] == [
+        ("public.u", "AccessExclusiveLock", "", "observed"),
+        ("public.v", "AccessExclusiveLock", "rewrite", by_the_manual),
+        ("public.t", "ShareUpdateExclusiveLock", "scan", by_the_manual),
+    ]
+    assert proofs["two"].without_timeout == ["public.u"]
+    assert not proofs["two"].atomic
+    (lock,) = proofs["three"].locks
+    assert (lock.relation, lock.mode, lock.known) == ("public.t", "ShareUpdateExclusiveLock", by_the_manual)
+    assert [proof.findings for proof in proofs.values()] == [[], [], []]
+
+
+def test_a_revision_id_that_alembics_table_does_not_take_is_named(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    long = "0002_" + "a_name_that_says_everything_" * 2
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.add(long, ["ALTER TABLE t ADD b integer"], ["ALTER TABLE t DROP b"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        assert walk.prove(long).codes == {"revision-id-too-long"}
+
+
+def test_a_long_revision_id_is_nothing_where_the_column_was_widened(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    long = "0002_" + "a_name_that_says_everything_" * 2
+    project = Project(tmp_path)
+    wider = ["ALTER TABLE alembic_version ALTER version_num TYPE varchar(200)"]
+    project.add("one", wider, ["SELECT 1"])
+    project.add(long, ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
+        assert walk.prove(long).findings == []

@@ -57,6 +57,7 @@ def ground(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
         admin_url=postgres_server.admin_url,
         run="tests",
         workspace=workspace.path,
+        bin_dir=postgres_server.bin_dir,
     )
 
 
@@ -201,4 +202,21 @@ def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path, ground: Alembi
     walker._timeout = 0.3
     with walker, pytest.raises(StackError, match=r"did not answer within 0\.3 s"):
         walker.upgrade("one")
+    ground.drop(database)
+
+
+def test_a_type_is_created_again_after_it_was_dropped(tmp_path: Path, ground: AlembicIni):
+    """SQLAlchemy remembers ENUMs for as long as one context of alembic's lives, which here is the whole walk."""
+    project = Project(tmp_path)
+    project.add(
+        "one",
+        ["op.create_table('t', sa.Column('a', sa.Enum('x', 'y', name='e')), sa.Column('b', sa.Enum('x', name='f')))",
+         "op.create_table('u', sa.Column('a', sa.Enum('x', 'y', name='e')))"],
+        ["DROP TABLE t, u", "DROP TYPE e, f"],
+    )  # fmt: skip
+    database = ground.create()
+    with ground.walker(database) as walker:
+        assert walker.upgrade("one").error is None
+        assert walker.downgrade("one").error is None
+        assert walker.upgrade("one").error is None
     ground.drop(database)

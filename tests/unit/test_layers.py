@@ -40,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "database": {"errors", "postgres"},
     "probes": {"errors", "evidence", "meter", "placeholders", "target", "target_tables"},
     "migrations": {"errors", "stack", "target", "target_tables"},
-    "reversibility": {"errors", "migrations", "postgres", "stack", "target", "target_tables"},
+    "reversibility": {"backup", "errors", "migrations", "postgres", "stack", "target", "target_tables"},
     "backup": {"errors", "database", "placeholders", "postgres", "stack", "target", "target_tables"},
     "artifacts": {"errors", "evidence"},
     "drill": {
@@ -59,7 +59,7 @@ LAYERS: dict[str, set[str]] = {
     "traffic": {"errors", "evidence", "placeholders", "probes", "stack", "target"},
     "lab": WORLD | {"backup", "migrations", "probes", "traffic"},
     "client_account": {"drill", "errors", "evidence", "lab", "traffic"},
-    "runtimes": WORLD | {"lab", "migrations", "reversibility"},
+    "runtimes": WORLD | {"backup", "lab", "migrations", "reversibility"},
     "report": RECORD | {"findings"},
     "starter": set(),
     "doctor": WORLD | {"lab", "probes", "runtimes"},

@@ -11,24 +11,31 @@ from pathlib import Path
 
 from rollback_drills.errors import TargetError
 
+SECTION = "alembic"
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 
 
-def script_directories(file: Path) -> tuple[Path, ...]:
+def script_directories(file: Path, section: str = SECTION) -> tuple[Path, ...]:
     """The directories of the scripts.
+
+    Args:
+        section: of an alembic.ini, as ``alembic -n`` chooses it; a pyproject.toml has [tool.alembic] only.
 
     Raises:
         TargetError: the file cannot be read, or names no place for scripts that could be found without running code.
     """
-    options = _options(file)
+    options = _options(file, section)
     here = str(file.parent)
     location = str(options.get("script_location", "")).replace("%(here)s", here)
     if not location:
-        raise TargetError(f"{file} has no script_location", fix="name alembic's own configuration with --drill-alembic")
+        where = "[tool.alembic]" if file.suffix == ".toml" else f"[{section}]"
+        raise TargetError(
+            f"{file} has no script_location in {where}", fix="name alembic's own configuration with --drill-alembic"
+        )
     if ":" in location and not Path(location).is_absolute():
         package, _, inner = location.partition(":")
         location = str(Path(package.replace(".", "/")) / inner)
-    start = working_directory(file)
+    start = working_directory(file, section)
     base = start / location
     listed = options.get("version_locations")
     if listed:
@@ -48,36 +55,55 @@ def script_directories(file: Path) -> tuple[Path, ...]:
     return tuple(each for each in found if each.is_dir() and each.name != "__pycache__")
 
 
-def working_directory(file: Path) -> Path:
+def working_directory(file: Path, section: str = SECTION) -> Path:
     """Where alembic is called: its relative paths begin there, which is not always beside the file."""
-    location = str(_options(file).get("script_location", "")).replace("%(here)s", str(file.parent))
+    location = str(_options(file, section).get("script_location", "")).replace("%(here)s", str(file.parent))
     for directory in (file.parent, *file.parent.parents):
         if location and (directory / location).is_dir():
             return directory
     return file.parent
 
 
-def driver_of(file: Path) -> str:
+def driver_of(file: Path, section: str = SECTION) -> str:
     """The dialect and driver of ``sqlalchemy.url`` where it is one of PostgreSQL's, such as ``postgresql+asyncpg``."""
-    match = re.match(r"(postgresql(?:\+\w+)?|postgres)://", str(_options(file).get("sqlalchemy.url", "")))
-    return match[1].replace("postgres+", "postgresql+") if match else ""
+    match = re.match(r"postgres(?:ql)?(\+\w+)?://", str(_options(file, section).get("sqlalchemy.url", "")))
+    return f"postgresql{match[1] or ''}" if match else ""
 
 
-def _options(file: Path) -> Mapping[str, object]:
+def _options(file: Path, section: str) -> Mapping[str, object]:
     try:
         text = file.read_text()
         if file.suffix == ".toml":
-            table = tomllib.loads(text).get("tool", {}).get("alembic", {})
-            return table if isinstance(table, dict) else {}
+            return _of_toml(file, text, section)
         parser = configparser.RawConfigParser()
         parser.read_string(text)
-        return dict(parser["alembic"]) if parser.has_section("alembic") else {}
     except OSError as error:
         raise TargetError(
             f"{file} cannot be read: {error.strerror}", fix="name alembic's configuration with --drill-alembic"
         ) from None
     except (configparser.Error, ValueError) as error:
         raise TargetError(f"{file} cannot be read: {error}") from None
+    if not parser.has_section(section):
+        raise TargetError(
+            f"{file} has no section [{section}]",
+            cause=f"it has {', '.join(parser.sections()) or 'none'}",
+            fix="name alembic's section with --drill-alembic-name",
+        )
+    return dict(parser[section])
+
+
+def _of_toml(file: Path, text: str, section: str) -> Mapping[str, object]:
+    if section != SECTION:
+        raise TargetError(
+            f"{file} has no section {section!r}: of a pyproject.toml alembic reads [tool.alembic]",
+            fix="leave --drill-alembic-name out, or name an alembic.ini with --drill-alembic",
+        )
+    table = tomllib.loads(text).get("tool", {}).get("alembic")
+    if not isinstance(table, dict):
+        raise TargetError(
+            f"{file} has no table [tool.alembic]", fix="name alembic's own configuration with --drill-alembic"
+        )
+    return table
 
 
 def _split(text: str, separator: str) -> list[str]:

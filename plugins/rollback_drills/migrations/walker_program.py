@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -30,6 +31,13 @@ SELECT txid_current_if_assigned()::text, current_setting('lock_timeout'), l.rela
 FROM (SELECT) one LEFT JOIN pg_locks l ON l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted
   AND l.relation >= 16384
 """
+# Statements that PostgreSQL does not run in a transaction block, or that end one; each in a block of its own otherwise.
+ALONE = re.compile(
+    r"\b(concurrently|vacuum|tablespace|subscription|begin|commit|rollback|abort|savepoint|call|do|discard|cluster)\b"
+    r"|\b(start|prepare)\s+transaction\b|\b(create|drop|alter|reindex)\s+(database|system|schema\s+\S+\s*;?\s*$)",
+    re.IGNORECASE,
+)
+ABORTED = "25P02"  # in_failed_sql_transaction
 MARKER = """
 SELECT substr(o, strpos(o, '=') + 1), current_database()::text FROM (SELECT) one
 LEFT JOIN pg_db_role_setting s ON s.setrole = 0
@@ -101,6 +109,8 @@ class Walker:
         arguments = {"file_": options.config, "ini_section": options.name, "cmd_opts": options}
         if isinstance(options.config, (list, tuple)):  # alembic 1.16 and newer: also a pyproject.toml
             arguments["file_"], arguments["toml_file"] = _config_files(options.config)
+        elif str(options.config or "").endswith(".toml"):
+            raise RuntimeError("alembic " + alembic.__version__ + " reads no pyproject.toml; 1.16 and newer do")
         elif options.config is None:
             arguments["file_"] = "alembic.ini"
         self.config = Config(**arguments)
@@ -165,7 +175,7 @@ class Walker:
         keep_settings(connection, lambda: self.settle(connection, external, failed=False))
         self.record.listen(connection)
         while not self.ended:
-            context._migrations_fn = lambda heads, _: self.steps(connection, external)
+            context._migrations_fn = lambda heads, context: self.steps(context, connection, external)
             try:
                 perform()
             except TakenBack:
@@ -179,7 +189,7 @@ class Walker:
             if not self.next_command():
                 return
 
-    def steps(self, connection: Any, external: bool) -> Iterator[Any]:
+    def steps(self, context: Any, connection: Any, external: bool) -> Iterator[Any]:
         """One step after the other; when this goes on, alembic has committed the one before."""
         from alembic.runtime.migration import RevisionStep
 
@@ -188,6 +198,7 @@ class Walker:
             if self.command["do"] not in ("upgrade", "downgrade"):
                 raise RuntimeError("unknown command: " + str(self.command["do"]))
             self.settle(connection, external, failed=False)
+            forget(context)
             script = self.script.get_revision(self.command["revision"])
             if not callable(getattr(script.module, self.command["do"], None)):
                 setattr(script.module, self.command["do"], _missing(self.command["do"]))
@@ -231,15 +242,16 @@ class Record:
         self.statements: list[Json] = []
         self.running: Json | None = None
         self.fail_at: int | None = None
-        self.external = self.in_script = self.in_script_at_error = self.listening = False
+        self.external = self.in_script = self.in_script_at_error = self.listening = self.wrapped = False
         self.began = 0.0
         self.scanned: dict[int, int] = {}
+        self.first: Json | None = None  # the first statement that failed, which the script may have caught
 
     def begin(self, command: Json, external: bool) -> None:
         self.statements, self.running = [], None
         self.fail_at = command.get("fail_at")
         self.external, self.began, self.in_script = external, time.perf_counter(), False
-        self.in_script_at_error = False
+        self.in_script_at_error, self.first = False, None
 
     def during(self, function: Any) -> Any:
         """``upgrade`` or ``downgrade``, so that its statements are told from the bookkeeping after it."""
@@ -264,6 +276,7 @@ class Record:
 
             event.listen(connection.engine, "before_cursor_execute", self.before)
             event.listen(connection.engine, "after_cursor_execute", self.after)
+            event.listen(connection.engine, "handle_error", self.failed)
             self.listening = True
 
     def before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
@@ -271,6 +284,8 @@ class Record:
             return
         if self.fail_at is not None and self.fail_at == len(self.statements):
             raise Injected("injected before: " + statement.strip()[:200])
+        # Outside a transaction locks are gone with the statement: it gets one of its own, in which they can be read.
+        self.wrapped = autocommits(conn) and not ALONE.search(statement) and begins(conn)
         self.running = {"sql": statement.strip(), "line": script_line(), "began": time.perf_counter()}
 
     def after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
@@ -279,21 +294,30 @@ class Record:
         done, self.running = self.running, None
         done["seconds"] = time.perf_counter() - done.pop("began")
         done["rows"] = cursor.rowcount if isinstance(getattr(cursor, "rowcount", None), int) else -1
-        level = conn.get_execution_options().get("isolation_level")
-        done["autocommit"] = level == "AUTOCOMMIT"
+        done["autocommit"] = autocommits(conn)
         done["lock_timeout"], done["transaction"] = "", None
         done["locks"], done["scans"] = {}, {}
-        if not done["autocommit"]:
-            for transaction, timeout, relation, mode, scans in query(conn, LOCKS):
-                done["transaction"], done["lock_timeout"] = transaction, timeout
-                if relation is not None:
-                    done["locks"].setdefault(str(relation), []).append(mode)
-                    # The counter is the session's: what was counted before is taken off, unless it was reset since.
-                    known = self.scanned.get(relation, 0)
-                    if scans and scans != known:
-                        done["scans"][str(relation)] = scans - known if scans > known else scans
-                    self.scanned[relation] = scans or 0
+        for transaction, timeout, relation, mode, scans in query(conn, LOCKS):
+            done["transaction"], done["lock_timeout"] = transaction, timeout
+            if relation is not None:
+                done["locks"].setdefault(str(relation), []).append(mode)
+                # The counter is the session's: what was counted before is taken off, unless it was reset since.
+                known = self.scanned.get(relation, 0)
+                if scans and scans != known:
+                    done["scans"][str(relation)] = scans - known if scans > known else scans
+                self.scanned[relation] = scans or 0
+        if self.wrapped:
+            self.wrapped = False
+            execute(conn, "COMMIT")
         self.statements.append(done)
+
+    def failed(self, context: Any) -> None:
+        if self.wrapped and context.connection is not None:
+            self.wrapped = False
+            execute(context.connection, "ROLLBACK")
+        if self.in_script and self.first is None and context.original_exception is not None:
+            self.first = said(context.original_exception)
+            self.first["line"], self.first["statement"] = script_line(), (context.statement or "").strip()
 
     def answer(self, error: Json | None) -> Json:
         import resource
@@ -347,6 +371,39 @@ def keep_settings(connection: Any, commit: Any) -> None:
     connection.connection.commit()
 
 
+def forget(context: Any) -> None:
+    """The ENUMs that SQLAlchemy believes to be there: with a command for each step it would not know of them."""
+    memo = getattr(context.impl, "memo", None)
+    if isinstance(memo, dict):
+        memo.clear()
+
+
+def autocommits(connection: Any) -> bool:
+    """Whether a statement is committed by itself: an autocommit_block, or an engine that works so throughout."""
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return True
+    raw = connection.connection
+    raw = getattr(raw, "dbapi_connection", None) or getattr(raw, "connection", None) or raw
+    return getattr(raw, "autocommit", False) is True
+
+
+def begins(connection: Any) -> bool:
+    """Begin a transaction beneath the driver; False where the driver does not let us."""
+    try:
+        execute(connection, "BEGIN")
+    except Exception:  # then the statement runs as it would without us, and its locks are not seen
+        return False
+    return True
+
+
+def execute(connection: Any, sql: str) -> None:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql)
+    finally:
+        cursor.close()
+
+
 def query(connection: Any, sql: str) -> list[Any]:
     """Beneath SQLAlchemy, so that neither its events nor its idea of a transaction notice."""
     cursor = connection.connection.cursor()
@@ -360,22 +417,34 @@ def query(connection: Any, sql: str) -> list[Any]:
 def describe(error: BaseException, record: Record) -> Json:
     """An error as our side wants to judge it: what PostgreSQL said, and at which statement."""
     original = getattr(error, "orig", None) or error
+    running, record.running = record.running, None
+    told = {
+        **said(original),
+        "statement": (running or {}).get("sql", ""),
+        "line": (running or {}).get("line") or _raised_at(error),
+        "injected": isinstance(error, Injected),
+        "refused": isinstance(error, Refused),
+        "in_script": record.in_script_at_error or running is not None,
+    }
+    if told["sqlstate"] == ABORTED and record.first is not None and record.first["sqlstate"] != ABORTED:
+        # The script has caught the error that matters, and went on in a transaction that takes no more statements.
+        told.update(record.first)
+    return told
+
+
+def said(error: Any) -> Json:
+    """What PostgreSQL or Python says of an error."""
+    original = error
     if getattr(original, "sqlstate", None) is None and getattr(original, "__cause__", None) is not None:
         original = original.__cause__  # asyncpg's error stands behind SQLAlchemy's
     diagnosis = getattr(original, "diag", None) or original
-    running, record.running = record.running, None
     return {
         "type": type(original).__name__,
         "message": str(original).strip(),
         "sqlstate": getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "",
-        "statement": (running or {}).get("sql", ""),
-        "line": (running or {}).get("line") or _raised_at(error),
         "schema": getattr(diagnosis, "schema_name", None) or "",
         "table": getattr(diagnosis, "table_name", None) or "",
         "constraint": getattr(diagnosis, "constraint_name", None) or "",
-        "injected": isinstance(error, Injected),
-        "refused": isinstance(error, Refused),
-        "in_script": record.in_script_at_error or running is not None,
     }
 
 

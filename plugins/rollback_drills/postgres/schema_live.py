@@ -10,26 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Final
 
 from rollback_drills.errors import DrillError
 from rollback_drills.postgres import schema_probe, schema_sql
-from rollback_drills.postgres.connection import Connection, Row, read_pinned
+from rollback_drills.postgres.connection import Connection
+from rollback_drills.postgres.prepared import Prepared, oid_array, read_prepared
 from rollback_drills.postgres.relations import VERSION_TABLE
 from rollback_drills.postgres.schema import Change, Entry, SchemaDiff, SchemaFingerprint, schema_fingerprint
 
 _ORDER: Final = "#order"
 _REST: Final = 0  # in place of a relation's OID: what hangs on none
-_numbers = count(1)
-# One plan for the session, and for few rows: by index, whatever the planner thinks of an array it has not seen.
-_PLAN: Final = tuple(
-    f"SET LOCAL {name}" for name in (
-        "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashjoin = off",
-        "enable_mergejoin = off",
-    )
-)  # fmt: skip
-_PLAN_ALL: Final = tuple(f"SET LOCAL {name} = on" for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +99,15 @@ class LiveSchema:
     def __init__(self, conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> None:
         self._conn, self._ignored = conn, tuple(ignore_tables)
         version = conn.info.server_version
-        self._probe = _Prepared("probe", "oid[], xid, boolean", schema_probe.statement(version))
-        self._relations = _Prepared("relations", "oid[]", schema_sql.relations_statement(version, self._ignored))
-        self._rest = _Prepared("rest", "", schema_sql.rest_statement(version, self._ignored))
+        self._probe = Prepared("probe", "oid[], xid, boolean", schema_probe.statement(version))
+        self._relations = Prepared("relations", "oid[]", schema_sql.relations_statement(version, self._ignored))
+        self._rest = Prepared("rest", "", schema_sql.rest_statement(version, self._ignored), whole=True)
         self._groups: dict[int, dict[str, str]] = {}
         self._orders: dict[int, dict[str, str]] = {}
         self._since = "3"  # the first ordinary transaction id
         self._counts = ""
         self.known: dict[int, Relation] = {}
+        self.rest_changes = 0
         self.refresh(())
 
     def refresh(self, locked: Collection[int], *, grants: bool = False, everything: bool = False) -> Refresh:
@@ -131,7 +123,8 @@ class LiveSchema:
         """
         if everything:
             locked, self._since, self._counts = {*locked, *self.known}, "3", ""
-        (rows,) = self._read(self._probe, _oids(locked), f"'{self._since}'::xid", str(grants or everything))
+        arguments = (oid_array(locked), f"'{self._since}'::xid", str(grants or everything))
+        (rows,) = read_prepared(self._conn, [(self._probe, arguments)])
         touched, counts, written = {}, "", False
         for what, oid, name, kind, filenode in rows:
             if what == "since":
@@ -180,6 +173,10 @@ class LiveSchema:
             )  # fmt: skip
         return full
 
+    def definition(self, oid: int) -> frozenset[tuple[str, str]]:
+        """What is known of one relation, to tell whether it is as it was; ``rest_changes`` counts what else changed."""
+        return frozenset(self._groups.get(oid, {}).items())
+
     def table_oid(self, name: str) -> int | None:
         return next((oid for oid, relation in self.known.items() if relation.name == name), None)
 
@@ -188,16 +185,17 @@ class LiveSchema:
     def _replace(self, touched: Mapping[int, Relation | None], *, rest: bool) -> Delta:
         groups = set(touched) | ({_REST} if rest else set())
         old, old_order = self._gather(groups)
-        queries: list[tuple[_Prepared, tuple[str, ...]]] = []
+        queries: list[tuple[Prepared, tuple[str, ...]]] = []
+        self.rest_changes += rest
         alive = [oid for oid, relation in touched.items() if relation is not None]
         if alive:
-            queries.append((self._relations, (_oids(alive),)))
+            queries.append((self._relations, (oid_array(alive),)))
         if rest:
             queries.append((self._rest, ()))
         for oid in groups:
             self._groups.pop(oid, None)
             self._orders.pop(oid, None)
-        for (prepared, _), rows in zip(queries, self._read_all(queries), strict=True):
+        for (prepared, _), rows in zip(queries, read_prepared(self._conn, queries), strict=True):
             for row in rows:
                 self._put(int(row[3]) if prepared is self._relations else _REST, *row[:3])
         new, new_order = self._gather(groups)
@@ -220,35 +218,6 @@ class LiveSchema:
     def _renamed(self, before: Mapping[int, Relation], after: Mapping[int, Relation]) -> bool:
         """Whether a relation has changed its name, which the rest of the catalogue may mention."""
         return any(oid in before and before[oid].name != relation.name for oid, relation in after.items())
-
-    def _read(self, prepared: _Prepared, *arguments: str) -> list[list[Row]]:
-        return self._read_all([(prepared, arguments)])
-
-    def _read_all(self, queries: Sequence[tuple[_Prepared, Sequence[str]]]) -> list[list[Row]]:
-        if not queries:
-            return []
-        statements = [*_PLAN]
-        for prepared, arguments in queries:
-            statements += [*(_PLAN_ALL if prepared is self._rest else ()), *prepared.call(arguments)]
-        return read_pinned(self._conn, statements)
-
-
-class _Prepared:
-    """A statement that a session plans once: planning takes longer than reading."""
-
-    def __init__(self, name: str, types: str, query: str) -> None:
-        self._name = f"rollback_drills_{name}_{next(_numbers)}"
-        self._prepare = f"PREPARE {self._name}{f' ({types})' if types else ''} AS {query}"
-        self._known = False
-
-    def call(self, arguments: Sequence[str]) -> list[str]:
-        prepare = [] if self._known else [self._prepare]
-        self._known = True
-        return [*prepare, f"EXECUTE {self._name}" + (f" ({', '.join(arguments)})" if arguments else "")]
-
-
-def _oids(given: Iterable[int]) -> str:
-    return "'{" + ",".join(str(oid) for oid in sorted(given)) + "}'::oid[]"
 
 
 def _merge(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -47,6 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="drill the migrations of this alembic.ini alone: no target file, no gateway (use with -k reversibility)",
     )
     group.addoption(
+        "--drill-alembic-name",
+        metavar="SECTION",
+        default="alembic",
+        help="the section of alembic.ini, as alembic's own option -n names it (default: alembic)",
+    )
+    group.addoption(
         "--drill-alembic-python",
         metavar="PYTHON",
         help="the interpreter that has alembic and the models (default: the one that runs pytest)",

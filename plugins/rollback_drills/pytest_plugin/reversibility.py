@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from rollback_drills.reversibility.walk import Walk
 
 UNKNOWN = "unknown"
+EVERY = "every revision of the image"
 _KEY = pytest.StashKey["Found"]()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The scripts of the release, the revisions that are to be proven, or why these are not known."""
+    """The scripts of the release, the revisions that are to be proven, or why these are not known.
+
+    ``in_image``: they are in an image only, and nothing is started to collect tests: one item proves them all.
+    """
 
     scripts: Scripts | None
     chosen: tuple[str, ...]
     reason: str = ""
+    in_image: bool = False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found = revisions_of(session_of(metafunc.config))
         except pytest.UsageError:  # here it would become a traceback; it is raised again once all is collected
             found = Found(None, ())
-        metafunc.parametrize("revision", found.chosen or [UNKNOWN])
+        metafunc.parametrize("revision", found.chosen or [EVERY if found.in_image else UNKNOWN])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,7 +65,11 @@ def revisions_of(session: Session) -> Found:
 
 def _find(session: Session) -> Found:
     from rollback_drills.errors import DrillError
+    from rollback_drills.migrations.scripts import Scripts
 
+    source = session.target.releases
+    if source.path is None and source.command is None:
+        return Found(Scripts((), ()), (), in_image=True)
     try:
         scripts = _scripts(session)
         if not scripts.ids:
@@ -77,16 +86,21 @@ def _scripts(session: Session) -> Scripts:
     from rollback_drills.migrations.scripts import read_scripts
     from rollback_drills.placeholders import fill
     from rollback_drills.runtimes.trees import Trees
+    from rollback_drills.runtimes.workspace import Workspace
 
     target = session.target
     if session.config.getoption("drill_alembic"):
-        return read_scripts(script_directories(target.file))
+        return read_scripts(script_directories(target.file, session.config.getoption("drill_alembic_name")))
     if target.releases.path is not None:
         values = {"here": str(target.here), "release": target.current}
         return read_scripts([target.path(fill(target.releases.path, values)) / target.migrations.versions])
-    with tempfile.TemporaryDirectory(prefix="rollback-drills-scripts-") as directory:
-        tree = Trees(target, Path(directory)).tree(target.current)
+    # Should we be killed in between, the next run removes it.
+    workspace = Workspace(f"scripts-{secrets.token_hex(4)}", session.worker)
+    try:
+        tree = Trees(target, workspace.path).tree(target.current)
         return read_scripts([tree / target.migrations.versions])
+    finally:
+        workspace.close()
 
 
 def _since(session: Session, scripts: Scripts) -> tuple[str, ...]:
@@ -135,6 +149,7 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     if reason and not revisions_of(session).scripts:
         pytest.fail(f"the revisions are not known: {reason}", pytrace=False)
     ground: Ground
+    seeded = None
     if request.config.getoption("drill_alembic"):
         ground = _bare_ground(session)
     else:
@@ -144,13 +159,20 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
         role, password = lab.role
         ground = ReleaseGround(
             commands, session.target, session.target.current, admin_url=server.admin_url, role=role,
-            password=password, run=session.run,
+            password=password, run=session.run, directory=session.workspace.path,
         )  # fmt: skip
-    opened = Walk(ground, session.target.migrations)
+        seeded = lab.seeded
+    opened = Walk(ground, session.target.migrations, wanted=_selected(request.session.items), seeded=seeded)
     try:
         yield opened
     finally:
         opened.close()
+
+
+def _selected(items: Iterable[pytest.Item]) -> set[str]:
+    """The revisions that this process will be asked for: with branches, not in alembic's order."""
+    calls = (getattr(item, "callspec", None) for item in items)
+    return {str(call.params["revision"]) for call in calls if call is not None and "revision" in call.params}
 
 
 def _bare_ground(session: Session) -> Ground:
@@ -162,6 +184,7 @@ def _bare_ground(session: Session) -> Ground:
 
     server, workspace = session.open_server()
     config = session.config
+    section = config.getoption("drill_alembic_name")
     given = config.getoption("drill_alembic_env") or []
     baseline = config.getoption("drill_alembic_baseline")
     return AlembicIni(
@@ -170,7 +193,9 @@ def _bare_ground(session: Session) -> Ground:
         admin_url=server.admin_url,
         run=session.run,
         workspace=workspace.path,
-        driver=driver_of(session.target.file) or "postgresql+psycopg",
+        bin_dir=server.bin_dir,
+        driver=driver_of(session.target.file, section) or "postgresql+psycopg",
+        section=section,
         variables=dict(each.split("=", 1) for each in given if "=" in each),
         baseline=Path(config.invocation_params.dir, baseline).read_text() if baseline else "",
     )

@@ -198,6 +198,12 @@ class Session:
         self.setup_seconds = self.meter.elapsed() - began
         return server, self._workspace
 
+    @property
+    def workspace(self) -> Workspace:
+        """What this process has made since `open_lab` or `open_server`."""
+        assert self._workspace is not None
+        return self._workspace
+
     def keep_stack(self, drill: str, stack: Stack) -> None:
         """Leave a stack up, and note how to reach it (shown in the terminal only: it holds a password)."""
         assert self._workspace is not None

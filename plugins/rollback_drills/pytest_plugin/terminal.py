@@ -80,6 +80,7 @@ class Summary:
             self.pytest_terminal_summary(reporter)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from rollback_drills.pytest_plugin.revision_table import write_revisions
         from rollback_drills.report.terminal import terminal_lines
 
         self._shown = True
@@ -90,6 +91,7 @@ class Summary:
             page = _shown(self._session.directory / "incident.html")
             for text, style in terminal_lines(self._ledger.run, page, history=self._ledger.history):
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
+            write_revisions(terminalreporter, self._ledger.run)
             for note in self._ledger.notes:
                 terminalreporter.write_line(note, yellow=True)
         if self._ledger.problem:

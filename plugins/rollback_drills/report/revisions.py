@@ -12,7 +12,7 @@ from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import one_line
 
 FACT = "reversibility"
-"""The fact of a drill that holds what was proven of one revision."""
+"""The fact of a drill that holds what was proven of revisions, each a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,16 @@ def revision_rows(run: RunEvidence, limits: Limits) -> tuple[tuple[RevisionRow, 
 
 def _rows(run: RunEvidence, limits: Limits) -> Iterator[RevisionRow]:
     for drill in run.drills:
-        fact = drill.facts.get(FACT)
-        if isinstance(fact, dict):
+        facts = drill.facts.get(FACT)
+        for fact in facts if isinstance(facts, list) else [facts]:
+            if not isinstance(fact, dict):
+                continue
             yield RevisionRow(
                 revision=one_line(_text(fact, "revision"), limits.line),
                 title=one_line(_text(fact, "doc"), limits.line),
                 verdict=_text(fact, "class"),
-                reason=one_line(_text(fact, "reason"), limits.line),
-                losses=tuple(_of_each(fact, "losses", "line", limits)),
+                reason=one_line("; ".join(filter(None, (_text(fact, "reason"), _text(fact, "restored")))), limits.line),
+                losses=(*_seed_losses(fact, limits), *_of_each(fact, "losses", "line", limits)),
                 locks=tuple(_locks(fact, limits)),
                 up=_seconds(fact, "up_seconds"),
                 down=_seconds(fact, "down_seconds"),
@@ -67,6 +69,12 @@ def _locks(fact: Mapping[str, JsonValue], limits: Limits) -> Iterator[str]:
         if isinstance(lock, dict) and lock.get("blocks"):
             work = f", {lock['work']}" if lock.get("work") else ""
             yield one_line(f"{lock.get('relation')}: {lock.get('mode')}{work}", limits.line)
+
+
+def _seed_losses(fact: Mapping[str, JsonValue], limits: Limits) -> Iterator[str]:
+    """Those of the target's own rows come first: generated ones only show what may be lost."""
+    for line in _of_each(fact, "seed_losses", "line", limits):
+        yield f"of the target's own data: {line}"
 
 
 def _of_each(fact: Mapping[str, JsonValue], name: str, key: str, limits: Limits) -> Iterator[str]:

@@ -10,17 +10,19 @@ from dataclasses import dataclass
 import psycopg
 
 from rollback_drills.migrations.walker import Walked
-from rollback_drills.postgres import connect, quote_ident, quote_literal
+from rollback_drills.postgres import connect
 from rollback_drills.postgres.schema_live import LiveSchema, Refresh, Relation
 from rollback_drills.reversibility import rows
 from rollback_drills.reversibility.catalogue import Catalogue, Table
 from rollback_drills.reversibility.ground import Ground
+from rollback_drills.reversibility.moving_rows import insert_rows
 from rollback_drills.reversibility.rows import Snapshot
 from rollback_drills.reversibility.seeding import Seeded, Seeder
 
 _READING = frozenset({"AccessShareLock", "RowShareLock"})
 _GRANTS = ("grant", "revoke", "do $", "do '", "select ", "call ", "alter default", "reassign")
 FEW = 20  # tables that are all given rows, whether or not a script names them
+_FILLING = re.compile(r"(?i)\b(?:insert\s+into|copy|merge\s+into)\s+(?:only\s+)?([\w.\"]+)")
 CROWDED = 60  # rows of a table from which on older ones make room
 
 
@@ -34,11 +36,21 @@ class Moved:
 
 
 class Bench:
-    """A database with its walker, its schema followed, and its rows."""
+    """A database with its walker, its schema followed, and its rows.
 
-    def __init__(self, ground: Ground, *, data: bool = True) -> None:
-        self._ground, self.data = ground, data
-        self.database = ground.create()
+    ``seeded`` says whether rows of ours have been put into it.
+
+    Args:
+        database: one that is there already; by default a new one.
+        most_rows: of a table that are compared.
+    """
+
+    def __init__(
+        self, ground: Ground, *, database: str | None = None, data: bool = True, most_rows: int = rows.MOST_ROWS
+    ) -> None:
+        self._ground, self.data, self.seeded = ground, data, False
+        self._most_rows = most_rows
+        self.database = database or ground.create()
         try:
             self.walker = ground.walker(self.database)
         except BaseException:
@@ -53,15 +65,21 @@ class Bench:
         self.tables: dict[str, Table] = {}
         self.rows: dict[str, Snapshot] = {}
         self._unfurnished: set[str] = set()
+        self._read: dict[tuple[object, ...], Table] = {}
+        self._read_under = 0
         if self.schema.known:  # there is a baseline
             self.resync()
 
     def close(self) -> None:
+        self.release()
+        self._ground.drop(self.database)
+
+    def release(self) -> None:
+        """Leave the database as it is, with nobody connected."""
         with contextlib.suppress(psycopg.Error):
             self.conn.close()
             self._schema_conn.close()
         self.walker.close()
-        self._ground.drop(self.database)
 
     # --- steps -----------------------------------------------------------------------------------------
 
@@ -104,9 +122,27 @@ class Bench:
     def _update_tables(self, refresh: Refresh) -> None:
         for relation in refresh.before.values():
             self.tables.pop(relation.name, None)
-        oids = [oid for oid, relation in refresh.after.items() if relation.kind in ("r", "p")]
-        fresh = self._catalogue.tables(oids)
-        self.tables |= {name: table for name, table in fresh.items() if not name.endswith(".alembic_version")}
+        unknown = []
+        for oid, relation in refresh.after.items():
+            if relation.kind == "r" and not relation.name.endswith(".alembic_version"):
+                table = self._read.get(self._version(oid, relation))  # a downgrade leads back to what was read before
+                if table is None:
+                    unknown.append(oid)
+                else:
+                    self.tables[relation.name] = table
+            elif relation.kind == "p":  # its partitions are part of it
+                unknown.append(oid)
+        self.tables |= self._catalogue.tables(unknown)
+        for oid in unknown:
+            relation = refresh.after[oid]
+            if relation.name in self.tables and relation.kind == "r":
+                self._read[self._version(oid, relation)] = self.tables[relation.name]
+
+    def _version(self, oid: int, relation: Relation) -> tuple[object, ...]:
+        """Names a table as it is now. Types are no part of its definition: they belong to the rest of the schema."""
+        if self.schema.rest_changes != self._read_under:
+            self._read, self._read_under = {}, self.schema.rest_changes
+        return oid, relation.name, self.schema.definition(oid)
 
     def _of_changed_types(self, refresh: Refresh) -> set[str]:
         """Tables with a column whose ENUM or domain has changed: that locks no table."""
@@ -141,7 +177,7 @@ class Bench:
             self.remember(self.tables)
 
     def furnish(self, source: str) -> None:
-        """Give rows to the tables that a script names and that have none of ours, after `resync`."""
+        """Give rows to the tables that a script names and that have none of ours, after `resync` or `clear`."""
         if self.data and self._unfurnished:
             words = _words(source)
             few = len(self._unfurnished) <= FEW
@@ -149,7 +185,7 @@ class Bench:
             self._unfurnished -= wanted
             if wanted:
                 self.seed(wanted)
-                self.remember(self._with_parents(wanted))
+                self.remember(self.with_parents(wanted))
 
     def sweep(self, commands: Iterable[str]) -> bool:
         """Execute a clean-up, as an operator would; whether there was one and it succeeded."""
@@ -168,12 +204,14 @@ class Bench:
     def seed(self, names: Collection[str], *, hints: Iterable[str] = ()) -> Seeded:
         """Add rows to these tables, and to those they refer to where these are empty."""
         wanted = {name for name in names if name in self.tables}
-        needed = self._with_parents(wanted)
+        needed = self.with_parents(wanted)
         empty = {name for name in needed - wanted if not self.rows.get(name) or not self.rows[name].rows}
         tables = {name: self.tables[name] for name in sorted(needed)}
+        self.seeded = self.seeded or bool(tables)
         return self._seeder.seed(tables, hints=hints, only=wanted | empty) if tables else Seeded()
 
-    def _with_parents(self, names: Collection[str]) -> set[str]:
+    def with_parents(self, names: Collection[str]) -> set[str]:
+        """These tables, and those they refer to."""
         found, new = set(names), set(names)
         while new:
             new = {
@@ -184,7 +222,8 @@ class Bench:
 
     def snapshot(self, names: Iterable[str]) -> dict[str, Snapshot]:
         """The rows of those of these tables that exist."""
-        return rows.take(self.conn, [self.tables[name] for name in sorted(set(names)) if name in self.tables])
+        wanted = [self.tables[name] for name in sorted(set(names)) if name in self.tables]
+        return rows.take(self.conn, wanted, self._most_rows)
 
     def remember(self, names: Collection[str]) -> dict[str, Snapshot]:
         """`snapshot`, kept as what the tables hold; tables that are gone are forgotten."""
@@ -194,9 +233,13 @@ class Bench:
         self.rows |= taken
         return taken
 
-    def thin_out(self, names: Iterable[str], *, hints: Iterable[str] = ()) -> None:
-        """Replace the rows of crowded tables by a few new ones, as far as nothing refers to them."""
-        for name in sorted(names):
+    def thin_out(self, names: Iterable[str], filled: Collection[str], *, hints: Iterable[str] = ()) -> None:
+        """Replace the rows of crowded tables by a few new ones, as far as nothing refers to them.
+
+        Args:
+            filled: tables whose rows are not ours alone; they are left as they are.
+        """
+        for name in sorted(name for name in names if plain_name(name) not in filled):
             known = self.rows.get(name)
             if known is None or len(known.rows) <= CROWDED:
                 continue
@@ -204,6 +247,11 @@ class Bench:
                 self.conn.execute(f"DELETE FROM {name}".encode())
                 self.seed([name], hints=hints)
                 self.remember(self._referring(name))
+
+    def only_ours(self, names: Iterable[str], filled: Collection[str]) -> bool:
+        """Whether clearing these tables takes no row away that a migration has put there."""
+        going = {each for name in names if name in self.tables for each in self._referring(name)}
+        return not any(plain_name(name) in filled for name in going)
 
     def _referring(self, name: str) -> set[str]:
         """The table, and those whose rows may go or change with its rows."""
@@ -223,36 +271,28 @@ class Bench:
         self.conn.execute(f"TRUNCATE {', '.join(there)} CASCADE".encode())
         self.schema.refresh(())  # their rows lie elsewhere now: not the next step's doing
         emptied = {name for name, snapshot in self.remember(self.tables).items() if not snapshot.rows}
+        self._unfurnished |= emptied  # so that the next revision that names them finds rows in them
         return frozenset(emptied)
 
-    def delete_rows(self, table: str, some: Iterable[rows.Row]) -> None:
-        names = self.rows_columns(table)
-        row = "ROW(" + ", ".join(f"{quote_ident(name)}::text" for name in names) + ")::text"
-        # As texts: two rows with a NULL at the same place are not equal otherwise.
-        values = ", ".join("ROW(" + ", ".join(_text(value) for value in each) + ")::text" for each in some)
-        self._as_replica([f"DELETE FROM {table} WHERE {row} IN ({values})"])
-
-    def insert_rows(self, table: str, some: Iterable[rows.Row]) -> None:
-        known = self.tables[table]
-        places = [n for n, name in enumerate(known.names) if not known.column(name).generated]
-        columns = ", ".join(quote_ident(known.names[n]) for n in places)
-        values = ", ".join("(" + ", ".join(_text(row[n], cast=False) for n in places) + ")" for row in some)
-        self._as_replica([f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE VALUES {values}"])
-
-    def rows_columns(self, table: str) -> tuple[str, ...]:
-        return self.tables[table].names
-
-    def _as_replica(self, statements: list[str]) -> None:
-        """Without triggers and foreign keys: nothing else may move while rows are taken out and put back."""
-        with self.conn.transaction():
-            self.conn.execute(b"SET LOCAL session_replication_role = replica")
-            for statement in statements:
-                self.conn.execute(statement.encode())
+    def load(self, held: Mapping[str, Snapshot]) -> None:
+        """Make these the rows of the tables that have the same columns, after `resync`."""
+        for name, snapshot in held.items():
+            table = self.tables.get(name)
+            if table is not None and table.names == snapshot.columns and not table.partitioned:
+                insert_rows(self.conn, table, snapshot.rows, instead=True)
 
 
-def _text(value: str | None, *, cast: bool = True) -> str:
-    literal = "NULL" if value is None else quote_literal(value)
-    return f"{literal}::text" if cast else literal
+def plain_name(table: str) -> str:
+    """Without its schema and quotes, to tell tables that a statement may mean from those that it does not."""
+    return table.rpartition(".")[2].strip('"').lower()
+
+
+def tables_filled_by(walked: Walked) -> set[str]:
+    """Tables, without their schema, that the step's own statements put rows into."""
+    return {
+        plain_name(name)
+        for statement in walked.statements for name in _FILLING.findall(statement.sql)
+    }  # fmt: skip
 
 
 def _words(text: str) -> set[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rollback_drills.postgres import Connection, read_pinned
+from rollback_drills.postgres import Connection
+from rollback_drills.postgres.prepared import Prepared, oid_array, read_prepared
 
 FIRST_NORMAL_OID = 16384
 
@@ -109,7 +110,7 @@ SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
   (SELECT coalesce(json_agg(pg_get_expr(p.relpartbound, p.oid)), '[]') FROM pg_inherits h
    JOIN pg_class p ON p.oid = h.inhrelid AND p.relispartition WHERE h.inhparent = c.oid AND c.relkind = 'p')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND c.oid = ANY ('%s'::oid[]) ORDER BY 1"""
+WHERE c.relkind IN ('r', 'p') AND c.oid = ANY ($1) ORDER BY 1"""
 
 _TYPES = """
 SELECT t.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(t.typname), t.typtype::text,
@@ -121,7 +122,7 @@ SELECT t.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(t.typname), t
    WHERE k.contypid = t.oid AND k.contype = 'c'),
   (SELECT json_agg(json_build_array(a.atttypid::bigint, a.atttypmod) ORDER BY a.attnum) FROM pg_attribute a
    WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped)
-FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = ANY ('%s'::oid[])"""
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = ANY ($1)"""
 _MULTIRANGE = "(SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid)"
 
 
@@ -131,12 +132,15 @@ class Catalogue:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._rows: dict[int, tuple[Any, ...]] = {}
+        multirange = _MULTIRANGE if conn.info.server_version >= 140000 else "NULL"
+        self._tables = Prepared("tables", "oid[]", _TABLES)
+        self._types = Prepared("types", "oid[]", _TYPES % multirange)
 
     def tables(self, oids: Collection[int]) -> dict[str, Table]:
         """The ordinary and partitioned tables among these relations, by qualified, quoted name."""
         if not oids:
             return {}
-        (rows,) = read_pinned(self._conn, [_TABLES % _array(oids)])
+        (rows,) = read_prepared(self._conn, [(self._tables, [oid_array(oids)])])
         self._rows = {oid: row for oid, row in self._rows.items() if oid < FIRST_NORMAL_OID}
         self._read_types({int(column[1]) for row in rows for column in row[1]})
         return {row[0]: self._table(*row) for row in rows}
@@ -144,8 +148,7 @@ class Catalogue:
     def _read_types(self, oids: set[int]) -> None:
         wanted = {oid for oid in oids if oid not in self._rows}
         while wanted:
-            multirange = _MULTIRANGE if self._conn.info.server_version >= 140000 else "NULL"
-            (rows,) = read_pinned(self._conn, [_TYPES % (multirange, _array(wanted))])
+            (rows,) = read_prepared(self._conn, [(self._types, [oid_array(wanted)])])
             self._rows.update({int(row[0]): row for row in rows})
             inner = {int(row[4]) for row in rows if row[4]}
             inner |= {int(oid) for row in rows for oid, _ in row[9] or ()}
@@ -182,7 +185,3 @@ class Catalogue:
             partition=partition,
             bounds=tuple(bounds),
         )
-
-
-def _array(oids: Iterable[int]) -> str:
-    return "{" + ",".join(str(oid) for oid in sorted(oids)) + "}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
@@ -9,13 +10,22 @@ import psycopg
 from rollback_drills import postgres
 from rollback_drills.errors import StackError
 from rollback_drills.migrations.walker import Walker
+from rollback_drills.stack import CommandResult
 
 
 class Ground(Protocol):
     """Implemented once for a target's release, and once for a bare alembic.ini."""
 
-    def create(self, template: str | None = None) -> str:
-        """A new database, empty or a copy of ``template``; its name."""
+    @property
+    def directory(self) -> Path:
+        """For files that go with the run."""
+
+    def create(self, template: str | None = None, *, bare: bool = False) -> str:
+        """A new database, empty but for the baseline, or a copy of ``template``; its name.
+
+        Args:
+            bare: without the baseline.
+        """
 
     def url(self, database: str) -> str:
         """libpq URL of a superuser."""
@@ -24,6 +34,12 @@ class Ground(Protocol):
         """A walker whose migrations run on ``database``, under the account that production uses."""
 
     def drop(self, database: str) -> None: ...
+
+    def dump(self, database: str, file: Path) -> CommandResult:
+        """Write a plain SQL backup to ``file``, with the target's own command or pg_dump."""
+
+    def restore(self, database: str, file: Path) -> CommandResult:
+        """Restore ``file`` into an empty database, with the target's own command or psql."""
 
 
 def lay_baseline(url: str, sql: str) -> None:

@@ -17,6 +17,30 @@ def problems_of(history: History) -> list[str]:
     return [*read_problems(read.problems, computed if history.revisions else ""), *said]
 
 
+def revisions_above(history: History, since: str | None) -> tuple[str, ...]:
+    """The revisions that are neither ``since`` nor below it, oldest first; all of them where it is None.
+
+    Raises:
+        LookupError: there is no such revision, or it is a commit, which an image does not have.
+    """
+    ids = tuple(each.id for each in history.revisions)
+    if since is None:
+        return ids
+    if since.startswith("git:"):
+        raise LookupError(f"--drill-since {since}: the scripts are in an image; name a revision")
+    matching = [each for each in ids if each == since] or [each for each in ids if each.startswith(since)]
+    if len(matching) != 1:
+        raise LookupError(f"--drill-since {since}: {len(matching) or 'no'} revisions begin with it")
+    by_id = {each.id: each for each in history.revisions}
+    below, pending = set[str](), matching
+    while pending:
+        each = pending.pop()
+        if each not in below and each in by_id:
+            below.add(each)
+            pending += by_id[each].below
+    return tuple(each for each in ids if each not in below)
+
+
 def read_problems(problems: tuple[str, ...], harmless: str) -> list[str]:
     """Those that are problems for alembic too, which runs what a script computes."""
     return [problem for problem in problems if not harmless or harmless not in problem]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from rollback_drills.migrations.walker import StepError
+from rollback_drills.postgres import SchemaDiff
+from rollback_drills.postgres.schema_live import Delta
 from rollback_drills.reversibility.bench import Moved
 from rollback_drills.reversibility.declarations import Declarations
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.rows import Loss, Snapshot, compare
 
+_NOT_NULL = "not-null constraint "
+_PLAIN_NOT_NULL = re.compile(r'CONSTRAINT ("(?:[^"]|"")+"|\S+) NOT NULL ("(?:[^"]|"")+"|\S+)')
 _SHOWN = 12  # lines of a difference in a finding's detail
 
 
@@ -74,7 +79,7 @@ def _way_back(proof: Proof, declarations: Declarations, legs: Legs) -> None:
     restored = _judge_schema(proof, legs)
     _judge_refused(proof, legs)
     _judge_repetition(proof, legs, restored)
-    proof.losses = _losses(legs)
+    proof.losses = losses_of(legs)
     # What is gone with a column or table that the downgrade did not bring back is told by the schema already.
     old = [loss for loss in proof.losses if loss.written == "before" and (restored or not loss.dropped)]
     reason = declarations.reason("lossy")
@@ -102,7 +107,7 @@ def _way_back(proof: Proof, declarations: Declarations, legs: Legs) -> None:
 def _judge_schema(proof: Proof, legs: Legs) -> bool:
     assert legs.down is not None
     net = legs.up.refresh.delta.then(legs.down.refresh.delta)
-    difference = net.diff()
+    difference, proof.renamed = _without_names_of_not_null(net)
     proof.schema = difference.lines()
     proof.reordered = net.reordered()
     if not difference:
@@ -111,6 +116,22 @@ def _judge_schema(proof: Proof, legs: Legs) -> bool:
     detail = f"{proof.revision}: " + "; ".join(line.strip() for line in proof.schema[:_SHOWN])
     proof.find("downgrade-empty" if empty else "schema-residue", detail)
     return False
+
+
+def _without_names_of_not_null(delta: Delta) -> tuple[SchemaDiff, list[str]]:
+    """The difference without NOT NULL constraints of which only the name is another, and those.
+
+    From PostgreSQL 18 on they have names, which keep what a column or table was called when they were made
+    (manual: "CREATE TABLE", NOT NULL). Whether a column takes NULL is told of the column itself.
+    """
+    renamed = [key for key, change in delta.objects.items() if key.startswith(_NOT_NULL) and _is_a_name(change)]
+    kept = {key: change for key, change in delta.objects.items() if key not in renamed}
+    return Delta(kept, delta.order).diff(), [key.removeprefix(_NOT_NULL) for key in renamed]
+
+
+def _is_a_name(change: tuple[str | None, str | None]) -> bool:
+    """Validated, and inherited as any other."""
+    return all(_PLAIN_NOT_NULL.fullmatch(text) for text in change if text is not None)
 
 
 def _judge_refused(proof: Proof, legs: Legs) -> None:
@@ -131,13 +152,13 @@ def _judge_repetition(proof: Proof, legs: Legs, restored: bool) -> None:
             proof.find("upgrade-not-repeatable", f"{proof.revision}: {legs.again_error.brief}")
         return
     if legs.again is not None:
-        differs = legs.down.refresh.delta.then(legs.again.refresh.delta).diff()
+        differs, _ = _without_names_of_not_null(legs.down.refresh.delta.then(legs.again.refresh.delta))
         if differs and restored:
             lines = "; ".join(line.strip() for line in differs.lines()[:_SHOWN])
             proof.find("upgrade-not-repeatable", f"{proof.revision}: {lines}")
 
 
-def _losses(legs: Legs) -> list[Loss]:
+def losses_of(legs: Legs) -> list[Loss]:
     """Old rows that the way down did not bring back; then what only the new schema held and the way up did not."""
     assert legs.down is not None
     touched = legs.up.touched | legs.down.touched

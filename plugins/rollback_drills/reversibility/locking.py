@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rollback_drills.migrations.walker import Statement, Walked, strongest
 from rollback_drills.postgres import Connection
 from rollback_drills.postgres.schema_live import Refresh, Relation
+from rollback_drills.reversibility.documented_locks import documented_locks
 from rollback_drills.reversibility.proof import BLOCKS_WRITES, Lock, Work
 
 _DATA = re.compile(r"^\s*(?:select|insert|update|delete|merge|with|copy)\b", re.IGNORECASE)
@@ -60,10 +61,24 @@ def locks_of(
             continue
         scanned = any(oid in each.scans and not _DATA.match(each.sql) for each in walked.statements)
         work: Work = "rewrite" if relation.name in rewritten else "scan" if scanned else ""
-        rows = sizes.get(relation.name.replace('"', ""), sizes.get(relation.name))
-        seconds = speed.per_row(work) * rows if rows is not None and work else 0.0 if rows is not None else None
+        seconds = _seconds(relation.name, work, sizes, speed)
         found.append(Lock(relation.name, mode, first.sql[:300], first.line, work, seconds))
-    return sorted(found, key=lambda lock: (not lock.blocks, lock.relation))
+    seen = {lock.relation: lock for lock in found}
+    for each in documented_locks(walked.statements, refresh, before):
+        name = each.relation.name
+        if name not in seen or strongest([each.mode, seen[name].mode]) != seen[name].mode:
+            seconds = _seconds(name, each.work, sizes, speed)
+            first = each.statement
+            seen[name] = Lock(
+                name, each.mode, first.sql[:300], first.line, each.work, seconds, "by PostgreSQL's documentation"
+            )
+    return sorted(seen.values(), key=lambda lock: (not lock.blocks, lock.relation))
+
+
+def _seconds(relation: str, work: Work, sizes: Mapping[str, int], speed: Speed) -> float | None:
+    """Extrapolated to the rows of production; None where these are not known."""
+    rows = sizes.get(relation.replace('"', ""), sizes.get(relation))
+    return None if rows is None else speed.per_row(work) * rows if work else 0.0
 
 
 def without_timeout(walked: Walked, locks: list[Lock], before: Mapping[int, Relation]) -> list[str]:
@@ -72,6 +87,7 @@ def without_timeout(walked: Walked, locks: list[Lock], before: Mapping[int, Rela
     found = set()
     held: set[tuple[int, str]] = set()
     for statement in walked.statements:
+        held = set() if statement.autocommit else held
         for oid, modes in statement.locks.items():
             fresh = {(oid, mode) for mode in modes} - held
             held |= fresh

@@ -15,6 +15,7 @@ BLOCKS_READS = frozenset({"AccessExclusiveLock"})
 BLOCKS_WRITES = BLOCKS_READS | {"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"}
 
 Work = Literal["rewrite", "scan", ""]
+Known = Literal["observed", "by PostgreSQL's documentation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Lock:
 
     ``statement`` took it first. ``work`` is what was done under it in proportion to the rows: a rewrite, a scan, or
     nothing. ``seconds`` is extrapolated to the rows that the target file gives the table; None where it gives none.
+    ``known`` says how: read from pg_locks, or looked up for the few commands that PostgreSQL runs outside of
+    transactions only, whose locks are gone before anybody can read them.
     """
 
     relation: str
@@ -31,6 +34,7 @@ class Lock:
     line: int
     work: Work = ""
     seconds: float | None = None
+    known: Known = "observed"
 
     @property
     def blocks(self) -> str:
@@ -62,7 +66,11 @@ class Interruption:
 
 @dataclass(slots=True)
 class Proof:
-    """One revision, up, down, and up again. Durations are seconds of its own statements."""
+    """One revision, up, down, and up again. Durations are seconds of its own statements.
+
+    ``losses`` are of generated rows, ``seed_losses`` of the target's own. ``restored`` says what a restore of the
+    backup from below an irreversible revision has brought back. ``renamed`` are NOT NULL constraints under other names.
+    """
 
     revision: str
     down: tuple[str, ...] = ()
@@ -70,8 +78,10 @@ class Proof:
     verdict: Class = "unproven"
     reason: str = ""
     losses: list[Loss] = field(default_factory=list)
+    seed_losses: list[Loss] = field(default_factory=list)
     schema: list[str] = field(default_factory=list)
     reordered: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    renamed: list[str] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     without_timeout: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
@@ -82,6 +92,7 @@ class Proof:
     interruptions: list[Interruption] = field(default_factory=list)
     seeded: int = 0
     refused_rows: bool = False
+    restored: str = ""
     findings: list[Found] = field(default_factory=list)
 
     def find(self, code: str, detail: str) -> None:
@@ -93,11 +104,13 @@ class Proof:
 
     def ledger(self) -> list[str]:
         """What rolling back past this revision destroys, for the document."""
-        return [loss.line() for loss in self.losses]
+        own = [f"of the target's own data: {loss.line()}" for loss in self.seed_losses]
+        return own + [loss.line() for loss in self.losses]
 
     def to_json(self) -> dict[str, JsonValue]:
         """Plain JSON values, as evidence wants them."""
         losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.losses]
+        seed_losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.seed_losses]
         locks: list[JsonValue] = [{**asdict(lock), "blocks": lock.blocks} for lock in self.locks]
         interruptions: list[JsonValue] = [
             {
@@ -116,8 +129,10 @@ class Proof:
             "class": self.verdict,
             "reason": self.reason,
             "losses": losses,
+            "seed_losses": seed_losses,
             "schema": list(self.schema),
             "reordered": {table: list(after) for table, (_, after) in self.reordered.items()},
+            "renamed": list(self.renamed),
             "locks": locks,
             "without_lock_timeout": list(self.without_timeout),
             "rewritten": list(self.rewritten),
@@ -127,5 +142,6 @@ class Proof:
             "atomic": self.atomic,
             "interruptions": interruptions,
             "rows": self.seeded,
+            "restored": self.restored,
             "findings": [found.code for found in self.findings],
         }

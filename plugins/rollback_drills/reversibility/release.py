@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 
 from rollback_drills import postgres
+from rollback_drills.backup import DUMP, RESTORE
 from rollback_drills.errors import StackError
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker, walker_command
 from rollback_drills.reversibility.ground import lay_baseline
-from rollback_drills.stack import Commands
+from rollback_drills.stack import CommandResult, Commands
 from rollback_drills.target import Target
 
 _numbers = count(1)
@@ -19,24 +21,35 @@ class ReleaseGround:
 
     Args:
         admin_url: libpq URL of a superuser of the disposable server.
+        directory: for backups.
         role: the account that the gateway's migrations use, and its password.
         run: marks the databases.
     """
 
     def __init__(
-        self, commands: Commands, target: Target, release: str, *, admin_url: str, role: str, password: str, run: str
+        self,
+        commands: Commands,
+        target: Target,
+        release: str,
+        *,
+        admin_url: str,
+        role: str,
+        password: str,
+        run: str,
+        directory: Path,
     ) -> None:
+        self.directory = directory
         self._commands, self._target, self._release = commands, target, release
         self._admin_url, self._role, self._password, self._run = admin_url, role, password, run
 
-    def create(self, template: str | None = None) -> str:
+    def create(self, template: str | None = None, *, bare: bool = False) -> str:
         name = f"walk_{next(_numbers)}"
         with postgres.connect(self._admin_url) as admin:
             postgres.create_database(admin, name, template=template, owner=self._role, marker=self._run)
-        if template is None:
+        if template is None and not bare:
             postgres.create_extensions(self.url(name), self._target.database.extensions)
         baseline = self._target.migrations.baseline
-        if baseline is not None:
+        if baseline is not None and template is None and not bare:
             sql = self._target.path(baseline).read_text()
             lay_baseline(postgres.with_account(self.url(name), self._role, self._password), sql)
         return name
@@ -70,3 +83,13 @@ class ReleaseGround:
     def drop(self, database: str) -> None:
         with postgres.connect(self._admin_url) as admin:
             postgres.drop_database(admin, database)
+
+    def dump(self, database: str, file: Path) -> CommandResult:
+        return self._tool(self._target.backup.dump or DUMP, database, file)
+
+    def restore(self, database: str, file: Path) -> CommandResult:
+        return self._tool(self._target.backup.restore or RESTORE, database, file)
+
+    def _tool(self, argv: tuple[str, ...], database: str, file: Path) -> CommandResult:
+        url, timeout = self.url(database), self._target.backup.timeout
+        return self._commands.tool(argv, database=database, database_url=url, file=file, timeout=timeout)

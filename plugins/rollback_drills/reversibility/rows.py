@@ -49,12 +49,12 @@ class Loss:
 
     def line(self) -> str:
         """For a reader."""
-        rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         of = f"values of {self.what} in {rows}" if self.column else f"{rows} of {self.what}"
         return f"{of}, written {self.written} the upgrade" + (f": {self.example}" if self.example else "")
 
 
-def take(conn: Connection, tables: Iterable[Table]) -> dict[str, Snapshot]:
+def take(conn: Connection, tables: Iterable[Table], most: int = MOST_ROWS) -> dict[str, Snapshot]:
     """The rows of these tables, in one round trip and one snapshot of the database."""
     wanted = [table for table in tables if not table.partitioned]
     if not wanted:
@@ -62,7 +62,7 @@ def take(conn: Connection, tables: Iterable[Table]) -> dict[str, Snapshot]:
     queries = []
     for table in wanted:
         texts = ", ".join(f"{quote_ident(name)}::text" for name in table.names)
-        rows = f"SELECT ARRAY[{texts}]::text[] AS row FROM ONLY {table.name} LIMIT {MOST_ROWS}"
+        rows = f"SELECT ARRAY[{texts}]::text[] AS row FROM ONLY {table.name} LIMIT {most}"
         queries.append(f"SELECT {quote_literal(table.name)}, coalesce(json_agg(row), '[]') FROM ({rows}) AS rows_of")
     found = read_pinned(conn, [" UNION ALL ".join(f"({query})" for query in _cast(queries))])
     rows_of = {name: rows for result in found for name, rows in result}

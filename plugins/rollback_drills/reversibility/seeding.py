@@ -7,7 +7,7 @@ row is inserted or refused as in production, triggers included. A table that tak
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -19,6 +19,7 @@ from rollback_drills.reversibility.values import hinted, pool, unused
 ROWS = 5
 ATTEMPTS = 14
 LABELS = 24  # rows that a table gets at most so that every label of its ENUMs is seen
+FEW = 4  # values that a CHECK leaves: it lists them, and a made-up one is none of them
 _JOINT = 400  # combinations of values that are tried for a CHECK over several columns
 
 Candidates = dict[str, tuple[str | None, ...]]
@@ -173,7 +174,8 @@ class Seeder:
         self, table: Table, names: tuple[str, ...], checks: Sequence[str], single: Candidates
     ) -> list[tuple[str | None, ...]]:
         each = max(2, int(_JOINT ** (1 / len(names))))
-        choices = [_spread(single[name], each) for name in names]
+        literals = hinted(checks)
+        choices = [_spread(_first(single[name], literals), each) for name in names]
         rows = list(itertools.product(*choices))[: 4 * _JOINT]
         values = ", ".join(
             "(" + ", ".join([str(number), *(_literal(value) for value in row)]) + ")" for number, row in enumerate(rows)
@@ -201,7 +203,10 @@ class Seeder:
         distinct = {name for names in (*table.unique, *table.excludes) for name in names}
         alone = {names[0] for names in (*table.unique, *table.excludes) if len(names) == 1}
         for place, column in enumerate(table.columns):
-            if column.generated or column.identity or (column.has_default and column.name in table.key):
+            if column.generated or column.identity:
+                continue
+            checked = any(column.name in check.columns for check in table.checks)
+            if column.has_default and column.name in table.key and not (checked and attempt):
                 continue
             if column.has_default and (number + attempt) % 4 == 3 and column.name not in alone:
                 continue
@@ -209,7 +214,7 @@ class Seeder:
             # Each attempt shifts the columns against each other; the last ones take the plainest values.
             index = number + attempt * (place + 1)
             if column.name in alone or (column.name in distinct and attempt):
-                row[column.name] = self._distinct(column, candidates, plan.taken + number + attempt)
+                row[column.name] = self._distinct(column, candidates, plan.taken + number + attempt, checked)
             elif number == 1 and not attempt and (odd := self._odd(plan, column, place)) is not None:
                 row[column.name] = _literal(odd)  # what no other table has, where a reference used to be demanded
             elif attempt >= ATTEMPTS - 4:
@@ -231,11 +236,11 @@ class Seeder:
         value = None if checked else unused(column.type, 900 + place)
         return value if value is not None and len(value) <= length and column.modifier < 65536 else None
 
-    def _distinct(self, column: Column, candidates: tuple[str | None, ...], number: int) -> str:
+    def _distinct(self, column: Column, candidates: tuple[str | None, ...], number: int, checked: bool) -> str:
         values = [value for value in candidates if value is not None]
         if number < len(values):
             return _literal(values[number])
-        more = None if column.type.checks else unused(column.type, number)
+        more = None if column.type.checks or (checked and 0 < len(values) < FEW) else unused(column.type, number)
         return _literal(more if more is not None else values[number % len(values)] if values else None)
 
     def _refer(self, table: Table, key: ForeignKey, row: dict[str, str], number: int, attempt: int) -> None:
@@ -324,7 +329,7 @@ def _labels(kind: Type) -> tuple[str, ...]:
 
 def _may_be(kind: Type, hint: str) -> bool:
     """Whether a hint could be a value at all; texts may be anything."""
-    name = kind.name.rpartition(".")[2]
+    name = kind.name.rpartition(".")[2].strip('"')  # varchar, timestamp and others are words that need quotes
     if kind.kind in ("e", "c", "r", "m") or kind.is_array:
         return False
     if name in ("int2", "int4", "int8"):
@@ -334,6 +339,11 @@ def _may_be(kind: Type, hint: str) -> bool:
     if name in ("date", "timestamp", "timestamptz"):
         return hint[:4].isdigit() and hint[4:5] == "-"
     return name in ("text", "varchar", "bpchar", "citext") or kind.kind == "d"
+
+
+def _first(values: Sequence[str | None], wanted: Collection[str]) -> list[str | None]:
+    """The same values, those that are wanted (or NULL) before the others."""
+    return sorted(values, key=lambda value: value is not None and value not in wanted)
 
 
 def _spread(values: Sequence[str | None], count: int) -> list[str | None]:

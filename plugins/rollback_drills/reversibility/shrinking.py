@@ -1,62 +1,121 @@
-"""The smallest set of rows on which a step fails, found by trying: every attempt is rolled back."""
+"""The smallest set of rows on which a step fails, found by trying."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import psycopg
 
-from rollback_drills.migrations.walker import StepError
+from rollback_drills.migrations.walker import StepError, Walked
+from rollback_drills.postgres import Connection, connect
 from rollback_drills.reversibility.bench import Bench
+from rollback_drills.reversibility.catalogue import Catalogue, Table
+from rollback_drills.reversibility.ground import Ground
+from rollback_drills.reversibility.moving_rows import delete_rows, insert_rows, tables_in
 from rollback_drills.reversibility.rows import Row
 
-MOST_ATTEMPTS = 60
+
+class Trial(Protocol):
+    """Says whether the step still fails as it did when some rows are not there.
+
+    ``most`` is the number of attempts that are worth their time.
+    """
+
+    most: int
+
+    def still_fails_without(self, table: Table, rows: Sequence[Row]) -> bool:
+        """If so, these rows stay out."""
+
+
+class InPlace:
+    """In the database itself: for a step that is one transaction, which is rolled back every time."""
+
+    most = 60
+
+    def __init__(self, bench: Bench, direction: str, revision: str, error: StepError) -> None:
+        self._bench, self._direction, self._revision, self._error = bench, direction, revision, error
+
+    def still_fails_without(self, table: Table, rows: Sequence[Row]) -> bool:
+        conn, walker = self._bench.conn, self._bench.walker
+        try:
+            delete_rows(conn, table, rows)
+        except psycopg.Error:
+            return False
+        step = walker.upgrade if self._direction == "upgrade" else walker.downgrade
+        if _same(step(self._revision, attempt=True), self._error):
+            return True
+        with contextlib.suppress(psycopg.Error):  # a constraint that is NOT VALID lets nothing like it in again
+            insert_rows(conn, table, rows)
+        return False
+
+
+class OnCopies:
+    """In a copy for each attempt: for a step that leaves the database changed.
+
+    Args:
+        template: a database where the step is to be tried, to which nobody is connected.
+    """
+
+    most = 24
+
+    def __init__(self, ground: Ground, template: str, direction: str, revision: str, error: StepError) -> None:
+        self._ground, self._template = ground, template
+        self._direction, self._revision, self._error = direction, revision, error
+        self._out: list[tuple[Table, Sequence[Row]]] = []
+        with connect(ground.url(template)) as conn:
+            self.tables: dict[str, Table] = Catalogue(conn).tables(tables_in(conn))
+
+    def fails(self) -> bool:
+        """Whether it fails as it did with the rows that are not taken out yet."""
+        database = self._ground.create(self._template)
+        try:
+            with connect(self._ground.url(database)) as conn:
+                self._take_out(conn)
+            with self._ground.walker(database) as walker:
+                step = walker.upgrade if self._direction == "upgrade" else walker.downgrade
+                return _same(step(self._revision), self._error)
+        finally:
+            self._ground.drop(database)
+
+    def still_fails_without(self, table: Table, rows: Sequence[Row]) -> bool:
+        self._out.append((table, rows))
+        if self.fails():
+            return True
+        self._out.pop()
+        return False
+
+    def _take_out(self, conn: Connection) -> None:
+        for table, rows in self._out:
+            delete_rows(conn, table, rows)
 
 
 def smallest(
-    bench: Bench, direction: str, revision: str, error: StepError, names: Collection[str]
+    trial: Trial, tables: Mapping[str, Table], rows: Mapping[str, list[Row]]
 ) -> dict[str, list[dict[str, str | None]]]:
-    """The rows of ``names`` without which the step would not fail as it did; the others have been deleted.
+    """Those of ``rows`` without which the step would not fail as it did.
 
     Every table is halved as long as the same error comes, then single rows are left out.
     """
     attempts = 0
-
-    def still_fails() -> bool:
-        nonlocal attempts
-        attempts += 1
-        step = bench.walker.upgrade if direction == "upgrade" else bench.walker.downgrade
-        again = step(revision, attempt=True).error
-        return again is not None and (again.sqlstate, again.type) == (error.sqlstate, error.type)
-
     found: dict[str, list[dict[str, str | None]]] = {}
-    for name in sorted(names):
-        if name not in bench.tables or bench.tables[name].partitioned:
-            continue
-        held = list(bench.remember([name])[name].rows)
-        size = len(held)
-        while size and attempts < MOST_ATTEMPTS:
-            held = _without_chunks(bench, name, held, size, still_fails)
+    for name, some in rows.items():
+        held, size = list(some), len(some)
+        while size and attempts < trial.most:
+            kept: list[Row] = []
+            for start in range(0, len(held), size):
+                chunk = held[start : start + size]
+                attempts += 1
+                if not trial.still_fails_without(tables[name], chunk):
+                    kept += chunk
+            held = kept
             size = min(size // 2, len(held)) if size > 1 else 0
         if held:
-            columns = bench.rows_columns(name)
-            found[name] = [dict(zip(columns, row, strict=True)) for row in held]
+            found[name] = [dict(zip(tables[name].names, row, strict=True)) for row in held]
     return found
 
 
-def _without_chunks(bench: Bench, name: str, held: list[Row], size: int, still_fails: Callable[[], bool]) -> list[Row]:
-    kept: list[Row] = []
-    rest = held
-    while rest:
-        chunk, rest = rest[:size], rest[size:]
-        try:
-            bench.delete_rows(name, chunk)
-        except psycopg.Error:
-            kept += chunk
-            continue
-        if not still_fails():
-            kept += chunk
-            with contextlib.suppress(psycopg.Error):  # a constraint that is NOT VALID lets nothing like it in again
-                bench.insert_rows(name, chunk)
-    return kept
+def _same(walked: Walked, error: StepError) -> bool:
+    again = walked.error
+    return again is not None and (again.sqlstate, again.type) == (error.sqlstate, error.type)

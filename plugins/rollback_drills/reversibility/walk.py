@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from rollback_drills.errors import StackError
-from rollback_drills.migrations.walker import History, WalkedRevision
-from rollback_drills.reversibility.bench import Bench, Moved
-from rollback_drills.reversibility.cleanup import clean_up
-from rollback_drills.reversibility.declarations import Declarations, declared
+from rollback_drills.migrations.walker import History
+from rollback_drills.reversibility.bench import Bench, tables_filled_by
 from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.interrupting import interrupt
-from rollback_drills.reversibility.judging import Legs, judge
-from rollback_drills.reversibility.locking import Speed, locks_of, without_timeout
+from rollback_drills.reversibility.ledger import SeedLedger
 from rollback_drills.reversibility.proof import Proof
-from rollback_drills.reversibility.rows import Snapshot, shown
-from rollback_drills.reversibility.shrinking import smallest
+from rollback_drills.reversibility.round_trip import RoundTrip
+from rollback_drills.reversibility.rows import Snapshot
 from rollback_drills.target_tables import Migrations
 
-_SHOWN_ROWS = 400  # characters
+FAR = 50  # revisions that are applied again at most when the walk has to begin anew
 
 
 class Walk:
@@ -26,6 +22,9 @@ class Walk:
 
     Args:
         data: whether rows are put into the tables.
+        wanted: revisions that will be asked for: they are proven when the walk comes by, in whatever order they are
+            asked for later.
+        seeded: a database with the target's own rows, of which the losses are told besides.
     """
 
     def __init__(
@@ -34,27 +33,47 @@ class Walk:
         migrations: Migrations | None = None,
         *,
         data: bool = True,
+        wanted: Collection[str] = (),
+        seeded: str | None = None,
     ) -> None:
-        self._ground, self._migrations, self._data = ground, migrations, data
+        self.ground, self.migrations, self._data = ground, migrations, data
+        self._wanted = frozenset(wanted)
         self._bench: Bench | None = None
         self._position = -1
-        self._stuck = ""
+        self._stuck, self._stuck_at = "", -1
+        self._base: tuple[int, str] | None = None  # a copy to begin anew from: its position and its name
         self._history: History | None = None
+        self._ledger = SeedLedger(ground, seeded) if seeded is not None and data else None
+        self.filled: set[str] = set()
         self.proofs: dict[str, Proof] = {}
         self.memory = 0
 
     def close(self) -> None:
-        if self._bench is not None:
-            self.memory = max(self.memory, self._bench.walker.memory)
-            self._bench.close()
-            self._bench = None
+        self._leave()
+        if self._base is not None:
+            self.ground.drop(self._base[1])
+            self._base = None
+        if self._ledger is not None:
+            self._ledger.close()
 
     @property
     def history(self) -> History:
         """The scripts, oldest first."""
         if self._history is None:
-            self._history = self._open().walker.history
+            self._history = self.bench.walker.history
         return self._history
+
+    @property
+    def stuck(self) -> str:
+        """Why the walk cannot go on; empty when it can."""
+        return self._stuck
+
+    @property
+    def bench(self) -> Bench:
+        """The database that is walked on, another one after `begin_anew`."""
+        if self._bench is None:
+            self._bench = Bench(self.ground, data=self._data)
+        return self._bench
 
     def prove(self, revision: str) -> Proof:
         """Prove one revision; the answer is kept.
@@ -67,14 +86,14 @@ class Walk:
         places = {each.id: place for place, each in enumerate(self.history.revisions)}
         if revision not in places:
             raise StackError(f"no script has the revision {revision}", cause=f"there are {len(places)}")
-        if self._stuck or places[revision] <= self._position:
-            return self._unproven(revision)
-        bench = self._apply_up_to(places[revision] - 1)
-        if self._stuck:
-            return self._unproven(revision)
-        proof = self._prove(bench, self.history.revisions[places[revision]])
-        self.proofs[revision] = proof
-        return proof
+        goal = places[revision]
+        if goal <= self._position:  # it was passed by
+            self.begin_anew(goal - 1)
+        for place in range(self._position + 1, goal):
+            each = self.history.revisions[place].id
+            if each in self._wanted and each not in self.proofs:
+                self._prove_at(place)
+        return self._prove_at(goal)
 
     def prove_all(self) -> list[Proof]:
         """Every revision, oldest first; the schema that was followed is verified at the end."""
@@ -94,229 +113,98 @@ class Walk:
 
     # --- moving ----------------------------------------------------------------------------------------
 
-    def _open(self) -> Bench:
-        if self._bench is None:
-            self._bench = Bench(self._ground, data=self._data)
-        return self._bench
+    def begin_anew(self, place: int) -> Bench:
+        """A new database at the revision of ``place``, without any row of ours: where the old one is in a state that
+        no revision describes, or lacks rows that the migrations themselves have put there.
+        """
+        self._leave()
+        began = self._position = self._begin(place)
+        self._apply_up_to(place)
+        if self._position == place and place - began > FAR:
+            self._keep_base(place)
+        return self.bench
 
-    def _apply_up_to(self, place: int) -> Bench:
+    def aside(self, place: int, held: Mapping[str, Snapshot]) -> str:
+        """Another database at the revision of ``place``, with these rows and nobody connected; its name."""
+        bench = self._bench
+        try:
+            position = self._begin(place)
+            beside = self.bench
+        finally:
+            self._bench = bench
+        try:
+            for each in self.history.revisions[position + 1 : place + 1]:
+                beside.walker.upgrade(each.id)
+            beside.resync()
+            beside.load(held)
+        except BaseException:
+            beside.close()
+            raise
+        beside.release()
+        return beside.database
+
+    def _begin(self, place: int) -> int:
+        """Open a database that is at ``place`` or below; its position."""
+        if self._base is None or self._base[0] > place:
+            self._bench = Bench(self.ground, data=self._data)
+            return -1
+        self._bench = Bench(self.ground, database=self.ground.create(self._base[1]), data=self._data)
+        return self._base[0]
+
+    def applied(self, place: int) -> None:
+        """The revision of ``place`` was applied by other means."""
+        self._position = place
+
+    def stop(self, reason: str) -> None:
+        """The revision above cannot be applied."""
+        self._stuck, self._stuck_at = reason, self._position + 1
+
+    def _prove_at(self, place: int) -> Proof:
+        revision = self.history.revisions[place]
+        self._apply_up_to(place - 1)
+        if self._position < place - 1:
+            proof = Proof(revision.id)
+            proof.reason = self._stuck
+            proof.find("revision-unproven", f"{revision.id} could not be reached: {proof.reason}")
+        else:
+            proof = RoundTrip(self, revision, place).prove()
+            if self._ledger is not None:
+                proof.seed_losses = self._ledger.losses(revision.id, self.history)
+        self.proofs[revision.id] = proof
+        return proof
+
+    def _apply_up_to(self, place: int) -> None:
         """Upgrade past revisions that are not to be proven, as fast as they can be applied."""
-        fresh = self._position < 0
-        bench = self._open()
+        bench = self.bench
         applied = False
-        while self._position < place and not self._stuck:
+        while self._position < place and not (self._stuck and self._stuck_at <= self._position + 1):
             revision = self.history.revisions[self._position + 1]
             walked = bench.walker.upgrade(revision.id)
-            if walked.error is not None and not fresh:  # our rows may be the reason: begin anew, without them
-                self.close()
-                self._position, fresh = -1, True
-                bench = self._open()
+            if walked.error is not None and bench.seeded:  # our rows may be the reason: begin anew, without them
+                self.begin_anew(self._position)
+                bench = self.bench
                 continue
             if walked.error is not None:
-                self._stuck = f"{revision.id} cannot be applied: {walked.error.brief}"
+                self.stop(f"{revision.id} cannot be applied: {walked.error.brief}")
                 break
+            self.filled |= tables_filled_by(walked)
             self._position += 1
             applied = True
         if applied:
             bench.resync()
-        return bench
 
-    def _restart_at(self, place: int) -> Bench:
-        """A new database at the revision of ``place``, where the old one is in a state that no revision describes."""
-        self.close()
-        self._position = -1
-        return self._apply_up_to(place)
+    def _keep_base(self, place: int) -> None:
+        """Copy the database as it is; nobody may be connected meanwhile, so the walker is started again."""
+        database = self.bench.database
+        self.memory = max(self.memory, self.bench.walker.memory)
+        self.bench.release()
+        if self._base is not None:
+            self.ground.drop(self._base[1])
+        self._base = (place, self.ground.create(database))
+        self._bench = Bench(self.ground, database=database, data=self._data)
 
-    def _unproven(self, revision: str) -> Proof:
-        proof = Proof(revision)
-        proof.reason = self._stuck or "the walk is already past it"
-        proof.find("revision-unproven", f"{revision} could not be reached: {proof.reason}")
-        self.proofs[revision] = proof
-        return proof
-
-    # --- one revision ----------------------------------------------------------------------------------
-
-    def _prove(self, bench: Bench, revision: WalkedRevision) -> Proof:
-        proof = Proof(revision.id, revision.down, revision.doc)
-        source = revision.source
-        declarations = declared(revision.id, source, self._migrations)
-        for mistake in declarations.mistakes:
-            proof.find("declaration-invalid", f"{revision.id}: {mistake}")
-        bench.furnish(source)
-        known = dict(bench.schema.known)
-        hints = [check.expression for table in bench.tables.values() for check in table.checks] if bench.data else []
-        place = self._position + 1
-        up = self._upgrade(bench, revision, proof, declarations)
-        if up is None:
-            self._stuck = f"{revision.id} cannot be applied"
-            return proof
-        bench = self._open()  # another one, where the upgrade had to begin anew
-        self._position = place
-        sizes: Mapping[str, int] = self._migrations.rows if self._migrations is not None else {}
-        proof.up_seconds = sum(each.seconds for each in up.walked.statements)
-        proof.statements, proof.atomic = len(up.walked.statements), up.walked.in_one_transaction
-        proof.rewritten = sorted(up.refresh.rewritten)
-        proof.locks = locks_of(up.walked, up.refresh, known, sizes, Speed(bench.conn))
-        proof.without_timeout = without_timeout(up.walked, proof.locks, known)
-        legs = self._go_round(bench, revision, proof, declarations, up, hints)
-        judge(proof, declarations, legs, _limit(self._migrations))
-        if legs.broken:
-            self._restart_at(place)
-        elif not proof.atomic and not legs.failed:
-            proof.interruptions, intact = interrupt(bench, revision.id, up.walked)
-            for each in proof.interruptions:
-                if not each.restored_by:
-                    proof.find(
-                        "interruption-not-restored", f"{revision.id} fails before {each.statement!r}: {each.left}"
-                    )
-            if not intact:
-                self._restart_at(place)
-            elif bench.data:
-                bench.remember(up.touched)
-        return proof
-
-    def _upgrade(
-        self, bench: Bench, revision: WalkedRevision, proof: Proof, declarations: Declarations
-    ) -> Moved | None:
-        """Up with the rows that are there; without them where they are refused."""
-        up = bench.move("upgrade", revision.id)
-        error = up.walked.error
-        if error is None:
-            if declarations.reason("precondition") and "precondition" in declarations.own and bench.data:
-                proof.find("declaration-untrue", f"{revision.id} is declared to refuse rows, and refused none")
-            return up
-        if not up.walked.in_one_transaction or (up.refresh.delta and not up.walked.external):
-            bench = self._restart_at(self._position)
-            if self._stuck:
-                return None
-        rows: dict[str, list[dict[str, str | None]]] = {}
-        if bench.data:
-            names = _involved(bench, up)
-            rows = smallest(bench, "upgrade", revision.id, error, names) if up.walked.in_one_transaction else {}
-            bench.clear(names)
-            up = bench.move("upgrade", revision.id)
-            if up.walked.error is not None:
-                # A database without any row of ours; those that the migrations themselves have put there stay.
-                bench = self._restart_at(self._position)
-                up = bench.move("upgrade", revision.id)
-        if up.walked.error is not None:
-            proof.find("upgrade-failed", f"{revision.id}: {up.walked.error.brief}")
-            return None
-        what = f"{revision.id}: {error.brief}" + (f"; the rows: {shown(rows)[:_SHOWN_ROWS]}" if rows else "")
-        proof.reason, proof.refused_rows = declarations.reason("precondition"), True
-        if not proof.reason:
-            proof.find("upgrade-fails-on-rows", what)
-        bench.remember(up.touched)
-        return up
-
-    def _go_round(
-        self,
-        bench: Bench,
-        revision: WalkedRevision,
-        proof: Proof,
-        declarations: Declarations,
-        up: Moved,
-        hints: list[str],
-    ) -> Legs:
-        """Rows that only the new schema allows, then down, then up again."""
-        legs = Legs(up=up, before=dict(bench.rows))
-        if bench.data:
-            keyless = {name for name in up.touched if name in bench.tables and not bench.tables[name].key}
-            legs.risen = bench.snapshot(keyless & legs.before.keys())
-            seeded = bench.seed(up.touched, hints=hints)
-            proof.seeded = sum(seeded.rows.values())
-            for table, refusal in seeded.refused.items():
-                proof.find("seed-refused", f"{revision.id}: {table} takes no row: {refusal}")
-            legs.above = bench.snapshot(up.touched)
-        down = bench.move("downgrade", revision.id)
-        if down.walked.error is not None:
-            self._downgrade_refused(bench, revision, proof, legs, down)
-            if legs.failed:
-                return legs
-            down = legs.down or down
-        legs.down = down
-        proof.down_seconds = sum(each.seconds for each in down.walked.statements)
-        touched = up.touched | down.touched
-        if bench.data:
-            legs.below = bench.snapshot(touched)
-            legs.above |= {name: legs.before[name] for name in touched - up.touched if name in legs.before}
-        again = bench.move("upgrade", revision.id)
-        legs.again = again
-        residue = legs.up.refresh.delta.then(down.refresh.delta).diff()
-        if again.walked.error is not None and residue and bench.sweep(clean_up(residue)):
-            legs.again_error = again.walked.error
-            again = bench.move("upgrade", revision.id)
-        if again.walked.error is not None and bench.data:
-            legs.again_error = again.walked.error
-            bench.clear(bench.tables)
-            again = bench.move("upgrade", revision.id)
-            legs.again_cleared = True
-        if again.walked.error is not None:
-            legs.broken = True
-            legs.again_error = again.walked.error
-            return legs
-        legs.again = again
-        if bench.data:
-            touched |= again.touched
-            legs.after = bench.snapshot(touched) if not legs.again_cleared else {}
-            bare = {
-                name
-                for name in touched
-                if name in bench.tables and not (legs.after.get(name) and legs.after[name].rows)
-            }
-            if bare:
-                bench.seed(bare, hints=hints)
-            bench.remember(touched)
-            bench.thin_out(touched, hints=hints)
-        return legs
-
-    def _downgrade_refused(self, bench: Bench, revision: WalkedRevision, proof: Proof, legs: Legs, down: Moved) -> None:
-        """Find out whether rows are the reason, and which."""
-        error = down.walked.error
-        assert error is not None
-        legs.down_error, legs.failed = error, True
-        if not down.walked.in_one_transaction or down.refresh.delta:
-            legs.broken = True
-            return
-        if not bench.data:
-            return
-        names = _involved(bench, down) | legs.up.touched
-        rows = smallest(bench, "downgrade", revision.id, error, names)
-        legs.only_new = any(not _was_there(legs.before.get(table), row) for table, some in rows.items() for row in some)
-        # What the search for the smallest set has left is not consistent: it took rows out whatever refers to them.
-        bench.clear(names)
-        retried = bench.move("downgrade", revision.id)
-        if retried.walked.error is not None:
-            bench.clear(bench.tables)
-            retried = bench.move("downgrade", revision.id)
-        if retried.walked.error is not None:
-            legs.down_error = retried.walked.error
-            return
-        legs.failed, legs.down = False, retried
-        legs.refused_rows = shown(rows)[:_SHOWN_ROWS] or "any row"
-        legs.above = {}
-        legs.before = {}
-
-
-def _was_there(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:
-    """Whether a row was in the table before the upgrade, as far as it had the same columns."""
-    if before is None:
-        return False
-    shared = tuple(name for name in before.columns if name in row)
-    return tuple(row[name] for name in shared) in before.only(shared)
-
-
-def _involved(bench: Bench, moved: Moved) -> frozenset[str]:
-    """Tables that a failed step has touched, as far as that can be known."""
-    names = set(moved.touched)
-    error = moved.walked.error
-    if error is not None and error.table:
-        names |= {name for name in bench.tables if name.rpartition(".")[2].strip('"') == error.table}
-    if error is not None:
-        words = set(error.statement.replace('"', " ").replace(".", " ").replace(",", " ").replace("(", " ").split())
-        names |= {name for name in bench.tables if name.rpartition(".")[2].strip('"') in words}
-    return frozenset(names) or frozenset(bench.tables)
-
-
-def _limit(migrations: Migrations | None) -> float:
-    return migrations.blocking if migrations is not None else 1.0
+    def _leave(self) -> None:
+        if self._bench is not None:
+            self.memory = max(self.memory, self._bench.walker.memory)
+            self._bench.close()
+            self._bench = None

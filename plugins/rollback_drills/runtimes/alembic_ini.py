@@ -7,14 +7,18 @@ from itertools import count
 from pathlib import Path
 
 from rollback_drills import postgres
+from rollback_drills.backup import DUMP, RESTORE
 from rollback_drills.database import sqlalchemy_url
-from rollback_drills.migrations.ini import working_directory
+from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker
+from rollback_drills.placeholders import fill
 from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.conversation import PipedConversation
+from rollback_drills.stack import CommandResult
 
 _numbers = count(1)
+_TOOL_TIMEOUT = 300.0  # seconds for a backup or a restore
 
 
 class AlembicIni:
@@ -25,6 +29,8 @@ class AlembicIni:
 
     Args:
         file: alembic.ini or pyproject.toml; alembic runs where its script_location begins.
+        section: of alembic.ini, as ``alembic -n`` names it.
+        bin_dir: where pg_dump and psql are.
         driver: of SQLAlchemy's, for the URLs, such as ``postgresql+asyncpg``.
         baseline: SQL that makes what is there before the first revision.
     """
@@ -37,20 +43,24 @@ class AlembicIni:
         admin_url: str,
         run: str,
         workspace: Path,
+        bin_dir: Path,
         driver: str = "postgresql+psycopg",
         variables: Mapping[str, str] | None = None,
         timeout: float = 120.0,
         baseline: str = "",
+        section: str = SECTION,
     ) -> None:
+        self._section = section
         self._file, self._interpreter, self._admin_url = file.resolve(), tuple(interpreter), admin_url
-        self._run, self._workspace, self._driver, self._timeout = run, workspace, driver, timeout
+        self._run, self.directory, self._driver, self._timeout = run, workspace, driver, timeout
+        self._bin_dir = bin_dir
         self._variables, self._baseline = dict(variables or {}), baseline
 
-    def create(self, template: str | None = None) -> str:
+    def create(self, template: str | None = None, *, bare: bool = False) -> str:
         name = f"walk_{next(_numbers)}"
         with postgres.connect(self._admin_url) as admin:
             postgres.create_database(admin, name, template=template, marker=self._run)
-        if self._baseline:
+        if self._baseline and template is None and not bare:
             lay_baseline(self.url(name), self._baseline)
         return name
 
@@ -62,16 +72,16 @@ class AlembicIni:
         variables = {name: value.replace("{url}", url) for name, value in self._variables.items()}
         conversation = PipedConversation(
             [*self._interpreter, "-c", BOOTSTRAP],
-            cwd=working_directory(self._file),
+            cwd=working_directory(self._file, self._section),
             env=process.clean_environment(
-                self._workspace, {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+                self.directory, {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **variables}
             ),
-            log=self._workspace / "walker.log",
+            log=self.directory / "walker.log",
         )
         try:
             return Walker(
                 conversation,
-                options=["-c", str(self._file)],
+                options=["-c", str(self._file), *(["-n", self._section] if self._section != SECTION else [])],
                 settings={"sqlalchemy.url": url},
                 marker=self._run,
                 timeout=self._timeout,
@@ -84,3 +94,19 @@ class AlembicIni:
     def drop(self, database: str) -> None:
         with postgres.connect(self._admin_url) as admin:
             postgres.drop_database(admin, database)
+
+    def dump(self, database: str, file: Path) -> CommandResult:
+        return self._tool(DUMP, database, file)
+
+    def restore(self, database: str, file: Path) -> CommandResult:
+        return self._tool(RESTORE, database, file)
+
+    def _tool(self, argv: Sequence[str], database: str, file: Path) -> CommandResult:
+        program, *arguments = argv
+        values = {"database_url": self.url(database), "file": str(file)}
+        return process.run(
+            [str(self._bin_dir / program), *(fill(each, values) for each in arguments)],
+            cwd=self.directory,
+            env=process.clean_environment(self.directory),
+            timeout=_TOOL_TIMEOUT,
+        )

@@ -1,0 +1,85 @@
+"""The table of revisions at the end of a run in the terminal: what rolling back past each of them means."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import pytest
+
+from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.revisions import RevisionRow, revision_rows
+from rollback_drills.report.terminal import Line, clip, pad
+from rollback_drills.report.text import visible
+
+MOST: Final = 20  # revisions without -v
+_HEAD: Final = ("revision", "class", "loss", "lock", "time", "findings")
+_LEAST: Final = 8  # columns that are left to each
+_EVERY: Final = Limits(rows=100_000)
+_STYLES: Final = {"failed": "red", "unknown": "yellow", "passed": ""}
+
+
+def write_revisions(reporter: pytest.TerminalReporter, run: RunEvidence) -> None:
+    """As wide as the terminal is."""
+    verbose = reporter.config.get_verbosity() > 0
+    for text, style in revision_lines(run, verbose=verbose, width=max(80, shutil.get_terminal_size((80, 24)).columns)):
+        reporter.write_line(visible(text), **dict.fromkeys(style.split(), True))
+
+
+def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iterator[Line]:
+    """Nothing where no revision was proven; else those with something to say, all of them with ``verbose``.
+
+    Args:
+        width: columns that no line exceeds.
+    """
+    rows, _ = revision_rows(run, _EVERY)
+    if not rows:
+        return
+    telling = [row for row in rows if row.findings or row.losses or row.locks or row.verdict != "lossless"]
+    shown: Sequence[RevisionRow] = rows if verbose else telling[:MOST]
+    if shown:
+        cells = [_HEAD, *map(_cells, shown)]
+        sizes = _sizes(cells, width)
+        yield "", ""
+        yield _line(_HEAD, sizes), "bold"
+        yield from ((_line(each, sizes), _STYLES[row.tone]) for each, row in zip(cells[1:], shown, strict=True))
+    yield f"{_summary(rows)}{_left_out(len(rows), len(shown), len(telling))}", ""
+
+
+def _cells(row: RevisionRow) -> tuple[str, ...]:
+    more = f" (+{len(row.losses) - 1})" if len(row.losses) > 1 else ""
+    loss = row.losses[0] + more if row.losses else "-"
+    lock, findings = row.locks[0] if row.locks else "-", ", ".join(row.findings) or "-"
+    return row.revision, row.verdict, loss, lock, row.up or "-", findings
+
+
+def _sizes(cells: Sequence[tuple[str, ...]], width: int) -> list[int]:
+    """What each column needs; where that is too much, loss and lock give way first, then the others."""
+    sizes = [max(len(row[place]) for row in cells) for place in range(len(_HEAD))]
+    for places in ((2, 3), (0, 1, 5)):
+        while sum(sizes) + len(sizes) - 1 > width and any(sizes[place] > _LEAST for place in places):
+            sizes[max(places, key=lambda place: sizes[place])] -= 1
+    return sizes
+
+
+def _line(cells: Sequence[str], sizes: Sequence[int]) -> str:
+    return " ".join(pad(clip(text, size), size) for text, size in zip(cells, sizes, strict=True)).rstrip()
+
+
+def _summary(rows: Sequence[RevisionRow]) -> str:
+    classes: dict[str, int] = {}
+    for row in rows:
+        classes[row.verdict] = classes.get(row.verdict, 0) + 1
+    counted = ", ".join(f"{count} {name}" for name, count in sorted(classes.items(), key=lambda each: -each[1]))
+    findings = sum(bool(row.findings) for row in rows)
+    return f"{len(rows)} revision{'s' if len(rows) != 1 else ''}: {counted}; {findings} with findings"
+
+
+def _left_out(every: int, shown: int, telling: int) -> str:
+    if shown == every:
+        return ""
+    return f"; {telling - shown} more with something to say, and all others, with -v" if telling > shown else (
+        "; the others with -v"
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""The way back from an irreversible revision: a backup taken below it, restored beside it, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollback_drills.backup import defect_of
+from rollback_drills.postgres import (
+    Connection,
+    DataFingerprint,
+    SchemaFingerprint,
+    connect,
+    data_fingerprint,
+    schema_fingerprint,
+    sequences,
+)
+from rollback_drills.reversibility.ground import Ground
+from rollback_drills.reversibility.proof import Found, Proof
+
+_FILE = "below_irreversible.sql"
+_SHOWN = 8  # lines of a difference in a finding's detail
+
+
+@dataclass(frozen=True)
+class State:
+    """What a database holds: everything that has to be there after a restore."""
+
+    schema: SchemaFingerprint
+    data: DataFingerprint
+    sequences: Mapping[str, tuple[int, bool]]
+
+    @property
+    def counted(self) -> str:
+        """For a reader."""
+        rows = sum(table.rows for table in self.data.tables.values())
+        filled = sum(1 for table in self.data.tables.values() if table.rows)
+        return f"{_many(rows, 'row')} in {_many(filled, 'table')} and {_many(len(self.sequences), 'sequence')}"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup of the state below a revision; ``defect`` says why it is none."""
+
+    file: Path
+    state: State
+    defect: str = ""
+
+
+def back_up(ground: Ground, database: str, conn: Connection) -> Backup:
+    """Take a backup with the target's own command, or pg_dump, and note what it must hold.
+
+    Raises:
+        StackError: the command cannot be started.
+    """
+    file = ground.directory / _FILE
+    file.unlink(missing_ok=True)
+    state = state_of(conn)
+    result = ground.dump(database, file)
+    failed = "" if result.ok else f"{result.argv[0]} failed with exit code {result.exit_code}: {result.output[-300:]}"
+    return Backup(file, state, failed or defect_of(file))
+
+
+def prove_restore(ground: Ground, backup: Backup, proof: Proof) -> None:
+    """Restore into an empty database, compare it, and write into ``proof`` what was seen."""
+    found = list(_restore(ground, backup))
+    for each in found:
+        proof.find(each.code, f"{proof.revision} is irreversible, and its way back fails: {each.detail}")
+    if not found:
+        proof.restored = f"restored from a backup: {backup.state.counted} are equal"
+    backup.file.unlink(missing_ok=True)
+
+
+def state_of(conn: Connection) -> State:
+    """The version table is data here: what is restored has to be at the revision below."""
+    return State(
+        schema_fingerprint(conn),
+        data_fingerprint(conn, ignore_tables=()),
+        {name: (each.last_value, each.is_called) for name, each in sequences(conn).items()},
+    )
+
+
+def _restore(ground: Ground, backup: Backup) -> Iterator[Found]:
+    if backup.defect:
+        yield Found("backup-unusable", backup.defect)
+        return
+    database = ground.create(bare=True)
+    try:
+        result = ground.restore(database, backup.file)
+        if not result.ok:
+            said = result.output[-400:].strip()
+            yield Found("restore-differs", f"the restore ends with exit code {result.exit_code}: {said}")
+            return
+        with connect(ground.url(database)) as conn:
+            yield from _differences(backup.state, state_of(conn))
+    finally:
+        ground.drop(database)
+
+
+def _differences(before: State, after: State) -> Iterator[Found]:
+    lines = [*before.schema.diff(after.schema).lines(), *before.data.diff(after.data).lines()]
+    if lines:
+        yield Found("restore-differs", "; ".join(line.strip() for line in lines[:_SHOWN]))
+    rewound = [
+        f"{name} is at {after.sequences.get(name)}, was at {state}"
+        for name, state in before.sequences.items() if after.sequences.get(name) != state
+    ]  # fmt: skip
+    if rewound:
+        yield Found("sequence-rewound", "; ".join(rewound[:_SHOWN]))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
