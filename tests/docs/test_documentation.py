@@ -58,7 +58,8 @@ def test_command_works(command: str, tmp_path: Path) -> None:
     elif program == "rollback-drills":
         written = make_a_report(tmp_path)
         argv = [sys.executable, "-m", "rollback_drills"]
-        argv += [str(written) if argument == "reports/latest" else argument for argument in arguments]
+        known = {"reports/latest": str(written), "path/to/your/project": str(tmp_path)}
+        argv += [known.get(argument, argument) for argument in arguments]
     else:
         pytest.fail(f"nothing tests the documented command {command!r}")
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -13,12 +13,13 @@ from rollback_drills.report.manifest import verify
 
 DRILLS = """
 import pytest
+from rollback_drills.evidence import Writes
 
 @pytest.mark.drill("Good", runbook="quick-application", objective="application_rollback")
 def test_good(drill):
     with drill.step("Roll back"), drill.recovery():
         drill.check("it holds", 1, expected=1)
-    drill.writes(7, ("a", "b"))
+    drill.writes(Writes(acknowledged=7, lost=("a", "b")))
 
 @pytest.mark.drill("Bad", runbook="quick-database")
 def test_bad(drill):

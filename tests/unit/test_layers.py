@@ -63,7 +63,7 @@ LAYERS: dict[str, set[str]] = {
     "report": RECORD | {"findings"},
     "starter": set(),
     "doctor": WORLD | {"lab", "probes", "runtimes"},
-    "cli": {"errors", "report"},
+    "cli": {"doctor", "errors", "report", "starter", "target"},
     "__main__": {"cli"},
     "pytest_plugin": {"*"},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from rollback_drills.doctor.diagnosis import Diagnosis
@@ -21,7 +21,7 @@ ROOM = 1 << 30  # bytes that a run needs at least where temporary files lie
 _DUMPED_BY = re.compile(r"by pg_dump version (\S+)")
 
 
-def examine(file: Path, runtime: str, tell: Callable[[str], None]) -> Iterator[Diagnosis]:
+def examine(file: Path, runtime: str, tell: Callable[[str], None]) -> Generator[Diagnosis, None, None]:
     """Look at a target; every diagnosis is given as soon as it is known. Nothing outlives the examination.
 
     Args:

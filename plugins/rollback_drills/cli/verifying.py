@@ -1,0 +1,44 @@
+"""``rollback-drills verify``: whether the files of a run are as they were written."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rollback_drills.cli.codes import OK, USAGE, WRONG
+from rollback_drills.errors import DrillError
+from rollback_drills.report.manifest import verify
+from rollback_drills.report.text import count, visible
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directories", metavar="DIRECTORY", nargs="+", type=Path, help="of a run: reports/latest")
+    parser.set_defaults(perform=perform)
+
+
+def perform(options: argparse.Namespace) -> int:
+    return max(_verify_one(directory) for directory in options.directories)
+
+
+def _verify_one(directory: Path) -> int:
+    try:
+        found = verify(_run_directory(directory))
+    except DrillError as error:
+        print(f"rollback-drills verify: {visible(str(error))}", file=sys.stderr)
+        return USAGE
+    if found.changes:
+        print(f"{visible(str(directory))}: run {visible(found.run)} is not as it was written")
+    else:
+        print(f"{visible(str(directory))}: run {visible(found.run)} is as it was written, {count(found.files, 'file')}")
+    for line in (*found.changes, *(f"note: {note}" for note in found.notes)):
+        print(f"  {visible(line)}")
+    return WRONG if found.changes else OK
+
+
+def _run_directory(directory: Path) -> Path:
+    """Follow ``latest`` where it could not be made a link."""
+    text = directory.with_name(f"{directory.name}.txt")
+    if directory.is_dir() or not text.is_file():
+        return directory
+    return directory.with_name(text.read_text(encoding="utf-8", errors="replace").strip())
