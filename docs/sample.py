@@ -44,12 +44,13 @@ def main(arguments: list[str]) -> int:
 
 
 def perform(reports: Path, arguments: list[str]) -> int:
-    """A game day; the reports' place is set in the configuration, so that it is no part of the run's arguments."""
+    """A game day; the reports' place is set in the environment, so that it is no part of the run's arguments."""
     command = [
-        sys.executable, "-m", "pytest", "drills", "--drill-runtime=embedded", "-p", "no:cacheprovider",
-        "-o", f"drill_report_dir={os.path.relpath(reports, ROOT)}", "-p", "no:html", *arguments,
+        sys.executable, "-m", "pytest", "drills", "--drill-runtime=embedded", "-p", "no:cacheprovider", "-p", "no:html",
+        *arguments,
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
+    environment["PYTEST_ADDOPTS"] = f"-o drill_report_dir={os.path.relpath(reports, ROOT)}"
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

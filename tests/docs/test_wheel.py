@@ -42,7 +42,8 @@ def test_documented_command_performs_the_drills_of_the_wheel(installed: Path, tm
 
 def test_wheel_adds_one_name_and_everything_that_it_needs(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
-    assert names == {"rollback_drills"}
+    assert names == {"rollback_drills", "bin"}
+    assert {path.name for path in (installed / "bin").iterdir()} == {"rollback-drills"}
     package = installed / "rollback_drills"
     for file in (
         "py.typed",
