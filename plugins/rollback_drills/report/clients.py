@@ -117,8 +117,8 @@ def _phase(phase: Phase) -> PhaseRow:
     return PhaseRow(
         name=_PHASES[phase.name], lasted=seconds(max(0.0, phase.ended - phase.began)),
         requests=f"{phase.requests:,}", good=f"{phase.good:,}", deliberate=f"{phase.deliberate:,}",
-        failed=f"{phase.failed:,}", error_rate=percent(phase.error_rate), latencies=(p50, p95, p99),
-        ok=not phase.failed,
+        failed=f"{phase.failed:,}", error_rate=percent(phase.error_rate) if phase.requests else "—",
+        latencies=(p50, p95, p99), ok=not phase.failed,
     )  # fmt: skip
 
 
