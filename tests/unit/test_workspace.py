@@ -293,19 +293,24 @@ def test_data_stay_on_disk(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     workspace.close()
 
 
-def segments() -> set[str]:
-    """The ids of all System V shared memory segments (proc(5), /proc/sysvipc)."""
-    return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+def segments() -> dict[str, str]:
+    """By the id of each System V shared memory segment, who has created it (proc(5), /proc/sysvipc)."""
+    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return {line.split()[1]: line.split()[4] for line in lines}
 
 
-def test_a_killed_server_leaves_no_shared_memory(bin_dir: Path):
-    workspace = Workspace("killed-server", str(os.getpid()))
+@pytest.mark.parametrize("known", [True, False], ids=["pid-file", "killed-before-it-wrote-so"])
+def test_a_killed_server_leaves_no_shared_memory(bin_dir: Path, known: bool):
+    workspace = Workspace(f"killed-server-{known}", str(os.getpid()))
     server = PostgresServer(workspace, Meter(), bin_dir=bin_dir)
     server.start()
-    segment = (server.data / "postmaster.pid").read_text().splitlines()[6].split()[1]
+    lines = (server.data / "postmaster.pid").read_text().splitlines()
+    leader, segment = lines[0], lines[6].split()[1]
     named = {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")}
     server.kill()
-    assert segment in segments()
+    assert [each for each, creator in segments().items() if creator == leader] == [segment], "and it made no other one"
+    if not known:
+        (server.data / "postmaster.pid").unlink()
     workspace.close()
     assert segment not in segments()
     assert {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")} - named == set()

@@ -266,7 +266,8 @@ def end_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> No
         StackError: one is still there after ``timeout`` seconds.
     """
     everyone = {member for process in processes for member in family(process.pid)}
-    for process in everyone:
+    # The eldest first: a postmaster that sees a child die makes new shared memory before it is killed itself.
+    for process in sorted(everyone, key=_born):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     if everyone:
@@ -274,6 +275,13 @@ def end_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> No
             lambda: not any(_alive(process) for process in everyone),
             what="ending leftover processes", timeout=timeout,
         )  # fmt: skip
+
+
+def _born(process: psutil.Process) -> float:
+    try:
+        return float(process.create_time())
+    except psutil.Error:
+        return 0.0  # it is gone
 
 
 def _alive(process: psutil.Process) -> bool:

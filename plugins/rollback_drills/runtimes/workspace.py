@@ -26,6 +26,8 @@ from rollback_drills.runtimes import process
 KEPT = "kept"
 ENGINE = "engine.json"  # says which Docker engine holds what belongs to a workspace
 MEMORY = Path("/dev/shm")  # where Linux keeps files in memory
+_SEGMENTS = Path("/proc/sysvipc/shm")  # proc(5); other systems have none
+_LARGEST = 4096  # bytes; the segment holds some 56, unless everything is in it, which our settings do not ask for
 MEMORY_FREE = 2 << 30  # bytes that have to be free there before anything is put into it
 
 
@@ -185,8 +187,8 @@ def _remove(path: Path) -> int:
         from rollback_drills.runtimes.engine import remove_of  # Docker's packages take a quarter of a second to import
 
         containers = remove_of(path)
-    for pid_file in pid_files:
-        _remove_shared_memory(pid_file)
+    for version in path.glob("*/PG_VERSION"):
+        _remove_shared_memory(version.parent)
     for link in path.iterdir():
         target = link.resolve()
         if link.is_symlink() and target.parent == MEMORY / _root_name() and target.name == f"{path.name}-{link.name}":
@@ -195,17 +197,28 @@ def _remove(path: Path) -> int:
     return len(processes) + containers
 
 
-def _remove_shared_memory(pid_file: Path) -> None:
+def _remove_shared_memory(data: Path) -> None:
     """Remove the segment by which PostgreSQL guards its data directory; one that was killed leaves it behind.
 
-    The seventh line of the pid file holds its key and its id (PostgreSQL, src/include/utils/pidfile.h).
+    The seventh line of the pid file holds its key and its id (PostgreSQL, src/include/utils/pidfile.h). A server that
+    was killed while it started has not written that yet: the key is the inode (src/backend/port/sysv_shmem.c).
     """
-    try:
-        segment = int(pid_file.read_text().splitlines()[6].split()[1])
-    except (OSError, ValueError, IndexError):
-        return
+    segments: list[int] = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        segments.append(int((data / "postmaster.pid").read_text().splitlines()[6].split()[1]))
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = data.stat()
+        for line in _SEGMENTS.read_text().splitlines()[1:]:
+            key, segment, _, size, _, _, attached, owner = map(int, line.split()[:8])
+            if (key & 0xFFFFFFFF, attached, owner) == (
+                status.st_ino & 0xFFFFFFFF,
+                0,
+                status.st_uid,
+            ) and size < _LARGEST:
+                segments.append(segment)
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.shmctl(segment, 0, None)  # IPC_RMID; an error means that it is gone already
+    for segment in segments:
+        libc.shmctl(segment, 0, None)  # IPC_RMID; an error means that it is gone already
 
 
 def _has_room(directory: Path) -> bool:
