@@ -50,7 +50,7 @@ def lab(
         workspace.close()
 
 
-def test_a_database_called_postgres_and_a_password_of_any_characters(lab: Lab):
+def test_a_database_called_postgres_and_a_password_of_any_characters(lab: Lab, tmp_path: Path):
     assert lab.role == ("postgres", PASSWORD)
     stack = lab.stack()
     assert stack.database.name == "postgres"
@@ -58,7 +58,8 @@ def test_a_database_called_postgres_and_a_password_of_any_characters(lab: Lab):
     assert stack.client.healthy()
     delivered = stack.client.deliver(lab.target.integrations_of(lab.target.current)[0])
     assert stack.stored([delivered.id]) == {delivered.id}
-    result, _ = stack.backups.take(stack.database, lab.target.here / "never-written.sql")
+    result, _ = stack.backups.take(stack.database, tmp_path / "backup.sql")
+    assert result.ok
     assert PASSWORD not in result.output
     lab.discard(stack)
 
