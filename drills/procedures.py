@@ -101,7 +101,12 @@ def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:
                 finding="release-not-serving",
                 detail=str(answer.brief()),
             )
-            drill.check("it reports its version", stack.client.version(), expected=release, finding="version-wrong")
+            drill.check(
+                "it reports its version",
+                stack.client.version(),
+                expected=stack.target.version_of(release),
+                finding="version-wrong",
+            )
             for request, (expected, observed) in stack.client.behaviour(release).items():
                 drill.check(
                     f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code"

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import httpx
@@ -33,6 +33,7 @@ class Answer:
     body: JsonValue
     seconds: float
     error: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def brief(self) -> JsonValue:
         """For the evidence: status and body, or the transport error."""
@@ -108,7 +109,8 @@ class Client:
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 reason = f"{type(error).__name__}: {error}".strip(": ")
                 return Answer(None, None, time.monotonic() - started, reason)
-        return Answer(response.status_code, _body(response, content), time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return Answer(response.status_code, _body(response, content), seconds, headers=response.headers)
 
     def health(self) -> Answer:
         return self.request(self._target.health.method, self._target.health.path)
@@ -118,10 +120,15 @@ class Client:
 
     def version(self) -> JsonValue:
         """The version that the gateway reports, or what it answered instead."""
-        answer = self.request("GET", self._target.version.path)
+        asked = self._target.version
+        answer = self.request("GET", asked.path)
         if answer.status != 200:
             return answer.brief()
-        return pointer(answer.body, self._target.version.pointer)
+        said = answer.headers.get(asked.header) if asked.header is not None else pointer(answer.body, asked.pointer)
+        if asked.pattern is None or said is None:
+            return said
+        found = re.search(asked.pattern, said if isinstance(said, str) else json.dumps(said))
+        return found[1 if found.re.groups else 0] if found else None
 
     def behaviour(self, release: str) -> dict[str, tuple[JsonValue, JsonValue]]:
         """Expected and observed answers that tell this release from the other, by request."""

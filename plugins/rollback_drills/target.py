@@ -96,6 +96,9 @@ class Target(Table):
         for name, integration in self.integrations.items():
             if integration.since is not None and integration.since not in pair:
                 raise ValueError(f"integrations.{name}: since {integration.since!r} is neither of {pair}")
+        for release in self.version.expected:
+            if release not in pair:
+                raise ValueError(f"version.expected: release {release!r} is neither of {pair}")
         for behaviour in self.behaviours:
             if behaviour.release not in pair:
                 raise ValueError(f"behaviours: release {behaviour.release!r} is neither of {pair}")
@@ -125,6 +128,10 @@ class Target(Table):
             for name, integration in self.integrations.items()
             if release == self.current or integration.since != self.current
         )
+
+    def version_of(self, release: str) -> str:
+        """What a release calls itself when its version is asked."""
+        return self.version.expected.get(release, release)
 
     def flag_variable(self, integration: str) -> str:
         if self.flags is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
@@ -70,6 +71,14 @@ Within = Annotated[str, AfterValidator(_within)]
 def _pointer(text: str) -> str:
     if text and not text.startswith("/"):
         raise ValueError("must be empty or begin with /, as RFC 6901 has it")
+    return text
+
+
+def _regular(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
     return text
 
 
@@ -241,6 +250,19 @@ class Version(Table):
     pointer: Annotated[str, AfterValidator(_pointer)] = Field(
         default="", description="where in the JSON the version stands; empty: the whole answer"
     )
+    header: str | None = Field(default=None, description="the header that holds it, instead of the body")
+    pattern: Annotated[str, AfterValidator(_regular)] | None = Field(
+        default=None, description="a regular expression that finds it in the text; its first group, if it has one"
+    )
+    expected: dict[str, str] = Field(
+        default={}, description="what a release calls itself, where that is not the name it has here"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.header is not None and self.pointer:
+            raise ValueError("needs either header or pointer, and not both")
+        return self
 
 
 class Behaviour(Probe):

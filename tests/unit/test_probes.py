@@ -223,6 +223,25 @@ def test_a_request_is_the_targets_time(reference_target: Target, server: Server)
 # --- probes --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"header": "x-release"}, "gateway/0.5.0 (linux)"),
+        ({"header": "X-Release", "pattern": r"\d+\.\d+\.\d+"}, "0.5.0"),
+        ({"header": "X-Release", "pattern": r"gateway/(\S+)"}, "0.5.0"),
+        ({"header": "X-Release", "pattern": "proxy/(.*)"}, None),
+        ({"header": "X-Other"}, None),
+        ({"pointer": "/build/number", "pattern": "^4"}, "4"),
+        ({"pattern": '"number": (\\d+)'}, "42"),
+    ],
+)
+def test_a_version_may_stand_in_a_header_or_within_a_text(
+    make: Any, server: Server, asked: dict[str, str], said: object
+):
+    server.reply = reply(200, '{"build": {"number": 42}}', **{"X-Release": "gateway/0.5.0 (linux)"})
+    assert make(version=Version(path="/v", **asked)).version() == said
+
+
 def test_health_version_and_behaviour(make: Any, server: Server):
     server.reply = reply(200, '{"status": "ok", "more": 1, "v": {"a/b": ["0.5.0"]}}')
     client = make(

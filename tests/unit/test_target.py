@@ -139,6 +139,12 @@ MISTAKES = [
     ("integrations/github/since", "0.3.0", ["integrations.github: since '0.3.0' is neither of"]),
     ("integrations", {}, ["integrations"]),
     ("integrations/bad name", {}, ["integrations.bad name"]),
+    ("version", {"path": "/v", "pattern": "("}, ["version.pattern: is not a regular expression"]),
+    ("version", {"path": "/v", "header": "X", "pointer": "/v"}, ["version: needs either header or pointer"]),
+    ("version/expected", {"9": "nine"}, ["version.expected: release '9' is neither of"]),
+    ("gateway/directory", "../elsewhere", ["gateway.directory: must be a relative path without .."]),
+    ("python", {"interpreter": "python3", "base": "python3"}, ["python: needs either interpreter"]),
+    ("database/version", 9, ["database.version"]),
     ("behaviours/0/release", "9", ["behaviours: release '9' is neither of"]),
     (
         "releases/path",

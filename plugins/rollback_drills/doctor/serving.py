@@ -44,10 +44,12 @@ def _health(stack: Stack, release: str) -> Diagnosis:
 
 def _version(stack: Stack, release: str) -> Diagnosis:
     said = stack.client.version()
-    if said == release:
-        return Diagnosis(f"{release}: version", "ok", release)
-    fix = "correct path or pointer under [version]"
-    return Diagnosis(f"{release}: version", "problem", f"it says {json.dumps(said)[:_LONGEST]}", fix)
+    expected = stack.target.version_of(release)
+    if said == expected:
+        return Diagnosis(f"{release}: version", "ok", expected)
+    detail = f"it says {json.dumps(said)[:_LONGEST]}, not {expected!r}"
+    fix = "correct path or pointer under [version], or say under version.expected what it calls itself"
+    return Diagnosis(f"{release}: version", "problem", detail, fix)
 
 
 def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
