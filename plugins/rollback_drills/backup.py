@@ -84,8 +84,9 @@ class Backups:
         own command cannot be given a snapshot: nobody may write while that runs (see `shares_snapshot`).
         """
         began = time.monotonic()
-        before = database.sequences()
         with database.snapshot() as (held, snapshot):
+            # Read after the snapshot was taken: not behind any row that is in it, as a sequence one behind would be.
+            least = database.sequences()
             argv = self.settings.dump or (*DUMP, f"--snapshot={snapshot}")
             result = self._run(argv, database, file)
             content = file.read_bytes() if file.is_file() else b""
@@ -96,7 +97,7 @@ class Backups:
                 len(content),
                 held.schema(),
                 held.data(),
-                before,
+                least,
                 database.sequences(),
                 began,
             )
