@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from rollback_drills.drill import CheckFailed, Drill
+from rollback_drills.drill import Drill
+from rollback_drills.drill_plan import CheckFailed
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import ClientTraffic, Downtime, Writes
 from rollback_drills.lab import Stack

@@ -8,18 +8,18 @@ with drill.step("Turn the flag off", checklist="disable-or-rollback"):
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from pydantic import JsonValue
 
 from rollback_drills import runbook
 from rollback_drills.artifacts import write_artifact
+from rollback_drills.drill_plan import CheckFailed, Clients, OpenStep, Plan, Progress, first_line, sentence, short
 from rollback_drills.errors import DrillError, DrillTimeout
 from rollback_drills.evidence import (
     Artifact,
@@ -43,63 +43,6 @@ from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 
 OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact
-
-
-Progress = Callable[["Plan", Step], None]
-
-
-class Held(Protocol):
-    """Whether clients have seen the steady state for a whole window."""
-
-    @property
-    def moment(self) -> float | None:
-        """When the window was complete, in monotonic seconds; None: not in time."""
-
-    @property
-    def seen(self) -> str:
-        """What they got instead."""
-
-
-class Clients(Protocol):
-    """Clients that go on asking during a drill."""
-
-    @property
-    def asking(self) -> bool: ...
-
-    @property
-    def window(self) -> int:
-        """How many requests of each kind make a window."""
-
-    def hold(self, since: float) -> Held:
-        """Wait until the steady state has held for a whole window after ``since`` (monotonic seconds)."""
-
-
-class CheckFailed(AssertionError):
-    """Something that had to hold does not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a drill sets out to prove, before it begins."""
-
-    id: str
-    title: str
-    runbook: str
-    summary: str = ""
-    objective: str | None = None
-    objective_seconds: float | None = None
-    worker: str = "main"
-
-
-class _OpenStep:
-    """A step that is being performed."""
-
-    def __init__(self, number: int, title: str, checklist: str | None, at: float, target_seconds: float) -> None:
-        self.number, self.title, self.checklist = number, title, checklist
-        self.at, self.target_at = at, target_seconds
-        self.checks: list[Check] = []
-        self.observations: list[Observation] = []
-        self.commands: list[Command] = []
 
 
 class Drill:
@@ -130,7 +73,7 @@ class Drill:
         self._timeout, self._on_step = timeout, on_step
         self._started_at = datetime.now(UTC)
         self._began, self._target_began = meter.elapsed(), meter.target_seconds
-        self._open: _OpenStep | None = None
+        self._open: OpenStep | None = None
         self._deferred: list[str] | None = None
         self._steps: list[Step] = []
         self._findings: list[Finding] = []
@@ -156,16 +99,16 @@ class Drill:
     ) -> None:
         self.conclude(error)
         if error is None and self._findings:
-            raise CheckFailed(_sentence(self._findings))
+            raise CheckFailed(sentence(self._findings))
 
     def conclude(self, error: BaseException | None, *, reason: str = "") -> DrillEvidence:
         """Settle the verdict and write it to the journal; a later error replaces it."""
         if error is None:
             self._verdict = "failed" if self._findings else "passed"
-            self._reason = _sentence(self._findings)
+            self._reason = sentence(self._findings)
         else:
             self._verdict = "failed" if isinstance(error, AssertionError) else "error"
-            self._reason = self._redactor.text(reason or self.findings_sentence or _first_line(error))
+            self._reason = self._redactor.text(reason or self.findings_sentence or first_line(error))
         return self._settled()
 
     def skip(self, reason: str) -> DrillEvidence:
@@ -176,7 +119,7 @@ class Drill:
     @property
     def findings_sentence(self) -> str:
         """All findings in one line; empty when there is none."""
-        return _sentence(self._findings)
+        return sentence(self._findings)
 
     def _settled(self) -> DrillEvidence:
         evidence = self.evidence()
@@ -230,7 +173,7 @@ class Drill:
                 f"the drill's {self._timeout:g} s were used up before the step {title!r}",
                 fix="allow more with --drill-timeout, or look for the step that took so long",
             )
-        step = _OpenStep(len(self._steps) + 1, title, checklist, self._now(), self._meter.target_seconds)
+        step = OpenStep(len(self._steps) + 1, title, checklist, self._now(), self._meter.target_seconds)
         self._open = step
         try:
             yield
@@ -275,7 +218,7 @@ class Drill:
         step.checks.append(check)
         if passed:
             return True
-        message = f"{title}: expected {_short(expected)}, observed {_short(observed)}"
+        message = f"{title}: expected {short(expected)}, observed {short(observed)}"
         if finding is not None:
             self.find(finding, detail or message)
         if self._deferred is None:
@@ -444,7 +387,7 @@ class Drill:
 
     # --- within ----------------------------------------------------------------------------------------
 
-    def _close(self, step: _OpenStep, outcome: str, error: BaseException | None) -> None:
+    def _close(self, step: OpenStep, outcome: str, error: BaseException | None) -> None:
         self._open = None
         done = Step.model_validate(
             {
@@ -467,7 +410,7 @@ class Drill:
         if self._on_step:
             self._on_step(self.plan, done)
 
-    def _require_step(self, title: str) -> _OpenStep:
+    def _require_step(self, title: str) -> OpenStep:
         if self._open is None:
             raise DrillError(f"{title!r} was recorded outside a step", fix="put it inside `with drill.step(...)`")
         return self._open
@@ -477,17 +420,3 @@ class Drill:
 
     def _now(self) -> float:
         return self._meter.elapsed() - self._began
-
-
-def _short(value: JsonValue) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:140]} … {text[-40:]}"
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
-
-
-def _sentence(findings: list[Finding]) -> str:
-    return "; ".join(f"[{finding.code}] {finding.detail}" for finding in findings)

@@ -19,7 +19,7 @@ from rollback_drills.evidence import same
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
-from rollback_drills.target_tables import Probe
+from rollback_drills.target_clients import Probe
 
 _BODY_LIMIT = 2_000  # characters of a body that is not JSON which are worth recording
 _MOST_BYTES = 16_000_000  # of one answer that are read at all

@@ -24,27 +24,19 @@ from pydantic import (
 
 from rollback_drills.errors import TargetError
 from rollback_drills.placeholders import Expansion
+from rollback_drills.target_clients import Behaviour, Delivery, Flags, Integration, Metrics, Probe, Traffic, Version
 from rollback_drills.target_errors import explain
+from rollback_drills.target_fields import Name, Table
 from rollback_drills.target_tables import (
     Backup,
-    Behaviour,
     Compose,
     Database,
-    Delivery,
-    Flags,
     Gateway,
-    Integration,
-    Metrics,
     Migrations,
-    Name,
     Objectives,
-    Probe,
     Python,
     Releases,
     Runbook,
-    Table,
-    Traffic,
-    Version,
 )
 
 _TEMPLATES = (

@@ -1,101 +1,36 @@
-"""The tables of a target file, each frozen, strict about types, and refusing keys that it does not know."""
+"""The tables of a target file about releases, processes, PostgreSQL, backups and what the runbook promises."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from rollback_drills.placeholders import check, strings_in
-
-RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
-IMAGE_PLACEHOLDERS = frozenset({"here", "release"})
-CONTEXT_PLACEHOLDERS = IMAGE_PLACEHOLDERS | {"tree"}
-DATABASE_PLACEHOLDERS = frozenset(
-    {"database_url", "sqlalchemy_url", "database_host", "database_port", "database_name", "database_user",
-     "database_password"}
-)  # fmt: skip
-PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | DATABASE_PLACEHOLDERS | {"port", "private"}
-BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
-DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
-
-
-def _template(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
-    def validate(text: str) -> str:
-        check(text, allowed=allowed, required=required)
-        return text
-
-    return AfterValidator(validate)
-
-
-def _templates(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
-    """For argument vectors: each argument may use ``allowed``, together they must use ``required``."""
-
-    def validate(arguments: tuple[str, ...]) -> tuple[str, ...]:
-        if not arguments:
-            raise ValueError("must name a program")
-        for argument in arguments:
-            check(argument, allowed=allowed)
-        check(" ".join(arguments), allowed=allowed, required=required)
-        return arguments
-
-    return AfterValidator(validate)
-
-
-def _http_path(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError("must begin with /")
-    return path
-
-
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-Status = Annotated[int, Field(ge=100, le=599)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-HttpPath = Annotated[str, AfterValidator(_http_path)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Reason = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
-Environment = dict[str, Annotated[str, _template(PROCESS_PLACEHOLDERS)]]
-
-
-def _within(path: str) -> str:
-    if path.startswith("/") or ".." in path.split("/"):
-        raise ValueError("must be a relative path without ..")
-    return path
-
-
-Within = Annotated[str, AfterValidator(_within)]
-
-
-def _pointer(text: str) -> str:
-    if text and not text.startswith("/"):
-        raise ValueError("must be empty or begin with /, as RFC 6901 has it")
-    return text
-
-
-def _regular(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
-    return text
-
-
-class Table(BaseModel):
-    """A table of the target file: frozen, strict about types, and refusing keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from rollback_drills.target_fields import (
+    BACKUP_PLACEHOLDERS,
+    CONTEXT_PLACEHOLDERS,
+    IMAGE_PLACEHOLDERS,
+    PROCESS_PLACEHOLDERS,
+    RELEASE_PLACEHOLDERS,
+    Environment,
+    Port,
+    Reason,
+    Seconds,
+    Table,
+    Within,
+    template,
+    templates,
+)
 
 
 class Build(Table):
     """A build context, as ``docker build`` takes it."""
 
-    context: Annotated[str, _template(CONTEXT_PLACEHOLDERS)] = Field(
+    context: Annotated[str, template(CONTEXT_PLACEHOLDERS)] = Field(
         description="the directory that is sent to the engine; {tree} is that of the release"
     )
     dockerfile: str = Field(default="Dockerfile", description="the Dockerfile, within the context")
-    args: dict[str, Annotated[str, _template(IMAGE_PLACEHOLDERS)]] = Field(default={}, description="build arguments")
+    args: dict[str, Annotated[str, template(IMAGE_PLACEHOLDERS)]] = Field(default={}, description="build arguments")
     target: str | None = Field(default=None, description="the stage to build; absent: the last")
 
 
@@ -103,7 +38,7 @@ class Git(Table):
     """A repository, which is only read: files come straight from its objects, whatever is checked out there."""
 
     repository: str = Field(default=".", description="the repository's directory, or one within it")
-    ref: Annotated[str, _template(frozenset({"release"}), ("release",))] = Field(
+    ref: Annotated[str, template(frozenset({"release"}), ("release",))] = Field(
         default="{release}", description="the tag, branch or commit of a release"
     )
     directory: Within = Field(default="", description="the part of the repository that is the tree; empty: all of it")
@@ -112,7 +47,7 @@ class Git(Table):
 class Python(Table):
     """The Python of a release's processes, `{python}`, for the embedded runtime. An image brings its own."""
 
-    interpreter: Annotated[str, _template(RELEASE_PLACEHOLDERS - {"python"})] | None = Field(
+    interpreter: Annotated[str, template(RELEASE_PLACEHOLDERS - {"python"})] | None = Field(
         default=None, description="a Python that is there, for example {tree}/.venv/bin/python"
     )
     requirements: tuple[Within, ...] = Field(
@@ -132,14 +67,14 @@ class Python(Table):
 class Releases(Table):
     """Where a release comes from: as a tree (embedded runtime), as an image (docker and compose), or both ways."""
 
-    command: Annotated[tuple[str, ...], _templates(RELEASE_PLACEHOLDERS, ("release", "tree"))] | None = Field(
+    command: Annotated[tuple[str, ...], templates(RELEASE_PLACEHOLDERS, ("release", "tree"))] | None = Field(
         default=None, description="makes the tree of a release in the directory {tree}"
     )
-    path: Annotated[str, _template(frozenset({"here", "release"}), ("release",))] | None = Field(
+    path: Annotated[str, template(frozenset({"here", "release"}), ("release",))] | None = Field(
         default=None, description="the directory of a release; it is copied, never run in place"
     )
     git: Git | None = Field(default=None, description="a git repository that has the releases as tags or branches")
-    image: Annotated[str, _template(frozenset({"release"}), ("release",))] | None = Field(
+    image: Annotated[str, template(frozenset({"release"}), ("release",))] | None = Field(
         default=None, description="the image of a release; pulled unless the engine has it"
     )
     build: Build | None = Field(default=None, description="how the image of a release is built, where there is none")
@@ -163,7 +98,7 @@ class Releases(Table):
 class Gateway(Table):
     """How the gateway is started. The environment is complete: nothing of the caller's leaks in."""
 
-    start: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS, ("port",))] | None = Field(
+    start: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS, ("port",))] | None = Field(
         default=None, description="the command that serves, run in the tree; the embedded runtime needs it"
     )
     env: Environment = Field(default={}, description="its environment, complete but for PATH, HOME, TMPDIR and LANG")
@@ -178,7 +113,7 @@ class Gateway(Table):
     stop_timeout: Seconds = Field(default=10.0, description="seconds from SIGTERM until it is killed")
     request_timeout: Seconds = Field(default=5.0, description="seconds that a client waits for an answer")
     container_port: Port = Field(default=8000, description="where it listens in a container")
-    container_command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
+    container_command: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] | None = Field(
         default=None, description="the command in a container; absent: the image's"
     )
 
@@ -198,7 +133,7 @@ class Database(Table):
         default=(), description="roles that migrations grant to, created without a right to log in"
     )
     seed: tuple[str, ...] = Field(default=(), description="SQL files, valid at the previous release's head")
-    seed_command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
+    seed_command: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] | None = Field(
         default=None, description="a command of the previous release that adds rows, after the SQL files"
     )
 
@@ -206,12 +141,12 @@ class Database(Table):
 class Migrations(Table):
     """How alembic is called, in the tree of the release whose scripts are wanted."""
 
-    command: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] = Field(
+    command: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] = Field(
         default=("{python}", "-m", "alembic"), description="alembic, run in the tree"
     )
     directory: Within = Field(default="", description="where in the tree it is run")
     versions: str = Field(default="migrations/versions", description="directory of the scripts within a tree")
-    interpreter: Annotated[tuple[str, ...], _templates(PROCESS_PLACEHOLDERS)] | None = Field(
+    interpreter: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] | None = Field(
         default=None,
         description="the Python that has alembic, for the walk through every revision; absent: that of command",
     )
@@ -234,135 +169,13 @@ class Migrations(Table):
     timeout: Seconds = Field(default=120.0, description="seconds for one command")
 
 
-class Probe(Table):
-    """A request whose answer is known. ``body`` is matched as a subset: what it names must be equal."""
-
-    path: HttpPath = Field(description="what is asked")
-    method: Method = Field(default="GET", description="with which method")
-    status: Status = Field(default=200, description="the status of the right answer")
-    body: JsonValue = Field(default=None, description="what the JSON of the right answer contains; absent: anything")
-
-
-class Version(Table):
-    """Where the gateway says which release it is; ``pointer`` is a JSON Pointer (RFC 6901)."""
-
-    path: HttpPath = Field(description="what is asked")
-    pointer: Annotated[str, AfterValidator(_pointer)] = Field(
-        default="", description="where in the JSON the version stands; empty: the whole answer"
-    )
-    header: str | None = Field(default=None, description="the header that holds it, instead of the body")
-    pattern: Annotated[str, AfterValidator(_regular)] | None = Field(
-        default=None, description="a regular expression that finds it in the text; its first group, if it has one"
-    )
-    expected: dict[str, str] = Field(
-        default={}, description="what a release calls itself, where that is not the name it has here"
-    )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if self.header is not None and self.pointer:
-            raise ValueError("needs either header or pointer, and not both")
-        return self
-
-
-class Behaviour(Probe):
-    """An answer that tells this release from the other one, whatever version it reports."""
-
-    release: str = Field(description="the release that answers so")
-
-
-class Deliberate(Table):
-    """The counter of deliveries that were refused on purpose, so that they do not count as errors."""
-
-    counter: str = Field(description="the counter's name")
-    labels: dict[str, str] = Field(default={}, description="the labels that mark a deliberate refusal")
-
-
-class Metrics(Table):
-    """Prometheus counters from which the error rate is read: 5xx less the deliberate ones, over all."""
-
-    path: HttpPath = Field(default="/metrics", description="where the metrics are, in the format of Prometheus")
-    requests: str = Field(description="counter of all requests")
-    status_label: str = Field(default="status", description="the label that holds the status; 5xx are errors")
-    deliberate: Deliberate | None = Field(default=None, description="what is not counted as an error")
-
-
-class Answer(Table):
-    """An answer that was agreed on; ``body`` must be equal, not merely contained."""
-
-    status: Status = Field(default=503, description="the status of a disabled integration")
-    body: JsonValue = Field(description="the JSON of a disabled integration")
-
-
-class Flags(Table):
-    """Feature flags by environment variable, read when the gateway is created."""
-
-    variable: Annotated[str, _template(frozenset({"NAME", "name"}))] = Field(
-        description="the environment variable of an integration"
-    )
-    on: str = Field(default="true", description="the value that turns it on")
-    off: str = Field(default="false", description="the value that turns it off")
-    disabled: Answer = Field(description="what a disabled integration answers")
-    symptom: str | None = Field(
-        default=None, description="SQL that makes the deliveries of {integration} fail, as a faulty one would"
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if "{NAME}" not in self.variable and "{name}" not in self.variable:
-            raise ValueError("variable must contain {NAME} or {name}")
-        if self.symptom is not None:
-            check(self.symptom, allowed=("integration",), required=("integration",))
-        if self.on == self.off:
-            raise ValueError("on and off are the same value")
-        return self
-
-
-class Delivery(Table):
-    """How a webhook is delivered, and how to see whether it was stored."""
-
-    path: Annotated[HttpPath, _template(DELIVERY_PLACEHOLDERS, ("integration",))] = Field(
-        description="where a webhook is delivered"
-    )
-    method: Method = Field(default="POST", description="with which method")
-    headers: dict[str, Annotated[str, _template(DELIVERY_PLACEHOLDERS)]] = Field(
-        default={}, description="headers of a delivery"
-    )
-    json_body: JsonValue = Field(default=None, alias="json")
-    accepted: tuple[Status, ...] = Field(
-        default=(200, 201, 202), description="statuses by which the gateway acknowledges a delivery"
-    )
-    stored: str = Field(
-        description="SQL that gives a row for every stored copy of a delivery of %(ids)s: its id, no DISTINCT"
-    )
-
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        texts = [*strings_in(self.json_body), *self.headers.values(), self.path]
-        for text in strings_in(self.json_body):
-            check(text, allowed=DELIVERY_PLACEHOLDERS)
-        if not any("{unique}" in text for text in texts):
-            raise ValueError("json, headers or path must contain {unique}, so that a lost write can be named")
-        if "%(ids)s" not in self.stored:
-            raise ValueError("stored must contain %(ids)s")
-        return self
-
-
-class Integration(Table):
-    """One integration; ``since`` is the first of the target's two releases that has it."""
-
-    since: str | None = Field(
-        default=None, description="the first of the two releases that has it; absent: both have it"
-    )
-
-
 class Backup(Table):
     """The target's own commands instead of pg_dump and psql. ``{file}`` is the plain SQL dump."""
 
-    dump: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
+    dump: Annotated[tuple[str, ...], templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
         default=None, description="writes a plain SQL dump to {file}; absent: pg_dump"
     )
-    restore: Annotated[tuple[str, ...], _templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
+    restore: Annotated[tuple[str, ...], templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
         default=None,
         description="restores {file} into the empty database at {database_url}; absent: psql, stopping at errors",
     )
@@ -384,18 +197,6 @@ class Compose(Table):
     )
     password_variable: str | None = Field(
         default="POSTGRES_PASSWORD", description="the variable that takes the made-up password; absent: env says it"
-    )
-
-
-class Traffic(Table):
-    """Clients that go on asking during a drill: health probes and deliveries in turn, at a constant rate."""
-
-    rate: Annotated[float, Field(ge=0, le=1000)] = Field(
-        default=25.0, description="requests per second in each drill, all kinds together; 0: no client traffic"
-    )
-    window: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=10,
-        description="requests of each kind that have to be good, one after the other, before a recovery is over",
     )
 
 

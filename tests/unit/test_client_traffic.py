@@ -13,7 +13,8 @@ import pytest
 
 from rollback_drills import client_account, wait
 from rollback_drills.client_account import conclude
-from rollback_drills.drill import CheckFailed, Drill, Plan
+from rollback_drills.drill import Drill
+from rollback_drills.drill_plan import CheckFailed, Plan
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
 from rollback_drills.redaction import Redactor

@@ -19,7 +19,7 @@ from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
 from rollback_drills.probes import Answer, Client, Traffic, contains, matches, pointer
 from rollback_drills.target import Target
-from rollback_drills.target_tables import Behaviour, Probe, Version
+from rollback_drills.target_clients import Behaviour, Probe, Version
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 

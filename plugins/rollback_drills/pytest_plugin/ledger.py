@@ -21,7 +21,7 @@ import pytest
 from pydantic import JsonValue
 
 from rollback_drills import runbook
-from rollback_drills.drill import Plan
+from rollback_drills.drill_plan import Plan
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.journal import read_journals

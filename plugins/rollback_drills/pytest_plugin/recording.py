@@ -13,7 +13,8 @@ import pytest
 
 import rollback_drills
 from rollback_drills import capabilities, client_account
-from rollback_drills.drill import CheckFailed, Drill
+from rollback_drills.drill import Drill
+from rollback_drills.drill_plan import CheckFailed
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence
 from rollback_drills.pytest_plugin.ci import record_properties

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rollback_drills import capabilities, runbook
-from rollback_drills.drill import Drill, Plan
+from rollback_drills.drill import Drill
+from rollback_drills.drill_plan import Plan
 from rollback_drills.errors import DrillError, TargetError
 from rollback_drills.evidence import DrillEvidence, RuntimeFacts, Step
 from rollback_drills.journal import Journal

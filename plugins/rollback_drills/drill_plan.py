@@ -1,0 +1,81 @@
+"""What a drill is told before it begins, what it waits for, and the words for what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from rollback_drills.evidence import Check, Command, Finding, Observation, Step
+
+Progress = Callable[["Plan", Step], None]
+
+
+class Held(Protocol):
+    """Whether clients have seen the steady state for a whole window."""
+
+    @property
+    def moment(self) -> float | None:
+        """When the window was complete, in monotonic seconds; None: not in time."""
+
+    @property
+    def seen(self) -> str:
+        """What they got instead."""
+
+
+class Clients(Protocol):
+    """Clients that go on asking during a drill."""
+
+    @property
+    def asking(self) -> bool: ...
+
+    @property
+    def window(self) -> int:
+        """How many requests of each kind make a window."""
+
+    def hold(self, since: float) -> Held:
+        """Wait until the steady state has held for a whole window after ``since`` (monotonic seconds)."""
+
+
+class CheckFailed(AssertionError):
+    """Something that had to hold does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a drill sets out to prove, before it begins."""
+
+    id: str
+    title: str
+    runbook: str
+    summary: str = ""
+    objective: str | None = None
+    objective_seconds: float | None = None
+    worker: str = "main"
+
+
+class OpenStep:
+    """A step that is being performed."""
+
+    def __init__(self, number: int, title: str, checklist: str | None, at: float, target_seconds: float) -> None:
+        self.number, self.title, self.checklist = number, title, checklist
+        self.at, self.target_at = at, target_seconds
+        self.checks: list[Check] = []
+        self.observations: list[Observation] = []
+        self.commands: list[Command] = []
+
+
+def short(value: JsonValue) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:140]} … {text[-40:]}"
+
+
+def first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def sentence(findings: list[Finding]) -> str:
+    return "; ".join(f"[{finding.code}] {finding.detail}" for finding in findings)

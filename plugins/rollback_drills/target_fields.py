@@ -1,0 +1,92 @@
+"""What the tables of a target file are made of: placeholders, templates, units, and the strictness of a table."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from rollback_drills.placeholders import check
+
+RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
+IMAGE_PLACEHOLDERS = frozenset({"here", "release"})
+CONTEXT_PLACEHOLDERS = IMAGE_PLACEHOLDERS | {"tree"}
+DATABASE_PLACEHOLDERS = frozenset(
+    {"database_url", "sqlalchemy_url", "database_host", "database_port", "database_name", "database_user",
+     "database_password"}
+)  # fmt: skip
+PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | DATABASE_PLACEHOLDERS | {"port", "private"}
+BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
+DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
+
+
+def template(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
+    def validate(text: str) -> str:
+        check(text, allowed=allowed, required=required)
+        return text
+
+    return AfterValidator(validate)
+
+
+def templates(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
+    """For argument vectors: each argument may use ``allowed``, together they must use ``required``."""
+
+    def validate(arguments: tuple[str, ...]) -> tuple[str, ...]:
+        if not arguments:
+            raise ValueError("must name a program")
+        for argument in arguments:
+            check(argument, allowed=allowed)
+        check(" ".join(arguments), allowed=allowed, required=required)
+        return arguments
+
+    return AfterValidator(validate)
+
+
+def _http_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must begin with /")
+    return path
+
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Status = Annotated[int, Field(ge=100, le=599)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+HttpPath = Annotated[str, AfterValidator(_http_path)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Reason = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
+Environment = dict[str, Annotated[str, template(PROCESS_PLACEHOLDERS)]]
+
+
+def _within(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("must be a relative path without ..")
+    return path
+
+
+Within = Annotated[str, AfterValidator(_within)]
+
+
+def _pointer(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise ValueError("must be empty or begin with /, as RFC 6901 has it")
+    return text
+
+
+def _regular(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return text
+
+
+Pointer = Annotated[str, AfterValidator(_pointer)]
+Regular = Annotated[str, AfterValidator(_regular)]
+
+
+class Table(BaseModel):
+    """A table of the target file: frozen, strict about types, and refusing keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
