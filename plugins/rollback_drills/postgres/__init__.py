@@ -24,6 +24,7 @@ from rollback_drills.postgres.connection import (
     with_account,
     with_database,
 )
+from rollback_drills.postgres.crash import crash
 from rollback_drills.postgres.data import (
     DataDiff,
     DataFingerprint,
@@ -74,6 +75,7 @@ __all__ = [
     "columns",
     "common_columns",
     "connect",
+    "crash",
     "create_database",
     "create_extensions",
     "data_fingerprint",
