@@ -43,8 +43,8 @@ from rollback_drills.postgres.databases import (
     mark,
     prepare_server,
     read_marker,
-    rename_database,
     require_marker,
+    swap_databases,
 )
 from rollback_drills.postgres.relations import columns, common_columns
 from rollback_drills.postgres.schema import (
@@ -91,12 +91,12 @@ __all__ = [
     "read_pinned",
     "redact",
     "relation_locks",
-    "rename_database",
     "require_marker",
     "row_hashes",
     "schema_fingerprint",
     "sequences",
     "sessions",
+    "swap_databases",
     "terminate",
     "terminate_all",
     "with_account",
