@@ -4,8 +4,12 @@ JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNS ?= 20
+# One planted fault of each kind: gateway, flag, migration, backup, probe, history.
+SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
+	health-hangs or downgrade-is-empty or version-unchanged or two-heads
 
-.PHONY: help env drills images test lint types unit faults docker soak bench bench-reversibility docs sample dist clean
+.PHONY: help env drills images test lint types unit sentinels faults healthy docker soak bench bench-reversibility docs sample dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,7 +36,7 @@ drills: $(READY) ## perform every rollback of the runbook on the reference gatew
 images: ## build the base images from Debian's packages, where no registry can be reached
 	$(PYTHON) fixtures/images/build.py
 
-test: lint types unit faults ## everything: lint, types, the suite's own tests, and the planted faults
+test: lint types unit sentinels ## lint, types, the suite's own tests, and one planted fault of each kind
 
 lint: $(READY) ## ruff: lint and format
 	$(BIN)/ruff check --quiet .
@@ -44,8 +48,14 @@ types: $(READY) ## mypy, strict
 unit: $(READY) ## the suite's own tests that need no Docker, without the planted faults
 	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker
 
-faults: $(READY) ## plant every fault of fixtures/faults and see it caught
+sentinels: $(READY)
+	$(BIN)/pytest tests/faults -n $(JOBS) -q -k "$(SENTINELS)"
+
+faults: $(READY) ## plant every fault of fixtures/faults and see it caught: which drill, which finding, detection rate
 	$(BIN)/pytest tests/faults -n $(JOBS) -q
+
+healthy: $(READY) ## perform RUNS game days on the healthy gateway, which must have no finding at all (default: 20)
+	$(BIN)/python tests/healthy.py $(RUNS) -n $(JOBS)
 
 docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
 	$(BIN)/pytest tests/docker -n $(JOBS) -q

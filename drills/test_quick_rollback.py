@@ -17,6 +17,8 @@ from .procedures import (
     verify_release,
 )
 
+REPEATED = 12  # deliveries to a disabled integration; of two workers one that ignores the flag escapes once in 4096
+
 
 @pytest.mark.drill(
     "Quick rollback 1: application",
@@ -142,8 +144,10 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
             outcome = stack.gateway.recreate()
             drill.check("the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.log)
         with drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health"):
+            # Again and again: not every worker process need have read it, and some caches forget.
+            taken = sum(stack.client.deliver(name).acknowledged for _ in range(REPEATED))
+            drill.check(f"deliveries that {name} takes", taken, expected=0, finding="flag-ignored")
             answer = stack.client.deliver(name)
-            drill.check(f"{name} takes no delivery", answer.acknowledged, expected=False, finding="flag-ignored")
             drill.check(
                 f"{name} gives the agreed answer",
                 answer.answer.brief(),

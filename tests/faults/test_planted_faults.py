@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,10 @@ EMBEDDED = [file for file in FILES if "runtime" not in tomllib.loads(file.read_t
 
 
 @pytest.mark.parametrize("file", EMBEDDED, ids=lambda file: file.stem)
-def test_fault_is_caught(file: Path, tmp_path: Path) -> None:
+def test_fault_is_caught(file: Path, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     fault = tomllib.loads(file.read_text())
+    record_property("fault", file.stem)
+    record_property("finding", fault["finding"])
     target, reports = tmp_path / "target.toml", tmp_path / "reports"
     subprocess.run([sys.executable, FAULTS / "plant.py", "target", file, target], check=True, timeout=60)
     done = subprocess.run(
@@ -37,6 +40,7 @@ def test_fault_is_caught(file: Path, tmp_path: Path) -> None:
 
     run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
     judged = [drill for drill in run.drills if not drill.id.endswith("::rounds")]
+    record_property("caught by", sorted(drill.id.split("::")[-1] for drill in judged if drill.findings))
     assert judged, "the expression selects no drill"
     allowed = {fault["finding"], *fault.get("also", ())}
     for drill in judged:

@@ -59,6 +59,12 @@ def judge(proof: Proof, declarations: Declarations, legs: Legs, blocking: float)
                 f"{proof.revision}: {lock.mode} on {lock.relation} stops {lock.blocks} for about {lock.seconds:.1f} s"
                 f" ({lock.work}): {lock.statement.splitlines()[0]}",
             )
+        elif lock.blocks and lock.held > blocking:
+            proof.find(
+                "migration-blocks-production",
+                f"{proof.revision}: {lock.mode} on {lock.relation} stops {lock.blocks} for {lock.held:.1f} s, with but"
+                f" the rows at hand, from {lock.statement.splitlines()[0]} to the end of its transaction",
+            )
 
 
 def _no_way_back(proof: Proof, legs: Legs, declared: str) -> None:

@@ -62,7 +62,8 @@ def locks_of(
         scanned = any(oid in each.scans and not _DATA.match(each.sql) for each in walked.statements)
         work: Work = "rewrite" if relation.name in rewritten else "scan" if scanned else ""
         seconds = _seconds(relation.name, work, sizes, speed)
-        found.append(Lock(relation.name, mode, first.sql[:300], first.line, work, seconds))
+        held = round(_held(walked, first), 5)
+        found.append(Lock(relation.name, mode, first.sql[:300], first.line, work, seconds, held=held))
     seen = {lock.relation: lock for lock in found}
     for each in documented_locks(walked.statements, refresh, before):
         name = each.relation.name
@@ -73,6 +74,14 @@ def locks_of(
                 name, each.mode, first.sql[:300], first.line, each.work, seconds, "by PostgreSQL's documentation"
             )
     return sorted(seen.values(), key=lambda lock: (not lock.blocks, lock.relation))
+
+
+def _held(walked: Walked, first: Statement) -> float:
+    """From the statement that took the lock to the end of its transaction."""
+    if first.autocommit or first.transaction is None:
+        return first.seconds
+    later = walked.statements[walked.statements.index(first) :]
+    return sum(each.seconds for each in later if each.transaction == first.transaction)
 
 
 def _seconds(relation: str, work: Work, sizes: Mapping[str, int], speed: Speed) -> float | None:

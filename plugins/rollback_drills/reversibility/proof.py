@@ -25,7 +25,8 @@ class Lock:
     ``statement`` took it first. ``work`` is what was done under it in proportion to the rows: a rewrite, a scan, or
     nothing. ``seconds`` is extrapolated to the rows that the target file gives the table; None where it gives none.
     ``known`` says how: read from pg_locks, or looked up for the few commands that PostgreSQL runs outside of
-    transactions only, whose locks are gone before anybody can read them.
+    transactions only, whose locks are gone before anybody can read them. ``held``: seconds, as measured with the rows
+    at hand, from the statement that took it to the end of its transaction.
     """
 
     relation: str
@@ -35,6 +36,7 @@ class Lock:
     work: Work = ""
     seconds: float | None = None
     known: Known = "observed"
+    held: float = 0.0
 
     @property
     def blocks(self) -> str:

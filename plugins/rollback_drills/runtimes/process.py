@@ -126,9 +126,24 @@ class Process:
         return willing
 
     def kill(self) -> None:
-        """End the whole session at once and reap the child."""
+        """End the whole session at once, and reap the child.
+
+        Returns when the others are gone as well, which may still listen on its port: a moment later, as a rule.
+        """
         self.signal(SIGKILL)
         self._popen.wait()
+        with contextlib.suppress(StackError):  # whoever cannot be killed is found by the workspace's clean-up
+            wait.until(lambda: not _group_exists(self.pid), what="ending a process group", timeout=2.0)
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # the number belongs to somebody else by now
+        return False
+    return True
 
 
 def run(
