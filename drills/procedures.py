@@ -87,7 +87,9 @@ def judge_rows(drill: Drill, before: RowSet, after: RowSet) -> None:
 def deploy(stack: Stack, drill: Drill, release: str) -> None:
     """Create the gateway from a release; it has to start."""
     outcome = stack.gateway.deploy(release)
-    drill.check(f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.log)
+    drill.check(
+        f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.log, vital=True
+    )
 
 
 def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:

@@ -140,7 +140,9 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
     with drill.recovery():
         with drill.step("Re-create the gateway", checklist="disable-or-rollback"):
             outcome = stack.gateway.recreate()
-            drill.check("the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.log)
+            drill.check(
+                "the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.log, vital=True
+            )
         with drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health"):
             answer = stack.client.deliver(name)
             drill.check(f"{name} takes no delivery", answer.acknowledged, expected=False, finding="flag-ignored")

@@ -27,6 +27,7 @@ from rollback_drills.placeholders import Expansion
 from rollback_drills.target_clients import Behaviour, Delivery, Flags, Integration, Metrics, Probe, Traffic, Version
 from rollback_drills.target_errors import explain
 from rollback_drills.target_fields import Name, Table
+from rollback_drills.target_risks import Accepted
 from rollback_drills.target_tables import (
     Backup,
     Compose,
@@ -75,6 +76,7 @@ class Target(Table):
     compose: Compose | None = Field(default=None, description="the compose file; the compose runtime needs it")
     traffic: Traffic = Field(default=Traffic(), description="clients that go on asking during a drill")
     objectives: Objectives = Field(default=Objectives(), description="what the runbook promises")
+    accepted: tuple[Accepted, ...] = Field(default=(), description="findings that fail no drill until a day")
     secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")
 
     _file: Path = PrivateAttr(default=Path())
