@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from rollback_drills.answers import Answer, is_disabled
 from rollback_drills.backup import Manifest, defect_of
 from rollback_drills.drill import Drill
 from rollback_drills.errors import DrillError
@@ -15,9 +16,18 @@ from rollback_drills.postgres import RowSet
 from rollback_drills.probes import Delivered, Traffic
 
 
-def deliver_to_each(stack: Stack, drill: Drill, release: str, *, rounds: int = 1) -> list[Delivered]:
-    """Deliver ``rounds`` webhooks to every integration of a release; all must be acknowledged and stored."""
-    names = stack.target.integrations_of(release)
+def deliver_to_each(
+    stack: Stack, drill: Drill, release: str, *, rounds: int = 1, off: Collection[str] = ()
+) -> list[Delivered]:
+    """Deliver ``rounds`` webhooks to every integration of a release; all must be acknowledged and stored.
+
+    Args:
+        off: integrations that are turned off; they have to give the agreed answer instead.
+    """
+    names = [name for name in stack.target.integrations_of(release) if name not in off]
+    for name in off:
+        if name in stack.target.integrations_of(release):
+            judge_disabled(drill, name, [stack.client.deliver(name).answer])
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
     refused = {each.integration: each.answer.brief() for each in delivered if not each.acknowledged}
     drill.check(
@@ -26,6 +36,25 @@ def deliver_to_each(stack: Stack, drill: Drill, release: str, *, rounds: int = 1
     missing = sorted({each.id for each in delivered} - stack.stored([each.id for each in delivered]))
     drill.check("every acknowledged delivery is stored", missing, expected=[], finding="writes-lost")
     return delivered
+
+
+def judge_disabled(drill: Drill, integration: str, answers: Sequence[Answer]) -> None:
+    """An integration that is off gives the answer that was agreed on for it, and no other."""
+    agreed = drill.target.disabled_answer(integration)
+    assert agreed is not None, f"nothing turns {integration} off"
+    expected = agreed.brief()
+    other = [answer.brief() for answer in answers if not is_disabled(drill.target, integration, answer)]
+    told = next((answer.brief() for answer in answers if answer.brief() != expected), None)
+    if told is not None and not other:
+        drill.observe(f"answer of {integration}", told)
+    drill.check(
+        f"{integration} gives the agreed answer",
+        other[0] if other else expected,
+        expected=expected,
+        finding="disabled-answer-differs",
+        detail=f"{integration} answers {other[0] if other else ''} ({len(other)} of {len(answers)} times), "
+        f"and not {expected}",
+    )
 
 
 def return_database_to(stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()) -> None:
@@ -92,8 +121,12 @@ def deploy(stack: Stack, drill: Drill, release: str) -> None:
     )
 
 
-def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:
-    """Health, version *and* behaviour, and deliveries that are really stored: the steady state of a release."""
+def verify_release(stack: Stack, drill: Drill, release: str, *, off: Collection[str] = ()) -> list[Delivered]:
+    """Health, version *and* behaviour, and deliveries that are really stored: the steady state of a release.
+
+    Args:
+        off: as for `deliver_to_each`.
+    """
     with drill.step(f"Verify that release {release} serves", checklist="verify-health"):
         answer = stack.client.health()
         with drill.together():
@@ -113,7 +146,7 @@ def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:
                 drill.check(
                     f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code"
                 )
-        return deliver_to_each(stack, drill, release)
+        return deliver_to_each(stack, drill, release, off=off)
 
 
 def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:

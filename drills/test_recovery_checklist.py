@@ -56,9 +56,9 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         return_database_to(stack, drill, lab, target.previous, planted=planted)
         with drill.step("Restart the services, from the previous release", checklist="restart-services"):
             deploy(stack, drill, target.previous)
-        verify_release(stack, drill, target.previous)
+        verify_release(stack, drill, target.previous, off={names[-1]})
         with drill.step("Check the error rate", checklist="error-rates"):
-            kept = target.integrations_of(target.previous)
+            kept = tuple(name for name in target.integrations_of(target.previous) if name != names[-1])
             traffic, _ = error_rate_of(stack, kept, rounds=1)
             drill.check("error rate", round(traffic.error_rate, 4), expected=0.0, finding="errors-go-on")
     with drill.step("Watch for a while, as a person will for an hour", checklist="monitor"):

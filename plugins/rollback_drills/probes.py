@@ -7,39 +7,20 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import JsonValue
 
+from rollback_drills.answers import BODY_LIMIT, TEXT_LIMIT, Answer, is_acknowledged, matches, pointer
 from rollback_drills.errors import StackError
-from rollback_drills.evidence import same
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
-from rollback_drills.target_clients import Probe
 
-_BODY_LIMIT = 2_000  # characters of a body that is not JSON which are worth recording
 _MOST_BYTES = 16_000_000  # of one answer that are read at all
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, or why there was none (``status`` None)."""
-
-    status: int | None
-    body: JsonValue
-    seconds: float
-    error: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def brief(self) -> JsonValue:
-        """For the evidence: status and body, or the transport error."""
-        if self.status is None:
-            return {"error": self.error}
-        return {"status": self.status, "body": self.body[:_BODY_LIMIT] if isinstance(self.body, str) else self.body}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +91,9 @@ class Client:
                 reason = f"{type(error).__name__}: {error}".strip(": ")
                 return Answer(None, None, time.monotonic() - started, reason)
         seconds = time.monotonic() - started
-        return Answer(response.status_code, _body(response, content), seconds, headers=response.headers)
+        text = content.decode(_charset(response), errors="replace")
+        body = _body(response, content, text)
+        return Answer(response.status_code, body, seconds, headers=response.headers, text=text[:TEXT_LIMIT])
 
     def health(self) -> Answer:
         return self.request(self._target.health.method, self._target.health.path)
@@ -151,7 +134,7 @@ class Client:
             json_body=fill_json(delivery.json_body, values),
             headers={name: fill(text, values) for name, text in delivery.headers.items()},
         )
-        acknowledged = answer.status in delivery.accepted
+        acknowledged = is_acknowledged(self._target, integration, answer)
         delivered = Delivered(values["unique"], integration, answer, acknowledged, time.monotonic())
         self.delivered.append(delivered)
         return delivered
@@ -172,7 +155,7 @@ class Client:
             samples = [sample for family in text_string_to_metric_families(answer.body) for sample in family.samples]
         except ValueError as error:
             what = f"{metrics.path} does not give metrics: {error}"
-            raise StackError(what, cause=answer.body[:_BODY_LIMIT]) from None
+            raise StackError(what, cause=answer.body[:BODY_LIMIT]) from None
         requests = errors = 0.0
         for name, labels, value, *_ in samples:
             if name == metrics.requests:
@@ -182,37 +165,6 @@ class Client:
             if deliberate and name == deliberate.counter and deliberate.labels.items() <= labels.items():
                 errors -= value
         return Traffic(requests, errors)
-
-
-def matches(probe: Probe, answer: Answer) -> bool:
-    """Whether an answer has the probe's status, and the probe's body as a subset of its own."""
-    return answer.status == probe.status and (probe.body is None or contains(answer.body, probe.body))
-
-
-def contains(whole: JsonValue, part: JsonValue) -> bool:
-    """Whether every key that ``part`` names is equal in ``whole``; lists and scalars are compared as they are."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        return all(key in whole and contains(whole[key], value) for key, value in part.items())
-    return same(part, whole)
-
-
-def pointer(document: JsonValue, path: str) -> JsonValue:
-    """The value at a JSON Pointer (RFC 6901); None where there is none."""
-    if path and not path.startswith("/"):
-        return None
-    here = document
-    for token in path.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(here, dict) and key in here:
-            here = here[key]
-        elif isinstance(here, list) and _INDEX.fullmatch(key) and int(key) < len(here):
-            here = here[int(key)]
-        else:
-            return None
-    return here
-
-
-_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")  # RFC 6901, section 4: ASCII digits without leading zeros
 
 
 def _read(response: httpx.Response, deadline: float) -> bytes:
@@ -227,15 +179,14 @@ def _read(response: httpx.Response, deadline: float) -> bytes:
     return bytes(content)
 
 
-def _body(response: httpx.Response, content: bytes) -> JsonValue:
-    text = content.decode(_charset(response), errors="replace")
+def _body(response: httpx.Response, content: bytes, text: str) -> JsonValue:
     if "json" in response.headers.get("content-type", ""):
         try:
             parsed: JsonValue = json.loads(content)
         except (ValueError, RecursionError):
-            return text[:_BODY_LIMIT]
+            return text[:BODY_LIMIT]
         return parsed
-    return text if response.is_success else text[:_BODY_LIMIT]
+    return text if response.is_success else text[:BODY_LIMIT]
 
 
 def _charset(response: httpx.Response) -> str:

@@ -24,7 +24,17 @@ from pydantic import (
 
 from rollback_drills.errors import TargetError
 from rollback_drills.placeholders import Expansion
-from rollback_drills.target_clients import Behaviour, Delivery, Flags, Integration, Metrics, Probe, Traffic, Version
+from rollback_drills.target_clients import (
+    AgreedAnswer,
+    Behaviour,
+    Delivery,
+    Flags,
+    Integration,
+    Metrics,
+    Probe,
+    Traffic,
+    Version,
+)
 from rollback_drills.target_errors import explain
 from rollback_drills.target_fields import Name, Table
 from rollback_drills.target_risks import Accepted
@@ -98,6 +108,22 @@ class Target(Table):
                 raise ValueError(f"behaviours: release {behaviour.release!r} is neither of {pair}")
         return self
 
+    @model_validator(mode="after")
+    def _refusals_are_told(self) -> Self:
+        """A status that acknowledges may be that of a disabled integration only where something else tells them."""
+        tables = {f"integrations.{name}": each.disabled for name, each in self.integrations.items()}
+        tables["flags"] = self.flags.disabled if self.flags is not None else None
+        for table, agreed in tables.items():
+            if agreed is None or agreed.tells_apart:
+                continue
+            both = sorted(set(agreed.statuses) & set(self.delivery.accepted))
+            if both:
+                raise ValueError(
+                    f"{table}.disabled: status {both[0]} acknowledges a delivery as well (delivery.accepted): "
+                    "say by body, contains, pattern or not_pattern what tells them apart"
+                )
+        return self
+
     @property
     def file(self) -> Path:
         return self._file
@@ -131,6 +157,12 @@ class Target(Table):
         if self.flags is None:
             raise TargetError(f"{self.file}: the target has no [flags]")
         return self.flags.variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+
+    def disabled_answer(self, integration: str) -> AgreedAnswer | None:
+        """What an integration answers while it is off; None where nothing turns it off."""
+        if self.flags is None or integration not in self.integrations:
+            return None
+        return self.integrations[integration].disabled or self.flags.disabled
 
     def objective(self, name: str) -> float:
         """Seconds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from rollback_drills.placeholders import check, strings_in
 from rollback_drills.target_fields import (
@@ -70,11 +70,46 @@ class Metrics(Table):
     deliberate: Deliberate | None = Field(default=None, description="what is not counted as an error")
 
 
-class Answer(Table):
-    """An answer that was agreed on; ``body`` must be equal, not merely contained."""
+Statuses = Annotated[
+    Annotated[Status, Tag("one")] | Annotated[tuple[Status, ...], Field(min_length=1), Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
+]
 
-    status: Status = Field(default=503, description="the status of a disabled integration")
-    body: JsonValue = Field(description="the JSON of a disabled integration")
+
+class AgreedAnswer(Table):
+    """An answer that was agreed on. A status alone tells little: a database that is down answers 503 as well."""
+
+    status: Statuses = Field(default=503, description="its status, or a list of those that it may have")
+    body: JsonValue = Field(default=None, description="the JSON that it is equal to; one of body, contains and pattern")
+    contains: JsonValue = Field(default=None, description="JSON that it contains: what this names must be equal")
+    pattern: Regular | None = Field(
+        default=None, description="a regular expression that is found in the body's text, as it was sent"
+    )
+    not_pattern: Regular | None = Field(
+        default=None, description="a regular expression that is not found there, beside any of these"
+    )
+
+    @model_validator(mode="after")
+    def _one_description(self) -> Self:
+        given = [name for name in ("body", "contains", "pattern") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"needs one of body, contains and pattern, and not both {' and '.join(given)}")
+        return self
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        return self.status if isinstance(self.status, tuple) else (self.status,)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether more than the status is said."""
+        return any(each is not None for each in (self.body, self.contains, self.pattern, self.not_pattern))
+
+    def brief(self) -> JsonValue:
+        """For the evidence: what the file says of it, and nothing that it leaves open."""
+        said = {"body": self.body, "contains": self.contains, "pattern": self.pattern, "not_pattern": self.not_pattern}
+        status: JsonValue = [*self.status] if isinstance(self.status, tuple) else self.status
+        return {"status": status, **{name: value for name, value in said.items() if value is not None}}
 
 
 class Flags(Table):
@@ -85,7 +120,7 @@ class Flags(Table):
     )
     on: str = Field(default="true", description="the value that turns it on")
     off: str = Field(default="false", description="the value that turns it off")
-    disabled: Answer = Field(description="what a disabled integration answers")
+    disabled: AgreedAnswer = Field(description="what a disabled integration answers")
     symptom: str | None = Field(
         default=None, description="SQL that makes the deliveries of {integration} fail, as a faulty one would"
     )
@@ -136,6 +171,9 @@ class Integration(Table):
 
     since: str | None = Field(
         default=None, description="the first of the two releases that has it; absent: both have it"
+    )
+    disabled: AgreedAnswer | None = Field(
+        default=None, description="what it answers while it is off; absent: as `flags` says"
     )
 
 

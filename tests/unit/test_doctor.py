@@ -99,7 +99,17 @@ def test_deliveries_that_are_refused_are_named_by_integration(doctor):
 def test_flags_without_effect_are_named(doctor):
     found = problems(doctor(more=FLAGS))
     assert found.keys() == {"1.0: flags off", "2.0: flags off"}
-    assert "(3 of 3 integrations)" in found["2.0: flags off"]
+    assert "3 of 3 integrations do not answer as agreed" in found["2.0: flags off"]
+    assert 'slack: {"status": 200, "body": {"accepted": true}}; agreed is {"status": 404' in found["2.0: flags off"]
+
+
+def test_an_integration_that_is_off_is_held_against_its_own_answer(doctor):
+    own = "jira = { disabled = { status = 200, contains = { accepted = true } } }"
+    found = problems(doctor("jira = {}", own, more=FLAGS))
+    assert "jira" not in found["1.0: flags off"]
+    assert "github" in found["1.0: flags off"]
+    assert "1 of 1" not in found["1.0: flags off"]
+    assert "jira: " in found["1.0: flags on again"], "what it always answers is now the answer of one that is off"
 
 
 def test_a_runtime_that_cannot_run_is_named(doctor):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from rollback_drills.answers import Answer, is_disabled
 from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
-from rollback_drills.probes import Answer, Delivered
+from rollback_drills.probes import Delivered
+from rollback_drills.target import Target
 
 _LONGEST = 300  # characters of an answer that are quoted
+_LISTED = 5  # integrations whose answers are quoted
 
 
 def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
@@ -72,25 +75,33 @@ def _disabled(stack: Stack, release: str) -> Iterator[Diagnosis]:
     """All flags off at once, and on again: the drills find out about each beside the others."""
     flags, names = stack.target.flags, stack.target.integrations_of(release)
     assert flags is not None
-    agreed = {"status": flags.disabled.status, "body": flags.disabled.body}
     for title, on in (("flags off", False), ("flags on again", True)):
         stack.set_flags(dict.fromkeys(names, on))
         if not stack.gateway.recreate().started:
             yield Diagnosis(f"{release}: {title}", "problem", stack.gateway.logs(), "correct variable under [flags]")
             return
         delivered = [stack.client.deliver(name) for name in names]
-        wrong = [each for each in delivered if not _as_agreed(each, on, agreed)]
+        wrong = [each for each in delivered if not _as_agreed(stack.target, each, on)]
         if wrong:
-            several = f" ({len(wrong)} of {len(names)} integrations)" if len(wrong) > 1 else ""
-            detail = f"{wrong[0].integration}: {_brief(wrong[0].answer)}{several}"
-            fix = "correct variable, on and off under [flags]" if on else f"correct [flags]; agreed is {_json(agreed)}"
-            yield Diagnosis(f"{release}: {title}", "problem", detail, fix)
+            fix = "correct variable, on and off under [flags]"
+            fix += "" if on else ", or disabled there or under [integrations.NAME]"
+            yield Diagnosis(f"{release}: {title}", "problem", _listed(stack.target, wrong, len(names), on), fix)
         else:
             yield Diagnosis(f"{release}: {title}", "ok", f"{len(names)} integrations answer as agreed")
 
 
-def _as_agreed(delivered: Delivered, on: bool, agreed: object) -> bool:
-    return delivered.acknowledged if on else delivered.answer.brief() == agreed
+def _as_agreed(target: Target, delivered: Delivered, on: bool) -> bool:
+    return delivered.acknowledged if on else is_disabled(target, delivered.integration, delivered.answer)
+
+
+def _listed(target: Target, wrong: list[Delivered], number: int, on: bool) -> str:
+    """What they answered, and what was agreed on, a line for each of the first."""
+    lines = [f"{len(wrong)} of {number} integrations do not answer as agreed"]
+    for each in wrong[:_LISTED]:
+        agreed = target.disabled_answer(each.integration)
+        wanted = f"; agreed is {_json(agreed.brief())}" if agreed is not None and not on else ""
+        lines.append(f"{each.integration}: {_brief(each.answer)}{wanted}")
+    return "\n".join(lines)
 
 
 def _brief(answer: Answer) -> str:

@@ -154,6 +154,7 @@ def _delivery(target: Target, integration: str, prefix: str) -> Template:
     values = {"integration": integration, "unique": marker}
     body = json.dumps(fill_json(delivery.json_body, values)) if delivery.json_body is not None else ""
     headers = [(name, fill(text, values)) for name, text in delivery.headers.items()]
+    agreed = target.disabled_answer(integration)
     if body and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", "application/json"))
     return Template(
@@ -164,5 +165,5 @@ def _delivery(target: Target, integration: str, prefix: str) -> Template:
         headers=headers,
         body=body,
         marker=marker,
-        keep_body_of=[target.flags.disabled.status] if target.flags is not None else [],
+        keep_body_of=[*agreed.statuses] if agreed is not None else [],
     )
