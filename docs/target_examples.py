@@ -24,4 +24,26 @@ Every drill that turns an integration off holds its answer against this one, and
 *deliberate*: neither an error nor downtime. `pattern` and `not_pattern` are searched in the text of the body as it was
 sent, at most 65536 characters of it. A status that `delivery.accepted` names as well needs one of the other keys.
 """,
+    "integrations.NAME": """
+```toml
+[flags]
+variable = "INTEGRATIONS_{NAME}_ENABLED"
+disabled = { status = 503, body = { detail = "integration disabled" } }
+defaults = { "0.4.0" = "on", "0.5.0" = "off" }      # where no variable is set
+
+[integrations.jira]
+flag = "FEATURE_TICKETS"                            # instead of INTEGRATIONS_JIRA_ENABLED
+defaults = { "0.5.0" = "on" }
+
+[integrations.sentry]
+ungated = "its handler is part of the alerting; off only with the whole release"
+```
+
+`defaults`: where a release turns off what is not set, drills begin with every flag set to `on`. The prevention drills and
+the doctor then take all flags out of the environment, as a rollback to a release that was configured otherwise does, and
+hold every integration against what is said here; nothing is said of those without a default.
+
+`ungated`: no drill turns it off, nor claims that it cannot be; it has to work while others are off. What is told instead
+is the finding `integration-ungated`, which fails nothing.
+""",
 }

@@ -14,6 +14,7 @@ from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.postgres import RowSet
 from rollback_drills.probes import Delivered, Traffic
+from rollback_drills.target import Target
 
 
 def deliver_to_each(
@@ -55,6 +56,41 @@ def judge_disabled(drill: Drill, integration: str, answers: Sequence[Answer]) ->
         detail=f"{integration} answers {other[0] if other else ''} ({len(other)} of {len(answers)} times), "
         f"and not {expected}",
     )
+
+
+def note_ungated(drill: Drill, integration: str) -> None:
+    """An integration that no flag turns off, as the target file declares: a known gap, told and not judged."""
+    reason = drill.target.ungated_of(drill.target.current)[integration]
+    drill.note_gap("integration-ungated", f"no flag turns {integration} off: {reason}", subject=integration)
+
+
+def judge_flag_defaults(stack: Stack, drill: Drill, release: str) -> None:
+    """Where the target file says what a flag is whose variable is not set, that is how it is."""
+    target = stack.target
+    said = {name: target.flag_default(name, release) for name in target.gated_of(release)}
+    expected = {name: "on" if on else "off" for name, on in said.items() if on is not None}
+    if not expected:
+        return
+    with drill.step(f"Leave every flag of release {release} out of its environment"):
+        stack.unset_flags()
+        deploy(stack, drill, release)
+        delivered = [stack.client.deliver(name) for name in expected]
+        observed = {each.integration: _state(each, target) for each in delivered}
+        wrong = [f"{name} is {observed[name]}" for name in expected if observed[name] != expected[name]]
+        drill.check(
+            "flags that are not set are what the target file says",
+            {**observed},
+            expected={**expected},
+            finding="flag-default-differs",
+            detail=f"of release {release}, without a variable: {', '.join(wrong)}",
+        )
+
+
+def _state(delivered: Delivered, target: Target) -> str:
+    if delivered.acknowledged:
+        return "on"
+    off = is_disabled(target, delivered.integration, delivered.answer)
+    return "off" if off else f"neither: {delivered.answer.brief()}"
 
 
 def return_database_to(stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()) -> None:

@@ -33,13 +33,13 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
     target = stack.target
     assert target.flags is not None
     assert target.flags.symptom is not None
-    names = target.integrations_of(target.current)
+    faulty = target.gated_of(target.current)[-1]
     with drill.step("The incident: deliveries of one integration fail"):
         writes = deliver_to_each(stack, drill, target.current)
         schema = stack.database.schema()
-        stack.database.execute(target.flags.symptom.format(integration=names[-1]))
+        stack.database.execute(target.flags.symptom.format(integration=faulty))
         planted = {entry.key for entry in schema.diff(stack.database.schema()).left_over}
-        failed = stack.client.deliver(names[-1])
+        failed = stack.client.deliver(faulty)
         drill.check("a delivery fails", failed.acknowledged, expected=False)
     with drill.recovery():
         with drill.step("Stop the affected service", checklist="stop-service"):
@@ -52,13 +52,13 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         with drill.step(
             "Disable the integration's flag, and go back to the previous code", checklist="disable-or-rollback"
         ):
-            stack.set_flags({names[-1]: False})
+            stack.set_flags({faulty: False})
         return_database_to(stack, drill, lab, target.previous, planted=planted)
         with drill.step("Restart the services, from the previous release", checklist="restart-services"):
             deploy(stack, drill, target.previous)
-        verify_release(stack, drill, target.previous, off={names[-1]})
+        verify_release(stack, drill, target.previous, off={faulty})
         with drill.step("Check the error rate", checklist="error-rates"):
-            kept = tuple(name for name in target.integrations_of(target.previous) if name != names[-1])
+            kept = tuple(name for name in target.integrations_of(target.previous) if name != faulty)
             traffic, _ = error_rate_of(stack, kept, rounds=1)
             drill.check("error rate", round(traffic.error_rate, 4), expected=0.0, finding="errors-go-on")
     with drill.step("Watch for a while, as a person will for an hour", checklist="monitor"):

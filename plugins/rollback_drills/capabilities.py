@@ -33,6 +33,7 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
 
 
 COMPOSE = "compose"
+_ALL_UNGATED = "no integration of the target has a feature flag (each is declared to be ungated)"
 _NO_COMPOSE = "the runbook's commands to the letter need --drill-runtime=compose"
 
 
@@ -57,4 +58,6 @@ def missing(target: Target, required: Iterable[str], *, runtime: str = "") -> li
         present, reason = _CAPABILITIES[name]
         if not present(target):
             reasons.append(reason)
+        elif name == "flags" and not target.gated_of(target.current):
+            reasons.append(_ALL_UNGATED)
     return reasons

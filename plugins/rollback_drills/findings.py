@@ -317,6 +317,17 @@ _ENTRIES = (
         "Put every integration behind a flag before it is released.",
     ),
     Entry(
+        "integration-ungated", "info", "No flag is known to turn an integration off",
+        "When it misbehaves, only a whole release can be rolled back. The target file declares that, with its reason.",
+        "Put it behind a flag and remove `ungated` from the target file, or rehearse what takes the flag's place.",
+    ),
+    Entry(
+        "flag-default-differs", "major", "A flag that is not set is not what the target file says",
+        "A rollback keeps the environment, and a new environment has none of the flags: an integration is on or off "
+        "that nobody has turned on or off.",
+        "Make the release's default what `defaults` says of it, or set every flag explicitly wherever it is deployed.",
+    ),
+    Entry(
         "errors-not-visible", "major", "Failing deliveries do not show in the error rate",
         "Nobody is paged, and nobody sees whether the rollback helped.",
         "Count every 5xx answer in /metrics, and deliberate 503s under a label of their own.",

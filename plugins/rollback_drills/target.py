@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -28,6 +28,7 @@ from rollback_drills.target_clients import (
     AgreedAnswer,
     Behaviour,
     Delivery,
+    FlagDefaults,
     Flags,
     Integration,
     Metrics,
@@ -100,12 +101,40 @@ class Target(Table):
         for name, integration in self.integrations.items():
             if integration.since is not None and integration.since not in pair:
                 raise ValueError(f"integrations.{name}: since {integration.since!r} is neither of {pair}")
+        for table, defaults in self._flag_tables():
+            for release in defaults:
+                if release not in pair:
+                    raise ValueError(f"{table}.defaults: release {release!r} is neither of {pair}")
         for release in self.version.expected:
             if release not in pair:
                 raise ValueError(f"version.expected: release {release!r} is neither of {pair}")
         for behaviour in self.behaviours:
             if behaviour.release not in pair:
                 raise ValueError(f"behaviours: release {behaviour.release!r} is neither of {pair}")
+        return self
+
+    def _flag_tables(self) -> Iterator[tuple[str, FlagDefaults]]:
+        if self.flags is not None:
+            yield "flags", self.flags.defaults
+        yield from ((f"integrations.{name}", each.defaults) for name, each in self.integrations.items())
+
+    @model_validator(mode="after")
+    def _flags_are_distinct(self) -> Self:
+        if self.flags is None:
+            for name, each in self.integrations.items():
+                given = next((key for key in ("flag", "defaults", "disabled") if getattr(each, key)), None)
+                if given is not None:
+                    raise ValueError(f"integrations.{name}.{given}: needs [flags], which says what on and off are")
+            return self
+        owners: dict[str, str] = {}
+        for name in self.gated_of(self.current):
+            variable = self.flag_variable(name)
+            if variable in owners:
+                raise ValueError(
+                    f"integrations.{name}: its flag {variable} is that of {owners[variable]} as well, and drills turn "
+                    "off one at a time: name another with flag, or say by ungated that none is its own"
+                )
+            owners[variable] = name
         return self
 
     @model_validator(mode="after")
@@ -156,11 +185,30 @@ class Target(Table):
     def flag_variable(self, integration: str) -> str:
         if self.flags is None:
             raise TargetError(f"{self.file}: the target has no [flags]")
-        return self.flags.variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+        variable = self.integrations[integration].flag or self.flags.variable
+        return variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+
+    def gated_of(self, release: str) -> tuple[str, ...]:
+        """Those of a release's integrations that a flag turns off, in the file's order."""
+        if self.flags is None:
+            return ()
+        return tuple(name for name in self.integrations_of(release) if self.integrations[name].ungated is None)
+
+    def ungated_of(self, release: str) -> dict[str, str]:
+        """Those of a release's integrations that no flag is known to turn off, and why."""
+        reasons = {name: self.integrations[name].ungated for name in self.integrations_of(release)}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+    def flag_default(self, integration: str, release: str) -> bool | None:
+        """What an integration's flag is in a release while its variable is not set; None: the file does not say."""
+        if self.flags is None:
+            return None
+        said = self.integrations[integration].defaults.get(release) or self.flags.defaults.get(release)
+        return said == "on" if said is not None else None
 
     def disabled_answer(self, integration: str) -> AgreedAnswer | None:
         """What an integration answers while it is off; None where nothing turns it off."""
-        if self.flags is None or integration not in self.integrations:
+        if self.flags is None or integration not in self.gated_of(self.current):
             return None
         return self.integrations[integration].disabled or self.flags.disabled
 

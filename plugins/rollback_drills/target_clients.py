@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
@@ -12,6 +12,7 @@ from rollback_drills.target_fields import (
     HttpPath,
     Method,
     Pointer,
+    Reason,
     Regular,
     Status,
     Table,
@@ -112,14 +113,19 @@ class AgreedAnswer(Table):
         return {"status": status, **{name: value for name, value in said.items() if value is not None}}
 
 
+FlagDefaults = dict[str, Literal["on", "off"]]
+FlagVariable = Annotated[str, template(frozenset({"NAME", "name"}))]
+
+
 class Flags(Table):
     """Feature flags by environment variable, read when the gateway is created."""
 
-    variable: Annotated[str, template(frozenset({"NAME", "name"}))] = Field(
-        description="the environment variable of an integration"
-    )
+    variable: FlagVariable = Field(description="the environment variable of an integration")
     on: str = Field(default="true", description="the value that turns it on")
     off: str = Field(default="false", description="the value that turns it off")
+    defaults: FlagDefaults = Field(
+        default={}, description="by release, what a flag is whose variable is not set; absent: on, and not verified"
+    )
     disabled: AgreedAnswer = Field(description="what a disabled integration answers")
     symptom: str | None = Field(
         default=None, description="SQL that makes the deliveries of {integration} fail, as a faulty one would"
@@ -175,6 +181,20 @@ class Integration(Table):
     disabled: AgreedAnswer | None = Field(
         default=None, description="what it answers while it is off; absent: as `flags` says"
     )
+    flag: FlagVariable | None = Field(
+        default=None, description="the environment variable of its flag; absent: as `flags.variable` has it"
+    )
+    defaults: FlagDefaults = Field(default={}, description="as `flags.defaults`, for this one")
+    ungated: Reason | None = Field(
+        default=None, description="why no flag turns it off: a known gap, which every report tells"
+    )
+
+    @model_validator(mode="after")
+    def _gated_or_not(self) -> Self:
+        given = [name for name in ("flag", "defaults", "disabled") if getattr(self, name)]
+        if self.ungated is not None and given:
+            raise ValueError(f"is ungated, so that there is nothing to say by {' or '.join(given)}")
+        return self
 
 
 class Traffic(Table):

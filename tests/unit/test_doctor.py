@@ -112,6 +112,19 @@ def test_an_integration_that_is_off_is_held_against_its_own_answer(doctor):
     assert "jira: " in found["1.0: flags on again"], "what it always answers is now the answer of one that is off"
 
 
+def test_what_no_flag_turns_off_is_told_and_not_tried(doctor):
+    found = doctor("jira = {}", 'jira = { ungated = "it has none" }', more=FLAGS.replace("404", "503"))
+    assert found["1.0: jira"].outcome == "note"
+    assert "it has none" in found["1.0: jira"].detail
+    assert "1 of 1 integrations" in found["1.0: flags off"].detail
+
+
+def test_flags_that_are_not_set_are_tried_where_the_target_file_says_what_they_are(doctor):
+    found = doctor(more=FLAGS.replace("[flags]", '[flags]\ndefaults = { "1.0" = "on", "2.0" = "off" }'))
+    assert found["1.0: flags not set"].outcome == "ok"
+    assert "slack: " in problems(found)["2.0: flags not set"]
+
+
 def test_a_runtime_that_cannot_run_is_named(doctor):
     found = problems(doctor(runtime="compose"))
     assert "no compose file" in found["runtime"]

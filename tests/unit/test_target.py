@@ -161,6 +161,13 @@ MISTAKES = [
     ("releases", {}, ["releases: needs command, path or git (a tree), or image or build (an image)"]),
     ("releases/image", "acme/gateway:latest", ["releases.image: must contain {release}"]),
     ("compose/files", [], ["compose.files"]),
+    ("flags/defaults", {"0.5.0": "yes"}, ["flags.defaults.0.5.0", "'on' or 'off'"]),
+    ("flags/defaults", {"9": "on"}, ["flags.defaults: release '9' is neither of"]),
+    ("integrations/github/defaults", {"9": "on"}, ["integrations.github.defaults: release '9' is neither of"]),
+    ("integrations/github/flag", "{INTEGRATION}", ["integrations.github.flag: unknown placeholder {INTEGRATION}"]),
+    ("integrations/jira/flag", "INTEGRATIONS_GITHUB_ENABLED", ["is that of github as well", "ungated"]),
+    ("integrations/jira", {"ungated": "x"}, ["integrations.jira.ungated"]),
+    ("integrations/jira", {"ungated": "why", "flag": "F"}, ["integrations.jira: is ungated", "by flag"]),
     ("flags/off", "true", ["flags: on and off are the same value"]),
     ("name", "", ["name"]),
     ("gateway/env/X", "${UNSET}", ["gateway.env.X: the environment variable UNSET is not set"]),
@@ -268,6 +275,25 @@ def test_an_unknown_objective_is_refused(reference_target: Target):
     assert set(Objectives.model_fields) - set(Objectives.recovery_times()) == {"downtime", "data_loss"}
     with pytest.raises(TargetError, match="no objective 'downtime'"):  # nothing that a recovery can be held against
         reference_target.objective("downtime")
+
+
+def test_flags_of_single_integrations(tmp_path: Path):
+    document = changed("integrations/jira", {"flag": "FEATURE_{NAME}", "defaults": {"0.5.0": "off"}})
+    document["integrations"]["github_actions"] = {"ungated": "shares github's"}
+    target = Target.load(write(tmp_path / "t.toml", document), {})
+    assert target.flag_variable("jira") == "FEATURE_JIRA"
+    assert "github_actions" not in target.gated_of("0.5.0")
+    assert "heroku" in set(target.gated_of("0.5.0")) - set(target.gated_of("0.4.0"))
+    assert target.ungated_of("0.4.0") == {"github_actions": "shares github's"}
+    assert target.disabled_answer("github_actions") is None
+    assert [target.flag_default("jira", release) for release in ("0.4.0", "0.5.0")] == [True, False]
+    assert target.flag_default("github", "0.5.0") is True
+
+
+def test_flags_of_integrations_need_flags(tmp_path: Path):
+    document = changed("flags", DELETED)
+    document["integrations"]["jira"] = {"flag": "F"}
+    assert "integrations.jira.flag: needs [flags]" in str(problems_of(write(tmp_path / "t.toml", document)))
 
 
 def test_a_target_without_flags_has_no_variables(tmp_path: Path):

@@ -30,8 +30,9 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
         yield _health(stack, release)
         yield _version(stack, release)
         yield from _webhooks(stack, release)
-        if lab.target.flags is not None:
-            yield from _disabled(stack, release)
+        yield from _flags(stack, release)
+        for name, reason in lab.target.ungated_of(release).items():
+            yield Diagnosis(f"{release}: {name}", "note", f"no flag turns it off: {reason}")
     except DrillError as error:
         yield Diagnosis.of(release, error)
     finally:
@@ -71,37 +72,45 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
         yield Diagnosis(f"{release}: webhooks", "ok", f"{len(names)} integrations take and store deliveries")
 
 
-def _disabled(stack: Stack, release: str) -> Iterator[Diagnosis]:
-    """All flags off at once, and on again: the drills find out about each beside the others."""
-    flags, names = stack.target.flags, stack.target.integrations_of(release)
-    assert flags is not None
-    for title, on in (("flags off", False), ("flags on again", True)):
-        stack.set_flags(dict.fromkeys(names, on))
+def _flags(stack: Stack, release: str) -> Iterator[Diagnosis]:
+    """All flags off at once, on again, and left out: the drills find out about each beside the others."""
+    target, names = stack.target, stack.target.gated_of(release)
+    defaults = {name: target.flag_default(name, release) for name in names}
+    said = {name: on for name, on in defaults.items() if on is not None}
+    for title, states in (
+        ("flags off", dict.fromkeys(names, False)),
+        ("flags on again", dict.fromkeys(names, True)),
+        ("flags not set", said),
+    ):
+        if not states:
+            continue
+        if states is said:
+            stack.unset_flags()
+        else:
+            stack.set_flags(states)
         if not stack.gateway.recreate().started:
             yield Diagnosis(f"{release}: {title}", "problem", stack.gateway.logs(), "correct variable under [flags]")
             return
-        delivered = [stack.client.deliver(name) for name in names]
-        wrong = [each for each in delivered if not _as_agreed(stack.target, each, on)]
+        delivered = [stack.client.deliver(name) for name in states]
+        wrong = [each for each in delivered if not _as_agreed(target, each, states[each.integration])]
         if wrong:
-            fix = "correct variable, on and off under [flags]"
-            fix += "" if on else ", or disabled there or under [integrations.NAME]"
-            yield Diagnosis(f"{release}: {title}", "problem", _listed(stack.target, wrong, len(names), on), fix)
+            lines = [f"{len(wrong)} of {len(states)} integrations do not answer as agreed"]
+            lines += [_told(target, each, states[each.integration]) for each in wrong[:_LISTED]]
+            fix = "correct variable, on, off, defaults and disabled under [flags], or the same of [integrations.NAME]"
+            yield Diagnosis(f"{release}: {title}", "problem", "\n".join(lines), fix)
         else:
-            yield Diagnosis(f"{release}: {title}", "ok", f"{len(names)} integrations answer as agreed")
+            yield Diagnosis(f"{release}: {title}", "ok", f"{len(states)} integrations answer as agreed")
 
 
 def _as_agreed(target: Target, delivered: Delivered, on: bool) -> bool:
     return delivered.acknowledged if on else is_disabled(target, delivered.integration, delivered.answer)
 
 
-def _listed(target: Target, wrong: list[Delivered], number: int, on: bool) -> str:
-    """What they answered, and what was agreed on, a line for each of the first."""
-    lines = [f"{len(wrong)} of {number} integrations do not answer as agreed"]
-    for each in wrong[:_LISTED]:
-        agreed = target.disabled_answer(each.integration)
-        wanted = f"; agreed is {_json(agreed.brief())}" if agreed is not None and not on else ""
-        lines.append(f"{each.integration}: {_brief(each.answer)}{wanted}")
-    return "\n".join(lines)
+def _told(target: Target, delivered: Delivered, on: bool) -> str:
+    """What an integration has answered, and what was agreed on."""
+    agreed = target.disabled_answer(delivered.integration)
+    wanted = f"; agreed is {_json(agreed.brief())}" if agreed is not None and not on else ""
+    return f"{delivered.integration}: {_brief(delivered.answer)}{wanted}"
 
 
 def _brief(answer: Answer) -> str:
