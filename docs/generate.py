@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -75,6 +75,8 @@ PLACEHOLDERS = {
     "pg_bin": "the directory of PostgreSQL's programs",
     "integration": "an integration's name",
     "unique": "an id that no other delivery has",
+    "body": "the body of a delivery, as it is sent",
+    "timestamp": "the time at which it is sent, in seconds since 1970",
     "NAME": "an integration's name in upper case, `-` as `_`",
     "name": "an integration's name",
 }
@@ -121,7 +123,7 @@ def type_name(annotation: Any) -> str:
     if annotation is type(None):
         return ""
     if isinstance(annotation, type):
-        simple = {str: "text", float: "number", int: "whole number", bool: "true/false"}
+        simple = {str: "text", float: "number", int: "whole number", bool: "true/false", SecretStr: "text"}
         return "table" if issubclass(annotation, BaseModel) else simple.get(annotation, annotation.__name__)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

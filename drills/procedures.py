@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from rollback_drills.answers import Answer, is_disabled
+from rollback_drills.answers import Answer, is_agreed, is_disabled, is_rate_limited
 from rollback_drills.backup import Manifest, defect_of
 from rollback_drills.drill import Drill
 from rollback_drills.errors import DrillError
@@ -31,8 +31,12 @@ def deliver_to_each(
             judge_disabled(drill, name, [stack.client.deliver(name).answer])
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
     refused = {each.integration: each.answer.brief() for each in delivered if not each.acknowledged}
+    limited = any(is_rate_limited(stack.target, each.integration, each.answer) for each in delivered)
     drill.check(
-        f"all {len(delivered)} deliveries are acknowledged", refused, expected={}, finding="release-not-serving"
+        f"all {len(delivered)} deliveries are acknowledged",
+        refused,
+        expected={},
+        finding="deliveries-rate-limited" if limited else "release-not-serving",
     )
     missing = sorted({each.id for each in delivered} - stack.stored([each.id for each in delivered]))
     drill.check("every acknowledged delivery is stored", missing, expected=[], finding="writes-lost")
@@ -56,6 +60,32 @@ def judge_disabled(drill: Drill, integration: str, answers: Sequence[Answer]) ->
         detail=f"{integration} answers {other[0] if other else ''} ({len(other)} of {len(answers)} times), "
         f"and not {expected}",
     )
+
+
+def judge_repetitions(stack: Stack, drill: Drill, release: str, writes: Collection[Delivered]) -> None:
+    """Senders repeat what they sent before the rollback: the release knows it again, and stores nothing twice."""
+    agreed = stack.target.delivery.repeated
+    if agreed is None:
+        return
+    with drill.step("Senders repeat what they have sent before"):
+        common = stack.target.integrations_of(release)
+        again = [stack.client.deliver(each.integration, each.id) for each in writes if each.integration in common]
+        other = {each.integration: each.answer.brief() for each in again if not is_agreed(agreed, each.answer)}
+        copies = stack.copies([each.id for each in again])
+        with drill.together():
+            drill.check(
+                f"{len(again)} repetitions are answered as agreed",
+                other,
+                expected={},
+                finding="repetition-answer-differs",
+                detail=f"release {release} answers {other}, and not {agreed.brief()}",
+            )
+            drill.check(
+                "repetitions that are stored again",
+                sorted(name for name, number in copies.items() if number > 1),
+                expected=[],
+                finding="writes-duplicated",
+            )
 
 
 def note_ungated(drill: Drill, integration: str) -> None:

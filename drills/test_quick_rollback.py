@@ -13,6 +13,7 @@ from .procedures import (
     deploy,
     judge_disabled,
     judge_downgrade,
+    judge_repetitions,
     judge_rows,
     return_database_to,
     verify_release,
@@ -48,6 +49,7 @@ def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
     with drill.step("Compare the data with what was there before"):
         judge_rows(drill, lab.seed_rows, stack.database.rows())
         account_for_writes(stack, drill, writes)
+    judge_repetitions(stack, drill, target.previous, writes)
     drill.fact("database revision at the end", stack.database.revision())
 
 

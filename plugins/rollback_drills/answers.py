@@ -13,6 +13,7 @@ from rollback_drills.target import Target
 from rollback_drills.target_clients import AgreedAnswer, Probe
 
 BODY_LIMIT = 2_000  # characters of a body that is not JSON which are worth recording
+TOO_MANY = 429
 TEXT_LIMIT = 1 << 16  # characters of a body in which a pattern is looked for
 
 
@@ -43,6 +44,11 @@ def is_disabled(target: Target, integration: str, answer: Answer) -> bool:
 def is_acknowledged(target: Target, integration: str, answer: Answer) -> bool:
     """Whether the gateway has taken responsibility for a delivery; one that is disabled may answer 200 and drop it."""
     return answer.status in target.delivery.accepted and not is_disabled(target, integration, answer)
+
+
+def is_rate_limited(target: Target, integration: str, answer: Answer) -> bool:
+    """Whether a delivery was refused because there were too many of them (RFC 6585, section 4)."""
+    return answer.status == TOO_MANY and not is_disabled(target, integration, answer)
 
 
 def is_agreed(agreed: AgreedAnswer, answer: Answer) -> bool:

@@ -113,6 +113,18 @@ _ENTRIES = (
         "or a variable that only the newer release's environment sets.",
     ),
     Entry(
+        "deliveries-rate-limited", "major", "Deliveries run into the gateway's rate limit",
+        "What is judged is then the limit and not the rollback: deliveries are refused that the release would take.",
+        "Say the limit under [delivery] as `rate_limit`, or lift it in the drilled stack by a variable under "
+        "[gateway.env].",
+    ),
+    Entry(
+        "repetition-answer-differs", "major", "A delivery that is repeated is not answered as agreed",
+        "Senders repeat whatever they got no answer to, most of all after an outage. An error makes them repeat it "
+        "again and again; as a new delivery, it sets off everything twice.",
+        "Recognise a delivery by its id in every release, and answer what `delivery.repeated` states.",
+    ),
+    Entry(
         "version-wrong", "critical", "The gateway reports another version than the one rolled back to",
         "A VERSION that no image or compose file uses changes nothing while /health says 200.",
         "Make the deployment depend on the version that is exported, and read /version after every rollback.",

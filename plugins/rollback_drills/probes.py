@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import httpx
@@ -15,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import JsonValue
 
 from rollback_drills.answers import BODY_LIMIT, TEXT_LIMIT, Answer, is_acknowledged, matches, pointer
+from rollback_drills.deliveries import Prepared, prepare
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
 
 _MOST_BYTES = 16_000_000  # of one answer that are read at all
@@ -62,6 +63,7 @@ class Client:
     ) -> None:
         self._target, self._base_url, self._meter = target, base_url, meter
         self.delivered = delivered if delivered is not None else []
+        self._last_delivery = -math.inf
         # Neither proxies nor credentials of the caller's, and no connection kept across restarts of the gateway.
         self._http = httpx.Client(
             trust_env=False,
@@ -74,7 +76,13 @@ class Client:
         self._http.close()
 
     def request(
-        self, method: str, path: str, *, json_body: JsonValue = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: JsonValue = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request; a refused connection or a timeout is an answer as well, and no exception.
 
@@ -85,7 +93,9 @@ class Client:
         url = self._base_url() + path
         with self._meter.target():
             try:
-                with self._http.stream(method, url, headers=dict(headers or {}), json=json_body) as response:
+                with self._http.stream(
+                    method, url, headers=dict(headers or {}), json=json_body, content=content
+                ) as response:
                     content = _read(response, deadline)
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 reason = f"{type(error).__name__}: {error}".strip(": ")
@@ -125,19 +135,48 @@ class Client:
         return answers
 
     def deliver(self, integration: str, unique: str | None = None) -> Delivered:
-        """Deliver one webhook with an id of its own."""
-        delivery = self._target.delivery
-        values = {"integration": integration, "unique": unique or f"drill-{uuid4().hex}"}
-        answer = self.request(
-            delivery.method,
-            fill(delivery.path, values),
-            json_body=fill_json(delivery.json_body, values),
-            headers={name: fill(text, values) for name, text in delivery.headers.items()},
-        )
+        """Deliver one webhook with an id of its own, signed as the target file says."""
+        unique = unique or f"drill-{uuid4().hex}"
+        prepared = prepare(self._target, integration, unique)
+        return self._deliver(integration, unique, prepared)
+
+    def deliver_forged(self, integration: str) -> dict[str, Delivered]:
+        """Deliver as somebody would who does not know the secret, and how that was tried.
+
+        Raises:
+            StackError: deliveries are not signed.
+        """
+        signer = prepare(self._target, integration, "").signer
+        if signer is None:
+            raise StackError("the target's deliveries are not signed", fix="say how under [delivery.signature]")
+        other = replace(signer, secret=f"not-{uuid4().hex}")
+        tried: dict[str, Delivered] = {}
+        for how, by in (("unsigned", None), ("signed with another key", other)):
+            unique = f"forged-{uuid4().hex}"
+            prepared = replace(prepare(self._target, integration, unique), signer=by)
+            tried[how] = self._deliver(integration, unique, prepared)
+        return tried
+
+    def _deliver(self, integration: str, unique: str, prepared: Prepared) -> Delivered:
+        self._keep_pace()
+        body, headers = prepared.body.encode(), dict(prepared.headers)
+        if prepared.signer is not None:
+            headers |= prepared.signer.headers(body, unique, int(time.time()))
+        answer = self.request(prepared.method, prepared.path, content=body or None, headers=headers)
         acknowledged = is_acknowledged(self._target, integration, answer)
-        delivered = Delivered(values["unique"], integration, answer, acknowledged, time.monotonic())
+        delivered = Delivered(unique, integration, answer, acknowledged, time.monotonic())
         self.delivered.append(delivered)
         return delivered
+
+    def _keep_pace(self) -> None:
+        """Stay below the gateway's limit, of which the load has one half where there is a load."""
+        limit = self._target.delivery.rate_limit
+        if limit is None:
+            return
+        pause = (2 if self._target.traffic.rate else 1) / limit
+        with self._meter.target():
+            time.sleep(max(0.0, self._last_delivery + pause - time.monotonic()))
+        self._last_delivery = time.monotonic()
 
     def traffic(self) -> Traffic:
         """The gateway's own counters.

@@ -35,6 +35,7 @@ from rollback_drills.target_clients import (
     Probe,
     Traffic,
     Version,
+    merged,
 )
 from rollback_drills.target_errors import explain
 from rollback_drills.target_fields import Name, Table
@@ -54,7 +55,9 @@ from rollback_drills.target_tables import (
 _TEMPLATES = (
     "releases.", "python.interpreter", "database.seed_command", "gateway.start", "gateway.container_command",
     "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump", "backup.restore",
-    "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
+    "delivery.path", "delivery.headers.", "delivery.json", "delivery.form.", "delivery.raw",
+    "delivery.signature.prefix", "delivery.signature.payload", "flags.variable", "flags.symptom",
+    *(f"integrations.*.{key}" for key in ("path", "headers.", "json", "form.", "raw", "flag")),
 )  # fmt: skip
 
 
@@ -138,6 +141,15 @@ class Target(Table):
         return self
 
     @model_validator(mode="after")
+    def _deliveries_are_complete(self) -> Self:
+        for name, each in self.integrations.items():
+            try:
+                merged(self.delivery, each)
+            except ValueError as error:
+                raise ValueError(f"integrations.{name}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
     def _refusals_are_told(self) -> Self:
         """A status that acknowledges may be that of a disabled integration only where something else tells them."""
         tables = {f"integrations.{name}": each.disabled for name, each in self.integrations.items()}
@@ -211,6 +223,18 @@ class Target(Table):
         if self.flags is None or integration not in self.gated_of(self.current):
             return None
         return self.integrations[integration].disabled or self.flags.disabled
+
+    def delivery_to(self, integration: str) -> Delivery:
+        """How a webhook is delivered to this integration."""
+        return merged(self.delivery, self.integrations[integration])
+
+    @property
+    def known_secrets(self) -> frozenset[str]:
+        """Every value of the file that must never be recorded."""
+        signature = self.delivery.signature
+        keys = [signature.secret] if signature is not None else []
+        keys += [each.secret for each in self.integrations.values() if each.secret is not None]
+        return frozenset([*self.secrets, *(key.get_secret_value() for key in keys)])
 
     def objective(self, name: str) -> float:
         """Seconds."""

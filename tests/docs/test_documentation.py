@@ -89,7 +89,8 @@ def test_generated_pages_are_up_to_date() -> None:
 
 def merge(into: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     for key, value in more.items():
-        into[key] = merge(into.get(key) or {}, value) if isinstance(value, dict) and key != "disabled" else value
+        whole = not isinstance(value, dict) or key == "disabled" or "stored" in value
+        into[key] = value if whole else merge(into.get(key) or {}, value)
     return into
 
 

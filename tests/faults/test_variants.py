@@ -34,4 +34,14 @@ def test_variant_passes(file: Path, tmp_path: Path) -> None:
     run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
     assert run.drills, "the expression selects no drill"
     assert {drill.verdict for drill in run.drills} == {"passed"}
+    for secret in variant.get("secrets", ()):
+        assert secret in target.read_text(), "the target file has it"
+        told = [each for each in reports.rglob("*") if each.is_file() and secret.encode() in each.read_bytes()]
+        assert told == []
+        assert secret not in done.stdout + done.stderr
+    for secret in variant.get("secrets", ()):
+        assert secret in target.read_text(), "the target file has it"
+        told = [each for each in reports.rglob("*") if each.is_file() and secret.encode() in each.read_bytes()]
+        assert told == []
+        assert secret not in done.stdout + done.stderr
     assert {finding.code for drill in run.drills for finding in drill.findings} == set(variant.get("gaps", ()))

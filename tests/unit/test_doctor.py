@@ -125,6 +125,44 @@ def test_flags_that_are_not_set_are_tried_where_the_target_file_says_what_they_a
     assert "slack: " in problems(found)["2.0: flags not set"]
 
 
+TABLE = 'header = "X-Signature"\nsecret = "not-to-be-told"\n'
+
+
+def test_signatures_that_nobody_verifies_are_told(doctor):
+    found = doctor(more="\n[delivery.signature]\n" + TABLE)
+    assert problems(found) == {}
+    assert found["1.0: signatures"].outcome == "note"
+    told = found["2.0: signatures"].detail.splitlines()
+    assert told == [
+        f"deliveries are taken {how}: github, jira, slack" for how in ("unsigned", "signed with another key")
+    ]
+
+
+VERIFYING = """
+    def do_POST(self) -> None:
+        import hashlib, hmac
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        right = hmac.new(b"not-to-be-told", body, hashlib.sha256).hexdigest() == self.headers.get("x-signature")
+        self.answer({"accepted": True} if right else {"key": "not-to-be-told"}, 200 if right else 401)
+
+    def answer(self, body: dict[str, object], status: int = 200) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+"""
+
+
+def test_signatures_that_are_verified(doctor, tmp_path: Path):
+    for gateway in tmp_path.glob("releases/*/gateway.py"):
+        text = gateway.read_text()
+        start, end = text.index("    def do_POST"), text.index('        self.send_header("content-type"')
+        gateway.write_text(text[:start] + VERIFYING.lstrip("\n") + text[end:])
+    found = doctor(more="\n[delivery.signature]\n" + TABLE)
+    assert problems(found) == {}
+    assert found["2.0: signatures"].detail == "3 integrations refuse deliveries that are not signed, or wrongly"
+    own = doctor("jira = {}", 'jira = { secret = "of jira alone" }', more="\n[delivery.signature]\n" + TABLE)
+    assert '"key": "[redacted]"' in problems(own)["1.0: jira"]
+
+
 def test_a_runtime_that_cannot_run_is_named(doctor):
     found = problems(doctor(runtime="compose"))
     assert "no compose file" in found["runtime"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from rollback_drills.answers import Answer, is_disabled
+from rollback_drills.answers import Answer, is_disabled, is_rate_limited
 from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
@@ -30,6 +30,8 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
         yield _health(stack, release)
         yield _version(stack, release)
         yield from _webhooks(stack, release)
+        if lab.target.delivery.signature is not None:
+            yield _signatures(stack, release)
         yield from _flags(stack, release)
         for name, reason in lab.target.ungated_of(release).items():
             yield Diagnosis(f"{release}: {name}", "note", f"no flag turns it off: {reason}")
@@ -62,6 +64,8 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
     refused = [each for each in delivered if not each.acknowledged]
     for each in refused:
         fix = "correct [delivery], or say `since` where only the current release has it"
+        if is_rate_limited(stack.target, each.integration, each.answer):
+            fix = "say the limit as rate_limit under [delivery], or lift it by a variable under [gateway.env]"
         yield Diagnosis(f"{release}: {each.integration}", "problem", _brief(each.answer), fix)
     taken = [each.id for each in delivered if each.acknowledged]
     missing = set(taken) - stack.stored(taken)
@@ -70,6 +74,21 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
         yield Diagnosis(f"{release}: stored", "problem", detail, "correct stored under [delivery]")
     if not refused and not missing:
         yield Diagnosis(f"{release}: webhooks", "ok", f"{len(names)} integrations take and store deliveries")
+
+
+def _signatures(stack: Stack, release: str) -> Diagnosis:
+    """A signature that is not verified protects nobody, and says nothing of whether ours is right."""
+    names = stack.target.integrations_of(release)
+    taken: dict[str, list[str]] = {}
+    for name in names:
+        for how, delivered in stack.client.deliver_forged(name).items():
+            if delivered.acknowledged:
+                taken.setdefault(how, []).append(name)
+    title = f"{release}: signatures"
+    if not taken:
+        return Diagnosis(title, "ok", f"{len(names)} integrations refuse deliveries that are not signed, or wrongly")
+    detail = "\n".join(f"deliveries are taken {how}: {', '.join(each)}" for how, each in taken.items())
+    return Diagnosis(title, "note", detail, "let the gateway verify signatures, also where it is drilled")
 
 
 def _flags(stack: Stack, release: str) -> Iterator[Diagnosis]:

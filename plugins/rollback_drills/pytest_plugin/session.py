@@ -79,7 +79,7 @@ class Session:
         for path, name in ((sys.executable, "python"), (sys.prefix, "$VENV"), (str(config.rootpath), "$ROOT"),
                            (_temporary(config), "$TMP")):  # fmt: skip
             self.redactor.shorten(path, name)
-        for value in self.target.secrets:
+        for value in self.target.known_secrets:
             self.redactor.add(value)
         self.choice = self._choose()
         self.timeout = _seconds(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +10,8 @@ from dataclasses import asdict
 from urllib.parse import quote
 from uuid import uuid4
 
+from rollback_drills.deliveries import prepare
 from rollback_drills.errors import StackError
-from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
 from rollback_drills.traffic.analysis import Span, held
 from rollback_drills.traffic.records import DELIVERY, HEALTH, Request, judged
@@ -36,7 +35,8 @@ class Load:
         self._problem: StackError | None = None
         self._ended: Span | None = None
         self._pauses: list[tuple[float, float]] = []
-        self.rate = target.traffic.rate
+        # Every other request is a delivery, so that at the limit's rate they take half of it; the drill has the rest.
+        self.rate = min(target.traffic.rate, target.delivery.rate_limit or target.traffic.rate)
         sender.listen(self._hear, self._lose)
         self.began = time.monotonic()
         sender.tell(
@@ -144,26 +144,21 @@ def begin(sender: Sender, target: Target, base_url: str) -> Load:
 
 def _health(target: Target) -> Template:
     path = quote(target.health.path, safe=_ALLOWED_IN_PATHS)
-    return Template(HEALTH, "", target.health.method, path, [], "", "", None)
+    return Template(HEALTH, "", target.health.method, path, [], "", "", None, None)
 
 
 def _delivery(target: Target, integration: str, prefix: str) -> Template:
-    delivery = target.delivery
     # The id is filled in with the rest, and exchanged for each request: it is as long, and needs no escaping anywhere.
     marker = f"{prefix}{'x' * DIGITS}"
-    values = {"integration": integration, "unique": marker}
-    body = json.dumps(fill_json(delivery.json_body, values)) if delivery.json_body is not None else ""
-    headers = [(name, fill(text, values)) for name, text in delivery.headers.items()]
-    agreed = target.disabled_answer(integration)
-    if body and "content-type" not in {name.lower() for name, _ in headers}:
-        headers.append(("Content-Type", "application/json"))
+    prepared, agreed = prepare(target, integration, marker), target.disabled_answer(integration)
     return Template(
         kind=DELIVERY,
         integration=integration,
-        method=delivery.method,
-        path=quote(fill(delivery.path, values), safe=_ALLOWED_IN_PATHS),
-        headers=headers,
-        body=body,
+        method=prepared.method,
+        path=quote(prepared.path, safe=_ALLOWED_IN_PATHS),
+        headers=prepared.headers,
+        body=prepared.body,
         marker=marker,
         keep_body_of=[*agreed.statuses] if agreed is not None else [],
+        signer=prepared.signer,
     )
