@@ -106,4 +106,45 @@ The drilled gateway needs the same secret, under `[gateway.env]`. It is taken ou
 being listed under `secrets`. The doctor tries deliveries that are unsigned and wrongly signed, and says where they are
 taken.
 """,
+    "health": """
+```toml
+[health]
+path = "/healthz"
+body = { status = "up" }        # besides whatever else it says
+timeout = 1.0                   # an orchestrator waits no longer
+```
+""",
+    "write_probe": """
+```toml
+[write_probe]
+path = "/orders"
+headers = { "Authorization" = "Bearer ${API_TOKEN}" }
+json = { reference = "{unique}", dry_run = false }
+status = 201
+body = { stored = true }
+```
+
+It is asked after every rollback, beside /health and version, by the doctor, and by the drill of /health: there it has
+to be positive again after the database was frozen, and must not be once the schema is gone. Deliveries are tried in
+any case; a write probe is worth having where the gateway has more to write than those, or where a delivery is
+acknowledged before it is stored. What it writes is not accounted for.
+""",
+    "version.routes": """
+```toml
+[version]
+path = "/version"
+pointer = "/version"
+expected = { "0.4.0" = "0.5.0" }        # nobody has raised the number
+
+[version.routes]
+path = "/openapi.json"
+pointer = "/paths"
+releases = { "0.5.0" = 25, "0.4.0" = ["/health", "/version", "/webhooks/{integration}"] }
+```
+
+A number is how many entries the list or the object has there, a list which ones, in any order. It is asked where
+`[[behaviours]]` are, and a difference is the same finding, `wrong-code`. The third way to tell the releases apart is
+`delivery.absent`, the previous release's answer to a delivery for an integration that only the current one has
+(`since`).
+""",
 }

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from rollback_drills.answers import Answer, is_agreed, is_disabled, is_rate_limited
+from rollback_drills.answers import Answer, is_agreed, is_disabled, is_rate_limited, matches
 from rollback_drills.backup import Manifest, defect_of
 from rollback_drills.drill import Drill
 from rollback_drills.errors import DrillError
@@ -212,7 +212,24 @@ def verify_release(stack: Stack, drill: Drill, release: str, *, off: Collection[
                 drill.check(
                     f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code"
                 )
+            judge_write_probe(stack, drill)
         return deliver_to_each(stack, drill, release, off=off)
+
+
+def judge_write_probe(stack: Stack, drill: Drill, *, usable: bool = True) -> None:
+    """Where the target has one: it is positive as long as the schema can be used, and no longer."""
+    probe = stack.target.write_probe
+    if probe is None:
+        return
+    answer = stack.client.write_probe()
+    drill.check(
+        "the write probe is positive" if usable else "the write probe is not positive",
+        matches(probe, answer),
+        expected=usable,
+        finding="write-probe-failed",
+        detail=f"{probe.method} {probe.path} is answered {answer.brief()}"
+        + ("" if usable else ", although the schema is gone"),
+    )
 
 
 def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:

@@ -15,6 +15,7 @@ from .procedures import (
     deploy,
     error_rate_of,
     judge_rows,
+    judge_write_probe,
     return_database_to,
     verify_release,
 )
@@ -78,7 +79,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
 @pytest.mark.drill("Health tells the truth", runbook="recovery-checklist")
 def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
     """/health is what every rollback is verified with: it must not be positive while the gateway cannot work."""
-    limit = stack.target.gateway.request_timeout
+    limit = stack.target.timeout_of(stack.target.health)
     with drill.step("Freeze the database: it accepts connections and never answers"):
         stack.server.freeze()
         try:
@@ -102,12 +103,14 @@ def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
     with drill.step("Thaw it: the gateway recovers by itself"):
         recovered = stack.becomes_healthy()
         drill.check("/health is positive again", recovered, finding="release-not-serving")
+        judge_write_probe(stack, drill)
     conclude(stack, drill)  # the schema is taken away with everything that is stored: there is nothing to account for
     with drill.step("Take the schema away: `downgrade base`"):
         stack.alembic.downgrade(stack.target.current, "base")
         drill.check("the database is at base", stack.database.revision(), expected="base", finding="downgrade-failed")
         delivered = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
         drill.check("no delivery is acknowledged", delivered.acknowledged, expected=False, finding="writes-lost")
+        judge_write_probe(stack, drill, usable=False)
         drill.check(
             "/health is not positive",
             stack.client.healthy(),

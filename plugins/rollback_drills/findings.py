@@ -142,6 +142,13 @@ _ENTRIES = (
         "expects; answer 503 otherwise.",
     ),
     Entry(
+        "write-probe-failed", "critical", "The write probe is not answered as it should be",
+        "/health may be positive while no request that needs the tables succeeds; and a probe that is positive without "
+        "any table proves nothing.",
+        "Read the log: as a rule the schema is not the one that the release was built for. Where the answer is right, "
+        "correct [write_probe] in the target file.",
+    ),
+    Entry(
         "health-hangs", "major", "/health does not answer while the database is frozen",
         "A probe that hangs is indistinguishable from a dead network; orchestrators react late or not at all.",
         "Bound every wait on the database (connect, statement and pool timeouts, and a limit around the whole "

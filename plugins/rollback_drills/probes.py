@@ -15,11 +15,13 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import JsonValue
 
-from rollback_drills.answers import BODY_LIMIT, TEXT_LIMIT, Answer, is_acknowledged, matches, pointer
+from rollback_drills.answers import BODY_LIMIT, TEXT_LIMIT, Answer, is_acknowledged, is_agreed, matches, pointer
 from rollback_drills.deliveries import Prepared, prepare
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
+from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
+from rollback_drills.target_clients import Fingerprint, Probe, Routes
 
 _MOST_BYTES = 16_000_000  # of one answer that are read at all
 
@@ -68,7 +70,6 @@ class Client:
         self._http = httpx.Client(
             trust_env=False,
             verify=False,  # plain HTTP to the loopback address: reading the CA bundle would cost 0.1 s a drill
-            timeout=target.gateway.request_timeout,
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
@@ -83,33 +84,56 @@ class Client:
         json_body: JsonValue = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Answer:
         """One request; a refused connection or a timeout is an answer as well, and no exception.
 
-        The target's ``request_timeout`` bounds each wait of the network, and the reading of the body as a whole.
+        Args:
+            timeout: seconds for each wait of the network, and for the reading of the body as a whole; by default the
+                target's ``request_timeout``.
         """
+        timeout = timeout if timeout is not None else self._target.gateway.request_timeout
         started = time.monotonic()
-        deadline = started + self._target.gateway.request_timeout
+        deadline = started + timeout
         url = self._base_url() + path
         with self._meter.target():
             try:
-                with self._http.stream(
-                    method, url, headers=dict(headers or {}), json=json_body, content=content
-                ) as response:
-                    content = _read(response, deadline)
+                sent = self._http.stream(
+                    method, url, headers=dict(headers or {}), json=json_body, content=content, timeout=timeout
+                )
+                with sent as response:
+                    received = _read(response, deadline)
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 reason = f"{type(error).__name__}: {error}".strip(": ")
                 return Answer(None, None, time.monotonic() - started, reason)
         seconds = time.monotonic() - started
-        text = content.decode(_charset(response), errors="replace")
-        body = _body(response, content, text)
+        text = received.decode(_charset(response), errors="replace")
+        body = _body(response, received, text)
         return Answer(response.status_code, body, seconds, headers=response.headers, text=text[:TEXT_LIMIT])
 
     def health(self) -> Answer:
-        return self.request(self._target.health.method, self._target.health.path)
+        return self._ask(self._target.health)
 
     def healthy(self) -> bool:
         return matches(self._target.health, self.health())
+
+    def write_probe(self) -> Answer:
+        """The answer to the write probe, sent with an id of its own.
+
+        Raises:
+            StackError: the target has none.
+        """
+        probe = self._target.write_probe
+        if probe is None:
+            raise StackError("the target has no [write_probe]", fix=f"add it to {self._target.file}")
+        values = {"unique": f"probe-{uuid4().hex}"}
+        return self.request(
+            probe.method,
+            fill(probe.path, values),
+            json_body=fill_json(probe.json_body, values),
+            headers={name: fill(text, values) for name, text in probe.headers.items()},
+            timeout=self._target.timeout_of(probe),
+        )
 
     def version(self) -> JsonValue:
         """The version that the gateway reports, or what it answered instead."""
@@ -128,11 +152,35 @@ class Client:
         answers: dict[str, tuple[JsonValue, JsonValue]] = {}
         for probe in self._target.behaviours:
             if probe.release == release:
-                answer = self.request(probe.method, probe.path)
+                answer = self._ask(probe)
                 expected: JsonValue = {"status": probe.status, "body": probe.body}
                 observed = expected if matches(probe, answer) else answer.brief()
                 answers[f"{probe.method} {probe.path}"] = (expected, observed)
+        routes = self._target.version.routes
+        if routes is not None and release in routes.releases:
+            answers[f"GET {routes.path} at {routes.pointer or '/'}"] = self._routes(routes, routes.releases[release])
+        absent = self._target.delivery.absent
+        for name in self._target.absent_from(release) if absent is not None else ():
+            assert absent is not None
+            answer = self.deliver(name).answer
+            answers[f"a delivery to {name}"] = (
+                absent.brief(),
+                absent.brief() if is_agreed(absent, answer) else answer.brief(),
+            )
         return answers
+
+    def _routes(self, routes: Routes, wanted: Fingerprint) -> tuple[JsonValue, JsonValue]:
+        """The entries that a release should have, or their number, and those that this one has."""
+        expected: JsonValue = [*sorted(wanted)] if isinstance(wanted, tuple) else wanted
+        answer = self.request("GET", routes.path)
+        found = pointer(answer.body, routes.pointer)
+        if answer.status != 200 or not isinstance(found, dict | list):
+            return expected, {"status": answer.status, "there": "neither a list nor an object"}
+        entries = sorted(each if isinstance(each, str) else json.dumps(each) for each in found)
+        return expected, [*entries] if isinstance(wanted, tuple) else len(entries)
+
+    def _ask(self, probe: Probe) -> Answer:
+        return self.request(probe.method, probe.path, timeout=self._target.timeout_of(probe))
 
     def deliver(self, integration: str, unique: str | None = None) -> Delivered:
         """Deliver one webhook with an id of its own, signed as the target file says."""

@@ -35,6 +35,7 @@ from rollback_drills.target_clients import (
     Probe,
     Traffic,
     Version,
+    WriteProbe,
     merged,
 )
 from rollback_drills.target_errors import explain
@@ -56,7 +57,8 @@ _TEMPLATES = (
     "releases.", "python.interpreter", "database.seed_command", "gateway.start", "gateway.container_command",
     "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump", "backup.restore",
     "delivery.path", "delivery.headers.", "delivery.json", "delivery.form.", "delivery.raw",
-    "delivery.signature.prefix", "delivery.signature.payload", "flags.variable", "flags.symptom",
+    "write_probe.path", "write_probe.headers.",
+    "write_probe.json", "delivery.signature.prefix", "delivery.signature.payload", "flags.variable", "flags.symptom",
     *(f"integrations.*.{key}" for key in ("path", "headers.", "json", "form.", "raw", "flag")),
 )  # fmt: skip
 
@@ -79,6 +81,9 @@ class Target(Table):
         description="every integration, by name"
     )
     runbook: Runbook = Field(description="the runbook that is rehearsed")
+    write_probe: WriteProbe | None = Field(
+        default=None, description="a request that shows that the schema can be used; absent: health has to do"
+    )
     behaviours: tuple[Behaviour, ...] = Field(default=(), description="answers that tell the releases apart")
     database: Database = Field(default=Database(), description="PostgreSQL and the rows to begin with")
     migrations: Migrations = Field(default=Migrations(), description="how alembic is called")
@@ -111,6 +116,9 @@ class Target(Table):
         for release in self.version.expected:
             if release not in pair:
                 raise ValueError(f"version.expected: release {release!r} is neither of {pair}")
+        for release in self.version.routes.releases if self.version.routes is not None else ():
+            if release not in pair:
+                raise ValueError(f"version.routes.releases: release {release!r} is neither of {pair}")
         for behaviour in self.behaviours:
             if behaviour.release not in pair:
                 raise ValueError(f"behaviours: release {behaviour.release!r} is neither of {pair}")
@@ -199,6 +207,14 @@ class Target(Table):
             raise TargetError(f"{self.file}: the target has no [flags]")
         variable = self.integrations[integration].flag or self.flags.variable
         return variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+
+    def timeout_of(self, probe: Probe) -> float:
+        """Seconds that a probe may take."""
+        return probe.timeout if probe.timeout is not None else self.gateway.request_timeout
+
+    def absent_from(self, release: str) -> tuple[str, ...]:
+        """The integrations that a release does not have, in the file's order."""
+        return tuple(name for name in self.integrations if name not in self.integrations_of(release))
 
     def gated_of(self, release: str) -> tuple[str, ...]:
         """Those of a release's integrations that a flag turns off, in the file's order."""

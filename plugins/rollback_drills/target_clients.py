@@ -16,10 +16,26 @@ from rollback_drills.target_fields import (
     Pointer,
     Reason,
     Regular,
+    Seconds,
     Status,
     Table,
     template,
 )
+
+_UNIQUE = frozenset({"unique"})
+
+
+def _is_list(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+Statuses = Annotated[
+    Annotated[Status, Tag("one")] | Annotated[tuple[Status, ...], Field(min_length=1), Tag("several")],
+    Discriminator(_is_list),
+]
+Fingerprint = Annotated[
+    Annotated[int, Field(ge=0), Tag("one")] | Annotated[tuple[str, ...], Tag("several")], Discriminator(_is_list)
+]
 
 
 class Probe(Table):
@@ -29,6 +45,44 @@ class Probe(Table):
     method: Method = Field(default="GET", description="with which method")
     status: Status = Field(default=200, description="the status of the right answer")
     body: JsonValue = Field(default=None, description="what the JSON of the right answer contains; absent: anything")
+    timeout: Seconds | None = Field(
+        default=None, description="seconds that it may take; absent: as `gateway.request_timeout` says"
+    )
+
+
+class WriteProbe(Probe):
+    """A request that shows whether the schema can be used: many a /health is positive while there are no tables.
+
+    It is asked wherever a release is verified, with an id of its own each time.
+    """
+
+    path: Annotated[HttpPath, template(_UNIQUE)] = Field(description="what is asked")
+    method: Method = Field(default="POST", description="with which method")
+    headers: dict[HeaderName, Annotated[str, template(_UNIQUE)]] = Field(default={}, description="headers of it")
+    json_body: JsonValue = Field(default=None, alias="json", description="what is sent, as JSON")
+
+    @model_validator(mode="after")
+    def _filled_in(self) -> Self:
+        for text in strings_in(self.json_body):
+            check(text, allowed=_UNIQUE)
+        return self
+
+
+class Routes(Table):
+    """By what a release has, whatever it says that it is: routes in its OpenAPI document, names in a list."""
+
+    path: HttpPath = Field(description="what is asked")
+    pointer: Pointer = Field(default="", description="where the list or the object stands; empty: the whole answer")
+    releases: Annotated[dict[str, Fingerprint], Field(min_length=1)] = Field(
+        description="by release, how many entries it has there, or exactly which"
+    )
+
+    @model_validator(mode="after")
+    def _tells_apart(self) -> Self:
+        said = [sorted(each) if isinstance(each, tuple) else each for each in self.releases.values()]
+        if len(said) == 2 and said[0] == said[1]:
+            raise ValueError("the releases have the same entries, which tells neither from the other")
+        return self
 
 
 class Version(Table):
@@ -43,6 +97,7 @@ class Version(Table):
     expected: dict[str, str] = Field(
         default={}, description="what a release calls itself, where that is not the name it has here"
     )
+    routes: Routes | None = Field(default=None, description="what tells the releases apart where both say the same")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -71,12 +126,6 @@ class Metrics(Table):
     requests: str = Field(description="counter of all requests")
     status_label: str = Field(default="status", description="the label that holds the status; 5xx are errors")
     deliberate: Deliberate | None = Field(default=None, description="what is not counted as an error")
-
-
-Statuses = Annotated[
-    Annotated[Status, Tag("one")] | Annotated[tuple[Status, ...], Field(min_length=1), Tag("several")],
-    Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
-]
 
 
 class AgreedAnswer(Table):
@@ -150,6 +199,12 @@ class Repeated(AgreedAnswer):
     status: Statuses = Field(default=200, description="its status, or a list of those that it may have")
 
 
+class Absent(AgreedAnswer):
+    """What a delivery is answered by a release that does not have the integration."""
+
+    status: Statuses = Field(default=404, description="its status, or a list of those that it may have")
+
+
 Secret = Annotated[SecretStr, Field(min_length=4)]  # a shorter one could not be taken out of what is recorded
 
 
@@ -213,6 +268,9 @@ class Delivery(Content):
     )
     repeated: Repeated | None = Field(
         default=None, description="what a repetition of a delivery is answered; absent: none is tried"
+    )
+    absent: Absent | None = Field(
+        default=None, description="the previous release's answer for what it does not have yet; absent: not asked"
     )
     rate_limit: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
         default=None, description="deliveries per second that the gateway takes from all clients together"

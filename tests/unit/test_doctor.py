@@ -125,6 +125,25 @@ def test_flags_that_are_not_set_are_tried_where_the_target_file_says_what_they_a
     assert "slack: " in problems(found)["2.0: flags not set"]
 
 
+def test_what_tells_the_releases_apart_is_tried(doctor):
+    routes = '\n[version.routes]\npath = "/version"\nreleases = { "1.0" = 2, "2.0" = ["status"] }\n'
+    found = doctor(more=routes)
+    assert found["1.0: behaviour"].outcome == "ok"
+    assert '["status", "version"], and not ["status"]' in problems(found)["2.0: behaviour"]
+
+
+def test_an_integration_that_is_there_too_early_is_named(doctor):
+    found = doctor("stored =", "absent = { status = [404, 410] }\nstored =")
+    assert problems(found).keys() == {"1.0: behaviour"}
+    assert 'a delivery to slack: {"status": 200' in found["1.0: behaviour"].detail
+
+
+def test_the_write_probe_is_tried(doctor):
+    probe = '\n[write_probe]\npath = "/anything"\njson = { id = "{unique}" }\nbody = { accepted = true }\n'
+    assert doctor(more=probe)["1.0: write probe"].outcome == "ok"
+    assert '"accepted": true' in problems(doctor(more=probe.replace("true", "false")))["2.0: write probe"]
+
+
 TABLE = 'header = "X-Signature"\nsecret = "not-to-be-told"\n'
 
 

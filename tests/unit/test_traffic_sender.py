@@ -182,6 +182,23 @@ def test_deliveries_are_signed_each_over_its_own_bytes(
         assert headers["X-Signature"] == f"v1,{base64.b64encode(program.stdout).decode()}"
 
 
+def test_health_may_take_a_time_of_its_own(sender: Sender, server: Server, reference_target: Target) -> None:
+    def withhold(handler: Handler) -> None:
+        server.released.wait(PATIENCE)
+        good(handler)
+
+    server.answer = withhold
+    target = changed(reference_target, timeout=PATIENCE)
+    health = target.health.model_copy(update={"timeout": 0.1})
+    load = begin(sender, target.model_copy(update={"health": health}), server.url)
+    assert load.wait_for(at_least(2, "health"), timeout=PATIENCE)
+    server.released.set()
+    load.end()
+    seen = {(each.kind, each.error) for each in load.requests}
+    assert ("health", "timeout") in seen
+    assert ("delivery", "timeout") not in seen
+
+
 def test_a_load_keeps_to_half_of_the_gateways_limit(sender: Sender, server: Server, reference_target: Target) -> None:
     load = begin(sender, changed(reference_target, rate=200.0, rate_limit=50.0), server.url)
     assert load.rate == 50.0, "every other request is a delivery"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from rollback_drills.answers import Answer, is_disabled, is_rate_limited
+from rollback_drills.answers import Answer, is_disabled, is_rate_limited, matches
 from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.probes import Delivered
 from rollback_drills.target import Target
+from rollback_drills.target_clients import WriteProbe
 
 _LONGEST = 300  # characters of an answer that are quoted
 _LISTED = 5  # integrations whose answers are quoted
@@ -28,7 +29,10 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
             return
         yield Diagnosis(title, "ok", f"ready after {outcome.seconds:.1f} s")
         yield _health(stack, release)
+        if lab.target.write_probe is not None:
+            yield _write_probe(stack, release, lab.target.write_probe)
         yield _version(stack, release)
+        yield from _behaviours(stack, release)
         yield from _webhooks(stack, release)
         if lab.target.delivery.signature is not None:
             yield _signatures(stack, release)
@@ -56,6 +60,26 @@ def _version(stack: Stack, release: str) -> Diagnosis:
     detail = f"it says {json.dumps(said)[:_LONGEST]}, not {expected!r}"
     fix = "correct path or pointer under [version], or say under version.expected what it calls itself"
     return Diagnosis(f"{release}: version", "problem", detail, fix)
+
+
+def _write_probe(stack: Stack, release: str, probe: WriteProbe) -> Diagnosis:
+    answer = stack.client.write_probe()
+    title = f"{release}: write probe"
+    if matches(probe, answer):
+        return Diagnosis(title, "ok", _brief(answer))
+    return Diagnosis(title, "problem", _brief(answer), "correct path, json, status or body under [write_probe]")
+
+
+def _behaviours(stack: Stack, release: str) -> Iterator[Diagnosis]:
+    """What tells this release from the other: [[behaviours]], [version.routes] and delivery.absent."""
+    asked = stack.client.behaviour(release)
+    for request, (expected, observed) in asked.items():
+        if observed != expected:
+            detail = f"{request}: {_json(observed)[:_LONGEST]}, and not {_json(expected)[:_LONGEST]}"
+            fix = "correct [[behaviours]], [version.routes] or delivery.absent"
+            yield Diagnosis(f"{release}: behaviour", "problem", detail, fix)
+    if asked and all(observed == expected for expected, observed in asked.values()):
+        yield Diagnosis(f"{release}: behaviour", "ok", f"{len(asked)} answers are those of this release")
 
 
 def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:

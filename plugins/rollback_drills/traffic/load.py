@@ -44,7 +44,6 @@ class Load:
                 "do": "begin",
                 "base_url": base_url,
                 "rate": self.rate,
-                "timeout": target.gateway.request_timeout,
                 "most_in_flight": MOST_IN_FLIGHT,
                 "kinds": [[asdict(template) for template in templates] for templates in kinds],
             }
@@ -107,7 +106,7 @@ class Load:
         return self._ended
 
     def _ask(self, order: str, answer: str) -> Line:
-        timeout = self._target.gateway.request_timeout + _GRACE
+        timeout = max(self._target.gateway.request_timeout, self._target.timeout_of(self._target.health)) + _GRACE
         self._sender.tell({"do": order})
         with self._changed:
             self._changed.wait_for(lambda: self._problem is not None or answer in self._said, timeout)
@@ -144,7 +143,7 @@ def begin(sender: Sender, target: Target, base_url: str) -> Load:
 
 def _health(target: Target) -> Template:
     path = quote(target.health.path, safe=_ALLOWED_IN_PATHS)
-    return Template(HEALTH, "", target.health.method, path, [], "", "", None, None)
+    return Template(HEALTH, "", target.health.method, path, [], "", "", None, None, target.timeout_of(target.health))
 
 
 def _delivery(target: Target, integration: str, prefix: str) -> Template:
@@ -161,4 +160,5 @@ def _delivery(target: Target, integration: str, prefix: str) -> Template:
         marker=marker,
         keep_body_of=[*agreed.statuses] if agreed is not None else [],
         signer=prepared.signer,
+        timeout=target.gateway.request_timeout,
     )

@@ -48,6 +48,7 @@ class Template:
     marker: str
     keep_body_of: list[int] | None  # statuses; None: of every answer
     signer: Signer | None
+    timeout: float  # seconds
 
     def id_of(self, number: int) -> str:
         return f"{self.marker[:-DIGITS]}{number:0{DIGITS}x}" if self.marker else ""
@@ -80,7 +81,7 @@ class Load:
 
     def __init__(self, order: dict[str, Any], tell: Tell) -> None:
         self._kinds = [[template(each) for each in templates] for templates in order["kinds"]]
-        self._rate, self._timeout, self._most = order["rate"], order["timeout"], order["most_in_flight"]
+        self._rate, self._most = order["rate"], order["most_in_flight"]
         address = urlsplit(order["base_url"])
         self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
         self._tell = tell
@@ -136,7 +137,7 @@ class Load:
         self._latest = max(self._latest, sent - due)
         status, error, body = None, "", b""
         try:
-            async with asyncio.timeout_at(sent + self._timeout):
+            async with asyncio.timeout_at(sent + template.timeout):
                 status, body = await self._exchange(template, number)
         except (OSError, h11.ProtocolError, ValueError) as problem:
             error = described(problem)
