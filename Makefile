@@ -50,8 +50,9 @@ faults: $(READY) ## plant every fault of fixtures/faults and see it caught
 docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
 	$(BIN)/pytest tests/docker -n $(JOBS) -q
 
-soak: $(READY) ## the differential test against pg_dump with 500 histories
+soak: $(READY) ## long campaigns: the differential test against pg_dump with 500 histories, random game days
 	ROLLBACK_DRILLS_EXAMPLES=500 $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
+	$(BIN)/pytest drills -k random_game_days --drill-budget 120 -v
 
 bench: $(READY) ## what the harness costs beside the systems that it starts
 	$(BIN)/python tests/bench.py

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,15 +130,28 @@ class Backups:
                 fix="fetch the file again, or restore another backup",
             )
 
-    def restore_into(self, fresh: LiveDatabase, file: Path) -> CommandResult:
-        """Restore ``file`` into a new, empty database. Compare it with the manifest before it goes live."""
-        return self._run(self.settings.restore or RESTORE, fresh, file)
+    def restore_into(
+        self, fresh: LiveDatabase, file: Path, *, kill_when: Callable[[], bool] | None = None
+    ) -> CommandResult:
+        """Restore ``file`` into a new, empty database. Compare it with the manifest before it goes live.
 
-    def _run(self, argv: tuple[str, ...], database: LiveDatabase, file: Path) -> CommandResult:
+        Args:
+            kill_when: as for `rollback_drills.stack.Commands.in_release`.
+        """
+        return self._run(self.settings.restore or RESTORE, fresh, file, kill_when)
+
+    def _run(
+        self,
+        argv: tuple[str, ...],
+        database: LiveDatabase,
+        file: Path,
+        kill_when: Callable[[], bool] | None = None,
+    ) -> CommandResult:
         try:
             return self._commands.tool(
-                argv, database=database.name, database_url=database.admin_url, file=file, timeout=self.settings.timeout
-            )
+                argv, database=database.name, database_url=database.admin_url, file=file,
+                timeout=self.settings.timeout, kill_when=kill_when,
+            )  # fmt: skip
         except StackError as error:
             raise StackError(error.what, cause=error.cause, fix="correct [backup] in the target file") from None
 

@@ -196,8 +196,7 @@ class LiveDatabase:
         with self._admin() as admin:
             self._require_mine(admin, self.name)
             self._require_mine(admin, live.name)
-            postgres.rename_database(admin, live.name, damaged.name)
-            postgres.rename_database(admin, self.name, live.name)
+            postgres.swap_databases(admin, live.name, self.name, aside=damaged.name)
         self.name = live.name
         return damaged
 

@@ -53,6 +53,13 @@ _ENTRIES = (
         "restore.",
     ),
     Entry(
+        "repeat-unsafe", "critical", "Performed again after an interruption, the procedure does not lead to its end",
+        "Whoever takes over from a colleague whose laptop has died begins at the top of the runbook, and makes it "
+        "worse.",
+        "Make each step do nothing where it was done already: an explicit revision instead of `-1`, a new database for "
+        "every restore, no lock files that outlive their owner. The detail names the point of the interruption.",
+    ),
+    Entry(
         "steady-state-missing", "critical", "The system was not healthy before the drill began",
         "A rollback cannot be judged from a state that was already broken.",
         "Start the current release by hand as the target file says and mend what its log reports.",
@@ -318,7 +325,7 @@ _ENTRIES = (
         "disabled-answer-differs", "major", "A disabled integration does not give the agreed answer",
         "A database error answers 503 as well: only the agreed body tells senders and operators that it is "
         "deliberate.",
-        "Answer exactly what the target file's [flags.disabled] states.",
+        "Answer what the target file states as `disabled`, under [flags] or of the integration.",
     ),
     Entry(
         "neighbour-affected", "critical", "Turning one integration off changes another",

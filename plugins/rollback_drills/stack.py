@@ -150,7 +150,14 @@ class Commands(Protocol):
         """
 
     def tool(
-        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
+        self,
+        argv: Sequence[str],
+        *,
+        database: str,
+        database_url: str,
+        file: Path,
+        timeout: float,
+        kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         """Run a client tool of PostgreSQL (``pg_dump``, ``psql``), or a command of the target's, on a database.
 
@@ -161,6 +168,7 @@ class Commands(Protocol):
             database: the database's name.
             database_url: libpq URL as it is addressed from this machine.
             file: a file of this machine that the tool reads or writes.
+            kill_when: as for `in_release`.
         """
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:

@@ -29,6 +29,7 @@ def test_fault_is_caught(file: Path, tmp_path: Path) -> None:
             sys.executable, "-m", "pytest", "drills", "-k", fault["drill"], "--drill-target", target,
             "--drill-runtime", "embedded",
             "--drill-report-dir", reports, "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
+            *fault.get("arguments", []),
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=240,
     )  # fmt: skip

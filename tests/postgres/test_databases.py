@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from rollback_drills.errors import DrillError
@@ -16,9 +17,9 @@ from rollback_drills.postgres import (
     drop_database,
     mark,
     read_marker,
-    rename_database,
     require_marker,
     schema_fingerprint,
+    swap_databases,
     with_database,
 )
 
@@ -70,12 +71,23 @@ def test_marker(server: Connection, server_url: str) -> None:
         assert not [key for key in schema_fingerprint(conn).objects if "rollback_drills" in key]
 
 
-def test_rename_keeps_marker_and_ends_sessions(server: Connection, server_url: str) -> None:
-    create_database(server, "one", marker="run")
-    with connect(with_database(server_url, "one")):
-        rename_database(server, "one", 'odd "name')
-    assert not database_exists(server, "one")
-    require_marker(with_database(server_url, 'odd "name'), "run")
+def test_a_swap_keeps_markers_and_ends_sessions(server: Connection, server_url: str) -> None:
+    create_database(server, "live", marker="damaged")
+    create_database(server, 'odd "name', marker="restored")
+    with connect(with_database(server_url, "live")), connect(with_database(server_url, 'odd "name')):
+        swap_databases(server, "live", 'odd "name', aside="aside")
+    assert not database_exists(server, 'odd "name')
+    require_marker(with_database(server_url, "live"), "restored")
+    require_marker(with_database(server_url, "aside"), "damaged")
+
+
+def test_a_swap_that_fails_half_way_changes_nothing(server: Connection, server_url: str) -> None:
+    """Between two renames there is no live database, and whoever repeats the procedure finds none to replace."""
+    create_database(server, "live", marker="damaged")
+    with pytest.raises(psycopg.errors.InvalidCatalogName):
+        swap_databases(server, "live", "nothing", aside="aside")
+    require_marker(with_database(server_url, "live"), "damaged")
+    assert not database_exists(server, "aside")
 
 
 def test_drop_ends_sessions_and_forgives_a_missing_one(server: Connection, server_url: str) -> None:

@@ -275,7 +275,7 @@ def test_old_server_is_refused() -> None:
         info = Info()
 
     with pytest.raises(DrillError, match="PostgreSQL 12"):
-        schema_fingerprint(Old())  # type: ignore[arg-type]
+        schema_fingerprint(Old())
 
 
 def _tool(*command: str | Path, stdin: str = "") -> str:

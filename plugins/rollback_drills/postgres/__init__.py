@@ -24,6 +24,7 @@ from rollback_drills.postgres.connection import (
     with_account,
     with_database,
 )
+from rollback_drills.postgres.crash import crash
 from rollback_drills.postgres.data import (
     DataDiff,
     DataFingerprint,
@@ -42,8 +43,8 @@ from rollback_drills.postgres.databases import (
     mark,
     prepare_server,
     read_marker,
-    rename_database,
     require_marker,
+    swap_databases,
 )
 from rollback_drills.postgres.relations import columns, common_columns
 from rollback_drills.postgres.schema import (
@@ -74,6 +75,7 @@ __all__ = [
     "columns",
     "common_columns",
     "connect",
+    "crash",
     "create_database",
     "create_extensions",
     "data_fingerprint",
@@ -89,12 +91,12 @@ __all__ = [
     "read_pinned",
     "redact",
     "relation_locks",
-    "rename_database",
     "require_marker",
     "row_hashes",
     "schema_fingerprint",
     "sequences",
     "sessions",
+    "swap_databases",
     "terminate",
     "terminate_all",
     "with_account",

@@ -97,11 +97,18 @@ def drop_database(conn: Connection, name: str) -> None:
     conn.execute(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)".encode())
 
 
-def rename_database(conn: Connection, name: str, new_name: str) -> None:
-    """Rename ``name``, ending its sessions first: PostgreSQL renames only a database that nobody uses."""
-    _require_autocommit(conn, f"rename database {name!r}")
-    terminate_all(conn, name)
-    conn.execute(f"ALTER DATABASE {quote_ident(name)} RENAME TO {quote_ident(new_name)}".encode())
+def swap_databases(conn: Connection, live: str, fresh: str, *, aside: str) -> None:
+    """``fresh`` becomes ``live``, and what was live becomes ``aside``: both or neither, whoever is killed meanwhile."""
+    _require_autocommit(conn, f"put {fresh!r} in the place of {live!r}")
+    for name in (live, fresh):
+        terminate_all(conn, name)
+    with conn.transaction():
+        conn.execute(_rename(live, aside))
+        conn.execute(_rename(fresh, live))
+
+
+def _rename(name: str, new_name: str) -> bytes:
+    return f"ALTER DATABASE {quote_ident(name)} RENAME TO {quote_ident(new_name)}".encode()
 
 
 def mark(conn: Connection, run_id: str, *, database: str | None = None) -> None:

@@ -37,6 +37,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="leave the stacks of this run up and print how to reach and how to remove them",
     )
     group.addoption(
+        "--drill-budget",
+        type=float,
+        metavar="SECONDS",
+        help="play random game days for so long (ini: drill_budget; default: 0, none)",
+    )
+    group.addoption(
+        "--drill-replay",
+        metavar="DAY",
+        help="play one game day again: the line that a failed one has printed (use with -k random_game_days)",
+    )
+    group.addoption(
         "--drill-since",
         metavar="REV",
         help="prove only revisions above REV, or, with git:REF, those whose scripts that commit does not have",
@@ -71,6 +82,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("drill_target", "target file of the drills")
     parser.addini("drill_runtime", "runtime of the drills", default="auto")
     parser.addini("drill_report_dir", "directory of the drills' reports", default="reports")
+    parser.addini("drill_budget", "seconds for which random game days are played", default="0")
     parser.addini("drill_timeout", "limit for one drill in seconds", default="600")
 
 

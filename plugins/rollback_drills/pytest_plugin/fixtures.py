@@ -11,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from rollback_drills.drill import Drill
     from rollback_drills.lab import Lab, Stack
+    from rollback_drills.pytest_plugin.random_days import RandomDays
     from rollback_drills.pytest_plugin.sharing import SharedDrills
     from rollback_drills.target import Target
 
@@ -42,6 +43,17 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
         opened.disconnect()
     else:
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def random_days(pytestconfig: pytest.Config, drill_target: Target) -> RandomDays:
+    """Of the session, so that it comes before the lab: nothing is started for days that nobody wants."""
+    from rollback_drills.pytest_plugin.session import session_of
+
+    wanted = session_of(pytestconfig).random_days
+    if wanted is None:
+        pytest.skip("no time was given to random game days: --drill-budget=SECONDS")
+    return wanted
 
 
 @pytest.fixture

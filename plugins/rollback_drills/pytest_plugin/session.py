@@ -27,6 +27,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.pytest_plugin.alembic_target import alembic_target
 from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
 from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
+from rollback_drills.pytest_plugin.random_days import wanted
 from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.conversation import PipedConversation
@@ -83,6 +84,7 @@ class Session:
             self.redactor.add(value)
         self.choice = self._choose()
         self.timeout = _seconds(config)
+        self.random_days = wanted(config, self.target)
         self.reports = _reports(config)
         self.directory = self.reports / self.run
         self.keep = bool(config.getoption("drill_keep_stack"))

@@ -33,8 +33,8 @@ DATABASE_PORT = 5432
 OLDEST = (2, 24, 4)  # the first Compose that knows !override: https://docs.docker.com/reference/compose-file/merge/
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _CREDENTIALS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
-# Losing the disposable database is the end of the run, nothing else: no need to wait for the disk.
-_DURABILITY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Losing the machine is the end of the run: no need to wait for the disk. A killed server must lose nothing, though.
+_DURABILITY = ("fsync=off", "full_page_writes=off")
 
 
 class Project:

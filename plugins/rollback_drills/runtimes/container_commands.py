@@ -82,21 +82,30 @@ class ContainerCommands:
         return ContainerConversation(container, what, self._container_runtime.meter)
 
     def tool(
-        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
+        self,
+        argv: Sequence[str],
+        *,
+        database: str,
+        database_url: str,
+        file: Path,
+        timeout: float,
+        kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         runtime = self._container_runtime
         values = {"database": database, "file": str(file)}
         if is_for_the_host(argv):
             result = run_on_host(
                 argv, values | {"database_url": database_url}, runtime.target, runtime.workspace.path,
-                timeout=timeout, meter=runtime.meter,
+                timeout=timeout, meter=runtime.meter, kill_when=kill_when,
             )  # fmt: skip
             return self._listeners.tell(result)
         values |= {"database_url": runtime.inside(database_url), "pg_bin": "."}
         filled = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in argv]
         container = runtime.one_off(runtime.database_image, filled)
         with runtime.meter.target():
-            result = run_once(container, filled, timeout=timeout, where="the database's image", files=[file])
+            result = run_once(
+                container, filled, timeout=timeout, where="the database's image", files=[file], kill_when=kill_when
+            )
         return self._listeners.tell(result)
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:

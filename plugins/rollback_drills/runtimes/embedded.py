@@ -86,12 +86,19 @@ class EmbeddedCommands:
         )
 
     def tool(
-        self, argv: Sequence[str], *, database: str, database_url: str, file: Path, timeout: float
+        self,
+        argv: Sequence[str],
+        *,
+        database: str,
+        database_url: str,
+        file: Path,
+        timeout: float,
+        kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         values = {"database": database, "database_url": database_url, "file": str(file)}
         result = run_on_host(
             argv, values, self._target, self._workspace,
-            timeout=timeout, meter=self._meter, bin_dir=self._server.bin_dir,
+            timeout=timeout, meter=self._meter, bin_dir=self._server.bin_dir, kill_when=kill_when,
         )  # fmt: skip
         return self._listeners.tell(result)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rollback_drills.meter import Meter
@@ -30,10 +30,12 @@ def run_on_host(
     timeout: float,
     meter: Meter,
     bin_dir: Path | None = None,
+    kill_when: Callable[[], bool] | None = None,
 ) -> CommandResult:
     """Run a command of the target's in a clean environment, with PostgreSQL's client tools in its PATH.
 
     Args:
+        kill_when: asked again and again while the command runs; once true, the command is killed.
         bin_dir: where those are; by default the target's ``database.bin_dir``, else the wheel's.
 
     Raises:
@@ -50,4 +52,5 @@ def run_on_host(
             env=process.clean_environment(private, {"PATH": path}),
             timeout=timeout,
             where="client tools",
+            kill_when=kill_when,
         )

@@ -1,0 +1,40 @@
+"""A crash of the server, wherever it runs."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psycopg
+
+from rollback_drills import wait
+from rollback_drills.errors import DrillError
+from rollback_drills.postgres.connection import connect
+
+# The manual, "COPY": a superuser's PROGRAM is run by a shell on the server, as the server's account; that shell's
+# parent is the backend. The manual, "Shutting Down the Server", on SIGKILL: the postmaster ends all other backends and
+# recovers from the write-ahead log.
+_KILL = b"COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'"
+
+
+def crash(admin_url: str, *, timeout: float = 60.0) -> None:
+    """Kill a backend with SIGKILL, so that every session ends and the server recovers; returns when it answers again.
+
+    Args:
+        admin_url: libpq URL of a superuser.
+        timeout: seconds that the recovery may take.
+
+    Raises:
+        StackError: the server does not come back.
+        DrillError: the server could not be reached in the first place.
+    """
+    with contextlib.suppress(psycopg.OperationalError), connect(admin_url) as connection:
+        connection.execute(_KILL)
+    wait.until(lambda: _answers(admin_url), what="PostgreSQL's recovery from a crash", timeout=timeout)
+
+
+def _answers(admin_url: str) -> bool:
+    try:
+        with connect(admin_url, timeout=2.0) as connection:
+            return connection.execute(b"SELECT 1").fetchone() is not None
+    except (DrillError, psycopg.Error):
+        return False

@@ -1,0 +1,46 @@
+"""What the command line says of random game days."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from rollback_drills.errors import DrillError
+from rollback_drills.random_days.operations import Operation, parse
+from rollback_drills.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class RandomDays:
+    """For how many seconds they are played, or which one again."""
+
+    seconds: float
+    replay: tuple[Operation, ...] = ()
+
+
+def wanted(config: pytest.Config, target: Target) -> RandomDays | None:
+    """None where nobody has asked for them.
+
+    Raises:
+        DrillError: an option is wrong.
+    """
+    replay = config.getoption("drill_replay")
+    if replay is not None:
+        try:
+            return RandomDays(0.0, parse(replay, target))
+        except DrillError as error:
+            raise DrillError(f"--drill-replay: {error.what}", cause=error.cause, fix=error.fix) from None
+    given = config.getoption("drill_budget")
+    text = config.getini("drill_budget") if given is None else str(given)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not (seconds >= 0 and math.isfinite(seconds)):
+        raise DrillError(
+            f"the budget for random game days is {text!r}",
+            fix="give --drill-budget (or drill_budget in pytest's configuration) a number of seconds, 0 for none",
+        )
+    return RandomDays(seconds) if seconds else None
