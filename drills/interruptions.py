@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from rollback_drills import postgres
+from rollback_drills.answers import matches
 from rollback_drills.database import VERSION_TABLE, LiveDatabase
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
@@ -159,6 +160,9 @@ def release_serves(stack: Stack, release: str) -> list[str]:
         for request, (expected, observed) in client.behaviour(release).items()
         if expected != observed
     ]
+    probe = stack.target.write_probe
+    if probe is not None and not matches(probe, answer := client.write_probe()):
+        problems.append(f"the write probe is answered {answer.brief()}")
     delivered = [client.deliver(name) for name in stack.target.integrations_of(release)]
     problems += [f"{each.integration} answers {each.answer.brief()}" for each in delivered if not each.acknowledged]
     kept = [each.id for each in delivered if each.acknowledged]

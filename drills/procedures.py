@@ -2,30 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from rollback_drills.answers import Answer, is_agreed, is_disabled, is_rate_limited, matches
 from rollback_drills.backup import Manifest, defect_of
 from rollback_drills.drill import Drill
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.postgres import RowSet
 from rollback_drills.probes import Delivered, Traffic
+from rollback_drills.target import Target
 
 
-def deliver_to_each(stack: Stack, drill: Drill, release: str, *, rounds: int = 1) -> list[Delivered]:
-    """Deliver ``rounds`` webhooks to every integration of a release; all must be acknowledged and stored."""
-    names = stack.target.integrations_of(release)
+def deliver_to_each(
+    stack: Stack, drill: Drill, release: str, *, rounds: int = 1, off: Collection[str] = ()
+) -> list[Delivered]:
+    """Deliver ``rounds`` webhooks to every integration of a release; all must be acknowledged and stored.
+
+    Args:
+        off: integrations that are turned off; they have to give the agreed answer instead.
+    """
+    names = [name for name in stack.target.integrations_of(release) if name not in off]
+    for name in off:
+        if name in stack.target.integrations_of(release):
+            judge_disabled(drill, name, [stack.client.deliver(name).answer])
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
     refused = {each.integration: each.answer.brief() for each in delivered if not each.acknowledged}
+    limited = any(is_rate_limited(stack.target, each.integration, each.answer) for each in delivered)
     drill.check(
-        f"all {len(delivered)} deliveries are acknowledged", refused, expected={}, finding="release-not-serving"
+        f"all {len(delivered)} deliveries are acknowledged",
+        refused,
+        expected={},
+        finding="deliveries-rate-limited" if limited else "release-not-serving",
     )
     missing = sorted({each.id for each in delivered} - stack.stored([each.id for each in delivered]))
     drill.check("every acknowledged delivery is stored", missing, expected=[], finding="writes-lost")
     return delivered
+
+
+def judge_disabled(drill: Drill, integration: str, answers: Sequence[Answer]) -> None:
+    """An integration that is off gives the answer that was agreed on for it, and no other."""
+    agreed = drill.target.disabled_answer(integration)
+    assert agreed is not None, f"nothing turns {integration} off"
+    expected = agreed.brief()
+    other = [answer.brief() for answer in answers if not is_disabled(drill.target, integration, answer)]
+    told = next((answer.brief() for answer in answers if answer.brief() != expected), None)
+    if told is not None and not other:
+        drill.observe(f"answer of {integration}", told)
+    drill.check(
+        f"{integration} gives the agreed answer",
+        other[0] if other else expected,
+        expected=expected,
+        finding="disabled-answer-differs",
+        detail=f"{integration} answers {other[0] if other else ''} ({len(other)} of {len(answers)} times), "
+        f"and not {expected}",
+    )
+
+
+def judge_repetitions(stack: Stack, drill: Drill, release: str, writes: Collection[Delivered]) -> None:
+    """Senders repeat what they sent before the rollback: the release knows it again, and stores nothing twice."""
+    agreed = stack.target.delivery.repeated
+    if agreed is None:
+        return
+    with drill.step("Senders repeat what they have sent before"):
+        common = stack.target.integrations_of(release)
+        again = [stack.client.deliver(each.integration, each.id) for each in writes if each.integration in common]
+        other = {each.integration: each.answer.brief() for each in again if not is_agreed(agreed, each.answer)}
+        copies = stack.copies([each.id for each in again])
+        with drill.together():
+            drill.check(
+                f"{len(again)} repetitions are answered as agreed",
+                other,
+                expected={},
+                finding="repetition-answer-differs",
+                detail=f"release {release} answers {other}, and not {agreed.brief()}",
+            )
+            drill.check(
+                "repetitions that are stored again",
+                sorted(name for name, number in copies.items() if number > 1),
+                expected=[],
+                finding="writes-duplicated",
+            )
+
+
+def note_ungated(drill: Drill, integration: str) -> None:
+    """An integration that no flag turns off, as the target file declares: a known gap, told and not judged."""
+    reason = drill.target.ungated_of(drill.target.current)[integration]
+    drill.note_gap("integration-ungated", f"no flag turns {integration} off: {reason}", subject=integration)
+
+
+def judge_flag_defaults(stack: Stack, drill: Drill, release: str) -> None:
+    """Where the target file says what a flag is whose variable is not set, that is how it is."""
+    target = stack.target
+    said = {name: target.flag_default(name, release) for name in target.gated_of(release)}
+    expected = {name: "on" if on else "off" for name, on in said.items() if on is not None}
+    if not expected:
+        return
+    with drill.step(f"Leave every flag of release {release} out of its environment"):
+        stack.unset_flags()
+        deploy(stack, drill, release)
+        delivered = [stack.client.deliver(name) for name in expected]
+        observed = {each.integration: _state(each, target) for each in delivered}
+        wrong = [f"{name} is {observed[name]}" for name in expected if observed[name] != expected[name]]
+        drill.check(
+            "flags that are not set are what the target file says",
+            {**observed},
+            expected={**expected},
+            finding="flag-default-differs",
+            detail=f"of release {release}, without a variable: {', '.join(wrong)}",
+        )
+
+
+def _state(delivered: Delivered, target: Target) -> str:
+    if delivered.acknowledged:
+        return "on"
+    off = is_disabled(target, delivered.integration, delivered.answer)
+    return "off" if off else f"neither: {delivered.answer.brief()}"
 
 
 def return_database_to(stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()) -> None:
@@ -87,11 +182,17 @@ def judge_rows(drill: Drill, before: RowSet, after: RowSet) -> None:
 def deploy(stack: Stack, drill: Drill, release: str) -> None:
     """Create the gateway from a release; it has to start."""
     outcome = stack.gateway.deploy(release)
-    drill.check(f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.log)
+    drill.check(
+        f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.log, vital=True
+    )
 
 
-def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:
-    """Health, version *and* behaviour, and deliveries that are really stored: the steady state of a release."""
+def verify_release(stack: Stack, drill: Drill, release: str, *, off: Collection[str] = ()) -> list[Delivered]:
+    """Health, version *and* behaviour, and deliveries that are really stored: the steady state of a release.
+
+    Args:
+        off: as for `deliver_to_each`.
+    """
     with drill.step(f"Verify that release {release} serves", checklist="verify-health"):
         answer = stack.client.health()
         with drill.together():
@@ -111,7 +212,24 @@ def verify_release(stack: Stack, drill: Drill, release: str) -> list[Delivered]:
                 drill.check(
                     f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code"
                 )
-        return deliver_to_each(stack, drill, release)
+            judge_write_probe(stack, drill)
+        return deliver_to_each(stack, drill, release, off=off)
+
+
+def judge_write_probe(stack: Stack, drill: Drill, *, usable: bool = True) -> None:
+    """Where the target has one: it is positive as long as the schema can be used, and no longer."""
+    probe = stack.target.write_probe
+    if probe is None:
+        return
+    answer = stack.client.write_probe()
+    drill.check(
+        "the write probe is positive" if usable else "the write probe is not positive",
+        matches(probe, answer),
+        expected=usable,
+        finding="write-probe-failed",
+        detail=f"{probe.method} {probe.path} is answered {answer.brief()}"
+        + ("" if usable else ", although the schema is gone"),
+    )
 
 
 def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:

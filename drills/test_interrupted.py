@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rollback_drills.answers import is_disabled
 from rollback_drills.backup import Manifest
 from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
@@ -62,9 +63,7 @@ def quick_database(stack: Stack, lab: Lab) -> Procedure:
 def quick_flags(stack: Stack, lab: Lab) -> Procedure:
     """Edit the flag, re-create the gateway."""
     target = stack.target
-    assert target.flags is not None
-    agreed = {"status": target.flags.disabled.status, "body": target.flags.disabled.body}
-    off, on = target.integrations_of(target.current)[-1], target.integrations_of(target.current)[0]
+    off, on = target.gated_of(target.current)[-1], target.integrations_of(target.current)[0]
 
     def recreate(_: KillWhen) -> None:
         if not (outcome := stack.gateway.recreate()).started:
@@ -72,7 +71,7 @@ def quick_flags(stack: Stack, lab: Lab) -> Procedure:
 
     def problems() -> list[str]:
         disabled, enabled = stack.client.deliver(off), stack.client.deliver(on)
-        found = [] if disabled.answer.brief() == agreed else [f"{off} answers {disabled.answer.brief()}"]
+        found = [] if is_disabled(target, off, disabled.answer) else [f"{off} answers {disabled.answer.brief()}"]
         return found + ([] if enabled.acknowledged else [f"{on} answers {enabled.answer.brief()}"])
 
     return Procedure(

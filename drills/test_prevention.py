@@ -9,7 +9,7 @@ import pytest
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 
-from .procedures import back_up, deploy, error_rate_of, verify_release
+from .procedures import back_up, deploy, error_rate_of, judge_flag_defaults, note_ungated, verify_release
 
 
 @pytest.mark.drill("Prevention: a backup precedes the migration", runbook="prevention")
@@ -30,9 +30,12 @@ def test_prevention_backup_first(previous_stack: Stack, drill: Drill, tmp_path: 
 
 @pytest.mark.drill("Prevention: every integration has a flag", runbook="prevention", requires=("flags",))
 def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
-    """With every flag off, no integration takes a delivery."""
+    """With every flag off, no integration takes a delivery; without any, each is what its release makes of that.
+
+    Those that the target file declares to be ungated are told as a known gap, and not judged.
+    """
     stack, target = idle_stack, idle_stack.target
-    names = target.integrations_of(target.current)
+    names = target.gated_of(target.current)
     with drill.step("Turn every flag off"):
         stack.set_flags(dict.fromkeys(names, False))
         deploy(stack, drill, target.current)
@@ -46,12 +49,16 @@ def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
             finding="integration-without-flag",
             detail=f"no flag turns off: {', '.join(ungated)}",
         )
+        for name in target.ungated_of(target.current):
+            note_ungated(drill, name)
+    judge_flag_defaults(stack, drill, target.current)
 
 
 @pytest.mark.drill("Prevention: the previous release is still there", runbook="prevention")
 def test_prevention_previous_release(previous_stack: Stack, drill: Drill) -> None:
-    """It can be obtained, it starts, and it serves on its own schema."""
+    """It can be obtained, it starts, it serves on its own schema, and its flags are as the target file says."""
     verify_release(previous_stack, drill, previous_stack.target.previous)
+    judge_flag_defaults(previous_stack, drill, previous_stack.target.previous)
 
 
 @pytest.mark.drill(

@@ -15,6 +15,7 @@ from .procedures import (
     deploy,
     error_rate_of,
     judge_rows,
+    judge_write_probe,
     return_database_to,
     verify_release,
 )
@@ -33,13 +34,13 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
     target = stack.target
     assert target.flags is not None
     assert target.flags.symptom is not None
-    names = target.integrations_of(target.current)
+    faulty = target.gated_of(target.current)[-1]
     with drill.step("The incident: deliveries of one integration fail"):
         writes = deliver_to_each(stack, drill, target.current)
         schema = stack.database.schema()
-        stack.database.execute(target.flags.symptom.format(integration=names[-1]))
+        stack.database.execute(target.flags.symptom.format(integration=faulty))
         planted = {entry.key for entry in schema.diff(stack.database.schema()).left_over}
-        failed = stack.client.deliver(names[-1])
+        failed = stack.client.deliver(faulty)
         drill.check("a delivery fails", failed.acknowledged, expected=False)
     with drill.recovery():
         with drill.step("Stop the affected service", checklist="stop-service"):
@@ -52,13 +53,13 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         with drill.step(
             "Disable the integration's flag, and go back to the previous code", checklist="disable-or-rollback"
         ):
-            stack.set_flags({names[-1]: False})
+            stack.set_flags({faulty: False})
         return_database_to(stack, drill, lab, target.previous, planted=planted)
         with drill.step("Restart the services, from the previous release", checklist="restart-services"):
             deploy(stack, drill, target.previous)
-        verify_release(stack, drill, target.previous)
+        verify_release(stack, drill, target.previous, off={faulty})
         with drill.step("Check the error rate", checklist="error-rates"):
-            kept = target.integrations_of(target.previous)
+            kept = tuple(name for name in target.integrations_of(target.previous) if name != faulty)
             traffic, _ = error_rate_of(stack, kept, rounds=1)
             drill.check("error rate", round(traffic.error_rate, 4), expected=0.0, finding="errors-go-on")
     with drill.step("Watch for a while, as a person will for an hour", checklist="monitor"):
@@ -78,7 +79,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
 @pytest.mark.drill("Health tells the truth", runbook="recovery-checklist")
 def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
     """/health is what every rollback is verified with: it must not be positive while the gateway cannot work."""
-    limit = stack.target.gateway.request_timeout
+    limit = stack.target.timeout_of(stack.target.health)
     with drill.step("Freeze the database: it accepts connections and never answers"):
         stack.server.freeze()
         try:
@@ -102,12 +103,14 @@ def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
     with drill.step("Thaw it: the gateway recovers by itself"):
         recovered = stack.becomes_healthy()
         drill.check("/health is positive again", recovered, finding="release-not-serving")
+        judge_write_probe(stack, drill)
     conclude(stack, drill)  # the schema is taken away with everything that is stored: there is nothing to account for
     with drill.step("Take the schema away: `downgrade base`"):
         stack.alembic.downgrade(stack.target.current, "base")
         drill.check("the database is at base", stack.database.revision(), expected="base", finding="downgrade-failed")
         delivered = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
         drill.check("no delivery is acknowledged", delivered.acknowledged, expected=False, finding="writes-lost")
+        judge_write_probe(stack, drill, usable=False)
         drill.check(
             "/health is not positive",
             stack.client.healthy(),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import JsonValue
 
+from rollback_drills.answers import matches
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.migrations.scripts import Scripts
@@ -157,6 +158,10 @@ def test_reversibility_previous_release(previous_stack: Stack, drill: Drill) -> 
 
 def refusals(stack: Stack) -> str:
     """What the running release does not accept and store; empty when it does all that it should."""
+    probe = stack.target.write_probe
+    probed = stack.client.write_probe() if probe is not None else None
+    if probe is not None and probed is not None and not matches(probe, probed):
+        return f"the write probe: {probed.brief()}"
     names = stack.target.integrations_of(stack.target.previous)
     delivered = [stack.client.deliver(name) for name in names]
     refused = [f"{each.integration}: {each.answer.brief()}" for each in delivered if not each.acknowledged]

@@ -52,7 +52,7 @@ def blame(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> N
 def test_letter_restart(stack: Stack, drill: Drill) -> None:
     """`restart` exits 0 and keeps the environment that the container was created with."""
     project, target = project_of(stack), stack.target
-    name = target.integrations_of(target.current)[-1]
+    name = target.gated_of(target.current)[-1]
     stack.set_flags({name: False})
     command = f"docker compose restart {project.services[0]}"
     with to_the_letter(drill, command):

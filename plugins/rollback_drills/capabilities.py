@@ -7,6 +7,17 @@ from collections.abc import Callable, Iterable
 from rollback_drills.errors import DrillError
 from rollback_drills.target import Target
 
+
+def _tells_previous(target: Target) -> bool:
+    """Whether something is asked that only the previous release answers as it does."""
+    routes = target.version.routes
+    return (
+        any(probe.release == target.previous for probe in target.behaviours)
+        or (routes is not None and target.previous in routes.releases)
+        or (target.delivery.absent is not None and bool(target.absent_from(target.previous)))
+    )
+
+
 _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
     "flags": (lambda target: target.flags is not None, "the target has no feature flags ([flags])"),
     "symptom": (
@@ -18,8 +29,9 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
         "the target has no error rate to read ([metrics])",
     ),
     "behaviours": (
-        lambda target: any(probe.release == target.previous for probe in target.behaviours),
-        "the target names no answer that tells the previous release from the current one ([[behaviours]])",
+        _tells_previous,
+        "the target names no answer that tells the previous release from the current one "
+        "([[behaviours]], [version.routes] or delivery.absent)",
     ),
     "migrate-on-start": (
         lambda target: target.gateway.migrate_on_start is not None,
@@ -33,6 +45,7 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
 
 
 COMPOSE = "compose"
+_ALL_UNGATED = "no integration of the target has a feature flag (each is declared to be ungated)"
 _NO_COMPOSE = "the runbook's commands to the letter need --drill-runtime=compose"
 
 
@@ -57,4 +70,6 @@ def missing(target: Target, required: Iterable[str], *, runtime: str = "") -> li
         present, reason = _CAPABILITIES[name]
         if not present(target):
             reasons.append(reason)
+        elif name == "flags" and not target.gated_of(target.current):
+            reasons.append(_ALL_UNGATED)
     return reasons

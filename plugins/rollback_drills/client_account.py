@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from rollback_drills.answers import TOO_MANY, is_rate_limited
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed
 from rollback_drills.errors import DrillError
@@ -43,6 +44,7 @@ def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> Account | Non
         return None
     with drill.step(STEP):
         traffic = _see(stack, drill)
+        _tell_of_limits(stack, drill)
         found = _account(stack, clients.attempts())
         trigger = _trigger(drill, traffic)
         writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss)
@@ -92,6 +94,20 @@ def _see(stack: Stack, drill: Drill) -> ClientTraffic | None:
         media_type="text/csv",
     )
     return traffic
+
+
+def _tell_of_limits(stack: Stack, drill: Drill) -> None:
+    """Whatever else was found: where deliveries ran into a rate limit, that is what has to be mended first."""
+    own = [is_rate_limited(stack.target, each.integration, each.answer) for each in stack.client.delivered]
+    requests = stack.clients.load.requests if stack.clients.load is not None else ()
+    others = [each.outcome == "failed" and each.status == TOO_MANY for each in requests]
+    known = {finding.code for finding in drill.evidence().findings}
+    if (sum(own) or sum(others)) and "deliveries-rate-limited" not in known:
+        drill.find(
+            "deliveries-rate-limited",
+            f"{sum(own)} of the drill's {len(own)} deliveries and {sum(others)} of its clients' {len(others)} requests "
+            f"were answered {TOO_MANY} (Too Many Requests)",
+        )
 
 
 def _account(stack: Stack, attempts: Sequence[Attempt]) -> Account:

@@ -18,8 +18,20 @@ from typing import Self
 from pydantic import JsonValue
 
 from rollback_drills import runbook
+from rollback_drills.acceptance import Acceptances
 from rollback_drills.artifacts import write_artifact
-from rollback_drills.drill_plan import CheckFailed, Clients, OpenStep, Plan, Progress, first_line, sentence, short
+from rollback_drills.drill_plan import (
+    CheckFailed,
+    Clients,
+    EndedByAcceptedRisk,
+    OpenStep,
+    Plan,
+    Progress,
+    first_line,
+    sentence,
+    short,
+    subject_of,
+)
 from rollback_drills.errors import DrillError, DrillTimeout
 from rollback_drills.evidence import (
     Artifact,
@@ -52,6 +64,7 @@ class Drill:
         directory: where artifacts of the run go; paths in the evidence are relative to it.
         timeout: seconds for the whole drill, checked at every step.
         on_step: called with each step that has ended, for progress.
+        acceptances: the findings that somebody has accepted for today.
     """
 
     def __init__(
@@ -65,12 +78,13 @@ class Drill:
         journal: Journal | None = None,
         timeout: float = 600.0,
         on_step: Progress | None = None,
+        acceptances: Acceptances | None = None,
     ) -> None:
         if plan.runbook not in runbook.SECTIONS:
             raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(runbook.SECTIONS)}")
         self.plan, self.target = plan, target
         self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
-        self._timeout, self._on_step = timeout, on_step
+        self._timeout, self._on_step, self._acceptances = timeout, on_step, acceptances or Acceptances()
         self._started_at = datetime.now(UTC)
         self._began, self._target_began = meter.elapsed(), meter.target_seconds
         self._open: OpenStep | None = None
@@ -98,14 +112,16 @@ class Drill:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.conclude(error)
-        if error is None and self._findings:
-            raise CheckFailed(sentence(self._findings))
+        if error is None and self.findings_sentence:
+            raise CheckFailed(self.findings_sentence)
 
     def conclude(self, error: BaseException | None, *, reason: str = "") -> DrillEvidence:
         """Settle the verdict and write it to the journal; a later error replaces it."""
+        if isinstance(error, EndedByAcceptedRisk) and not self.findings_sentence:
+            return self.skip(str(error))
         if error is None:
-            self._verdict = "failed" if self._findings else "passed"
-            self._reason = sentence(self._findings)
+            self._verdict = "failed" if self.findings_sentence else "passed"
+            self._reason = self.findings_sentence
         else:
             self._verdict = "failed" if isinstance(error, AssertionError) else "error"
             self._reason = self._redactor.text(reason or self.findings_sentence or first_line(error))
@@ -118,7 +134,7 @@ class Drill:
 
     @property
     def findings_sentence(self) -> str:
-        """All findings in one line; empty when there is none."""
+        """All findings that fail the drill in one line; empty when there is none."""
         return sentence(self._findings)
 
     def _settled(self) -> DrillEvidence:
@@ -178,9 +194,10 @@ class Drill:
         try:
             yield
         except BaseException as error:
-            self._close(step, "failed" if isinstance(error, AssertionError) else "error", error)
+            failed = isinstance(error, AssertionError | EndedByAcceptedRisk)
+            self._close(step, "failed" if failed else "error", error)
             raise
-        self._close(step, "failed" if any(not check.passed for check in step.checks) else "passed", None)
+        self._close(step, "failed" if any(check.fails for check in step.checks) else "passed", None)
 
     def check(
         self,
@@ -190,15 +207,26 @@ class Drill:
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        subject: str = "",
+        vital: bool = False,
     ) -> bool:
         """Record what was expected and observed; fail like an assert when they differ.
+
+        Where they differ and the finding is an accepted risk, that is recorded and the drill goes on.
 
         Args:
             finding: the catalogue's code for a failure of this check.
             detail: what the finding says beyond its title; by default expected and observed.
+            subject: as for `find`.
+            vital: what follows makes no sense without it, so that the drill ends here also where the finding is
+                accepted: then it is skipped, and the rest is told as not proven.
+
+        Returns:
+            Whether they are equal.
 
         Raises:
             CheckFailed: they differ (inside `together`: at the end of that block).
+            EndedByAcceptedRisk: they differ, that is accepted, and the check is vital.
             DrillError: there is no such finding.
         """
         __tracebackhide__ = True
@@ -207,20 +235,19 @@ class Drill:
             entry(finding)  # a code that does not exist is a mistake in the drill, also while the check passes
         passed = same(expected, observed)
         title, expected, observed = self._redactor.text(title), self._json(expected), self._json(observed)
+        at, message = round(self._now(), 4), f"{title}: expected {short(expected)}, observed {short(observed)}"
+        found = self.find(finding, detail or message, subject=subject) if finding is not None and not passed else None
+        accepted = found is not None and not found.fails
         check = Check(
-            title=title,
-            expected=expected,
-            observed=observed,
-            passed=passed,
-            at=round(self._now(), 4),
-            finding=finding,
+            title=title, expected=expected, observed=observed, passed=passed, at=at, finding=finding, accepted=accepted
         )
         step.checks.append(check)
         if passed:
             return True
-        message = f"{title}: expected {short(expected)}, observed {short(observed)}"
-        if finding is not None:
-            self.find(finding, detail or message)
+        if accepted:
+            if vital:
+                raise EndedByAcceptedRisk(f"ended by the accepted risk [{finding}]: what comes after it is not proven")
+            return False
         if self._deferred is None:
             raise CheckFailed(message if finding is None else f"[{finding}] {message}")
         self._deferred.append(message)
@@ -233,19 +260,41 @@ class Drill:
         if self._deferred is not None:
             yield
             return
-        self._deferred = []
+        failures = self._deferred = []
         try:
             yield
-            failures = self._deferred
+        except EndedByAcceptedRisk:
+            if not failures:
+                raise
         finally:
             self._deferred = None
         if failures:
             raise CheckFailed("; ".join(failures))
 
-    def find(self, code: str, detail: str, data: JsonValue = None) -> None:
-        """Record a finding; a drill with a finding does not pass, even when it goes on."""
+    def find(self, code: str, detail: str, data: JsonValue = None, *, subject: str = "") -> Finding:
+        """Record a finding; a drill with one does not pass, even when it goes on, unless the risk is accepted.
+
+        Args:
+            subject: what it was found at, for example an integration or a revision; by default the drill's case.
+
+        Raises:
+            DrillError: there is no such finding.
+        """
+        finding = self._acceptances.settle(self._finding(code, detail, data, subject), self.plan.id)
+        self._findings.append(finding)
+        return finding
+
+    def note_gap(self, code: str, detail: str, *, subject: str = "") -> None:
+        """Record a gap that the target file declares: every report tells it, and it never fails a drill.
+
+        Raises:
+            DrillError: there is no such finding.
+        """
+        self._findings.append(self._finding(code, detail, None, subject).model_copy(update={"severity": "info"}))
+
+    def _finding(self, code: str, detail: str, data: JsonValue, subject: str) -> Finding:
         known = entry(code)
-        finding = Finding(
+        return Finding(
             code=code,
             severity=known.severity,
             title=known.title,
@@ -255,8 +304,8 @@ class Drill:
             at=round(self._now(), 4),
             step=self._redactor.text(self._open.title) if self._open else "",
             data=self._json(data),
+            subject=self._redactor.text(subject or subject_of(self.plan.id)),
         )
-        self._findings.append(finding)
 
     def observe(self, title: str, value: JsonValue, unit: str = "") -> None:
         """Record a fact that is not judged."""

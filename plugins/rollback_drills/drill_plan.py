@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +43,10 @@ class CheckFailed(AssertionError):
     """Something that had to hold does not."""
 
 
+class EndedByAcceptedRisk(Exception):
+    """The drill cannot go on after a finding that is accepted: what would have come after it is not proven."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a drill sets out to prove, before it begins."""
@@ -77,5 +81,12 @@ def first_line(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def sentence(findings: list[Finding]) -> str:
-    return "; ".join(f"[{finding.code}] {finding.detail}" for finding in findings)
+def sentence(findings: Iterable[Finding]) -> str:
+    """Those that fail a drill, in one line; empty where there is none."""
+    return "; ".join(f"[{finding.code}] {finding.detail}" for finding in findings if finding.fails)
+
+
+def subject_of(drill_id: str) -> str:
+    """What a case of a parametrised drill is about; empty for a drill without cases."""
+    _, bracket, rest = drill_id.partition("[")
+    return rest.removesuffix("]") if bracket else ""

@@ -12,13 +12,14 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 Verdict = Literal["passed", "failed", "error", "skipped", "incomplete"]
 """``failed``: something did not hold. ``error``: the drill itself could not go on. ``skipped``: a capability
 is missing, so nothing was proven. ``incomplete``: whoever performed the drill was killed."""
 
-Severity = Literal["critical", "major", "minor"]
+Severity = Literal["critical", "major", "minor", "info"]
+"""``info``: a gap that is known and declared; it is told in every run, and never fails a drill."""
 
 
 def same(expected: JsonValue, observed: JsonValue) -> bool:
@@ -47,6 +48,11 @@ class Check(Model):
     passed: bool
     at: float
     finding: str | None = Field(default=None, description="code of the finding that a failure stands for")
+    accepted: bool = Field(default=False, description="it does not hold, and that is an accepted risk")
+
+    @property
+    def fails(self) -> bool:
+        return not self.passed and not self.accepted
 
 
 class Observation(Model):
@@ -69,6 +75,14 @@ class Command(Model):
     where: str = Field(default="", description="where it ran, for example 'release 0.5.0'")
 
 
+class Acceptance(Model):
+    """Who has accepted a risk, why, and for how long."""
+
+    reason: str
+    owner: str
+    until: str = Field(description="the last day on which it is accepted, ISO 8601")
+
+
 class Finding(Model):
     """Something that would hurt on the night of the rollback; complete in itself, so that it can be filed."""
 
@@ -81,6 +95,16 @@ class Finding(Model):
     at: float
     step: str = ""
     data: JsonValue = None
+    subject: str = Field(
+        default="", description="what it was found at: an integration, a revision, a case of the drill"
+    )
+    accepted: Acceptance | None = Field(default=None, description="the accepted risk that it is; it fails no drill")
+    expired: Acceptance | None = Field(default=None, description="it was accepted until a day that has passed")
+
+    @property
+    def fails(self) -> bool:
+        """Whether a drill with it fails."""
+        return self.accepted is None and self.severity != "info"
 
 
 class Artifact(Model):
@@ -262,6 +286,11 @@ class DrillEvidence(Model):
     def harness_seconds(self) -> float:
         return max(0.0, self.seconds - self.target_seconds)
 
+    @property
+    def accepted(self) -> tuple[Finding, ...]:
+        """Its accepted risks: with them, it has passed for as long as they are accepted."""
+        return tuple(finding for finding in self.findings if finding.accepted is not None)
+
     @classmethod
     def from_json(cls, text: str) -> Self:
         return cls.model_validate_json(text)
@@ -298,6 +327,20 @@ class RunbookFacts(Model):
     by_hand: dict[str, str] = Field(default={}, description="items that no drill can perform, and why")
 
 
+class AcceptedRisk(Model):
+    """An accepted risk of the target file, and what this run says of it."""
+
+    finding: str
+    acceptance: Acceptance
+    drill: str = Field(default="", description="the drills that it is narrowed to, as a pattern")
+    subject: str = Field(default="", description="what it is narrowed to within them, as a pattern")
+    found: int = Field(description="findings of this run that it is for, accepted or no longer so")
+    days_left: int = Field(description="days for which it still holds, today not counted; negative: it has expired")
+    state: Literal["used", "expired", "not needed", "not judged"] = Field(
+        description="not needed: a full run has found nothing of it; not judged: this run could not find it"
+    )
+
+
 class RunEvidence(Model):
     """One run: the file ``evidence.json``."""
 
@@ -316,6 +359,7 @@ class RunEvidence(Model):
     runbook: RunbookFacts
     versions: dict[str, str]
     host: dict[str, JsonValue]
+    accepted: tuple[AcceptedRisk, ...] = Field(default=(), description="the accepted risks of the target file")
     drills: tuple[DrillEvidence, ...]
 
     @property

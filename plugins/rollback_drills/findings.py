@@ -120,6 +120,18 @@ _ENTRIES = (
         "or a variable that only the newer release's environment sets.",
     ),
     Entry(
+        "deliveries-rate-limited", "major", "Deliveries run into the gateway's rate limit",
+        "What is judged is then the limit and not the rollback: deliveries are refused that the release would take.",
+        "Say the limit under [delivery] as `rate_limit`, or lift it in the drilled stack by a variable under "
+        "[gateway.env].",
+    ),
+    Entry(
+        "repetition-answer-differs", "major", "A delivery that is repeated is not answered as agreed",
+        "Senders repeat whatever they got no answer to, most of all after an outage. An error makes them repeat it "
+        "again and again; as a new delivery, it sets off everything twice.",
+        "Recognise a delivery by its id in every release, and answer what `delivery.repeated` states.",
+    ),
+    Entry(
         "version-wrong", "critical", "The gateway reports another version than the one rolled back to",
         "A VERSION that no image or compose file uses changes nothing while /health says 200.",
         "Make the deployment depend on the version that is exported, and read /version after every rollback.",
@@ -135,6 +147,13 @@ _ENTRIES = (
         "Load balancers, orchestrators and the runbook's own verification all believe this answer.",
         "Let /health ask the database a bounded question and compare its revision with the one this release "
         "expects; answer 503 otherwise.",
+    ),
+    Entry(
+        "write-probe-failed", "critical", "The write probe is not answered as it should be",
+        "/health may be positive while no request that needs the tables succeeds; and a probe that is positive without "
+        "any table proves nothing.",
+        "Read the log: as a rule the schema is not the one that the release was built for. Where the answer is right, "
+        "correct [write_probe] in the target file.",
     ),
     Entry(
         "health-hangs", "major", "/health does not answer while the database is frozen",
@@ -306,7 +325,7 @@ _ENTRIES = (
         "disabled-answer-differs", "major", "A disabled integration does not give the agreed answer",
         "A database error answers 503 as well: only the agreed body tells senders and operators that it is "
         "deliberate.",
-        "Answer exactly what the target file's [flags.disabled] states.",
+        "Answer what the target file states as `disabled`, under [flags] or of the integration.",
     ),
     Entry(
         "neighbour-affected", "critical", "Turning one integration off changes another",
@@ -322,6 +341,17 @@ _ENTRIES = (
         "integration-without-flag", "major", "An integration has no feature flag",
         "When it misbehaves, only a whole release can be rolled back.",
         "Put every integration behind a flag before it is released.",
+    ),
+    Entry(
+        "integration-ungated", "info", "No flag is known to turn an integration off",
+        "When it misbehaves, only a whole release can be rolled back. The target file declares that, with its reason.",
+        "Put it behind a flag and remove `ungated` from the target file, or rehearse what takes the flag's place.",
+    ),
+    Entry(
+        "flag-default-differs", "major", "A flag that is not set is not what the target file says",
+        "A rollback keeps the environment, and a new environment has none of the flags: an integration is on or off "
+        "that nobody has turned on or off.",
+        "Make the release's default what `defaults` says of it, or set every flag explicitly wherever it is deployed.",
     ),
     Entry(
         "errors-not-visible", "major", "Failing deliveries do not show in the error rate",

@@ -93,6 +93,10 @@ class Stack:
             {self.target.flag_variable(name): flags.on if on else flags.off for name, on in states.items()}
         )
 
+    def unset_flags(self) -> None:
+        """Take every flag out of the configuration, as an environment has it that was made for another release."""
+        self.gateway.configure(dict.fromkeys(map(self.target.flag_variable, self.target.gated_of(self.target.current))))
+
     def another_client(self) -> Client:
         """A client for another thread; its requests are not accounted for as the target's time."""
         return Client(self.target, lambda: self.gateway.base_url, Meter(), self.client.delivered)
@@ -223,7 +227,7 @@ class Lab:
         commands = self.runtime.commands(listeners, lambda: database.url)
         gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
         client = Client(self.target, lambda: gateway.base_url, self.meter)
-        return Stack(
+        stack = Stack(
             target=self.target,
             gateway=gateway,
             database=database,
@@ -236,6 +240,10 @@ class Lab:
             project=self.runtime.project(listeners),
             listeners=listeners,
         )
+        gated = self.target.gated_of(self.target.current)
+        if any(self.target.flag_default(name, each) is False for name in gated for each in self._templates):
+            stack.set_flags(dict.fromkeys(gated, True))  # every drill begins with all that there is turned on
+        return stack
 
     def discard(self, stack: Stack) -> None:
         """Stop a stack's gateway and drop its database."""

@@ -84,11 +84,12 @@ class Expansion:
     Args:
         environment: where the names are looked up.
         templates: where placeholders are filled in later (``gateway.env``): the braces of a value that comes from
-            the environment are no placeholders there.
+            the environment are no placeholders there. Each is the beginning of a dotted key; ``*`` stands for a name.
     """
 
     def __init__(self, environment: Mapping[str, str], templates: tuple[str, ...] = ()) -> None:
-        self._environment, self._templates = environment, templates
+        self._environment = environment
+        self._templates = re.compile("|".join(re.escape(each).replace(r"\*", ".+") for each in templates) or r"(?!)")
         self._used: dict[str, str] = {}
         self.problems: list[str] = []
 
@@ -134,6 +135,6 @@ class Expansion:
             self.problems.append(f"{where}: the environment variable {name} is not UTF-8")
             return ""
         self._used[name] = value
-        if where.startswith(self._templates):
+        if self._templates.match(where):
             value = value.replace("{", "{{").replace("}", "}}")
         return value

@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import JsonValue
 
+from rollback_drills.answers import BODY_LIMIT, TEXT_LIMIT, Answer, is_acknowledged, is_agreed, matches, pointer
+from rollback_drills.deliveries import Prepared, prepare
 from rollback_drills.errors import StackError
-from rollback_drills.evidence import same
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
-from rollback_drills.target_clients import Probe
+from rollback_drills.target_clients import Fingerprint, Probe, Routes
 
-_BODY_LIMIT = 2_000  # characters of a body that is not JSON which are worth recording
 _MOST_BYTES = 16_000_000  # of one answer that are read at all
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, or why there was none (``status`` None)."""
-
-    status: int | None
-    body: JsonValue
-    seconds: float
-    error: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def brief(self) -> JsonValue:
-        """For the evidence: status and body, or the transport error."""
-        if self.status is None:
-            return {"error": self.error}
-        return {"status": self.status, "body": self.body[:_BODY_LIMIT] if isinstance(self.body, str) else self.body}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +65,11 @@ class Client:
     ) -> None:
         self._target, self._base_url, self._meter = target, base_url, meter
         self.delivered = delivered if delivered is not None else []
+        self._last_delivery = -math.inf
         # Neither proxies nor credentials of the caller's, and no connection kept across restarts of the gateway.
         self._http = httpx.Client(
             trust_env=False,
             verify=False,  # plain HTTP to the loopback address: reading the CA bundle would cost 0.1 s a drill
-            timeout=target.gateway.request_timeout,
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
@@ -93,30 +77,63 @@ class Client:
         self._http.close()
 
     def request(
-        self, method: str, path: str, *, json_body: JsonValue = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: JsonValue = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Answer:
         """One request; a refused connection or a timeout is an answer as well, and no exception.
 
-        The target's ``request_timeout`` bounds each wait of the network, and the reading of the body as a whole.
+        Args:
+            timeout: seconds for each wait of the network, and for the reading of the body as a whole; by default the
+                target's ``request_timeout``.
         """
+        timeout = timeout if timeout is not None else self._target.gateway.request_timeout
         started = time.monotonic()
-        deadline = started + self._target.gateway.request_timeout
+        deadline = started + timeout
         url = self._base_url() + path
         with self._meter.target():
             try:
-                with self._http.stream(method, url, headers=dict(headers or {}), json=json_body) as response:
-                    content = _read(response, deadline)
+                sent = self._http.stream(
+                    method, url, headers=dict(headers or {}), json=json_body, content=content, timeout=timeout
+                )
+                with sent as response:
+                    received = _read(response, deadline)
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 reason = f"{type(error).__name__}: {error}".strip(": ")
                 return Answer(None, None, time.monotonic() - started, reason)
         seconds = time.monotonic() - started
-        return Answer(response.status_code, _body(response, content), seconds, headers=response.headers)
+        text = received.decode(_charset(response), errors="replace")
+        body = _body(response, received, text)
+        return Answer(response.status_code, body, seconds, headers=response.headers, text=text[:TEXT_LIMIT])
 
     def health(self) -> Answer:
-        return self.request(self._target.health.method, self._target.health.path)
+        return self._ask(self._target.health)
 
     def healthy(self) -> bool:
         return matches(self._target.health, self.health())
+
+    def write_probe(self) -> Answer:
+        """The answer to the write probe, sent with an id of its own.
+
+        Raises:
+            StackError: the target has none.
+        """
+        probe = self._target.write_probe
+        if probe is None:
+            raise StackError("the target has no [write_probe]", fix=f"add it to {self._target.file}")
+        values = {"unique": f"probe-{uuid4().hex}"}
+        return self.request(
+            probe.method,
+            fill(probe.path, values),
+            json_body=fill_json(probe.json_body, values),
+            headers={name: fill(text, values) for name, text in probe.headers.items()},
+            timeout=self._target.timeout_of(probe),
+        )
 
     def version(self) -> JsonValue:
         """The version that the gateway reports, or what it answered instead."""
@@ -135,26 +152,79 @@ class Client:
         answers: dict[str, tuple[JsonValue, JsonValue]] = {}
         for probe in self._target.behaviours:
             if probe.release == release:
-                answer = self.request(probe.method, probe.path)
+                answer = self._ask(probe)
                 expected: JsonValue = {"status": probe.status, "body": probe.body}
                 observed = expected if matches(probe, answer) else answer.brief()
                 answers[f"{probe.method} {probe.path}"] = (expected, observed)
+        routes = self._target.version.routes
+        if routes is not None and release in routes.releases:
+            answers[f"GET {routes.path} at {routes.pointer or '/'}"] = self._routes(routes, routes.releases[release])
+        absent = self._target.delivery.absent
+        for name in self._target.absent_from(release) if absent is not None else ():
+            assert absent is not None
+            answer = self.deliver(name).answer
+            answers[f"a delivery to {name}"] = (
+                absent.brief(),
+                absent.brief() if is_agreed(absent, answer) else answer.brief(),
+            )
         return answers
 
+    def _routes(self, routes: Routes, wanted: Fingerprint) -> tuple[JsonValue, JsonValue]:
+        """The entries that a release should have, or their number, and those that this one has."""
+        expected: JsonValue = [*sorted(wanted)] if isinstance(wanted, tuple) else wanted
+        answer = self.request("GET", routes.path)
+        found = pointer(answer.body, routes.pointer)
+        if answer.status != 200 or not isinstance(found, dict | list):
+            return expected, {"status": answer.status, "there": "neither a list nor an object"}
+        entries = sorted(each if isinstance(each, str) else json.dumps(each) for each in found)
+        return expected, [*entries] if isinstance(wanted, tuple) else len(entries)
+
+    def _ask(self, probe: Probe) -> Answer:
+        return self.request(probe.method, probe.path, timeout=self._target.timeout_of(probe))
+
     def deliver(self, integration: str, unique: str | None = None) -> Delivered:
-        """Deliver one webhook with an id of its own."""
-        delivery = self._target.delivery
-        values = {"integration": integration, "unique": unique or f"drill-{uuid4().hex}"}
-        answer = self.request(
-            delivery.method,
-            fill(delivery.path, values),
-            json_body=fill_json(delivery.json_body, values),
-            headers={name: fill(text, values) for name, text in delivery.headers.items()},
-        )
-        acknowledged = answer.status in delivery.accepted
-        delivered = Delivered(values["unique"], integration, answer, acknowledged, time.monotonic())
+        """Deliver one webhook with an id of its own, signed as the target file says."""
+        unique = unique or f"drill-{uuid4().hex}"
+        prepared = prepare(self._target, integration, unique)
+        return self._deliver(integration, unique, prepared)
+
+    def deliver_forged(self, integration: str) -> dict[str, Delivered]:
+        """Deliver as somebody would who does not know the secret, and how that was tried.
+
+        Raises:
+            StackError: deliveries are not signed.
+        """
+        signer = prepare(self._target, integration, "").signer
+        if signer is None:
+            raise StackError("the target's deliveries are not signed", fix="say how under [delivery.signature]")
+        other = replace(signer, secret=f"not-{uuid4().hex}")
+        tried: dict[str, Delivered] = {}
+        for how, by in (("unsigned", None), ("signed with another key", other)):
+            unique = f"forged-{uuid4().hex}"
+            prepared = replace(prepare(self._target, integration, unique), signer=by)
+            tried[how] = self._deliver(integration, unique, prepared)
+        return tried
+
+    def _deliver(self, integration: str, unique: str, prepared: Prepared) -> Delivered:
+        self._keep_pace()
+        body, headers = prepared.body.encode(), dict(prepared.headers)
+        if prepared.signer is not None:
+            headers |= prepared.signer.headers(body, unique, int(time.time()))
+        answer = self.request(prepared.method, prepared.path, content=body or None, headers=headers)
+        acknowledged = is_acknowledged(self._target, integration, answer)
+        delivered = Delivered(unique, integration, answer, acknowledged, time.monotonic())
         self.delivered.append(delivered)
         return delivered
+
+    def _keep_pace(self) -> None:
+        """Stay below the gateway's limit, of which the load has one half where there is a load."""
+        limit = self._target.delivery.rate_limit
+        if limit is None:
+            return
+        pause = (2 if self._target.traffic.rate else 1) / limit
+        with self._meter.target():
+            time.sleep(max(0.0, self._last_delivery + pause - time.monotonic()))
+        self._last_delivery = time.monotonic()
 
     def traffic(self) -> Traffic:
         """The gateway's own counters.
@@ -172,7 +242,7 @@ class Client:
             samples = [sample for family in text_string_to_metric_families(answer.body) for sample in family.samples]
         except ValueError as error:
             what = f"{metrics.path} does not give metrics: {error}"
-            raise StackError(what, cause=answer.body[:_BODY_LIMIT]) from None
+            raise StackError(what, cause=answer.body[:BODY_LIMIT]) from None
         requests = errors = 0.0
         for name, labels, value, *_ in samples:
             if name == metrics.requests:
@@ -182,37 +252,6 @@ class Client:
             if deliberate and name == deliberate.counter and deliberate.labels.items() <= labels.items():
                 errors -= value
         return Traffic(requests, errors)
-
-
-def matches(probe: Probe, answer: Answer) -> bool:
-    """Whether an answer has the probe's status, and the probe's body as a subset of its own."""
-    return answer.status == probe.status and (probe.body is None or contains(answer.body, probe.body))
-
-
-def contains(whole: JsonValue, part: JsonValue) -> bool:
-    """Whether every key that ``part`` names is equal in ``whole``; lists and scalars are compared as they are."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        return all(key in whole and contains(whole[key], value) for key, value in part.items())
-    return same(part, whole)
-
-
-def pointer(document: JsonValue, path: str) -> JsonValue:
-    """The value at a JSON Pointer (RFC 6901); None where there is none."""
-    if path and not path.startswith("/"):
-        return None
-    here = document
-    for token in path.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(here, dict) and key in here:
-            here = here[key]
-        elif isinstance(here, list) and _INDEX.fullmatch(key) and int(key) < len(here):
-            here = here[int(key)]
-        else:
-            return None
-    return here
-
-
-_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")  # RFC 6901, section 4: ASCII digits without leading zeros
 
 
 def _read(response: httpx.Response, deadline: float) -> bytes:
@@ -227,15 +266,14 @@ def _read(response: httpx.Response, deadline: float) -> bytes:
     return bytes(content)
 
 
-def _body(response: httpx.Response, content: bytes) -> JsonValue:
-    text = content.decode(_charset(response), errors="replace")
+def _body(response: httpx.Response, content: bytes, text: str) -> JsonValue:
     if "json" in response.headers.get("content-type", ""):
         try:
             parsed: JsonValue = json.loads(content)
         except (ValueError, RecursionError):
-            return text[:_BODY_LIMIT]
+            return text[:BODY_LIMIT]
         return parsed
-    return text if response.is_success else text[:_BODY_LIMIT]
+    return text if response.is_success else text[:BODY_LIMIT]
 
 
 def _charset(response: httpx.Response) -> str:

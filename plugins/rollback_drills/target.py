@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -24,9 +24,23 @@ from pydantic import (
 
 from rollback_drills.errors import TargetError
 from rollback_drills.placeholders import Expansion
-from rollback_drills.target_clients import Behaviour, Delivery, Flags, Integration, Metrics, Probe, Traffic, Version
+from rollback_drills.target_clients import (
+    AgreedAnswer,
+    Behaviour,
+    Delivery,
+    FlagDefaults,
+    Flags,
+    Integration,
+    Metrics,
+    Probe,
+    Traffic,
+    Version,
+    WriteProbe,
+    merged,
+)
 from rollback_drills.target_errors import explain
 from rollback_drills.target_fields import Name, Table
+from rollback_drills.target_risks import Accepted
 from rollback_drills.target_tables import (
     Backup,
     Compose,
@@ -42,7 +56,10 @@ from rollback_drills.target_tables import (
 _TEMPLATES = (
     "releases.", "python.interpreter", "database.seed_command", "gateway.start", "gateway.container_command",
     "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump", "backup.restore",
-    "delivery.path", "delivery.headers.", "delivery.json", "flags.variable", "flags.symptom",
+    "delivery.path", "delivery.headers.", "delivery.json", "delivery.form.", "delivery.raw",
+    "write_probe.path", "write_probe.headers.",
+    "write_probe.json", "delivery.signature.prefix", "delivery.signature.payload", "flags.variable", "flags.symptom",
+    *(f"integrations.*.{key}" for key in ("path", "headers.", "json", "form.", "raw", "flag")),
 )  # fmt: skip
 
 
@@ -64,6 +81,9 @@ class Target(Table):
         description="every integration, by name"
     )
     runbook: Runbook = Field(description="the runbook that is rehearsed")
+    write_probe: WriteProbe | None = Field(
+        default=None, description="a request that shows that the schema can be used; absent: health has to do"
+    )
     behaviours: tuple[Behaviour, ...] = Field(default=(), description="answers that tell the releases apart")
     database: Database = Field(default=Database(), description="PostgreSQL and the rows to begin with")
     migrations: Migrations = Field(default=Migrations(), description="how alembic is called")
@@ -75,6 +95,7 @@ class Target(Table):
     compose: Compose | None = Field(default=None, description="the compose file; the compose runtime needs it")
     traffic: Traffic = Field(default=Traffic(), description="clients that go on asking during a drill")
     objectives: Objectives = Field(default=Objectives(), description="what the runbook promises")
+    accepted: tuple[Accepted, ...] = Field(default=(), description="findings that fail no drill until a day")
     secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")
 
     _file: Path = PrivateAttr(default=Path())
@@ -88,12 +109,68 @@ class Target(Table):
         for name, integration in self.integrations.items():
             if integration.since is not None and integration.since not in pair:
                 raise ValueError(f"integrations.{name}: since {integration.since!r} is neither of {pair}")
+        for table, defaults in self._flag_tables():
+            for release in defaults:
+                if release not in pair:
+                    raise ValueError(f"{table}.defaults: release {release!r} is neither of {pair}")
         for release in self.version.expected:
             if release not in pair:
                 raise ValueError(f"version.expected: release {release!r} is neither of {pair}")
+        for release in self.version.routes.releases if self.version.routes is not None else ():
+            if release not in pair:
+                raise ValueError(f"version.routes.releases: release {release!r} is neither of {pair}")
         for behaviour in self.behaviours:
             if behaviour.release not in pair:
                 raise ValueError(f"behaviours: release {behaviour.release!r} is neither of {pair}")
+        return self
+
+    def _flag_tables(self) -> Iterator[tuple[str, FlagDefaults]]:
+        if self.flags is not None:
+            yield "flags", self.flags.defaults
+        yield from ((f"integrations.{name}", each.defaults) for name, each in self.integrations.items())
+
+    @model_validator(mode="after")
+    def _flags_are_distinct(self) -> Self:
+        if self.flags is None:
+            for name, each in self.integrations.items():
+                given = next((key for key in ("flag", "defaults", "disabled") if getattr(each, key)), None)
+                if given is not None:
+                    raise ValueError(f"integrations.{name}.{given}: needs [flags], which says what on and off are")
+            return self
+        owners: dict[str, str] = {}
+        for name in self.gated_of(self.current):
+            variable = self.flag_variable(name)
+            if variable in owners:
+                raise ValueError(
+                    f"integrations.{name}: its flag {variable} is that of {owners[variable]} as well, and drills turn "
+                    "off one at a time: name another with flag, or say by ungated that none is its own"
+                )
+            owners[variable] = name
+        return self
+
+    @model_validator(mode="after")
+    def _deliveries_are_complete(self) -> Self:
+        for name, each in self.integrations.items():
+            try:
+                merged(self.delivery, each)
+            except ValueError as error:
+                raise ValueError(f"integrations.{name}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _refusals_are_told(self) -> Self:
+        """A status that acknowledges may be that of a disabled integration only where something else tells them."""
+        tables = {f"integrations.{name}": each.disabled for name, each in self.integrations.items()}
+        tables["flags"] = self.flags.disabled if self.flags is not None else None
+        for table, agreed in tables.items():
+            if agreed is None or agreed.tells_apart:
+                continue
+            both = sorted(set(agreed.statuses) & set(self.delivery.accepted))
+            if both:
+                raise ValueError(
+                    f"{table}.disabled: status {both[0]} acknowledges a delivery as well (delivery.accepted): "
+                    "say by body, contains, pattern or not_pattern what tells them apart"
+                )
         return self
 
     @property
@@ -128,7 +205,52 @@ class Target(Table):
     def flag_variable(self, integration: str) -> str:
         if self.flags is None:
             raise TargetError(f"{self.file}: the target has no [flags]")
-        return self.flags.variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+        variable = self.integrations[integration].flag or self.flags.variable
+        return variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+
+    def timeout_of(self, probe: Probe) -> float:
+        """Seconds that a probe may take."""
+        return probe.timeout if probe.timeout is not None else self.gateway.request_timeout
+
+    def absent_from(self, release: str) -> tuple[str, ...]:
+        """The integrations that a release does not have, in the file's order."""
+        return tuple(name for name in self.integrations if name not in self.integrations_of(release))
+
+    def gated_of(self, release: str) -> tuple[str, ...]:
+        """Those of a release's integrations that a flag turns off, in the file's order."""
+        if self.flags is None:
+            return ()
+        return tuple(name for name in self.integrations_of(release) if self.integrations[name].ungated is None)
+
+    def ungated_of(self, release: str) -> dict[str, str]:
+        """Those of a release's integrations that no flag is known to turn off, and why."""
+        reasons = {name: self.integrations[name].ungated for name in self.integrations_of(release)}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+    def flag_default(self, integration: str, release: str) -> bool | None:
+        """What an integration's flag is in a release while its variable is not set; None: the file does not say."""
+        if self.flags is None:
+            return None
+        said = self.integrations[integration].defaults.get(release) or self.flags.defaults.get(release)
+        return said == "on" if said is not None else None
+
+    def disabled_answer(self, integration: str) -> AgreedAnswer | None:
+        """What an integration answers while it is off; None where nothing turns it off."""
+        if self.flags is None or integration not in self.gated_of(self.current):
+            return None
+        return self.integrations[integration].disabled or self.flags.disabled
+
+    def delivery_to(self, integration: str) -> Delivery:
+        """How a webhook is delivered to this integration."""
+        return merged(self.delivery, self.integrations[integration])
+
+    @property
+    def known_secrets(self) -> frozenset[str]:
+        """Every value of the file that must never be recorded."""
+        signature = self.delivery.signature
+        keys = [signature.secret] if signature is not None else []
+        keys += [each.secret for each in self.integrations.values() if each.secret is not None]
+        return frozenset([*self.secrets, *(key.get_secret_value() for key in keys)])
 
     def objective(self, name: str) -> float:
         """Seconds."""

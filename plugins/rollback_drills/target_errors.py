@@ -53,7 +53,8 @@ def _line(details: ErrorDetails, model: type[BaseModel], document: JsonValue, hi
         return f"{where}: nested too deeply"  # the one thing that TOML can say and JSON's reader cannot take
     message = _KINDS.get(kind, details["msg"].removeprefix("Value error, "))
     given = details["input"]
-    shown = "" if isinstance(given, dict | list | tuple) else f" (it is {_short(given, hide)})"
+    hidden = isinstance(given, dict | list | tuple) or location[-1:] == ("secret",)
+    shown = "" if hidden else f" (it is {_short(given, hide)})"
     return f"{where}: {message}{shown}"
 
 

@@ -82,6 +82,8 @@ def _regular(text: str) -> str:
     return text
 
 
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]  # RFC 9110, section 5.1
+DeliveryText = Annotated[str, template(DELIVERY_PLACEHOLDERS)]
 Pointer = Annotated[str, AfterValidator(_pointer)]
 Regular = Annotated[str, AfterValidator(_regular)]
 

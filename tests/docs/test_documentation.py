@@ -8,18 +8,23 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
+import tomli_w
 
 from rollback_drills.evidence import RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.report.schema import evidence_schema
 from rollback_drills.report.write import file_run
+from rollback_drills.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "reports" / "README.md"])
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -80,6 +85,25 @@ def test_generated_pages_are_up_to_date() -> None:
     spec.loader.exec_module(generate)
     stale = [name for name, text in generate.pages().items() if (ROOT / "docs" / name).read_text() != text]
     assert stale == [], "run `make docs`"
+
+
+def merge(into: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    for key, value in more.items():
+        whole = not isinstance(value, dict) or key == "disabled" or "stored" in value
+        into[key] = value if whole else merge(into.get(key) or {}, value)
+    return into
+
+
+@pytest.mark.parametrize("number", range(len(TOML.findall((ROOT / "docs" / "target-file.md").read_text()))))
+def test_examples_fit_into_a_target_file(number: int, tmp_path: Path) -> None:
+    """Each beside the reference target, and the whole against the JSON Schema that editors use."""
+    reference = ROOT / "fixtures" / "targets" / "reference.toml"
+    example = TOML.findall((ROOT / "docs" / "target-file.md").read_text())[number]
+    document = merge(tomllib.loads(reference.read_text()), tomllib.loads(example))
+    file = tmp_path / "target.toml"
+    file.write_text(tomli_w.dumps(document))
+    Target.load(file, dict.fromkeys(re.findall(r"\$\{(\w+)", file.read_text()), "a value of some length"))
+    jsonschema.validate(document, json.loads((ROOT / "docs" / "target.schema.json").read_text()))
 
 
 def test_schemas_are_schemas() -> None:

@@ -99,7 +99,87 @@ def test_deliveries_that_are_refused_are_named_by_integration(doctor):
 def test_flags_without_effect_are_named(doctor):
     found = problems(doctor(more=FLAGS))
     assert found.keys() == {"1.0: flags off", "2.0: flags off"}
-    assert "(3 of 3 integrations)" in found["2.0: flags off"]
+    assert "3 of 3 integrations do not answer as agreed" in found["2.0: flags off"]
+    assert 'slack: {"status": 200, "body": {"accepted": true}}; agreed is {"status": 404' in found["2.0: flags off"]
+
+
+def test_an_integration_that_is_off_is_held_against_its_own_answer(doctor):
+    own = "jira = { disabled = { status = 200, contains = { accepted = true } } }"
+    found = problems(doctor("jira = {}", own, more=FLAGS))
+    assert "jira" not in found["1.0: flags off"]
+    assert "github" in found["1.0: flags off"]
+    assert "1 of 1" not in found["1.0: flags off"]
+    assert "jira: " in found["1.0: flags on again"], "what it always answers is now the answer of one that is off"
+
+
+def test_what_no_flag_turns_off_is_told_and_not_tried(doctor):
+    found = doctor("jira = {}", 'jira = { ungated = "it has none" }', more=FLAGS.replace("404", "503"))
+    assert found["1.0: jira"].outcome == "note"
+    assert "it has none" in found["1.0: jira"].detail
+    assert "1 of 1 integrations" in found["1.0: flags off"].detail
+
+
+def test_flags_that_are_not_set_are_tried_where_the_target_file_says_what_they_are(doctor):
+    found = doctor(more=FLAGS.replace("[flags]", '[flags]\ndefaults = { "1.0" = "on", "2.0" = "off" }'))
+    assert found["1.0: flags not set"].outcome == "ok"
+    assert "slack: " in problems(found)["2.0: flags not set"]
+
+
+def test_what_tells_the_releases_apart_is_tried(doctor):
+    routes = '\n[version.routes]\npath = "/version"\nreleases = { "1.0" = 2, "2.0" = ["status"] }\n'
+    found = doctor(more=routes)
+    assert found["1.0: behaviour"].outcome == "ok"
+    assert '["status", "version"], and not ["status"]' in problems(found)["2.0: behaviour"]
+
+
+def test_an_integration_that_is_there_too_early_is_named(doctor):
+    found = doctor("stored =", "absent = { status = [404, 410] }\nstored =")
+    assert problems(found).keys() == {"1.0: behaviour"}
+    assert 'a delivery to slack: {"status": 200' in found["1.0: behaviour"].detail
+
+
+def test_the_write_probe_is_tried(doctor):
+    probe = '\n[write_probe]\npath = "/anything"\njson = { id = "{unique}" }\nbody = { accepted = true }\n'
+    assert doctor(more=probe)["1.0: write probe"].outcome == "ok"
+    assert '"accepted": true' in problems(doctor(more=probe.replace("true", "false")))["2.0: write probe"]
+
+
+TABLE = 'header = "X-Signature"\nsecret = "not-to-be-told"\n'
+
+
+def test_signatures_that_nobody_verifies_are_told(doctor):
+    found = doctor(more="\n[delivery.signature]\n" + TABLE)
+    assert problems(found) == {}
+    assert found["1.0: signatures"].outcome == "note"
+    told = found["2.0: signatures"].detail.splitlines()
+    assert told == [
+        f"deliveries are taken {how}: github, jira, slack" for how in ("unsigned", "signed with another key")
+    ]
+
+
+VERIFYING = """
+    def do_POST(self) -> None:
+        import hashlib, hmac
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        right = hmac.new(b"not-to-be-told", body, hashlib.sha256).hexdigest() == self.headers.get("x-signature")
+        self.answer({"accepted": True} if right else {"key": "not-to-be-told"}, 200 if right else 401)
+
+    def answer(self, body: dict[str, object], status: int = 200) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+"""
+
+
+def test_signatures_that_are_verified(doctor, tmp_path: Path):
+    for gateway in tmp_path.glob("releases/*/gateway.py"):
+        text = gateway.read_text()
+        start, end = text.index("    def do_POST"), text.index('        self.send_header("content-type"')
+        gateway.write_text(text[:start] + VERIFYING.lstrip("\n") + text[end:])
+    found = doctor(more="\n[delivery.signature]\n" + TABLE)
+    assert problems(found) == {}
+    assert found["2.0: signatures"].detail == "3 integrations refuse deliveries that are not signed, or wrongly"
+    own = doctor("jira = {}", 'jira = { secret = "of jira alone" }', more="\n[delivery.signature]\n" + TABLE)
+    assert '"key": "[redacted]"' in problems(own)["1.0: jira"]
 
 
 def test_a_runtime_that_cannot_run_is_named(doctor):

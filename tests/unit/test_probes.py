@@ -6,80 +6,27 @@ import contextlib
 import json
 import math
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from answering_server import Reply, Server, reply, serving
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollback_drills.answers import Answer, contains, matches, pointer
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
-from rollback_drills.probes import Answer, Client, Traffic, contains, matches, pointer
+from rollback_drills.probes import Client, Traffic
 from rollback_drills.target import Target
-from rollback_drills.target_clients import Behaviour, Probe, Version
-
-Reply = Callable[[BaseHTTPRequestHandler], None]
-
-
-def reply(status: int = 200, body: bytes | str = b"", content_type: str = "application/json", **headers: str) -> Reply:
-    content = body.encode() if isinstance(body, str) else body
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", content_type)
-        for name, value in headers.items():
-            handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    return answer
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.reply: Reply = reply()
-        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.released = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that has gone is what some of these tests are about."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def _any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.seen.append((self.command, self.path, dict(self.headers), body))
-        self.server.reply(self)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on the terminal."""
+from rollback_drills.target_clients import Behaviour, Probe, Routes, Version, WriteProbe
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -255,7 +202,11 @@ def test_health_version_and_behaviour(make: Any, server: Server):
     assert client.healthy()
     assert client.version() == "0.5.0"
     behaviour = client.behaviour("0.4.0")
-    assert list(behaviour) == ["GET /one", "GET /two"]
+    absent = [
+        f"a delivery to {name}" for name in ("heroku", "codecov", "sonarqube", "newrelic", "prometheus", "cloudwatch")
+    ]
+    assert list(behaviour) == ["GET /one", "GET /two", *absent]
+    assert all(observed["status"] == 200 for _, observed in (behaviour[each] for each in absent))
     expected, observed = behaviour["GET /one"]
     assert expected == observed
     expected, observed = behaviour["GET /two"]
@@ -263,6 +214,75 @@ def test_health_version_and_behaviour(make: Any, server: Server):
     server.reply = reply(500, '{"status": "ok"}')
     assert not client.healthy()
     assert client.version() == {"status": 500, "body": {"status": "ok"}}
+
+
+def test_what_a_release_does_not_have_yet_is_not_delivered(make: Any, server: Server):
+    server.reply = reply(404, '{"detail": "unknown integration"}')
+    client = make(behaviours=())
+    assert client.behaviour("0.5.0") == {}
+    assert all(expected == observed for expected, observed in client.behaviour("0.4.0").values())
+    assert [each.acknowledged for each in client.delivered] == [False] * 6
+
+
+OPENAPI = '{"paths": {"/health": {}, "/version": {}, "/webhooks/{name}": {}}}'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pointed_at", "answer", "expected", "observed"),
+    [
+        (3, "/paths", reply(200, OPENAPI), 3, 3),
+        (4, "/paths", reply(200, OPENAPI), 4, 3),
+        (("/version", "/health", "/webhooks/{name}"), "/paths", reply(200, OPENAPI),
+         ["/health", "/version", "/webhooks/{name}"], ["/health", "/version", "/webhooks/{name}"]),
+        (("/health", "/version"), "/paths", reply(200, OPENAPI), ["/health", "/version"],
+         ["/health", "/version", "/webhooks/{name}"]),
+        (("a", "1"), "", reply(200, '["a", 1]'), ["1", "a"], ["1", "a"]),
+        (0, "/paths", reply(200, '{"paths": []}'), 0, 0),
+        (3, "/elsewhere", reply(200, OPENAPI), 3, {"status": 200, "there": "neither a list nor an object"}),
+        (3, "/paths", reply(500, OPENAPI), 3, {"status": 500, "there": "neither a list nor an object"}),
+        (3, "", reply(200, "no json", "text/plain"), 3, {"status": 200, "there": "neither a list nor an object"}),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_a_release_is_told_by_its_routes(
+    make: Any, server: Server, wanted: Any, pointed_at: str, answer: Reply, expected: object, observed: object
+):
+    server.reply = answer
+    routes = Routes(path="/openapi.json", pointer=pointed_at, releases={"0.5.0": wanted})
+    client = make(behaviours=(), version=Version(path="/version", routes=routes))
+    assert client.behaviour("0.5.0") == {f"GET /openapi.json at {pointed_at or '/'}": (expected, observed)}
+    assert not any("openapi" in each for each in client.behaviour("0.4.0"))
+
+
+def test_the_write_probe_has_an_id_of_its_own(make: Any, server: Server):
+    server.reply = reply(201, '{"stored": true, "more": 1}')
+    probe = WriteProbe.model_validate(
+        {"path": "/probe/{unique}", "json": {"id": "{unique}"}, "headers": {"X-Id": "{unique}"}, "status": 201,
+         "body": {"stored": True}}
+    )  # fmt: skip
+    client = make(write_probe=probe)
+    answers = [client.write_probe() for _ in range(2)]
+    assert all(matches(probe, answer) for answer in answers)
+    method, path, headers, body = server.seen[0]
+    unique = json.loads(body)["id"]
+    assert (method, path, headers["X-Id"]) == ("POST", f"/probe/{unique}", unique)
+    assert json.loads(server.seen[1][3])["id"] != unique
+    with pytest.raises(StackError, match="no \\[write_probe\\]"):
+        make(write_probe=None).write_probe()
+
+
+@pytest.mark.parametrize(("of_all", "of_health"), [(30.0, 0.3), (0.3, 30.0)])
+def test_health_may_take_a_time_of_its_own(make: Any, server: Server, of_all: float, of_health: float):
+    """Of two limits, one is over long before the answer comes and the other long after."""
+
+    def late(handler: Any) -> None:
+        server.released.wait(1.0)
+        reply(200, '{"status": "ok"}')(handler)
+
+    server.reply = late
+    client = make(timeout=of_all, health=Probe(path="/health", timeout=of_health))
+    assert (client.health().status is None) is (of_health < 1)
+    assert (client.request("GET", "/version").status is None) is (of_all < 1)
 
 
 def test_a_delivery_has_an_id_of_its_own(make: Any, server: Server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -131,6 +132,22 @@ def test_of_an_empty_directory_everything_is_left_to_fill_in(tmp_path: Path):
     assert starter.of("found") == ()
     assert len(starter.of("fill in")) > 10
     assert target.name == "nothing"
+
+
+def test_what_is_only_hinted_at_can_be_uncommented(project: Path):
+    starter, _, _ = made(project)
+    hinted = re.findall(r"^# (?:\[\w+\]|\w+ = .*)$", starter.text, re.MULTILINE)
+    assert len(hinted) == 10
+    text = starter.text
+    for line in hinted:
+        text = text.replace(f"\n{line}\n", f"\n{line[2:]}\n")
+    file = project.parent / "uncommented.toml"
+    file.write_text(text)
+    target = Target.load(file, {"WEBHOOK_SECRET": "a secret of theirs"})
+    assert target.write_probe is not None
+    assert target.delivery.signature is not None
+    assert target.version.routes is not None
+    assert set(target.flags.defaults) == {target.current, target.previous}
 
 
 @pytest.mark.parametrize(

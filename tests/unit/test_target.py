@@ -121,7 +121,14 @@ MISTAKES = [
     ("health/method", "FETCH", ["health.method", "'GET'"]),
     ("current", DELETED, ["current: missing; the top level needs the key 'current'"]),
     ("health/path", DELETED, ["health.path: missing; [health] needs the key 'path'"]),
-    ("flags/disabled/body", DELETED, ["flags.disabled.body: missing"]),
+    ("flags/disabled/contains", {}, ["flags.disabled: needs one of body, contains and pattern, and not both"]),
+    ("flags/disabled/pattern", "(", ["flags.disabled.pattern: is not a regular expression"]),
+    ("flags/disabled/status", "503", ["flags.disabled.status: must be a whole number (it is '503')"]),
+    ("flags/disabled/status", [503, 999], ["flags.disabled.status[1]", "less than or equal to 599"]),
+    ("flags/disabled/status", [], ["flags.disabled.status"]),
+    ("flags/disabled", {"status": [404, 202]}, ["flags.disabled: status 202 acknowledges a delivery as well"]),
+    ("integrations/github/disabled", {"status": 202}, ["integrations.github.disabled: status 202 acknowledges"]),
+    ("integrations/github/disabled/stauts", 1, ["integrations.github.disabled: unknown key 'stauts', did you mean"]),
     ("behaviours/0/release", DELETED, ["behaviours[0].release: missing"]),
     ("gateway/start", ["gateway"], ["gateway.start: must contain {port}"]),
     ("gateway/start", ["gateway", "{prot}", "{port}"], ["unknown placeholder {prot}, did you mean {port}?"]),
@@ -131,8 +138,8 @@ MISTAKES = [
     ("gateway/env/X", "{databse_url}", ["gateway.env.X: unknown placeholder {databse_url}, did you mean {database_"]),
     ("flags/variable", "FLAG", ["flags: variable must contain {NAME} or {name}"]),
     ("flags/symptom", "SELECT 1", ["flags: must contain {integration}"]),
-    ("delivery/path", "/webhooks", ["delivery.path: must contain {integration}"]),
-    ("delivery/json", {"a": "b"}, ["delivery: json, headers or path must contain {unique}"]),
+    ("delivery/path", "/webhooks", ["delivery: path, headers, json, form or raw must contain {integration}"]),
+    ("delivery/json", {"a": "b"}, ["delivery: path, headers, json, form or raw must contain {unique}"]),
     ("delivery/json", {"a": "{uniqe}"}, ["delivery: unknown placeholder {uniqe}, did you mean {unique}?"]),
     ("delivery/stored", "SELECT 1", ["delivery: stored must contain %(ids)s"]),
     ("previous", "0.5.0", ["current and previous are both '0.5.0'"]),
@@ -151,9 +158,28 @@ MISTAKES = [
         "releases/{release}",
         ["releases: needs one of command, path and git, and not both"],
     ),
+    (
+        "write_probe",
+        {"path": "/w", "json": {"a": "{uniqe}"}},
+        ["write_probe: unknown placeholder {uniqe}, did you mean"],
+    ),
+    ("write_probe", {"path": "/w", "jsn": {}}, ["write_probe: unknown key 'jsn', did you mean 'json'?"]),
+    ("health/timeout", 0.0, ["health.timeout", "greater than 0"]),
+    ("version/routes", {"path": "/r", "releases": {}}, ["version.routes.releases"]),
+    ("version/routes", {"path": "/r", "releases": {"9": 3}}, ["version.routes.releases: release '9' is neither of"]),
+    ("version/routes", {"path": "/r", "releases": {"0.4.0": "x"}}, ["version.routes.releases.0.4.0: must be a whole"]),
+    ("version/routes", {"path": "/r", "releases": {"0.4.0": 3, "0.5.0": 3}}, ["version.routes: the releases have the"]),
+    ("delivery/absent/stats", 404, ["delivery.absent: unknown key 'stats', did you mean 'status'?"]),
     ("releases", {}, ["releases: needs command, path or git (a tree), or image or build (an image)"]),
     ("releases/image", "acme/gateway:latest", ["releases.image: must contain {release}"]),
     ("compose/files", [], ["compose.files"]),
+    ("flags/defaults", {"0.5.0": "yes"}, ["flags.defaults.0.5.0", "'on' or 'off'"]),
+    ("flags/defaults", {"9": "on"}, ["flags.defaults: release '9' is neither of"]),
+    ("integrations/github/defaults", {"9": "on"}, ["integrations.github.defaults: release '9' is neither of"]),
+    ("integrations/github/flag", "{INTEGRATION}", ["integrations.github.flag: unknown placeholder {INTEGRATION}"]),
+    ("integrations/jira/flag", "INTEGRATIONS_GITHUB_ENABLED", ["is that of github as well", "ungated"]),
+    ("integrations/jira", {"ungated": "x"}, ["integrations.jira.ungated"]),
+    ("integrations/jira", {"ungated": "why", "flag": "F"}, ["integrations.jira: is ungated", "by flag"]),
     ("flags/off", "true", ["flags: on and off are the same value"]),
     ("name", "", ["name"]),
     ("gateway/env/X", "${UNSET}", ["gateway.env.X: the environment variable UNSET is not set"]),
@@ -261,6 +287,25 @@ def test_an_unknown_objective_is_refused(reference_target: Target):
     assert set(Objectives.model_fields) - set(Objectives.recovery_times()) == {"downtime", "data_loss"}
     with pytest.raises(TargetError, match="no objective 'downtime'"):  # nothing that a recovery can be held against
         reference_target.objective("downtime")
+
+
+def test_flags_of_single_integrations(tmp_path: Path):
+    document = changed("integrations/jira", {"flag": "FEATURE_{NAME}", "defaults": {"0.5.0": "off"}})
+    document["integrations"]["github_actions"] = {"ungated": "shares github's"}
+    target = Target.load(write(tmp_path / "t.toml", document), {})
+    assert target.flag_variable("jira") == "FEATURE_JIRA"
+    assert "github_actions" not in target.gated_of("0.5.0")
+    assert "heroku" in set(target.gated_of("0.5.0")) - set(target.gated_of("0.4.0"))
+    assert target.ungated_of("0.4.0") == {"github_actions": "shares github's"}
+    assert target.disabled_answer("github_actions") is None
+    assert [target.flag_default("jira", release) for release in ("0.4.0", "0.5.0")] == [True, False]
+    assert target.flag_default("github", "0.5.0") is True
+
+
+def test_flags_of_integrations_need_flags(tmp_path: Path):
+    document = changed("flags", DELETED)
+    document["integrations"]["jira"] = {"flag": "F"}
+    assert "integrations.jira.flag: needs [flags]" in str(problems_of(write(tmp_path / "t.toml", document)))
 
 
 def test_a_target_without_flags_has_no_variables(tmp_path: Path):

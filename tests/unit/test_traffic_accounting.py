@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills import lab
+from rollback_drills.answers import Answer
 from rollback_drills.database import LiveDatabase
 from rollback_drills.postgres import connect, create_database, with_database
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
@@ -143,4 +144,4 @@ def test_rpo_is_judged_by_the_oldest_lost_write() -> None:
 def test_what_an_answer_says_about_a_delivery(
     reference_target: Target, status: int | None, body: object, error: str, expected: str
 ) -> None:
-    assert fate(reference_target, status, body, error) == expected  # type: ignore[arg-type]
+    assert fate(reference_target, "github", Answer(status, body, 0.1, error)) == expected  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socketserver
@@ -22,6 +23,7 @@ from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.ports import free_port
 from rollback_drills.runtimes.process import WORKSPACE_VARIABLE, clean_environment
 from rollback_drills.target import Target
+from rollback_drills.target_clients import Signature
 from rollback_drills.traffic import Load, Request, Sender, begin
 from rollback_drills.traffic.sender import ARGV
 from rollback_drills.traffic.sender_program import NOT_SENT, REFUSED
@@ -154,6 +156,57 @@ def test_deliveries_go_to_all_that_both_releases_have_in_turn_each_with_its_own_
         assert body == f'{{"delivery_id": "{each.id}", "event": "drill"}}'
         assert (headers["Content-Type"], headers["Connection"]) == ("application/json", "close")
         assert headers["Authorization"] == SECRET
+
+
+@pytest.mark.parametrize(
+    "body", [{"json_body": {"id": "{unique}", "é": "ü"}}, {"form": {"id": "{unique}", "x": "a&b"}}]
+)
+def test_deliveries_are_signed_each_over_its_own_bytes(
+    sender: Sender, server: Server, reference_target: Target, body: dict[str, object]
+) -> None:
+    signature = Signature.model_validate_json(
+        '{"header": "X-Signature", "secret": "a key of the load", "algorithm": "sha512", "encoding": "base64", '
+        '"payload": "{unique}.{timestamp}.{body}", "prefix": "v1,", "timestamp_header": "X-Timestamp"}'
+    )
+    target = changed(reference_target, rate=100.0, **{"json_body": None, "signature": signature} | body)
+    requests = [each for each in after(begin(sender, target, server.url), 20) if each.kind == "delivery"]
+    received = [(headers, content) for verb, _, headers, content in server.seen if verb == "POST"]
+    assert len({headers["X-Signature"] for headers, _ in received}) == len(requests) >= 10
+    for each in requests:
+        headers, content = next(one for one in received if each.id.encode() in one[1])
+        signed = f"{each.id}.{headers['X-Timestamp']}.".encode() + content
+        program = subprocess.run(
+            ["openssl", "dgst", "-sha512", "-hmac", "a key of the load", "-binary"], input=signed,
+            stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        assert headers["X-Signature"] == f"v1,{base64.b64encode(program.stdout).decode()}"
+
+
+def test_health_may_take_a_time_of_its_own(sender: Sender, server: Server, reference_target: Target) -> None:
+    def withhold(handler: Handler) -> None:
+        server.released.wait(PATIENCE)
+        good(handler)
+
+    server.answer = withhold
+    target = changed(reference_target, timeout=PATIENCE)
+    health = target.health.model_copy(update={"timeout": 0.1})
+    load = begin(sender, target.model_copy(update={"health": health}), server.url)
+    assert load.wait_for(at_least(2, "health"), timeout=PATIENCE)
+    server.released.set()
+    load.end()
+    seen = {(each.kind, each.error) for each in load.requests}
+    assert ("health", "timeout") in seen
+    assert ("delivery", "timeout") not in seen
+
+
+def test_a_load_keeps_to_half_of_the_gateways_limit(sender: Sender, server: Server, reference_target: Target) -> None:
+    load = begin(sender, changed(reference_target, rate=200.0, rate_limit=50.0), server.url)
+    assert load.rate == 50.0, "every other request is a delivery"
+    requests = after(load, 6)
+    assert requests[5].due - requests[0].due == pytest.approx(5 / 50, abs=1e-6)
+    other = begin(sender, changed(reference_target, rate=20.0, rate_limit=50.0), server.url)
+    assert other.rate == 20.0
+    other.end()
 
 
 def test_a_slow_answer_delays_no_later_request(sender: Sender, server: Server, reference_target: Target) -> None:
@@ -312,8 +365,10 @@ def test_the_sender_carries_the_workspaces_mark_and_nothing_of_the_callers(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     sender.open()
     process = psutil.Process(conversations[0].pid)
-    assert process.environ()[WORKSPACE_VARIABLE] == str(tmp_path)
-    assert "HTTP_PROXY" not in process.environ()
+    # While the system replaces one program by the other, the process has no environment yet.
+    environment = wait.until(lambda: process.environ() or None, what="the sender's environment", timeout=PATIENCE)
+    assert environment[WORKSPACE_VARIABLE] == str(tmp_path)
+    assert "HTTP_PROXY" not in environment
 
 
 def test_no_secret_is_on_the_command_line_or_in_a_file(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rollback_drills.doctor.diagnosis import Diagnosis
@@ -13,6 +15,7 @@ from rollback_drills.doctor.serving import examine_release
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab
 from rollback_drills.meter import Meter
+from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import resolve
 from rollback_drills.runtimes.workspace import Workspace, root, sweep
 from rollback_drills.target import Target
@@ -34,6 +37,13 @@ def examine(file: Path, runtime: str, tell: Callable[[str], None]) -> Generator[
     except DrillError as error:
         yield Diagnosis.of("target file", error)
         return
+    redactor = Redactor(target.known_secrets)
+    with contextlib.closing(_examine(target, runtime, tell)) as diagnoses:
+        for diagnosis in diagnoses:
+            yield replace(diagnosis, detail=redactor.text(diagnosis.detail))
+
+
+def _examine(target: Target, runtime: str, tell: Callable[[str], None]) -> Generator[Diagnosis, None, None]:
     yield Diagnosis("target file", "ok", str(target.file))
     yield from _files(target)
     try:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from rollback_drills.answers import Answer, is_disabled, is_rate_limited, matches
 from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
-from rollback_drills.probes import Answer, Delivered
+from rollback_drills.probes import Delivered
+from rollback_drills.target import Target
+from rollback_drills.target_clients import WriteProbe
 
 _LONGEST = 300  # characters of an answer that are quoted
+_LISTED = 5  # integrations whose answers are quoted
 
 
 def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
@@ -25,10 +29,16 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
             return
         yield Diagnosis(title, "ok", f"ready after {outcome.seconds:.1f} s")
         yield _health(stack, release)
+        if lab.target.write_probe is not None:
+            yield _write_probe(stack, release, lab.target.write_probe)
         yield _version(stack, release)
+        yield from _behaviours(stack, release)
         yield from _webhooks(stack, release)
-        if lab.target.flags is not None:
-            yield from _disabled(stack, release)
+        if lab.target.delivery.signature is not None:
+            yield _signatures(stack, release)
+        yield from _flags(stack, release)
+        for name, reason in lab.target.ungated_of(release).items():
+            yield Diagnosis(f"{release}: {name}", "note", f"no flag turns it off: {reason}")
     except DrillError as error:
         yield Diagnosis.of(release, error)
     finally:
@@ -52,12 +62,34 @@ def _version(stack: Stack, release: str) -> Diagnosis:
     return Diagnosis(f"{release}: version", "problem", detail, fix)
 
 
+def _write_probe(stack: Stack, release: str, probe: WriteProbe) -> Diagnosis:
+    answer = stack.client.write_probe()
+    title = f"{release}: write probe"
+    if matches(probe, answer):
+        return Diagnosis(title, "ok", _brief(answer))
+    return Diagnosis(title, "problem", _brief(answer), "correct path, json, status or body under [write_probe]")
+
+
+def _behaviours(stack: Stack, release: str) -> Iterator[Diagnosis]:
+    """What tells this release from the other: [[behaviours]], [version.routes] and delivery.absent."""
+    asked = stack.client.behaviour(release)
+    for request, (expected, observed) in asked.items():
+        if observed != expected:
+            detail = f"{request}: {_json(observed)[:_LONGEST]}, and not {_json(expected)[:_LONGEST]}"
+            fix = "correct [[behaviours]], [version.routes] or delivery.absent"
+            yield Diagnosis(f"{release}: behaviour", "problem", detail, fix)
+    if asked and all(observed == expected for expected, observed in asked.values()):
+        yield Diagnosis(f"{release}: behaviour", "ok", f"{len(asked)} answers are those of this release")
+
+
 def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
     names = stack.target.integrations_of(release)
     delivered = [stack.client.deliver(name) for name in names]
     refused = [each for each in delivered if not each.acknowledged]
     for each in refused:
         fix = "correct [delivery], or say `since` where only the current release has it"
+        if is_rate_limited(stack.target, each.integration, each.answer):
+            fix = "say the limit as rate_limit under [delivery], or lift it by a variable under [gateway.env]"
         yield Diagnosis(f"{release}: {each.integration}", "problem", _brief(each.answer), fix)
     taken = [each.id for each in delivered if each.acknowledged]
     missing = set(taken) - stack.stored(taken)
@@ -68,29 +100,60 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
         yield Diagnosis(f"{release}: webhooks", "ok", f"{len(names)} integrations take and store deliveries")
 
 
-def _disabled(stack: Stack, release: str) -> Iterator[Diagnosis]:
-    """All flags off at once, and on again: the drills find out about each beside the others."""
-    flags, names = stack.target.flags, stack.target.integrations_of(release)
-    assert flags is not None
-    agreed = {"status": flags.disabled.status, "body": flags.disabled.body}
-    for title, on in (("flags off", False), ("flags on again", True)):
-        stack.set_flags(dict.fromkeys(names, on))
+def _signatures(stack: Stack, release: str) -> Diagnosis:
+    """A signature that is not verified protects nobody, and says nothing of whether ours is right."""
+    names = stack.target.integrations_of(release)
+    taken: dict[str, list[str]] = {}
+    for name in names:
+        for how, delivered in stack.client.deliver_forged(name).items():
+            if delivered.acknowledged:
+                taken.setdefault(how, []).append(name)
+    title = f"{release}: signatures"
+    if not taken:
+        return Diagnosis(title, "ok", f"{len(names)} integrations refuse deliveries that are not signed, or wrongly")
+    detail = "\n".join(f"deliveries are taken {how}: {', '.join(each)}" for how, each in taken.items())
+    return Diagnosis(title, "note", detail, "let the gateway verify signatures, also where it is drilled")
+
+
+def _flags(stack: Stack, release: str) -> Iterator[Diagnosis]:
+    """All flags off at once, on again, and left out: the drills find out about each beside the others."""
+    target, names = stack.target, stack.target.gated_of(release)
+    defaults = {name: target.flag_default(name, release) for name in names}
+    said = {name: on for name, on in defaults.items() if on is not None}
+    for title, states in (
+        ("flags off", dict.fromkeys(names, False)),
+        ("flags on again", dict.fromkeys(names, True)),
+        ("flags not set", said),
+    ):
+        if not states:
+            continue
+        if states is said:
+            stack.unset_flags()
+        else:
+            stack.set_flags(states)
         if not stack.gateway.recreate().started:
             yield Diagnosis(f"{release}: {title}", "problem", stack.gateway.logs(), "correct variable under [flags]")
             return
-        delivered = [stack.client.deliver(name) for name in names]
-        wrong = [each for each in delivered if not _as_agreed(each, on, agreed)]
+        delivered = [stack.client.deliver(name) for name in states]
+        wrong = [each for each in delivered if not _as_agreed(target, each, states[each.integration])]
         if wrong:
-            several = f" ({len(wrong)} of {len(names)} integrations)" if len(wrong) > 1 else ""
-            detail = f"{wrong[0].integration}: {_brief(wrong[0].answer)}{several}"
-            fix = "correct variable, on and off under [flags]" if on else f"correct [flags]; agreed is {_json(agreed)}"
-            yield Diagnosis(f"{release}: {title}", "problem", detail, fix)
+            lines = [f"{len(wrong)} of {len(states)} integrations do not answer as agreed"]
+            lines += [_told(target, each, states[each.integration]) for each in wrong[:_LISTED]]
+            fix = "correct variable, on, off, defaults and disabled under [flags], or the same of [integrations.NAME]"
+            yield Diagnosis(f"{release}: {title}", "problem", "\n".join(lines), fix)
         else:
-            yield Diagnosis(f"{release}: {title}", "ok", f"{len(names)} integrations answer as agreed")
+            yield Diagnosis(f"{release}: {title}", "ok", f"{len(states)} integrations answer as agreed")
 
 
-def _as_agreed(delivered: Delivered, on: bool, agreed: object) -> bool:
-    return delivered.acknowledged if on else delivered.answer.brief() == agreed
+def _as_agreed(target: Target, delivered: Delivered, on: bool) -> bool:
+    return delivered.acknowledged if on else is_disabled(target, delivered.integration, delivered.answer)
+
+
+def _told(target: Target, delivered: Delivered, on: bool) -> str:
+    """What an integration has answered, and what was agreed on."""
+    agreed = target.disabled_answer(delivered.integration)
+    wanted = f"; agreed is {_json(agreed.brief())}" if agreed is not None and not on else ""
+    return f"{delivered.integration}: {_brief(delivered.answer)}{wanted}"
 
 
 def _brief(answer: Answer) -> str:

@@ -11,7 +11,7 @@ import os
 import secrets
 import signal
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -31,6 +31,7 @@ class Run:
 
     name: str
     started_at: datetime
+    today: date
     grouped: bool = False
 
 
@@ -44,12 +45,14 @@ def register(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", None)
     if given is None:
         now = datetime.now(UTC)
-        config.stash[RUN] = Run(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", now)
+        config.stash[RUN] = Run(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", now, now.date())
         config.pluginmanager.register(Distribution(config), _NAME)
         return
     # A controller without this plugin gives nothing: a worker of that kind is a run of its own.
+    now = datetime.now(UTC)
     run = given.get(WORKER_INPUT) or {"name": f"{given['workerid']}-{secrets.token_hex(4)}", "grouped": False}
-    config.stash[RUN] = Run(run["name"], datetime.now(UTC), run["grouped"])
+    today = date.fromisoformat(run["today"]) if "today" in run else now.date()
+    config.stash[RUN] = Run(run["name"], now, today, run["grouped"])
     if run.get("runtime"):
         config.stash[RUNTIME] = tuple(run["runtime"])
     if run["grouped"]:
@@ -75,7 +78,8 @@ class Distribution:
         grouped = getattr(self._config.option, "dist", "no") == "loadgroup"
         runtime = self._config.stash.get(RUNTIME, None)
         node.workerinput[WORKER_INPUT] = {
-            "name": run.name, "grouped": grouped, "runtime": list(runtime) if runtime else None,
+            "name": run.name, "today": run.today.isoformat(), "grouped": grouped,
+            "runtime": list(runtime) if runtime else None,
         }  # fmt: skip
         gateway = node.gateway
         if gateway.spec.popen:

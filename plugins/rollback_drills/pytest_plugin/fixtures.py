@@ -96,7 +96,9 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
 def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
     with drill.step(f"Steady state: release {release} serves"):
         outcome = stack.gateway.deploy(release)
-        drill.check(f"release {release} starts", outcome.started, finding="steady-state-missing", detail=outcome.log)
+        drill.check(
+            f"release {release} starts", outcome.started, finding="steady-state-missing", detail=outcome.log, vital=True
+        )
         healthy, answer = stack.client.healthy(), stack.client.health().brief()
         drill.check("it is healthy", healthy, finding="steady-state-missing", detail=f"/health says {answer}")
         drill.fact("database revision at the start", stack.database.revision())

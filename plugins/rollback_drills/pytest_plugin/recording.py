@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import rollback_drills
 from rollback_drills import capabilities, client_account
 from rollback_drills.drill import Drill
-from rollback_drills.drill_plan import CheckFailed
+from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence
 from rollback_drills.pytest_plugin.ci import record_properties
@@ -60,15 +61,25 @@ class Recorder:
         if lacking:
             pytest.skip("; ".join(lacking))
 
+    @pytest.hookimpl(wrapper=True, specname="pytest_runtest_setup")
+    def end_in_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A fixture that may not go on after an accepted finding."""
+        try:
+            return (yield)
+        except EndedByAcceptedRisk as end:
+            _end(item, end)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Clients have the last word. A drill that went on after a finding has failed all the same."""
         drill, stack = item.stash.get(_DRILL, None), item.stash.get(STACK, None)
         try:
             result = yield
-        except (Exception, pytest.fail.Exception):
+        except (Exception, pytest.fail.Exception) as error:
             if drill is not None and stack is not None:
                 client_account.record(stack, drill)
+            if isinstance(error, EndedByAcceptedRisk):
+                _end(item, error)
             raise
         if drill is not None and stack is not None:
             client_account.conclude(stack, drill)
@@ -130,6 +141,14 @@ class Recorder:
         if report.skipped:
             return drill.skip(_skip_reason(report))
         return drill.conclude(error, reason=_unexpected(error) if not drill.findings_sentence else "")
+
+
+def _end(item: pytest.Item, end: EndedByAcceptedRisk) -> NoReturn:
+    """As far as the drill came nothing failed, or else it has failed; the rest was not proven."""
+    drill = item.stash.get(_DRILL, None)
+    if drill is not None and drill.findings_sentence:
+        raise CheckFailed(drill.findings_sentence) from None
+    pytest.skip(str(end))
 
 
 def _unexpected(error: BaseException | None) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rollback_drills import capabilities, runbook
+from rollback_drills.acceptance import Acceptances
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import Plan
 from rollback_drills.errors import DrillError, TargetError
@@ -79,7 +80,7 @@ class Session:
         for path, name in ((sys.executable, "python"), (sys.prefix, "$VENV"), (str(config.rootpath), "$ROOT"),
                            (_temporary(config), "$TMP")):  # fmt: skip
             self.redactor.shorten(path, name)
-        for value in self.target.secrets:
+        for value in self.target.known_secrets:
             self.redactor.add(value)
         self.choice = self._choose()
         self.timeout = _seconds(config)
@@ -251,6 +252,11 @@ class Session:
 
     # --- evidence --------------------------------------------------------------------------------------
 
+    @property
+    def acceptances(self) -> Acceptances:
+        """The target's accepted risks, on the day on which this run began."""
+        return Acceptances(self.target.accepted, self.config.stash[RUN].today)
+
     def plan(self, drill_id: str, mark: Mark, summary: str) -> Plan:
         return Plan(
             id=drill_id,
@@ -278,6 +284,7 @@ class Session:
             journal=self._journal,
             timeout=self.timeout,
             on_step=self._on_step,
+            acceptances=self.acceptances,
         )
 
     def left_out(self, plan: Plan, reason: str) -> DrillEvidence:

@@ -17,13 +17,14 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from rollback_drills import postgres
+from rollback_drills.answers import is_disabled
 from rollback_drills.database import LiveDatabase
 from rollback_drills.lab import Lab
 from rollback_drills.probes import Delivered
 from rollback_drills.random_days.expected import Expected, KeptBackup
 from rollback_drills.random_days.operations import Operation
 from rollback_drills.stack import Outcome
-from rollback_drills.traffic.records import deliberate, fate
+from rollback_drills.traffic.records import fate
 
 _MOVES_SCHEMA = frozenset({"upgrade", "downgrade", "restore", "deploy", "deploy-migrating", "restart", "recreate"})
 _STARTS = frozenset({"deploy", "deploy-migrating", "restart", "recreate"})
@@ -75,7 +76,7 @@ class Day:
             case "freeze":
                 return expected.running and not self._frozen
             case "on" | "off":
-                return target.flags is not None
+                return bool(target.gated_of(target.current))
             case "deploy-migrating":
                 return target.gateway.migrate_on_start is not None
             case "backup":
@@ -159,7 +160,7 @@ class Day:
     def _deliver(self, integration: str) -> Delivered:
         """Deliver once, and note what the answer promises."""
         delivered = self.stack.client.deliver(integration)
-        became = fate(self._target, delivered.answer.status, delivered.answer.body, delivered.answer.error)
+        became = fate(self._target, integration, delivered.answer)
         if became == "acknowledged":
             self.expected.stored.add(delivered.id)
         elif became == "refused":
@@ -292,6 +293,6 @@ class Day:
             answer = delivered.answer
             self._check(f"{name} is off and takes no delivery", delivered.acknowledged, expected=False,
                         finding="flag-ignored")  # fmt: skip
-            agreed = deliberate(self._target, answer.status, answer.body)
+            agreed = is_disabled(self._target, name, answer)
             self._check(f"{name} is off and gives the agreed answer", agreed, finding="disabled-answer-differs",
                         detail=f"{name} is off and answers {answer.brief()}")  # fmt: skip

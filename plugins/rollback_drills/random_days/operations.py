@@ -56,9 +56,10 @@ def parse(text: str, target: Target) -> tuple[Operation, ...]:
         DrillError: an operation that does not exist, or that names what the target does not have.
     """
     releases, integrations = (target.previous, target.current), tuple(target.integrations)
+    gated = target.gated_of(target.current)
     arguments = {
         "deploy": releases, "deploy-migrating": releases, "upgrade": releases, "downgrade": releases,
-        "on": integrations, "off": integrations, "deliver": integrations,
+        "on": gated, "off": gated, "deliver": integrations,
     }  # fmt: skip
     operations = []
     for part in filter(None, (part.strip() for part in text.split(","))):

@@ -240,7 +240,7 @@ def _machine(search: Search, target: Target) -> type[RuleBasedStateMachine]:
                 case "deliver":
                     return names[:1]
                 case "off":
-                    return names
+                    return [name for name in names if name in target.gated_of(target.current)]
                 case "on":
                     return self.played.day.turned_off[: len(names)]
             return [""]

@@ -15,7 +15,7 @@ from rollback_drills.report.text import cut, one_line, seconds
 from rollback_drills.report.values import Value, view
 
 Rank = Severity | Literal["unclassified"]
-_ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor")
+_ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor", "info")
 _UNCLASSIFIED = {
     "failed": ("failed-check", "Something that had to hold did not",
                "Read expected and observed in the step below, correct the procedure or the system, and drill again."),

@@ -20,7 +20,8 @@ Line = tuple[str, str]
 
 _LIMITS = Limits(output=0, value=300, line=120, items=5, rows=20, steps=0, cases=0, groups=0)
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
-_SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold"}
+_SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold",
+               "info": ""}  # fmt: skip
 _MOST = 12
 _TRENDS = 20
 

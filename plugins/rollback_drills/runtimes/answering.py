@@ -14,7 +14,7 @@ def answers(target: Target, host: str, port: int) -> bool:
     """Whether somebody answers the health request there, with whatever status."""
     health = target.health
     # Directly: neither a proxy of the caller's nor a redirect may lead anywhere else.
-    connection = HTTPConnection(host, port, timeout=target.gateway.request_timeout)
+    connection = HTTPConnection(host, port, timeout=target.timeout_of(health))
     try:
         connection.request(health.method, quote(health.path, safe=_ALLOWED_IN_PATHS))
         connection.getresponse()

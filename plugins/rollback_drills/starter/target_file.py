@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rollback_drills.starter.flags import FlagFacts, flags_among
+from rollback_drills.starter.hints import hints
 from rollback_drills.starter.survey import Survey
 
 SCHEMA = "target.schema.json"
@@ -56,6 +57,7 @@ class StarterFile:
 def starter_file(found: Survey) -> StarterFile:
     """A target file for a survey; it can be read as it is, though it describes the system only in part."""
     sections = tuple(_sections(found))
+    release = {entry.key: _toml(entry.value) for entry in sections[0].entries}
     lines = [
         f"#:schema ./{SCHEMA}",
         "# Which gateway is drilled. Made by `rollback-drills init`, which has run nothing and only read:",
@@ -66,6 +68,7 @@ def starter_file(found: Survey) -> StarterFile:
         lines += [f"[{section.name}]"] if section.name else []
         for entry in section.entries:
             lines += _lines(entry)
+        lines += [f"# {hint}" for hint in hints(section.name, release["current"], release["previous"])]
     return StarterFile("\n".join(lines) + "\n", sections)
 
 

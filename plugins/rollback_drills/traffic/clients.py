@@ -76,7 +76,7 @@ class Clients:
     def attempts(self) -> list[Attempt]:
         """Every delivery of the load and of the drill."""
         own = [
-            Attempt(each.id, fate(self._target, each.answer.status, each.answer.body), each.at)
+            Attempt(each.id, fate(self._target, each.integration, each.answer), each.at)
             for each in self._client.delivered
         ]
         requests = self.load.requests if self.load is not None else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +10,8 @@ from dataclasses import asdict
 from urllib.parse import quote
 from uuid import uuid4
 
+from rollback_drills.deliveries import prepare
 from rollback_drills.errors import StackError
-from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
 from rollback_drills.traffic.analysis import Span, held
 from rollback_drills.traffic.records import DELIVERY, HEALTH, Request, judged
@@ -36,7 +35,8 @@ class Load:
         self._problem: StackError | None = None
         self._ended: Span | None = None
         self._pauses: list[tuple[float, float]] = []
-        self.rate = target.traffic.rate
+        # Every other request is a delivery, so that at the limit's rate they take half of it; the drill has the rest.
+        self.rate = min(target.traffic.rate, target.delivery.rate_limit or target.traffic.rate)
         sender.listen(self._hear, self._lose)
         self.began = time.monotonic()
         sender.tell(
@@ -44,7 +44,6 @@ class Load:
                 "do": "begin",
                 "base_url": base_url,
                 "rate": self.rate,
-                "timeout": target.gateway.request_timeout,
                 "most_in_flight": MOST_IN_FLIGHT,
                 "kinds": [[asdict(template) for template in templates] for templates in kinds],
             }
@@ -107,7 +106,7 @@ class Load:
         return self._ended
 
     def _ask(self, order: str, answer: str) -> Line:
-        timeout = self._target.gateway.request_timeout + _GRACE
+        timeout = max(self._target.gateway.request_timeout, self._target.timeout_of(self._target.health)) + _GRACE
         self._sender.tell({"do": order})
         with self._changed:
             self._changed.wait_for(lambda: self._problem is not None or answer in self._said, timeout)
@@ -144,25 +143,22 @@ def begin(sender: Sender, target: Target, base_url: str) -> Load:
 
 def _health(target: Target) -> Template:
     path = quote(target.health.path, safe=_ALLOWED_IN_PATHS)
-    return Template(HEALTH, "", target.health.method, path, [], "", "", None)
+    return Template(HEALTH, "", target.health.method, path, [], "", "", None, None, target.timeout_of(target.health))
 
 
 def _delivery(target: Target, integration: str, prefix: str) -> Template:
-    delivery = target.delivery
     # The id is filled in with the rest, and exchanged for each request: it is as long, and needs no escaping anywhere.
     marker = f"{prefix}{'x' * DIGITS}"
-    values = {"integration": integration, "unique": marker}
-    body = json.dumps(fill_json(delivery.json_body, values)) if delivery.json_body is not None else ""
-    headers = [(name, fill(text, values)) for name, text in delivery.headers.items()]
-    if body and "content-type" not in {name.lower() for name, _ in headers}:
-        headers.append(("Content-Type", "application/json"))
+    prepared, agreed = prepare(target, integration, marker), target.disabled_answer(integration)
     return Template(
         kind=DELIVERY,
         integration=integration,
-        method=delivery.method,
-        path=quote(fill(delivery.path, values), safe=_ALLOWED_IN_PATHS),
-        headers=headers,
-        body=body,
+        method=prepared.method,
+        path=quote(prepared.path, safe=_ALLOWED_IN_PATHS),
+        headers=prepared.headers,
+        body=prepared.body,
         marker=marker,
-        keep_body_of=[target.flags.disabled.status] if target.flags is not None else [],
+        keep_body_of=[*agreed.statuses] if agreed is not None else [],
+        signer=prepared.signer,
+        timeout=target.gateway.request_timeout,
     )

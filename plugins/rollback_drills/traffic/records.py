@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence import same
-from rollback_drills.probes import Answer, matches
+from rollback_drills.answers import Answer, is_acknowledged, is_disabled, matches
 from rollback_drills.target import Target
 from rollback_drills.traffic.sender_program import NOT_SENT, REFUSED
 
@@ -50,38 +49,32 @@ class Request:
         return str(self.status) if self.status is not None else self.error
 
 
-def deliberate(target: Target, status: int | None, body: JsonValue) -> bool:
-    """Whether this is the agreed answer of a disabled integration, body included."""
-    flags = target.flags
-    return flags is not None and status == flags.disabled.status and same(flags.disabled.body, body)
-
-
-def fate(target: Target, status: int | None, body: JsonValue, error: str = "") -> Fate:
+def fate(target: Target, integration: str, answer: Answer) -> Fate:
     """What an answer to a delivery says about its being stored.
 
     A 4xx says that nothing was, and so does a connection that never came about; an answer that did not come, or a
     server's error, says nothing.
     """
-    if status in target.delivery.accepted:
+    if is_acknowledged(target, integration, answer):
         return "acknowledged"
-    never_sent = status is None and error in (NOT_SENT, REFUSED)
-    rejected = status is not None and 400 <= status < 500
-    return "refused" if never_sent or rejected or deliberate(target, status, body) else "uncertain"
+    never_sent = answer.status is None and answer.error in (NOT_SENT, REFUSED)
+    rejected = answer.status is not None and 400 <= answer.status < 500
+    return "refused" if never_sent or rejected or is_disabled(target, integration, answer) else "uncertain"
 
 
 def judged(target: Target, line: list[Any]) -> Request:
     """A line of the sender's, judged as the target file says."""
     number, kind, integration, name, due, sent, ended, status, error, text = line
-    body = _parsed(text)
+    answer = Answer(status, _parsed(text), ended - due, error, text=text)
     if kind == HEALTH:
-        good = matches(target.health, Answer(status, body, ended - due, error))
+        good = matches(target.health, answer)
         return Request(number, kind, "", "", due, sent, ended, status, error, "good" if good else "failed")
     outcome: Outcome = "failed"
-    if status in target.delivery.accepted:
+    became = fate(target, integration, answer)
+    if became == "acknowledged":
         outcome = "good"
-    elif deliberate(target, status, body):
+    elif is_disabled(target, integration, answer):
         outcome = "deliberate"
-    became = fate(target, status, body, error)
     return Request(number, kind, integration, name, due, sent, ended, status, error, outcome, became)
 
 

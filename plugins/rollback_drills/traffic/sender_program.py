@@ -1,8 +1,8 @@
 """The load itself: a program that sends requests at a constant rate, whatever becomes of them.
 
 Run by a Python of its own, so that neither the harness's work delays a request nor a request the harness. It needs
-nothing but h11. Orders come as lines of JSON over standard input (`begin`, `pause`, `resume`, `end`), what became of
-each request goes out the same way as soon as it is known. When its input ends, so does it.
+nothing but h11 and `signing`. Orders come as lines of JSON over standard input (`begin`, `pause`, `resume`, `end`),
+what became of each request goes out the same way as soon as it is known. When its input ends, so does it.
 
 Open loop: request number ``i`` is due at ``begin + i / rate`` on the monotonic clock, and waits for no other request.
 Each has a connection of its own, as clients have whose gateway is restarted.
@@ -21,6 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import h11
+
+from rollback_drills.signing import Signer
 
 LIMIT = 1 << 24  # bytes of one order
 MOST_BYTES = 1 << 20  # of one answer; more is no answer
@@ -45,6 +47,8 @@ class Template:
     body: str
     marker: str
     keep_body_of: list[int] | None  # statuses; None: of every answer
+    signer: Signer | None
+    timeout: float  # seconds
 
     def id_of(self, number: int) -> str:
         return f"{self.marker[:-DIGITS]}{number:0{DIGITS}x}" if self.marker else ""
@@ -53,6 +57,8 @@ class Template:
         """The head and the body of this request."""
         body = self._named(self.body, number).encode()
         headers = [(name, self._named(value, number)) for name, value in self.headers]
+        if self.signer is not None:
+            headers += self.signer.headers(body, self.id_of(number), int(time.time()))
         fixed = [("Host", host), ("Connection", "close"), ("Content-Length", str(len(body)))]
         head = h11.Request(
             method=self.method,
@@ -65,12 +71,17 @@ class Template:
         return text.replace(self.marker, self.id_of(number)) if self.marker else text
 
 
+def template(order: dict[str, Any]) -> Template:
+    """As it comes over standard input."""
+    return Template(**order | {"signer": Signer(**order["signer"]) if order["signer"] is not None else None})
+
+
 class Load:
     """The load of one drill."""
 
     def __init__(self, order: dict[str, Any], tell: Tell) -> None:
-        self._kinds = [[Template(**each) for each in templates] for templates in order["kinds"]]
-        self._rate, self._timeout, self._most = order["rate"], order["timeout"], order["most_in_flight"]
+        self._kinds = [[template(each) for each in templates] for templates in order["kinds"]]
+        self._rate, self._most = order["rate"], order["most_in_flight"]
         address = urlsplit(order["base_url"])
         self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
         self._tell = tell
@@ -126,7 +137,7 @@ class Load:
         self._latest = max(self._latest, sent - due)
         status, error, body = None, "", b""
         try:
-            async with asyncio.timeout_at(sent + self._timeout):
+            async with asyncio.timeout_at(sent + template.timeout):
                 status, body = await self._exchange(template, number)
         except (OSError, h11.ProtocolError, ValueError) as problem:
             error = described(problem)

@@ -1,0 +1,150 @@
+"""Examples for the page about the target file, by table; a test reads each of them beside the reference target."""
+
+EXAMPLES = {
+    "integrations.NAME.disabled": """
+```toml
+[flags]
+variable = "INTEGRATIONS_{NAME}_ENABLED"
+disabled = { status = 503, body = { detail = "integration disabled" } }    # exactly this JSON
+
+[integrations.github]
+disabled = { status = [404, 410] }                                         # either of them, whatever the body
+
+[integrations.jira]
+disabled = { status = 503, contains = { reason = "disabled" } }            # JSON with this in it
+
+[integrations.slack]
+disabled = { status = 503, pattern = "turned off", not_pattern = "(?i)database|pool" }
+
+[integrations.linear]
+disabled = { status = 202, contains = { status = "ignored" } }             # acknowledged in form, and dropped
+```
+
+Every drill that turns an integration off holds its answer against this one, and client traffic counts such an answer
+as *deliberate*: neither an error nor downtime. `pattern` and `not_pattern` are searched in the text of the body as it
+was sent, at most 65536 characters of it. A status that `delivery.accepted` names as well needs one of the other keys.
+""",
+    "integrations.NAME": """
+```toml
+[flags]
+variable = "INTEGRATIONS_{NAME}_ENABLED"
+disabled = { status = 503, body = { detail = "integration disabled" } }
+defaults = { "0.4.0" = "on", "0.5.0" = "off" }      # where no variable is set
+
+[integrations.jira]
+flag = "FEATURE_TICKETS"                            # instead of INTEGRATIONS_JIRA_ENABLED
+defaults = { "0.5.0" = "on" }
+
+[integrations.sentry]
+ungated = "its handler is part of the alerting; off only with the whole release"
+```
+
+`defaults`: where a release turns off what is not set, drills begin with every flag set to `on`. The prevention drills
+and the doctor then take all flags out of the environment, as a rollback to a release that was configured otherwise
+does, and hold every integration against what is said here; nothing is said of those without a default.
+
+`ungated`: no drill turns it off, nor claims that it cannot be; it has to work while others are off. What is told
+instead is the finding `integration-ungated`, which fails nothing.
+""",
+    "delivery": """
+```toml
+[delivery]
+path = "/hooks"
+headers = { "X-Source" = "{integration}", "X-Event-Id" = "{unique}" }
+form = { payload = '{{"id": "{unique}"}}' }         # or json, or raw; a literal brace is written twice
+accepted = [200, 202]
+repeated = { status = [200, 409] }                  # the same delivery once more
+rate_limit = 50.0                                   # per second
+stored = "SELECT event_id FROM events WHERE event_id = ANY(%(ids)s)"
+
+[integrations.jenkins]
+path = "/hooks/ci"
+raw = "<build id='{unique}'/>"
+headers = { "Content-Type" = "application/xml" }    # besides those of all, or instead of one of them
+```
+
+`repeated`: after the rollback, the drill of the application sends again what it had sent before. The previous release
+has to answer it as agreed, and to store nothing twice.
+
+`rate_limit`: clients send no faster than this, of which every other request is a delivery, and the drill keeps its own
+to the other half, so that deliveries never come faster. Its verification takes longer for it, and with it the recovery
+that is measured: where the gateway has a variable that lifts its limit, set that under `[gateway.env]` instead. A
+delivery that is answered 429 nonetheless is the finding `deliveries-rate-limited`, whatever else is found.
+""",
+    "delivery.signature": """
+```toml
+# GitHub: X-Hub-Signature-256: sha256=<hex>
+[delivery.signature]
+header = "X-Hub-Signature-256"
+secret = "${WEBHOOK_SECRET}"
+prefix = "sha256="
+
+[integrations.slack]
+secret = "${SLACK_SIGNING_SECRET}"
+```
+
+```toml
+# Slack: X-Slack-Signature: v0=<hex>, over a version, the time and the body
+[delivery.signature]
+header = "X-Slack-Signature"
+secret = "${SLACK_SIGNING_SECRET}"
+prefix = "v0="
+payload = "v0:{timestamp}:{body}"
+timestamp_header = "X-Slack-Request-Timestamp"
+```
+
+```toml
+# Stripe: Stripe-Signature: t=<seconds>,v1=<hex>
+[delivery.signature]
+header = "Stripe-Signature"
+secret = "${STRIPE_WEBHOOK_SECRET}"
+prefix = "t={timestamp},v1="
+payload = "{timestamp}.{body}"
+```
+
+The drilled gateway needs the same secret, under `[gateway.env]`. It is taken out of whatever is recorded, without
+being listed under `secrets`. The doctor tries deliveries that are unsigned and wrongly signed, and says where they are
+taken.
+""",
+    "health": """
+```toml
+[health]
+path = "/healthz"
+body = { status = "up" }        # besides whatever else it says
+timeout = 1.0                   # an orchestrator waits no longer
+```
+""",
+    "write_probe": """
+```toml
+[write_probe]
+path = "/orders"
+headers = { "Authorization" = "Bearer ${API_TOKEN}" }
+json = { reference = "{unique}", dry_run = false }
+status = 201
+body = { stored = true }
+```
+
+It is asked after every rollback, beside /health and version, by the doctor, and by the drill of /health: there it has
+to be positive again after the database was frozen, and must not be once the schema is gone. Deliveries are tried in
+any case; a write probe is worth having where the gateway has more to write than those, or where a delivery is
+acknowledged before it is stored. What it writes is not accounted for.
+""",
+    "version.routes": """
+```toml
+[version]
+path = "/version"
+pointer = "/version"
+expected = { "0.4.0" = "0.5.0" }        # nobody has raised the number
+
+[version.routes]
+path = "/openapi.json"
+pointer = "/paths"
+releases = { "0.5.0" = 25, "0.4.0" = ["/health", "/version", "/webhooks/{integration}"] }
+```
+
+A number is how many entries the list or the object has there, a list which ones, in any order. It is asked where
+`[[behaviours]]` are, and a difference is the same finding, `wrong-code`. The third way to tell the releases apart is
+`delivery.absent`, the previous release's answer to a delivery for an integration that only the current one has
+(`since`).
+""",
+}

@@ -1,0 +1,62 @@
+"""One delivery as it goes over the wire: whoever sends one, the drill itself or the load, sends this."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from rollback_drills.placeholders import fill, fill_json
+from rollback_drills.signing import Signer
+from rollback_drills.target import Target
+from rollback_drills.target_clients import Delivery
+
+_JSON, _FORM, _TEXT = "application/json", "application/x-www-form-urlencoded", "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prepared:
+    """A delivery that is ready to be sent, but for its signature: that is made when it goes out."""
+
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    body: str
+    signer: Signer | None
+
+
+def prepare(target: Target, integration: str, unique: str) -> Prepared:
+    """The delivery of ``unique`` to an integration."""
+    delivery = target.delivery_to(integration)
+    values = {"integration": integration, "unique": unique}
+    headers = [(name, fill(text, values)) for name, text in delivery.headers.items()]
+    body, content_type = _body(delivery, values)
+    if content_type and "content-type" not in {name.lower() for name, _ in headers}:
+        headers.append(("Content-Type", content_type))
+    return Prepared(delivery.method, fill(delivery.path, values), headers, body, _signer(delivery))
+
+
+def _body(delivery: Delivery, values: dict[str, str]) -> tuple[str, str]:
+    """The text of the body, and what it is unless the headers say otherwise."""
+    if delivery.json_body is not None:
+        return json.dumps(fill_json(delivery.json_body, values)), _JSON
+    if delivery.form is not None:
+        return urlencode({name: fill(text, values) for name, text in delivery.form.items()}), _FORM
+    if delivery.raw is not None:
+        return fill(delivery.raw, values), _TEXT
+    return "", ""
+
+
+def _signer(delivery: Delivery) -> Signer | None:
+    said = delivery.signature
+    if said is None:
+        return None
+    return Signer(
+        header=said.header,
+        secret=said.secret.get_secret_value(),
+        algorithm=said.algorithm,
+        encoding=said.encoding,
+        prefix=said.prefix,
+        payload=said.payload,
+        timestamp_header=said.timestamp_header,
+    )
