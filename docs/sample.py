@@ -20,6 +20,8 @@ from rollback_drills.report.manifest import verify
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "reports" / "sample"
+PICTURE = ROOT / "docs" / "report.png"
+WIDTH, HEIGHT = 1200, 900  # of the picture in README.md, in pixels
 _SHORTEST = 5  # characters: a host called "web" would be found in every report
 
 
@@ -39,6 +41,7 @@ def main(arguments: list[str]) -> int:
             return 1
         shutil.rmtree(SAMPLE, ignore_errors=True)
         shutil.copytree(run, SAMPLE)
+    photograph(SAMPLE / "incident.html", PICTURE)
     print(f"sample: {SAMPLE.relative_to(ROOT)}/incident.html", file=sys.stderr)
     return 0
 
@@ -52,6 +55,22 @@ def perform(reports: Path, arguments: list[str]) -> int:
     environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
     environment["PYTEST_ADDOPTS"] = f"-o drill_report_dir={os.path.relpath(reports, ROOT)}"
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def photograph(document: Path, picture: Path) -> None:
+    """The first screen of a report, as the README shows it, by Debian's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        print(f"sample: no Chromium on this machine; {picture.relative_to(ROOT)} stays as it was", file=sys.stderr)
+        return
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        page.goto(document.as_uri())
+        page.screenshot(path=picture)
+        browser.close()
 
 
 def told(run: Path) -> list[str]:
