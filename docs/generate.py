@@ -36,10 +36,10 @@ def pages() -> dict[str, str]:
 
 def findings() -> Iterator[str]:
     yield from ("# Findings", "", GENERATED, "")
-    yield "What a drill can find, by code. A drill with a finding does not pass, unless the target file has it among its"
-    yield "[accepted risks](target-file.md#accepted). The severities: *critical* means that the rollback fails or destroys"
-    yield "data, *major* that it breaks a promise, *minor* that it could be better, *info* that the target file declares it"
-    yield "a known gap, which is told and never fails a drill."
+    yield "What a drill can find, by code. A drill with a finding does not pass, unless the target file has it among"
+    yield "its [accepted risks](target-file.md#accepted). The severities: *critical* means that the rollback fails or"
+    yield "destroys data, *major* that it breaks a promise, *minor* that it could be better. *info* is a gap that the"
+    yield "target file declares: it is told in every run, and fails no drill."
     for entry in CATALOGUE.values():
         yield from ("", f"## {entry.code}", "", f"**{entry.title}** ({entry.severity})", "", entry.why, "")
         yield f"*What to do:* {entry.remedy}"

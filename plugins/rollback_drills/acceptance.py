@@ -12,9 +12,6 @@ from datetime import date
 from rollback_drills.evidence import Acceptance, AcceptedRisk, DrillEvidence, Finding
 from rollback_drills.target_risks import Accepted
 
-SOON = 14
-"""Days before its end from which on an acceptance is told to expire."""
-
 
 class Acceptances:
     """The accepted risks of a target on a day."""

@@ -100,7 +100,7 @@ def step(
     observations: Sequence[Observation] = (),
     error: str = "",
 ) -> Step:
-    outcome = "error" if error else "passed" if all(item.passed for item in checks) else "failed"
+    outcome = "error" if error else "failed" if any(item.fails for item in checks) else "passed"
     return Step(
         number=number,
         title=title,

@@ -45,7 +45,13 @@ def properties(evidence: DrillEvidence) -> Iterator[tuple[str, str]]:
     if evidence.writes is not None:
         yield f"{_PREFIX}acknowledged_writes", str(evidence.writes.acknowledged)
         yield f"{_PREFIX}lost_writes", str(evidence.writes.all_lost)
-    yield f"{_PREFIX}findings", " ".join(dict.fromkeys(finding.code for finding in evidence.findings))
+    for name, found in (
+        ("findings", [each for each in evidence.findings if each.fails]),
+        ("accepted_risks", evidence.accepted),
+        ("known_gaps", [each for each in evidence.findings if each.severity == "info"]),
+    ):
+        if found or name == "findings":
+            yield f"{_PREFIX}{name}", " ".join(dict.fromkeys(finding.code for finding in found))
 
 
 def append_job_summary(run: RunEvidence, history: History) -> None:

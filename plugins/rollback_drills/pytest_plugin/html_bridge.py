@@ -49,7 +49,9 @@ class HtmlBridge:
         if evidence is not None:
             verdict = f'<a href="{self._link()}#{anchor_of(evidence.id)}">{escape(evidence.verdict)}</a>'
             recovery = escape(_recovery(evidence))
-            findings = escape(", ".join(dict.fromkeys(finding.code for finding in evidence.findings)))
+            found = (f"{each.code}{'' if each.fails else ' (accepted)' if each.accepted else ' (known gap)'}"
+                     for each in evidence.findings)  # fmt: skip
+            findings = escape(", ".join(dict.fromkeys(found)))
         cells.insert(2, f'<td class="col-verdict">{verdict}</td>')
         cells.insert(3, f'<td class="col-recovery">{recovery}</td>')
         cells.insert(4, f'<td class="col-findings">{findings}</td>')

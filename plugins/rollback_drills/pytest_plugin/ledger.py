@@ -162,6 +162,10 @@ class Ledger:
                 with contextlib.suppress(OSError):
                     self._session.reports.rmdir()
 
+    def _is_full(self, session: pytest.Session) -> bool:
+        """Whether every drill was to be performed, so that what none has found is not there."""
+        return not self._interrupted and not _narrowed(session.config)
+
     def _evidence(self, session: pytest.Session) -> RunEvidence:
         drills, target = self._session, self._session.target
         now = datetime.now(UTC)
@@ -189,8 +193,17 @@ class Ledger:
             runbook=_runbook(target.path(target.runbook.file), target.runbook.title),
             versions=_versions(),
             host=_host(),
+            accepted=drills.acceptances.account(tuple(self._drills.values()), full=self._is_full(session)),
             drills=tuple(self._drills.values()),
         )
+
+
+def _narrowed(config: pytest.Config) -> bool:
+    """Whether the command line leaves out any of the drills that lie where it points to."""
+    options = ("keyword", "markexpr", "deselect", "lf", "stepwise", "drill_since")
+    if any(getattr(config.option, name, None) for name in options):
+        return True
+    return any("::" in argument or argument.endswith(".py") for argument in config.args)
 
 
 def _forget_pytest_html(config: pytest.Config, directory: Path) -> None:

@@ -52,18 +52,14 @@ class Recorder:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Before any fixture: nothing is started for a drill that can prove nothing."""
         mark = mark_of(item)
         runtime = self._session.choice.name
         lacking = capabilities.missing(self._session.target, mark.requires, runtime=runtime) if mark is not None else []
         if lacking:
             pytest.skip("; ".join(lacking))
-
-    @pytest.hookimpl(wrapper=True, specname="pytest_runtest_setup")
-    def end_in_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """A fixture that may not go on after an accepted finding."""
         try:
             return (yield)
         except EndedByAcceptedRisk as end:

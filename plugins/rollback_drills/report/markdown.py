@@ -66,15 +66,16 @@ def _lines(report: Report) -> Iterator[str]:
     for note in report.headline.notes:
         yield f"- {escape(note)}"
     yield ""
-    if report.problems:
+    if report.failures:
         yield "## What failed and what to do now"
         yield ""
-        for problem in report.problems[:20]:
+        for problem in report.failures[:20]:
             yield from _problem(problem)
-        if len(report.problems) > 20:
-            yield f"- {len(report.problems) - 20} more are in incident.html"
+        if len(report.failures) > 20:
+            yield f"- {len(report.failures) - 20} more are in incident.html"
         yield ""
     yield from _table(report)
+    yield from _known(report)
     yield from _revisions(report)
     yield from _open_items(report)
     yield "A drill on a disposable stack is evidence of the *procedure*, not of production's backups."
@@ -86,6 +87,21 @@ def _problem(problem: Problem) -> Iterator[str]:
            f"{escape(problem.drill.text)}{params if problem.params else ''}: "
            f"{escape(one_line(problem.worst_detail, 300))}")  # fmt: skip
     yield f"  - Do: {escape(problem.remedy)}"
+
+
+def _known(report: Report) -> Iterator[str]:
+    """What was found and fails nothing."""
+    if not report.known:
+        return
+    yield "## Accepted risks and known gaps"
+    yield ""
+    for problem in report.known[:20]:
+        what = escape(problem.accepted) or "known gap"
+        yield (f"- {escape(problem.title)} [{code(problem.code)}] in {escape(problem.drill.text)}: "
+               f"{escape(one_line(problem.worst_detail, 300))}; {what}")  # fmt: skip
+    if len(report.known) > 20:
+        yield f"- {len(report.known) - 20} more are in incident.html"
+    yield ""
 
 
 def _table(report: Report) -> Iterator[str]:
@@ -102,7 +118,7 @@ def _table(report: Report) -> Iterator[str]:
         cells = (row.section, title, row.answer, recovery, downtime, lost)
         section, title, answer, recovery, downtime, lost = (escape(cell) or "-" for cell in cells)
         yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
-               f"| {downtime} | {lost} | {row.findings} |")  # fmt: skip
+               f"| {downtime} | {lost} | {row.found or 0} |")  # fmt: skip
     yield ""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue
 
 from rollback_drills.evidence import DrillEvidence, RunEvidence
+from rollback_drills.report.accepted import AcceptedView, accepted_risks
 from rollback_drills.report.coverage import ChecklistItem, Section, checklist, sections
 from rollback_drills.report.groups import Group, group_drills
 from rollback_drills.report.history import History
@@ -87,9 +88,20 @@ class Report:
     files: tuple[File, ...]
     files_more: int
     findings: int
+    accepted: tuple[AcceptedView, ...] = ()
     revisions: tuple[RevisionRow, ...] = ()
     revisions_more: int = 0
     history_note: str = ""
+
+    @property
+    def failures(self) -> tuple[Problem, ...]:
+        """The problems for which a drill has not passed, in their order."""
+        return tuple(problem for problem in self.problems if problem.fails)
+
+    @property
+    def known(self) -> tuple[Problem, ...]:
+        """Those that are told and fail nothing: accepted risks and declared gaps."""
+        return tuple(problem for problem in self.problems if not problem.fails)
 
     @property
     def unproven(self) -> tuple[Section, ...]:
@@ -130,7 +142,7 @@ def fold(
         ),
         sections=covered, checklist=checklist(run, groups, anchors, limits),
         files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows),
-        findings=sum(len(drill.findings) for drill in run.drills),
+        findings=sum(len(drill.findings) for drill in run.drills), accepted=accepted_risks(run, limits),
         revisions=revisions, revisions_more=revisions_more, history_note=_history_note(history),
     )  # fmt: skip
 

@@ -9,13 +9,15 @@ from typing import Literal
 
 from rollback_drills.evidence import DrillEvidence, Finding, Severity
 from rollback_drills.findings import CATALOGUE
+from rollback_drills.report.accepted import acceptance_text
 from rollback_drills.report.groups import Group
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import cut, one_line, seconds
 from rollback_drills.report.values import Value, view
 
-Rank = Severity | Literal["unclassified"]
-_ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor", "info")
+Rank = Severity | Literal["unclassified", "accepted"]
+_ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor", "accepted", "info")
+_CALM: tuple[Rank, ...] = ("accepted", "info")
 _UNCLASSIFIED = {
     "failed": ("failed-check", "Something that had to hold did not",
                "Read expected and observed in the step below, correct the procedure or the system, and drill again."),
@@ -61,6 +63,12 @@ class Problem:
     params: tuple[str, ...]
     occurrences: tuple[Occurrence, ...]
     more: int
+    accepted: str = ""
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is why a drill has not passed: neither an accepted risk nor a declared gap."""
+        return self.severity not in _CALM
 
     @property
     def worst_detail(self) -> str:
@@ -85,10 +93,11 @@ def problems(groups: Sequence[Group], anchors: Mapping[str, str], limits: Limits
         anchors: drill id to the anchor of its steps, for those drills whose steps are in the page.
         limits: how much to show of each.
     """
-    found: dict[tuple[int, Rank, str], list[_Found]] = {}
+    found: dict[tuple[int, Rank, str, str], list[_Found]] = {}
     for group in groups:
         for item in _of_group(group):
-            found.setdefault((group.number, item.severity, item.finding.code), []).append(item)
+            key = (group.number, item.severity, item.finding.code, acceptance_text(item.finding.accepted))
+            found.setdefault(key, []).append(item)
     by_number = {group.number: group for group in groups}
     ordered = sorted(found.items(), key=lambda entry: (_ORDER.index(entry[0][1]), entry[0][0]))
     return tuple(
@@ -100,8 +109,8 @@ def problems(groups: Sequence[Group], anchors: Mapping[str, str], limits: Limits
 def _of_group(group: Group) -> Iterator[_Found]:
     for param, drill in zip(group.params, group.drills, strict=True):
         for finding in drill.findings:
-            yield _Found(finding, finding.severity, param, drill)
-        if not drill.findings and drill.verdict in _UNCLASSIFIED:
+            yield _Found(finding, "accepted" if finding.accepted else finding.severity, param, drill)
+        if not any(finding.fails for finding in drill.findings) and drill.verdict in _UNCLASSIFIED:
             yield _Found(_unclassified(drill), "unclassified", param, drill)
 
 
@@ -109,7 +118,7 @@ def _unclassified(drill: DrillEvidence) -> Finding:
     """What there is to say of a drill that did not pass and has no finding."""
     code, title, remedy = _UNCLASSIFIED[drill.verdict]
     step = next((step for step in drill.steps if step.outcome != "passed"), None)
-    check = next((check for step in drill.steps for check in step.checks if not check.passed), None)
+    check = next((check for step in drill.steps for check in step.checks if check.fails), None)
     if check and check.finding in CATALOGUE:
         title = CATALOGUE[check.finding].title
     detail = drill.reason or (step.error if step else "") or (check.title if check else "no reason was recorded")
@@ -136,6 +145,7 @@ def _problem(anchor: str, group: Group, items: Sequence[_Found], anchors: Mappin
         params=params if group.parametrised or group.params[0] else (),
         occurrences=tuple(_occurrence(item, anchors, limits) for item in shown),
         more=len(items) - len(shown),
+        accepted=acceptance_text(first.finding.accepted),
     )
 
 

@@ -28,10 +28,13 @@ class RevisionRow:
     up: str
     down: str
     findings: tuple[str, ...]
+    accepted: frozenset[str] = frozenset()
 
     @property
     def tone(self) -> str:
-        return "failed" if self.findings else "unknown" if self.verdict == "unproven" else "passed"
+        if set(self.findings) - self.accepted:
+            return "failed"
+        return "unknown" if self.verdict == "unproven" or self.findings else "passed"
 
 
 def revision_rows(run: RunEvidence, limits: Limits) -> tuple[tuple[RevisionRow, ...], int]:
@@ -47,9 +50,11 @@ def revision_rows(run: RunEvidence, limits: Limits) -> tuple[tuple[RevisionRow, 
 def _rows(run: RunEvidence, limits: Limits) -> Iterator[RevisionRow]:
     for drill in run.drills:
         facts = drill.facts.get(FACT)
+        failing = {finding.code for finding in drill.findings if finding.fails}
         for fact in facts if isinstance(facts, list) else [facts]:
             if not isinstance(fact, dict):
                 continue
+            codes = tuple(dict.fromkeys(str(code) for code in _list(fact, "findings")))
             yield RevisionRow(
                 revision=one_line(_text(fact, "revision"), limits.line),
                 title=one_line(_text(fact, "doc"), limits.line),
@@ -59,7 +64,8 @@ def _rows(run: RunEvidence, limits: Limits) -> Iterator[RevisionRow]:
                 locks=tuple(_locks(fact, limits)),
                 up=_seconds(fact, "up_seconds"),
                 down=_seconds(fact, "down_seconds"),
-                findings=tuple(dict.fromkeys(str(code) for code in _list(fact, "findings"))),
+                findings=codes,
+                accepted=frozenset(codes) & ({finding.code for finding in drill.accepted} - failing),
             )
 
 

@@ -38,6 +38,7 @@ class CheckView:
     finding: str
     rows: tuple[Comparison, ...] = ()
     alike: int = 0
+    accepted: bool = False
 
     @property
     def differences(self) -> bool:
@@ -141,13 +142,15 @@ def file_of(artifact: Artifact, limits: Limits) -> File:
 
 
 def _step(step: Step, anchor: str, limits: Limits) -> StepView:
-    failed = sum(not check.passed for check in step.checks)
+    failed = sum(check.fails for check in step.checks)
+    accepted = sum(check.accepted for check in step.checks)
     # What failed is never among what is left out for lack of room.
     checks = sorted(step.checks, key=lambda check: check.passed) if len(step.checks) > limits.rows else step.checks
     rows = limits.rows
     left_out = sum(max(0, len(part) - rows) for part in (step.checks, step.observations, step.commands))
     parts = [count(len(step.checks), "check")] if step.checks else []
     parts += [f"{failed} failed"] if failed else []
+    parts += [f"{accepted} accepted"] if accepted else []
     parts += [count(len(step.commands), "command")] if step.commands else []
     return StepView(
         number=step.number,
@@ -176,7 +179,14 @@ def _check(check: Check, limits: Limits) -> CheckView:
     if isinstance(expected, Pairs) and isinstance(observed, Pairs):
         rows, alike = _compare(check.expected, check.observed, limits)
     return CheckView(
-        one_line(check.title, limits.line), check.passed, expected, observed, check.finding or "", rows, alike
+        one_line(check.title, limits.line),
+        check.passed,
+        expected,
+        observed,
+        check.finding or "",
+        rows,
+        alike,
+        check.accepted,
     )
 
 

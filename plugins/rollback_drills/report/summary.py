@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence import Acceptance, DrillEvidence, RunEvidence, Verdict
+from rollback_drills.report.accepted import accepted_risks
 from rollback_drills.report.clients import rpo_text
 from rollback_drills.report.coverage import Section
 from rollback_drills.report.groups import Group
+from rollback_drills.report.limits import FULL
 from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
 
 Tone = Literal["passed", "failed", "unknown"]
@@ -49,6 +51,16 @@ class Row:
     rpo: str
     rpo_met: bool | None
     findings: int
+    accepted: int = 0
+    gaps: int = 0
+
+    @property
+    def found(self) -> str:
+        """How much was found, what fails nothing apart; empty where nothing was."""
+        parts = [f"{self.findings}"] if self.findings else []
+        parts += [f"{self.accepted} accepted"] if self.accepted else []
+        parts += [count(self.gaps, "known gap")] if self.gaps else []
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +92,19 @@ def headline(run: RunEvidence, covered: Sequence[Section], slower: Sequence[str]
         case "skipped":
             sentence = "Nothing was proven: " + ("every drill was skipped." if total else "no drill was performed.")
         case _ if all(section.proof == "proven" for section in covered):
-            sentence = f"The runbook holds: {_all(total)} passed."
+            sentence = f"The runbook holds{_with_risks(run)}: {_all(total)} passed."
         case _:
-            sentence = f"What was drilled holds: {counts['passed']} of {count(total, 'drill')} passed."
+            sentence = (
+                f"What was drilled holds{_with_risks(run)}: {counts['passed']} of {count(total, 'drill')} passed."
+            )
     tone: Tone = "failed" if verdict == "failed" else "passed" if verdict == "passed" else "unknown"
     return Headline(verdict, tone, sentence, (*_notes(run, counts, covered), *slower))
+
+
+def _with_risks(run: RunEvidence) -> str:
+    """Nobody may read a verdict without them."""
+    risks = {finding.code for drill in run.drills for finding in drill.accepted}
+    return f", with {count(len(risks), 'accepted risk')}" if risks else ""
 
 
 def _all(total: int) -> str:
@@ -109,14 +129,36 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
     elif held:
         notes.append(f"Every recovery with an objective met it ({len(held)} of {len(held)}).")
     notes += _clients_notes(run)
-    severities = Counter(finding.severity for drill in run.drills for finding in drill.findings)
+    severities = Counter(finding.severity for drill in run.drills for finding in drill.findings if finding.fails)
     if severities:
         words = [f"{severities[severity]} {severity}" for severity in ("critical", "major", "minor")
                  if severities[severity]]  # fmt: skip
         notes.append(f"{count(severities.total(), 'finding')}: {enumerate_words(words)}.")
+    notes += _known_notes(run)
     gaps = sum(section.proof in ("not proven", "in part") for section in covered)
     if gaps:
         notes.append(f"{gaps} of {count(len(covered), 'section')} of the runbook not, or only in part, proven.")
+    return notes
+
+
+def _known_notes(run: RunEvidence) -> list[str]:
+    """What fails nothing: accepted risks, those that need a look, and declared gaps."""
+    notes = []
+    accepted: dict[str, Acceptance] = {}
+    for drill in run.drills:
+        for finding in drill.accepted:
+            assert finding.accepted is not None
+            accepted.setdefault(one_line(finding.code, 80), finding.accepted)
+    if accepted:
+        words = [f"{code} ({one_line(each.owner, 60)}, until {each.until})" for code, each in accepted.items()]
+        notes.append(f"{count(len(accepted), 'accepted risk')}: {enumerate_words(words)}.")
+    for risk in accepted_risks(run, FULL):
+        if risk.warn:
+            only = f" ({risk.only})" if risk.only else ""
+            notes.append(f"Accepted risk {risk.code}{only} of {risk.owner}: {risk.said}.")
+    gaps = sum(finding.severity == "info" for drill in run.drills for finding in drill.findings)
+    if gaps:
+        notes.append(f"{count(gaps, 'known gap')}, as the target file declares.")
     return notes
 
 
@@ -157,12 +199,14 @@ def _row(group: Group, section: str) -> Row:
     recovery, objective, met = recovery_of(held)
     downtime, downtime_met = downtime_of(group.drills)
     lost, rpo, rpo_met = writes_of(group.drills)
+    found = [finding for drill in group.drills for finding in drill.findings]
     return Row(
         section=section, title=group.title if group.parametrised else group.full_title, cases=group.cases,
         anchor=group.anchor, verdict=group.verdict, answer=answer, tone=tone,
         recovery=recovery, objective=objective, met=met,
         downtime=downtime, downtime_met=downtime_met, writes=lost, rpo=rpo, rpo_met=rpo_met,
-        findings=sum(len(drill.findings) for drill in group.drills),
+        findings=sum(finding.fails for finding in found), accepted=sum(bool(each.accepted) for each in found),
+        gaps=sum(finding.severity == "info" for finding in found),
     )  # fmt: skip
 
 
@@ -171,12 +215,15 @@ def _answer(group: Group) -> tuple[str, Tone]:
     counts = Counter(drill.verdict for drill in group.drills)
     total = len(group.drills)
     of = f" ({{}} of {total})" if group.parametrised else ""
+    risks = ", with accepted risks" if any(drill.accepted for drill in group.drills) else ""
+    if any(finding.fails for drill in group.drills for finding in drill.findings):
+        risks = ", with findings"
     if counts["failed"]:
         return "No" + (of.format(counts["failed"]) if counts["failed"] < total else ""), "failed"
     if counts["passed"] == total:
-        return ("Yes, with findings" if any(drill.findings for drill in group.drills) else "Yes"), "passed"
+        return f"Yes{risks}", "passed"
     if counts["passed"] and counts["passed"] + counts["skipped"] == total:
-        return "Yes" + of.format(counts["passed"]), "passed"
+        return f"Yes{of.format(counts['passed'])}{risks}", "passed"
     return "Not proven" + (of.format(total - counts["passed"]) if counts["passed"] else ""), "unknown"
 
 

@@ -21,7 +21,7 @@ Line = tuple[str, str]
 _LIMITS = Limits(output=0, value=300, line=120, items=5, rows=20, steps=0, cases=0, groups=0)
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
 _SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold",
-               "info": ""}  # fmt: skip
+               "accepted": "yellow", "info": ""}  # fmt: skip
 _MOST = 12
 _TRENDS = 20
 
@@ -56,12 +56,17 @@ def _table(view: Report, width: int) -> Iterator[Line]:
         if row.recovery == "not measured":
             recovery = "-"
         recovery = f"! {recovery}" if row.met is False else recovery
-        yield (f"{pad(_name(row, room), room)} {row.verdict or '':<10} {clip(recovery, 20):>20} "
+        verdict = f"{row.verdict or ''}{'*' if row.accepted else ''}"
+        yield (f"{pad(_name(row, room), room)} {verdict:<10} {clip(recovery, 20):>20} "
                f"{row.findings or '-':>5}"), _style(row)  # fmt: skip
+    if any(row.accepted for row in view.rows):
+        yield "* with accepted risks", "yellow"
 
 
 def _style(row: Row) -> str:
-    return "yellow" if row.tone == "passed" and (row.findings or row.met is False) else _STYLES[row.tone]
+    return (
+        "yellow" if row.tone == "passed" and (row.findings or row.accepted or row.met is False) else _STYLES[row.tone]
+    )
 
 
 def _name(row: Row, room: int) -> str:
@@ -110,11 +115,15 @@ def _found(view: Report, width: int) -> Iterator[Line]:
 
 
 def _problem(problem: Problem, width: int) -> Iterator[Line]:
-    yield f"{problem.code} ({problem.severity}): {problem.title}", _SEVERITIES[problem.severity]
+    severity = "known gap" if problem.severity == "info" else problem.severity
+    yield f"{problem.code} ({severity}): {problem.title}", _SEVERITIES[problem.severity]
     where = problem.drill.text + (f" ({enumerate_words(problem.params, 4)})" if problem.params else "")
     detail = one_line(visible(problem.worst_detail), 200)
     yield from _wrapped(f"{where}: {detail}", width, "  ", "")
-    yield from _wrapped(problem.remedy, width, "  do: ", "")
+    if problem.accepted:
+        yield from _wrapped(problem.accepted, width, "  ", "")
+    elif problem.fails:
+        yield from _wrapped(problem.remedy, width, "  do: ", "")
 
 
 def _wrapped(text: str, width: int, lead: str, style: str) -> Iterator[Line]:

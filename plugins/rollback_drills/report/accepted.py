@@ -1,0 +1,70 @@
+"""The risks that somebody has accepted: what this run says of each, and which of them need a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollback_drills.evidence import Acceptance, AcceptedRisk, RunEvidence
+from rollback_drills.findings import CATALOGUE
+from rollback_drills.report.limits import Limits
+from rollback_drills.report.text import count, cut, one_line
+
+SOON = 14
+"""Days before its last one from which on an acceptance is told to expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedView:
+    """One accepted risk of the target file; ``warn`` where somebody has to do something about it."""
+
+    code: str
+    title: str
+    reason: str
+    owner: str
+    until: str
+    only: str
+    said: str
+    warn: bool
+
+
+def accepted_risks(run: RunEvidence, limits: Limits) -> tuple[AcceptedView, ...]:
+    """Those that need a look come first, otherwise in the target file's order."""
+    views = [_view(each, limits) for each in run.accepted]
+    return tuple(sorted(views, key=lambda each: not each.warn))
+
+
+def _view(risk: AcceptedRisk, limits: Limits) -> AcceptedView:
+    known = CATALOGUE.get(risk.finding)
+    only = [f"{name} {pattern}" for name, pattern in (("drill", risk.drill), ("subject", risk.subject)) if pattern]
+    return AcceptedView(
+        code=one_line(risk.finding, 80),
+        title=known.title if known else "",
+        reason=cut(risk.acceptance.reason, limits.value),
+        owner=one_line(risk.acceptance.owner, limits.line),
+        until=one_line(risk.acceptance.until, 40),
+        only=one_line(", ".join(only), limits.line),
+        said=_said(risk),
+        warn=risk.state in ("expired", "not needed") or risk.days_left <= SOON,
+    )
+
+
+def _said(risk: AcceptedRisk) -> str:
+    """What this run says of it."""
+    found = {
+        "used": f"found {count(risk.found, 'time')}",
+        "expired": f"found {count(risk.found, 'time')}" if risk.found else "not found by this run",
+        "not needed": "not needed: nothing of it was found, take it out of the target file",
+        "not judged": "not judged: this run did not look for it everywhere",
+    }[risk.state]
+    if risk.days_left < 0:
+        return f"{found}; expired {count(-risk.days_left, 'day')} ago, it fails drills again"
+    if risk.days_left <= SOON:
+        return f"{found}; expires in {count(risk.days_left, 'day')}" if risk.days_left else f"{found}; expires today"
+    return found
+
+
+def acceptance_text(acceptance: Acceptance | None) -> str:
+    """Who answers for a finding, until when and why; empty where nobody does."""
+    if acceptance is None:
+        return ""
+    return one_line(f"accepted by {acceptance.owner} until {acceptance.until}: {acceptance.reason}", 600)

@@ -1,0 +1,106 @@
+"""Accepted risks and known gaps in every form of the report: told, never hidden, and never what failed."""
+
+from __future__ import annotations
+
+import evidence_builder as build
+import pytest
+
+from rollback_drills.evidence import Acceptance, AcceptedRisk, Check, DrillEvidence, Finding, RunEvidence
+from rollback_drills.report.html import render_html
+from rollback_drills.report.markdown import render_markdown
+from rollback_drills.report.model import fold
+from rollback_drills.report.terminal import terminal_lines
+
+OWNER = "payments <b>team</b>"
+ACCEPTANCE = Acceptance(reason="the vendor mends it", owner=OWNER, until="2026-12-31")
+
+
+def accepted(code: str = "flag-ignored") -> Finding:
+    return build.finding(code, "github answers 200", step="Turn it off").model_copy(update={"accepted": ACCEPTANCE})
+
+
+def gap() -> Finding:
+    return build.finding("integration-without-flag", "jira has none").model_copy(update={"severity": "info"})
+
+
+def drill(*findings: Finding) -> DrillEvidence:
+    check = Check(title="off", expected=True, observed=False, passed=False, at=1, finding="flag-ignored", accepted=True)
+    return build.drill("t.py::test_a", findings=findings, steps=[build.step(1, "Turn it off", 0, 1, check)])
+
+
+def risk(state: str = "used", days_left: int = 38, **changes: object) -> AcceptedRisk:
+    return AcceptedRisk.model_validate(
+        {"finding": "flag-ignored", "acceptance": ACCEPTANCE, "found": 1, "days_left": days_left, "state": state}
+        | changes
+    )
+
+
+def run_of(*drills: DrillEvidence, risks: tuple[AcceptedRisk, ...] = ()) -> RunEvidence:
+    return build.run(*drills, sections=["quick-application"]).model_copy(update={"accepted": risks})
+
+
+def test_a_run_with_accepted_risks_passes_and_nobody_can_overlook_them():
+    report = fold(run_of(drill(accepted()), risks=(risk(),)))
+    assert report.headline.verdict == "passed"
+    assert report.headline.sentence == "The runbook holds, with 1 accepted risk: the one drill passed."
+    assert any("flag-ignored (payments" in note and "until 2026-12-31" in note for note in report.headline.notes)
+    assert (report.rows[0].answer, report.rows[0].found) == ("Yes, with accepted risks", "1 accepted")
+    assert report.failures == ()
+    assert [(each.severity, each.accepted[:11]) for each in report.known] == [("accepted", "accepted by")]
+
+
+def test_known_gaps_are_told_and_are_no_risk_that_somebody_accepted():
+    report = fold(run_of(drill(gap())))
+    assert report.headline.sentence == "The runbook holds: the one drill passed."
+    assert "1 known gap, as the target file declares." in report.headline.notes
+    assert (report.rows[0].answer, report.rows[0].found, report.failures) == ("Yes", "1 known gap", ())
+
+
+def test_what_fails_comes_first_beside_what_is_accepted():
+    failed = build.drill("t.py::test_b", "failed", findings=[build.finding("flag-ignored", "jira answers 200")])
+    report = fold(run_of(drill(accepted(), gap()), failed))
+    assert [problem.severity for problem in report.problems] == ["critical", "accepted", "info"]
+    assert [problem.worst_detail for problem in report.failures] == ["jira answers 200"]
+
+
+def test_a_plain_failure_beside_an_accepted_risk_is_not_hidden_by_it():
+    broken = drill(accepted()).model_copy(update={"verdict": "failed", "reason": "a plain check"})
+    assert [problem.code for problem in fold(run_of(broken)).failures] == ["failed-check"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "warn"),
+    [
+        (risk(), "found 1 time", False),
+        (risk(days_left=14), "found 1 time; expires in 14 days", True),
+        (risk(days_left=15), "found 1 time", False),
+        (risk(days_left=0), "found 1 time; expires today", True),
+        (risk("expired", -1), "found 1 time; expired 1 day ago, it fails drills again", True),
+        (risk("not needed", found=0), "not needed: nothing of it was found, take it out of the target file", True),
+        (risk("not judged", found=0), "not judged: this run did not look for it everywhere", False),
+    ],
+)
+def test_what_is_said_of_each(given: AcceptedRisk, said: str, warn: bool):
+    report = fold(run_of(drill(accepted()), risks=(given,)))
+    assert [(each.said, each.warn) for each in report.accepted] == [(said, warn)]
+    assert any(said in note for note in report.headline.notes) == warn
+
+
+def test_every_form_shows_them_escaped():
+    run = run_of(drill(accepted(), gap()), risks=(risk(), risk("not needed", found=0, subject="<i>")))
+    page, text = render_html(run), render_markdown(run)
+    lines = "\n".join(line for line, _ in terminal_lines(run, "r"))
+    assert '<h2 id="accepted">Accepted risks</h2>' in page
+    assert "payments &lt;b&gt;team&lt;/b&gt;" in page
+    assert "<b>" not in page
+    assert "<i>" not in page.replace("<i>✓", "").replace("<i>!", "")
+    assert "1 accepted</span>" not in page
+    assert "Nothing failed; " in page
+    assert "## Accepted risks and known gaps" in text
+    assert "## What failed" not in text
+    assert "<b>" not in text
+    assert "flag-ignored (accepted)" in lines
+    assert "integration-without-flag (known gap)" in lines
+    assert "* with accepted risks" in lines
+    assert "passed*" in lines
+    assert "not needed" in lines
