@@ -261,6 +261,16 @@ class ClientTraffic(Model):
         return self.longest_downtime <= self.downtime_objective_seconds
 
 
+class Attempt(Model):
+    """An earlier attempt at a drill, in one of the runs that were merged; the latest one counts."""
+
+    run: str
+    runtime: str
+    started_at: str
+    verdict: Verdict
+    reason: str = ""
+
+
 class DrillEvidence(Model):
     """Everything that one drill did and saw."""
 
@@ -281,6 +291,7 @@ class DrillEvidence(Model):
     steps: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    attempts: tuple[Attempt, ...] = Field(default=(), description="earlier ones, where runs were merged; oldest first")
 
     @property
     def harness_seconds(self) -> float:
@@ -341,6 +352,18 @@ class AcceptedRisk(Model):
     )
 
 
+class SourceRun(Model):
+    """One of the runs that a merged one was made from."""
+
+    run: str
+    started_at: str
+    finished_at: str
+    runtime: str
+    selection: str
+    drills: int
+    evidence_sha256: str = Field(description="of its evidence.json")
+
+
 class RunEvidence(Model):
     """One run: the file ``evidence.json``."""
 
@@ -348,7 +371,7 @@ class RunEvidence(Model):
     run: str
     started_at: str
     finished_at: str
-    seconds: float = Field(description="wall time of the session, start to report")
+    seconds: float = Field(description="wall time of the session, start to report; of merged runs, their sum")
     target_seconds: float
     setup_seconds: float = Field(description="of target_seconds: starting the disposable stack, once per worker")
     workers: int
@@ -360,6 +383,7 @@ class RunEvidence(Model):
     versions: dict[str, str]
     host: dict[str, JsonValue]
     accepted: tuple[AcceptedRisk, ...] = Field(default=(), description="the accepted risks of the target file")
+    merged: tuple[SourceRun, ...] = Field(default=(), description="the runs that this one was merged from")
     drills: tuple[DrillEvidence, ...]
 
     @property

@@ -39,10 +39,10 @@ def commands() -> list[str]:
     return sorted({command for command in found if command and "--pyargs" not in command})  # those: test_wheel.py
 
 
-def make_a_report(directory: Path) -> Path:
+def make_a_report(directory: Path, name: str = "20261122-030405-7f3a") -> Path:
     """A run of nothing, which is a run all the same."""
     nothing = RunEvidence(
-        run="20261122-030405-7f3a", started_at="2026-11-22T03:04:05Z", finished_at="2026-11-22T03:04:06Z", seconds=1,
+        run=name, started_at="2026-11-22T03:04:05Z", finished_at="2026-11-22T03:04:06Z", seconds=1,
         target_seconds=0, setup_seconds=0, workers=1,
         target=TargetFacts(name="x", file="x", sha256="", current="2", previous="1", integrations=1, objectives={}),
         runtime=RuntimeFacts(name="embedded", reason=""), versions={}, host={}, drills=(),
@@ -64,6 +64,8 @@ def test_command_works(command: str, tmp_path: Path) -> None:
         written = make_a_report(tmp_path)
         argv = [sys.executable, "-m", "rollback_drills"]
         known = {"reports/latest": str(written), "path/to/your/project": str(tmp_path)}
+        known |= {name: str(make_a_report(tmp_path / name, name)) for name in arguments if name.startswith("shard-")}
+        known |= {name: str(tmp_path / name) for name in ("again", "merged", "all.xml")}
         argv += [known.get(argument, argument) for argument in arguments]
     else:
         pytest.fail(f"nothing tests the documented command {command!r}")

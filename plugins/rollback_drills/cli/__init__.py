@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from rollback_drills.cli import doctoring, initialising, verifying
+from rollback_drills.cli import doctoring, initialising, reporting, verifying
 
 _COMMANDS = {
     "init": (
@@ -21,6 +21,13 @@ _COMMANDS = {
         "go through a target step by step, and say how to mend what does not hold",
         "Obtain the releases, start a disposable stack, migrate, and ask each release all that a drill will ask. "
         "Exit code 0: drills can run; 1: something does not hold, and is named with its remedy; 2: a wrong option.",
+    ),
+    "report": (
+        reporting.add_to,
+        "write the report of a run once more, or of several as one",
+        "Render the evidence of a run again, or merge those of several runs or shards of a CI into one document. "
+        "No run is ever overwritten. Exit code 0: written; 1: written, but a file of these runs was changed since, and "
+        "is named; 2: it could not be written. The verdict of the drills is no part of it.",
     ),
     "verify": (
         verifying.add_to,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rollback_drills.cli.codes import OK, USAGE, WRONG
 from rollback_drills.errors import DrillError
+from rollback_drills.report.again import run_directory
 from rollback_drills.report.manifest import verify
 from rollback_drills.report.text import count, visible
 
@@ -23,7 +24,7 @@ def perform(options: argparse.Namespace) -> int:
 
 def _verify_one(directory: Path) -> int:
     try:
-        found = verify(_run_directory(directory))
+        found = verify(run_directory(directory))
     except DrillError as error:
         print(f"rollback-drills verify: {visible(str(error))}", file=sys.stderr)
         return USAGE
@@ -34,11 +35,3 @@ def _verify_one(directory: Path) -> int:
     for line in (*found.changes, *(f"note: {note}" for note in found.notes)):
         print(f"  {visible(line)}")
     return WRONG if found.changes else OK
-
-
-def _run_directory(directory: Path) -> Path:
-    """Follow ``latest`` where it could not be made a link."""
-    text = directory.with_name(f"{directory.name}.txt")
-    if directory.is_dir() or not text.is_file():
-        return directory
-    return directory.with_name(text.read_text(encoding="utf-8", errors="replace").strip())

@@ -25,10 +25,10 @@ from rollback_drills.drill_plan import Plan
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.journal import read_journals
-from rollback_drills.pytest_plugin.ci import append_job_summary
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
 from rollback_drills.report.history import History
+from rollback_drills.report.job_summary import append_job_summary
 from rollback_drills.target_tables import Objectives
 
 WORKER_OUTPUT = "rollback_drills"

@@ -177,8 +177,9 @@ def _comparable(
     run: RunEvidence, drills: Sequence[DrillEvidence], history: History
 ) -> Iterator[tuple[PastRun, list[PastDrill]]]:
     ids = [drill.id for drill in drills]
+    itself = {run.run, *(source.run for source in run.merged)}
     for past in history.runs:
-        same = (past.target, past.runtime) == (run.target.name, run.runtime.name) and past.run != run.run
+        same = (past.target, past.runtime) == (run.target.name, run.runtime.name) and past.run not in itself
         if same and all(name in past.drills for name in ids):
             yield past, [past.drills[name] for name in ids]
 

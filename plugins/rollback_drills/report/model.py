@@ -254,5 +254,11 @@ def _scope(run: RunEvidence, limits: Limits) -> Iterator[ScopeTable]:
         "Selection": run.selection or "everything", "Interrupted": run.interrupted or "no",
         "Evidence schema": run.schema_version,
     })  # fmt: skip
+    if run.merged:
+        yield table("Merged from", {
+            each.run: f"{count(each.drills, 'drill')}, {each.runtime}, ended {moment(each.finished_at)}, "
+            f"SHA-256 of its evidence.json {each.evidence_sha256}"
+            for each in run.merged
+        })  # fmt: skip
     yield table("Versions", dict(run.versions))
     yield table("Host", dict(run.host))

@@ -124,10 +124,19 @@ def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ..
         timeline=timeline(drill, anchor, limits),
         steps=tuple(_step(step, anchor, limits) for step in drill.steps[: limits.steps]),
         steps_left_out=max(0, len(drill.steps) - limits.steps),
-        facts=tuple(
-            (one_line(name.replace("_", " "), limits.line), view(value, limits))
-            for name, value in islice(drill.facts.items(), limits.rows)
-            if name != FACT
+        facts=(
+            *(
+                (one_line(name.replace("_", " "), limits.line), view(value, limits))
+                for name, value in islice(drill.facts.items(), limits.rows)
+                if name != FACT
+            ),
+            *(
+                (
+                    f"attempt in run {one_line(each.run, 80)}",
+                    view(f"{each.verdict} ({each.runtime}) {each.reason}", limits),
+                )
+                for each in drill.attempts[: limits.items]
+            ),
         ),
         clients=clients_view(drill.traffic, limits) if drill.traffic else None,
         writes=writes_view(drill.writes, limits) if drill.writes else None,

@@ -113,6 +113,13 @@ def _all(total: int) -> str:
 
 def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section]) -> list[str]:
     notes = []
+    if run.merged:
+        sources = [one_line(source.run, 80) for source in run.merged]
+        notes.append(f"Merged from {count(len(sources), 'run')}: {enumerate_words(sources)}.")
+    later = sum(drill.verdict == "passed" and any(each.verdict != "passed" for each in drill.attempts)
+                for drill in run.drills)  # fmt: skip
+    if later:
+        notes.append(f"{count(later, 'drill')} passed in a later attempt only: what failed once may fail that night.")
     if run.interrupted:
         notes.append(f"The run was interrupted: {one_line(run.interrupted).rstrip('.')}.")
     others = [

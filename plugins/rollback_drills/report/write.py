@@ -10,11 +10,12 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
+from rollback_drills.errors import DrillError
 from rollback_drills.evidence import RunEvidence
 from rollback_drills.report.files import TEMPORARY, one_at_a_time, write_whole
 from rollback_drills.report.history import HISTORY, History, append_history, read_history
 from rollback_drills.report.html import render_html
-from rollback_drills.report.manifest import ManifestEntry, entries, write_manifest
+from rollback_drills.report.manifest import ManifestEntry, entries, read_manifest, write_manifest
 from rollback_drills.report.markdown import render_markdown
 from rollback_drills.report.steps import File
 from rollback_drills.report.text import size, visible
@@ -38,8 +39,17 @@ def file_run(run: RunEvidence, directory: Path) -> History:
         history = read_history(reports / HISTORY)
         write_report(run, directory, history=history)
         append_history(reports / HISTORY, run)
-        refresh_latest(reports, directory)
+        if not _is_older(run, reports / "latest"):
+            refresh_latest(reports, directory)
     return history
+
+
+def _is_older(run: RunEvidence, latest: Path) -> bool:
+    """Whether ``run`` had ended before the one that ``latest`` leads to: a former run that is rendered again."""
+    try:
+        return run.finished_at < read_manifest(latest).finished_at
+    except DrillError:
+        return False
 
 
 def write_report(run: RunEvidence, directory: Path, *, history: History | None = None) -> tuple[Path, ...]:

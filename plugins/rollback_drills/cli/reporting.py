@@ -1,0 +1,50 @@
+"""``rollback-drills report``: the report of a run once more, or of several runs as one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rollback_drills.cli.codes import OK, USAGE, WRONG
+from rollback_drills.errors import DrillError
+from rollback_drills.report.text import count, visible
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directories", metavar="DIRECTORY", nargs="+", type=Path, help="of a run: reports/latest")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, required=True, help="where to write it: a directory that is not there yet"
+    )
+    parser.add_argument("--junitxml", metavar="FILE", type=Path, help="write the drills as JUnit XML as well")
+    parser.add_argument(
+        "--different-targets", action="store_true", help="merge runs of different target files, releases or runbooks"
+    )
+    parser.set_defaults(perform=perform)
+
+
+def perform(options: argparse.Namespace) -> int:
+    from rollback_drills.report.again import report_again
+    from rollback_drills.report.files import write_whole
+    from rollback_drills.report.job_summary import append_job_summary
+    from rollback_drills.report.junit import render_junit
+    from rollback_drills.report.terminal import terminal_lines
+    from rollback_drills.report.write import PAGE
+
+    try:
+        run, history, changes = report_again(
+            options.directories, options.output, different_targets=options.different_targets
+        )
+        if options.junitxml is not None:
+            write_whole(options.junitxml, render_junit(run))
+        append_job_summary(run, history)
+    except DrillError as error:
+        print(f"rollback-drills report: {visible(str(error))}", file=sys.stderr)
+        return USAGE
+    for line, _ in terminal_lines(run, options.output / PAGE, history=history):
+        print(line)
+    if changes:
+        print(f"{count(len(changes), 'file')} of these runs not as they were written:", file=sys.stderr)
+        for change in changes:
+            print(f"  {visible(change)}", file=sys.stderr)
+    return WRONG if changes else OK

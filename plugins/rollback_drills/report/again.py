@@ -1,0 +1,145 @@
+"""A report of evidence that is there: of one run once more, or of several as one. No run is ever written over."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rollback_drills.errors import DrillError
+from rollback_drills.evidence import SCHEMA_VERSION, RunEvidence
+from rollback_drills.report.files import unwritable
+from rollback_drills.report.history import History
+from rollback_drills.report.manifest import MANIFEST, verify
+from rollback_drills.report.merging import Source, merge, place_of
+from rollback_drills.report.text import visible
+from rollback_drills.report.write import EVIDENCE, PAGE, SUMMARY, file_run
+
+_WRITTEN_ANEW = {EVIDENCE, PAGE, SUMMARY, MANIFEST}
+
+
+def run_directory(directory: Path) -> Path:
+    """Follow ``latest`` where it could not be made a link."""
+    text = directory.with_name(f"{directory.name}.txt")
+    if directory.is_dir() or not text.is_file():
+        return directory
+    return directory.with_name(text.read_text(encoding="utf-8", errors="replace").strip())
+
+
+def report_again(
+    directories: Sequence[Path], output: Path, *, different_targets: bool = False
+) -> tuple[RunEvidence, History, tuple[str, ...]]:
+    """Write the report of one run once more, or of several as one, into a directory that is not there yet.
+
+    Returns:
+        The evidence, the former runs, and what of the sources is not as their runs had written it.
+
+    Raises:
+        DrillError: a source cannot be read, they do not belong together, or ``output`` is there or cannot be written.
+    """
+    directories = [run_directory(directory).resolve() for directory in directories]
+    sources = [_read(directory) for directory in directories]
+    _refuse(output, directories)
+    run = sources[0].run
+    if len(sources) > 1:
+        run = merge(sources, output.resolve().name, different_targets=different_targets)
+    changes = tuple(line for directory in directories for line in _changes(directory))
+    _create(output)
+    try:
+        if len(sources) == 1:
+            _copy_all(directories[0], output)
+        else:
+            for directory, source in zip(directories, sources, strict=True):
+                _copy_artifacts(directory, source.run, run, output)
+        history = file_run(run, output)
+    except (DrillError, OSError) as error:
+        shutil.rmtree(output, ignore_errors=True)  # half a report is none
+        raise error if isinstance(error, DrillError) else unwritable(output, error) from error
+    return run, history, changes
+
+
+def _read(directory: Path) -> Source:
+    file = directory / EVIDENCE
+    fix = "name the directory of a run that came to its end, for example reports/latest"
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DrillError(f"{file} cannot be read", cause=error.strerror or str(error), fix=fix) from None
+    try:
+        run = RunEvidence.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+        raise DrillError(
+            f"{file} is not evidence that this version reads (schema {SCHEMA_VERSION})", cause=cause,
+            fix="use the version of rollback-drills that the run was made with, or a newer one",
+        ) from None  # fmt: skip
+    if run.schema_version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+        raise DrillError(
+            f"{file} has the schema {visible(run.schema_version)}, and this version reads {SCHEMA_VERSION}",
+            fix="use the version of rollback-drills that the run was made with",
+        )
+    # It is written as the present schema has it: whatever that has added is absent here.
+    run = run.model_copy(update={"schema_version": SCHEMA_VERSION})
+    return Source(run, hashlib.sha256(content).hexdigest())
+
+
+def _refuse(output: Path, sources: Sequence[Path]) -> None:
+    if output.is_symlink() or (output.exists() and not (output.is_dir() and not any(output.iterdir()))):
+        raise DrillError(f"{output} is there already", fix="name a directory that is not: nothing is overwritten")
+    for source in sources:
+        if output.resolve().is_relative_to(source):
+            raise DrillError(
+                f"{output} lies within the run {source}",
+                fix="name a directory beside it: a run's files stay as they are",
+            )
+
+
+def _create(output: Path) -> None:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            output.rmdir()  # an empty one; whatever has come into it meanwhile makes this fail
+        output.mkdir()
+    except OSError as error:
+        raise unwritable(output, error) from error
+
+
+def _changes(directory: Path) -> list[str]:
+    """What of a run's files, and of the chain that it belongs to, is not as it was written."""
+    try:
+        found = verify(directory).changes
+    except DrillError as error:
+        return [f"{directory.name}: {error.what}"]
+    return [f"{directory.name}: {change}" for change in found]
+
+
+def _copy_all(source: Path, output: Path) -> None:
+    """Every file of the run but those that are written anew."""
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        if path.is_file() and not path.is_symlink() and name.as_posix() not in _WRITTEN_ANEW:
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, output / name)
+
+
+def _copy_artifacts(source: Path, run: RunEvidence, merged: RunEvidence, output: Path) -> None:
+    """Those of the drills that count; one that is not there is told as a change of its run."""
+    wanted = {artifact.path for drill in merged.drills for artifact in drill.artifacts}
+    for drill in run.drills:
+        for artifact in drill.artifacts:
+            place, path = place_of(artifact.path, run.run), source / artifact.path
+            inside = path.resolve().is_relative_to(source) and (output / place).resolve().is_relative_to(
+                output.resolve()
+            )
+            if place in wanted and inside and path.is_file():
+                (output / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, output / place)
+
+
+def _within(path: Path, directory: Path) -> bool:
+    return path.resolve().is_relative_to(directory.resolve())

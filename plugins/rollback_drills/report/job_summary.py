@@ -1,0 +1,49 @@
+"""The job summary: the file by which a CI service lets a step show Markdown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rollback_drills.errors import DrillError
+from rollback_drills.evidence import RunEvidence
+from rollback_drills.report.history import History
+from rollback_drills.report.markdown import render_markdown
+
+JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
+"""The variable by which a CI service names the file that it shows as the summary of a step."""
+
+MAX_SUMMARY_BYTES = 1024 * 1024
+"""What one step may write in all; the service shows none of a longer one."""
+
+
+def append_job_summary(run: RunEvidence, history: History) -> None:
+    """Add the Markdown summary to the file that the CI service names, as far as it has room for it.
+
+    Raises:
+        DrillError: the file cannot be written.
+    """
+    name = os.environ.get(JOB_SUMMARY)
+    if not name:
+        return
+    file = Path(name)
+    try:
+        there = file.stat().st_size if file.exists() else 0
+        text = _fitting(run, history, MAX_SUMMARY_BYTES - there)
+        with file.open("a", encoding="utf-8") as summary:
+            summary.write(text)
+    except OSError as error:
+        raise DrillError(
+            f"the job summary {file} cannot be written: {error.strerror}",
+            fix=f"let {JOB_SUMMARY} name a file that can be written, or unset it",
+        ) from None
+
+
+def _fitting(run: RunEvidence, history: History, room: int) -> str:
+    """The summary in at most ``room`` bytes of UTF-8, cut at a line with a note; empty if not even that fits."""
+    text = render_markdown(run, history=history) + "\n"
+    note = "\n…the rest is in incident.html, among the files of this run.\n"
+    if len(text.encode()) <= room:
+        return text
+    kept = text.encode()[: max(0, room - len(note.encode()))].decode(errors="ignore").rpartition("\n")[0]
+    return kept + note if kept else ""
