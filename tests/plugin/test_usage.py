@@ -71,7 +71,7 @@ def test_no_target_at_all(project: Project, conftest: str, workers: tuple[str, .
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--drill-runtime", "podman"], "argument --drill-runtime: invalid choice: 'podman'"),
+        (["--drill-runtime", "podman"], "there is no runtime 'podman'"),
         (["--drill-timeout", "soon"], "argument --drill-timeout: invalid float value: 'soon'"),
         (["--drill-timeout", "0"], "the time limit for a drill is '0.0'"),
         (["--drill-timeout=-3"], "the time limit for a drill is '-3.0'"),

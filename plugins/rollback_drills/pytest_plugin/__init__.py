@@ -10,7 +10,12 @@ import pytest
 MARKER = "drill(title, *, runbook, objective=None, requires=(), group=None): a rehearsed procedure of the runbook"
 ACTIVE = pytest.StashKey[bool]()
 CONFIGURED = pytest.StashKey[bool]()
-RUNTIMES = ("auto", "embedded", "docker", "compose")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from rollback_drills.pytest_plugin import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,8 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--drill-target", metavar="FILE", help="target file: the system to drill (ini: drill_target)")
     group.addoption(
         "--drill-runtime",
-        choices=RUNTIMES,
-        help="where the disposable stack runs (ini: drill_runtime; default: auto, which says what it chose and why)",
+        metavar="NAME",
+        help="where the disposable stack runs: embedded, docker, compose, one that a plugin adds, or auto, which says "
+        "what it chose and why (ini: drill_runtime; default: auto)",
     )
     group.addoption(
         "--drill-report-dir", metavar="DIR", help="where reports land (ini: drill_report_dir; default: reports)"

@@ -69,7 +69,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from rollback_drills.pytest_plugin.session import session_of
 
         try:
-            target = session_of(metafunc.config).target
+            session = session_of(metafunc.config)
+            session.see_fixture(getattr(metafunc.definition, "_fixtureinfo", None))
+            target = session.target
         except pytest.UsageError:  # here it would become a traceback; it is raised again once all is collected
             metafunc.parametrize("integration", ["?"])
         else:
@@ -107,6 +109,7 @@ def _check_and_group(config: pytest.Config, items: list[pytest.Item]) -> None:
             from rollback_drills.pytest_plugin.session import session_of
 
             session = session_of(config)
+        session.see_fixture(getattr(item, "_fixtureinfo", None))
         session.check_mark(item.nodeid, mark)
 
 

@@ -22,7 +22,7 @@ STACK = pytest.StashKey["Stack"]()
 
 @pytest.fixture(scope="session")
 def drill_target(pytestconfig: pytest.Config) -> Target:
-    """The system under drill, as its target file describes it."""
+    """The system under drill, as its target file describes it. Override it, and that is what is drilled."""
     from rollback_drills.pytest_plugin.session import session_of
 
     try:
@@ -37,6 +37,7 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
     from rollback_drills.pytest_plugin.session import session_of
 
     session = session_of(pytestconfig)
+    session.drill_on(drill_target)
     opened = session.open_lab()
     yield opened
     if session.holds_kept_stack:
@@ -57,11 +58,11 @@ def random_days(pytestconfig: pytest.Config, drill_target: Target) -> RandomDays
 
 
 @pytest.fixture
-def drill(request: pytest.FixtureRequest) -> Drill:
+def drill(request: pytest.FixtureRequest, drill_target: Target) -> Drill:
     """The record of this drill: steps, checks, observations, findings."""
     from rollback_drills.pytest_plugin.recording import begin
 
-    return begin(request.node)
+    return begin(request.node, drill_target)
 
 
 @pytest.fixture(scope="session")

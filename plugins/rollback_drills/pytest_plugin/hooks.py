@@ -54,13 +54,13 @@ class Lifecycle:
 
     def begin(self) -> None:
         """To be called by hand where the first drill was found after the session had started."""
-        self._session.trap_signals()
+        self._session.signals.trap()
         if not self._session.is_worker:
             self._session.sweep()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        self._session.shield_clean_up()
+        self._session.signals.shield_clean_up()
         distribution = distribution_of(self._session.config)
         # Ctrl-C reaches the workers without us, and a second signal would disturb them while they clean up.
         if distribution is not None and isinstance(excinfo.value, pytest.exit.Exception):
@@ -69,7 +69,7 @@ class Lifecycle:
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         self._session.close_quietly()
-        self._session.release_signals()
+        self._session.signals.release()
 
 
 def _schedule_in_groups(config: pytest.Config) -> None:

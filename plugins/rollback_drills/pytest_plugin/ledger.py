@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from rollback_drills import runbook
 from rollback_drills.drill_plan import Plan
@@ -29,6 +29,8 @@ from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
 from rollback_drills.report.history import History
 from rollback_drills.report.job_summary import append_job_summary
+from rollback_drills.target import Target
+from rollback_drills.target_risks import Accepted
 from rollback_drills.target_tables import Objectives
 
 WORKER_OUTPUT = "rollback_drills"
@@ -47,6 +49,7 @@ class Ledger:
         self._interrupted = ""
         self._target_seconds = self._setup_seconds = 0.0
         self._runtime: RuntimeFacts | None = None
+        self._system: System | None = None
         self._workers = 0
         self._nodes: list[object] = []
         self._accounted: set[object] = set()
@@ -118,6 +121,8 @@ class Ledger:
         self._selected = self._selected or [Plan(**plan) for plan in output["selected"]]
         self._target_seconds += output["target_seconds"]
         self._setup_seconds += output["setup_seconds"]
+        if output["system"] is not None:
+            self._system = System.model_validate_json(output["system"])
         if output["runtime"] is not None:
             self._runtime = RuntimeFacts.model_validate(output["runtime"])
 
@@ -167,7 +172,9 @@ class Ledger:
         return not self._interrupted and not _narrowed(session.config)
 
     def _evidence(self, session: pytest.Session) -> RunEvidence:
-        drills, target = self._session, self._session.target
+        drills = self._session
+        system = self._system or _system(drills.target)
+        performed = tuple(self._drills.values())
         now = datetime.now(UTC)
         runtime = self._runtime or RuntimeFacts(name=drills.choice.name, reason=drills.choice.reason)
         return RunEvidence(
@@ -180,21 +187,13 @@ class Ledger:
             workers=self._workers,
             interrupted=drills.redactor.text(self._interrupted),
             selection=drills.redactor.text(shlex.join(session.config.invocation_params.args)),
-            target=TargetFacts(
-                name=target.name,
-                file=target.file.name,
-                sha256=target.digest,
-                current=target.current,
-                previous=target.previous,
-                integrations=len(target.integrations),
-                objectives={name: target.objective(name) for name in Objectives.recovery_times()},
-            ),
+            target=system.target,
             runtime=runtime,
-            runbook=_runbook(target.path(target.runbook.file), target.runbook.title),
+            runbook=system.runbook,
             versions=_versions(),
             host=_host(),
-            accepted=drills.acceptances.account(tuple(self._drills.values()), full=self._is_full(session)),
-            drills=tuple(self._drills.values()),
+            accepted=drills.acceptances(system.accepted).account(performed, full=self._is_full(session)),
+            drills=performed,
         )
 
 
@@ -226,6 +225,7 @@ def worker_output(session: Session) -> str:
             "kept_removal": session.kept_removal,
             "selected": [asdict(plan) for plan in session.selected],
             "runtime": facts.model_dump(mode="json") if facts is not None else None,
+            "system": _system(session.target).model_dump_json() if session.selected else None,
         }
     )
 
@@ -244,6 +244,44 @@ class WorkerReporter:
             self._session.close_quietly()
             config: Any = session.config  # xdist adds what a worker hands over to the controller
             config.workeroutput[WORKER_OUTPUT] = worker_output(self._session)
+
+
+class System(BaseModel):
+    """What was drilled: in a worker this may be what a fixture gives, which its controller does not know."""
+
+    target: TargetFacts
+    runbook: RunbookFacts
+    accepted: tuple[Accepted, ...]
+
+
+def _system(target: Target) -> System:
+    facts = TargetFacts(
+        name=target.name,
+        file=target.file.name,
+        sha256=target.digest,
+        current=target.current,
+        previous=target.previous,
+        integrations=len(target.integrations),
+        objectives={name: target.objective(name) for name in Objectives.recovery_times()},
+    )
+    if _changed(target):
+        digest = sha256(f"{target.digest}\n{target.model_dump_json()}".encode()).hexdigest()
+        facts = facts.model_copy(update={"file": f"{target.file.name} (changed in Python)", "sha256": digest})
+    return System(
+        target=facts,
+        runbook=_runbook(target.path(target.runbook.file), target.runbook.title),
+        accepted=target.accepted,
+    )
+
+
+def _changed(target: Target) -> bool:
+    """Whether it is not what its file says: then the file's digest would be that of another system."""
+    if target.file.suffix != ".toml":
+        return False
+    try:
+        return Target.load(target.file) != target
+    except DrillError:
+        return True
 
 
 def _runbook(file: Path, title: str) -> RunbookFacts:

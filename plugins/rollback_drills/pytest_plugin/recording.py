@@ -18,22 +18,24 @@ from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence
+from rollback_drills.pytest_plugin.choosing import is_overridden
 from rollback_drills.pytest_plugin.ci import record_properties
-from rollback_drills.pytest_plugin.collecting import mark_of
+from rollback_drills.pytest_plugin.collecting import Mark, mark_of
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.fixtures import STACK
 from rollback_drills.pytest_plugin.session import Session, session_of
+from rollback_drills.target import Target
 
 _DRILL = pytest.StashKey[Drill]()
 _LIBRARY = Path(rollback_drills.__file__).parent
 _BUILT_IN_DRILLS = _LIBRARY / "drills"
 
 
-def begin(item: pytest.Item) -> Drill:
-    """Open the drill of a test.
+def begin(item: pytest.Item, target: Target) -> Drill:
+    """Open the drill of a test on a target; skip it if that cannot offer what it requires.
 
     Raises:
-        DrillError: the test is no drill.
+        DrillError: the test is no drill, or another target was drilled before.
     """
     mark = mark_of(item)
     if mark is None:
@@ -41,6 +43,8 @@ def begin(item: pytest.Item) -> Drill:
             f"{item.nodeid} uses a drill's fixtures", fix="mark it with @pytest.mark.drill(title, runbook=…)"
         )
     session = session_of(item.config)
+    session.drill_on(target)
+    _skip_if_lacking(session, mark)
     drill = session.new_drill(session.plan_of(item))
     item.stash[_DRILL] = drill.__enter__()
     return drill
@@ -56,10 +60,8 @@ class Recorder:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Before any fixture: nothing is started for a drill that can prove nothing."""
         mark = mark_of(item)
-        runtime = self._session.choice.name
-        lacking = capabilities.missing(self._session.target, mark.requires, runtime=runtime) if mark is not None else []
-        if lacking:
-            pytest.skip("; ".join(lacking))
+        if mark is not None and (not is_overridden(item) or self._session.target_is_settled):
+            _skip_if_lacking(self._session, mark)
         try:
             return (yield)
         except EndedByAcceptedRisk as end:
@@ -137,6 +139,12 @@ class Recorder:
         if report.skipped:
             return drill.skip(_skip_reason(report))
         return drill.conclude(error, reason=_unexpected(error) if not drill.findings_sentence else "")
+
+
+def _skip_if_lacking(session: Session, mark: Mark) -> None:
+    lacking = capabilities.missing(session.target, mark.requires, runtime=session.choice.name)
+    if lacking:
+        pytest.skip("; ".join(lacking))
 
 
 def _end(item: pytest.Item, end: EndedByAcceptedRisk) -> NoReturn:

@@ -41,7 +41,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from rollback_drills.pytest_plugin.session import session_of
 
         try:
-            found = revisions_of(session_of(metafunc.config))
+            session = session_of(metafunc.config)
+            session.see_fixture(getattr(metafunc.definition, "_fixtureinfo", None))
+            found = revisions_of(session)
         except pytest.UsageError:  # here it would become a traceback; it is raised again once all is collected
             found = Found(None, ())
         metafunc.parametrize("revision", found.chosen or [EVERY if found.in_image else UNKNOWN])

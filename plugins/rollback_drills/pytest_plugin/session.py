@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import signal
 import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,10 +19,12 @@ from rollback_drills.evidence import DrillEvidence, RuntimeFacts, Step
 from rollback_drills.journal import Journal
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
-from rollback_drills.pytest_plugin.alembic_target import alembic_target
+from rollback_drills.pytest_plugin.choosing import NO_TARGET, added_runtimes, chosen_target, overridden
 from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
 from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
-from rollback_drills.pytest_plugin.random_days import wanted
+from rollback_drills.pytest_plugin.options import option, reports, seconds, temporary
+from rollback_drills.pytest_plugin.random_days import RandomDays, wanted
+from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.conversation import PipedConversation
@@ -35,6 +32,7 @@ from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.process import clean_environment
 from rollback_drills.runtimes.workspace import Workspace, sweep
 from rollback_drills.target import Target
+from rollback_drills.target_risks import Accepted
 from rollback_drills.target_tables import Objectives
 from rollback_drills.traffic import Sender
 from rollback_drills.traffic.sender import ARGV
@@ -76,16 +74,22 @@ class Session:
         self.performs = not (option.collectonly or option.setupplan or only_shows_something(config))
         self.meter = Meter()
         self.redactor = Redactor()
-        self.target = _target(config)
+        self._target = chosen_target(config)
+        self._named, self._own_target = self._target, False
+        self._settled_target: Target | None = None
+        self._runtimes = added_runtimes(config)
+        self._choice: Choice | None = None
         for path, name in ((sys.executable, "python"), (sys.prefix, "$VENV"), (str(config.rootpath), "$ROOT"),
-                           (_temporary(config), "$TMP")):  # fmt: skip
+                           (temporary(config), "$TMP")):  # fmt: skip
             self.redactor.shorten(path, name)
-        for value in self.target.known_secrets:
-            self.redactor.add(value)
-        self.choice = self._choose()
-        self.timeout = _seconds(config)
-        self.random_days = wanted(config, self.target)
-        self.reports = _reports(config)
+        if self._target is not None:
+            self._keep_secrets(self._target)
+            self._choice = self._choose()
+            wanted(config, self._target)  # a mistake in its options is told before anything is started
+        elif getattr(config.option, "numprocesses", None) and not self.is_worker:
+            raise NO_TARGET  # what a fixture gives is known in the workers only
+        self.timeout = seconds(config)
+        self.reports = reports(config)
         self.directory = self.reports / self.run
         self.keep = bool(config.getoption("drill_keep_stack"))
         self.setup_seconds = 0.0
@@ -100,15 +104,81 @@ class Session:
         self._workspace: Workspace | None = None
         self._sender: Sender | None = None
         self._journal: Journal | None = None
-        self._handlers: dict[signal.Signals, Any] = {}  # as signal.signal gives and takes them
+        self.signals = Signals()
+
+    @property
+    def target(self) -> Target:
+        """The system under drill.
+
+        Raises:
+            pytest.UsageError: nothing says which one that is.
+        """
+        if self._target is None:
+            raise pytest.UsageError(str(NO_TARGET))
+        return self._target
+
+    @property
+    def choice(self) -> Choice:
+        """The runtime, resolved as soon as the target is known."""
+        if self._choice is None:
+            self._choice = self._choose()
+        return self._choice
+
+    @property
+    def random_days(self) -> RandomDays | None:
+        """None where nobody has asked for any."""
+        return wanted(self.config, self.target)
+
+    def drill_on(self, target: Target) -> None:
+        """Drill what the fixture `drill_target` gives: somebody's own, or the one that was named.
+
+        Raises:
+            DrillError: another one was drilled before, or the runtime cannot run it.
+        """
+        if self._settled_target is not None and target != self._settled_target:
+            both = f"{self._settled_target.name} ({self._settled_target.file}) and {target.name} ({target.file})"
+            raise TargetError(
+                "the fixture drill_target gives two targets in one run", cause=both,
+                fix="run the drills of each target on their own: one run is the evidence of one system",
+            )  # fmt: skip
+        self._settled_target = target
+        if target != self._target:
+            self._target, self._choice, self._own_target = target, None, True
+            self._keep_secrets(target)
+
+    def see_fixture(self, info: object) -> None:
+        """Take up what somebody's own fixture `drill_target` gives, while tests are collected.
+
+        Raises:
+            pytest.UsageError: it gives no target, or another than that of other drills.
+        """
+        try:
+            own = overridden(self.config, info, self._named) if info is not None else None
+            if own is not None:
+                self.drill_on(own)
+        except DrillError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    @property
+    def target_is_settled(self) -> bool:
+        return self._settled_target is not None
+
+    def _keep_secrets(self, target: Target) -> None:
+        for value in target.known_secrets:
+            self.redactor.add(value)
 
     def _choose(self) -> Choice:
         """In a worker what the controller has chosen, so that all of a run do the same."""
         given = self.config.stash.get(RUNTIME, None)
-        if given is not None:
-            return settled(*given)
-        name = _option(self.config, "drill_runtime")
-        choice = resolve(name, self.target, to_run=self.performs, tell=_teller(self.config))
+        if given is not None and not self._own_target:
+            return settled(*given, self._runtimes)
+        name = given[0] if given is not None else option(self.config, "drill_runtime")
+        try:
+            choice = resolve(name, self.target, to_run=self.performs, tell=_teller(self.config), added=self._runtimes)
+        except DrillError as error:
+            if self._settled_target is None:
+                raise
+            raise pytest.UsageError(str(error)) from None
         if self.performs:
             self.config.stash[RUNTIME] = (choice.name, choice.reason)
         return choice
@@ -139,8 +209,10 @@ class Session:
 
     def header(self) -> list[str]:
         """What is drilled and where; what was swept is told once."""
-        target = self.target
         swept, self.swept = self.swept, []
+        if self._target is None:
+            return ["drill target: what the fixture drill_target gives", *(f"drill clean-up: {line}" for line in swept)]
+        target = self._target
         return [
             f"drill target: {target.name}, {target.current} back to {target.previous} ({_relative(target.file)})",
             f"drill runtime: {self.choice.name}, {self.choice.reason}",
@@ -252,10 +324,9 @@ class Session:
 
     # --- evidence --------------------------------------------------------------------------------------
 
-    @property
-    def acceptances(self) -> Acceptances:
-        """The target's accepted risks, on the day on which this run began."""
-        return Acceptances(self.target.accepted, self.config.stash[RUN].today)
+    def acceptances(self, accepted: Sequence[Accepted]) -> Acceptances:
+        """Accepted risks on the day on which this run began."""
+        return Acceptances(accepted, self.config.stash[RUN].today)
 
     def plan(self, drill_id: str, mark: Mark, summary: str) -> Plan:
         return Plan(
@@ -284,7 +355,7 @@ class Session:
             journal=self._journal,
             timeout=self.timeout,
             on_step=self._on_step,
-            acceptances=self.acceptances,
+            acceptances=self.acceptances(self.target.accepted),
         )
 
     def left_out(self, plan: Plan, reason: str) -> DrillEvidence:
@@ -305,28 +376,6 @@ class Session:
         if self.progress is not None:
             self.progress.step(plan, step)
 
-    # --- signals ---------------------------------------------------------------------------------------
-
-    def trap_signals(self) -> None:
-        """Let SIGTERM end the run as Ctrl-C does, with everything removed, and exit code 143."""
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            self._replace(signal.SIGTERM, _terminated)
-
-    def shield_clean_up(self) -> None:
-        """The run is ending: a second Ctrl-C must not interrupt what removes the stacks."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._replace(number, _ending_already)
-
-    def release_signals(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
-
-    def _replace(self, number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:
-        previous = signal.signal(number, handler)
-        self._handlers.setdefault(number, previous)
-
 
 def _teller(config: pytest.Config) -> Callable[[str], None]:
     """Progress before the run begins: obtaining images may take minutes."""
@@ -334,75 +383,6 @@ def _teller(config: pytest.Config) -> Callable[[str], None]:
     if reporter is not None:
         return lambda line: reporter.write_line(f"drill runtime: {line}")
     return lambda line: print(f"drill runtime: {line}", file=sys.stderr, flush=True)
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, _ending_already)  # one is enough
-    pytest.exit("terminated (SIGTERM)", returncode=128 + number)
-
-
-def _ending_already(number: int, frame: FrameType | None) -> None:
-    """Instead of SIG_IGN, which children would inherit."""
-
-
-def _reports(config: pytest.Config) -> Path:
-    """A path of the command line begins where pytest was called, one of the configuration at its file."""
-    given = config.getoption("drill_report_dir")
-    if given:
-        return Path(config.invocation_params.dir, given)
-    return config.rootpath / str(config.getini("drill_report_dir"))
-
-
-def _temporary(config: pytest.Config) -> str:
-    """Where pytest lets drills put their files: it tells the user's name, and nothing of the procedure."""
-    given = config.option.basetemp
-    if given:
-        return str(Path(given).resolve())
-    try:
-        user = getpass.getuser()
-    except (ImportError, OSError, KeyError):  # nobody has told this machine who that is
-        user = "unknown"
-    return str(Path(tempfile.gettempdir()).resolve() / f"pytest-of-{user}")
-
-
-def _option(config: pytest.Config, name: str) -> str:
-    given = config.getoption(name)
-    return str(given if given is not None else config.getini(name))
-
-
-def _target(config: pytest.Config) -> Target:
-    given = config.getoption("drill_alembic")
-    if given:
-        return alembic_target(Path(config.invocation_params.dir, given))
-    return Target.load(_target_file(config))
-
-
-def _target_file(config: pytest.Config) -> Path:
-    given = config.getoption("drill_target")
-    if given:
-        return Path(config.invocation_params.dir, given).resolve()
-    default = config.getini("drill_target")
-    if not default:
-        raise TargetError(
-            "no target file is given: nothing says which system to drill",
-            fix="name one with --drill-target FILE, or with drill_target in pytest's configuration",
-        )
-    root: Path = config.inipath.parent if config.inipath else config.rootpath
-    return root / str(default)
-
-
-def _seconds(config: pytest.Config) -> float:
-    text = _option(config, "drill_timeout")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise TargetError(
-            f"the time limit for a drill is {text!r}",
-            fix="give --drill-timeout (or drill_timeout in pytest's configuration) a number of seconds greater than 0",
-        )
-    return seconds
 
 
 def _relative(path: Path) -> str:

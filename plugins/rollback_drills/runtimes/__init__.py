@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from rollback_drills.errors import DrillError, RuntimeUnavailable
 from rollback_drills.lab import Runtime
@@ -14,6 +15,7 @@ from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
 
 Tell = Callable[[str], None]
+_Known: TypeAlias = "tuple[Choice, Callable[[Target, Tell], None]]"
 DEFAULT_SOCKETS = (Path("/var/run/docker.sock"), Path("~/.docker/run/docker.sock"))
 _DOCKER_CONFIG = Path("~/.docker/config.json")  # may name a context, and so an engine elsewhere
 
@@ -27,33 +29,73 @@ class Choice:
     make: Callable[[Target, Workspace, Meter], Runtime]
 
 
+@dataclass(frozen=True, slots=True)
+class AddedRuntime:
+    """A runtime of somebody else's, given by the hook ``pytest_rollback_drills_runtimes``.
+
+    Args:
+        name: for ``--drill-runtime``; lower-case letters, digits and hyphens.
+        make: makes it for one worker; it is started later.
+        require: raises `RuntimeUnavailable` where it cannot run, and obtains what it needs (images).
+    """
+
+    name: str
+    make: Callable[[Target, Workspace, Meter], Runtime]
+    require: Callable[[Target, Tell], None] | None = None
+
+
 def _silent(line: str) -> None:
     """Nobody is told."""
 
 
-def resolve(name: str, target: Target, *, to_run: bool = True, tell: Tell = _silent) -> Choice:
+def resolve(
+    name: str,
+    target: Target,
+    *,
+    to_run: bool = True,
+    tell: Tell = _silent,
+    added: Mapping[str, AddedRuntime] | None = None,
+) -> Choice:
     """The runtime to use; what it needs (images) has been obtained when this returns.
 
     Args:
         to_run: whether it has to be able to run here; False where drills are only listed, and nothing is looked at.
         tell: is given a line of progress for whatever takes more than a moment.
+        added: runtimes that are not ours, by name; ``auto`` never takes one.
 
     Raises:
         RuntimeUnavailable: there is none of this name, or it cannot run here.
     """
     if name == "auto":
         return _automatic(target, tell) if to_run else replace(_EMBEDDED, reason="auto: settled when drills run")
-    if name not in _KNOWN:
-        raise RuntimeUnavailable(f"there is no runtime {name!r}", fix=f"use auto, {', '.join(_KNOWN)}")
-    choice, require = _KNOWN[name]
+    known = _KNOWN | _choices(added)
+    if name not in known:
+        raise RuntimeUnavailable(f"there is no runtime {name!r}", fix=f"use auto, {', '.join(known)}")
+    choice, require = known[name]
     if to_run:
         require(target, tell)
     return choice
 
 
-def settled(name: str, reason: str) -> Choice:
+def settled(name: str, reason: str, added: Mapping[str, AddedRuntime] | None = None) -> Choice:
     """What another process of the same run has resolved already."""
-    return replace(_KNOWN[name][0], reason=reason)
+    return replace((_KNOWN | _choices(added))[name][0], reason=reason)
+
+
+def built_in() -> tuple[str, ...]:
+    """The names of our own runtimes."""
+    return tuple(_KNOWN)
+
+
+def _choices(added: Mapping[str, AddedRuntime] | None) -> dict[str, _Known]:
+    return {
+        name: (Choice(name, "asked for: a runtime that a plugin adds", each.make), each.require or _require_nothing)
+        for name, each in (added or {}).items()
+    }
+
+
+def _require_nothing(target: Target, tell: Tell) -> None:
+    """It can run anywhere."""
 
 
 def _automatic(target: Target, tell: Tell) -> Choice:
@@ -127,7 +169,7 @@ def _make_compose(target: Target, workspace: Workspace, meter: Meter) -> Runtime
 _EMBEDDED = Choice("embedded", "asked for: private processes of this machine", _make_embedded)
 _DOCKER = Choice("docker", "asked for: containers of a Docker engine", _make_docker)
 _COMPOSE = Choice("compose", "asked for: the target's own compose file, as a project of its own", _make_compose)
-_KNOWN: dict[str, tuple[Choice, Callable[[Target, Tell], None]]] = {
+_KNOWN: dict[str, _Known] = {
     "embedded": (_EMBEDDED, _require_embedded),
     "docker": (_DOCKER, _require_docker),
     "compose": (_COMPOSE, _require_compose),

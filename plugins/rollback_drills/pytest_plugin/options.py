@@ -1,0 +1,50 @@
+"""What the options of pytest's command line and configuration say."""
+
+from __future__ import annotations
+
+import getpass
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.errors import TargetError
+
+
+def reports(config: pytest.Config) -> Path:
+    """A path of the command line begins where pytest was called, one of the configuration at its file."""
+    given = config.getoption("drill_report_dir")
+    if given:
+        return Path(config.invocation_params.dir, given)
+    return config.rootpath / str(config.getini("drill_report_dir"))
+
+
+def temporary(config: pytest.Config) -> str:
+    """Where pytest lets drills put their files: it tells the user's name, and nothing of the procedure."""
+    given = config.option.basetemp
+    if given:
+        return str(Path(given).resolve())
+    try:
+        user = getpass.getuser()
+    except (ImportError, OSError, KeyError):  # nobody has told this machine who that is
+        user = "unknown"
+    return str(Path(tempfile.gettempdir()).resolve() / f"pytest-of-{user}")
+
+
+def option(config: pytest.Config, name: str) -> str:
+    given = config.getoption(name)
+    return str(given if given is not None else config.getini(name))
+
+
+def seconds(config: pytest.Config) -> float:
+    text = option(config, "drill_timeout")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise TargetError(
+            f"the time limit for a drill is {text!r}",
+            fix="give --drill-timeout (or drill_timeout in pytest's configuration) a number of seconds greater than 0",
+        )
+    return seconds

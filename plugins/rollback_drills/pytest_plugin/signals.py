@@ -1,0 +1,47 @@
+"""SIGTERM ends a run as Ctrl-C does, and nothing disturbs its clean-up."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+
+class Signals:
+    """What this process does with its signals while drills run."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[signal.Signals, Any] = {}  # as signal.signal gives and takes them
+
+    def trap(self) -> None:
+        """Let SIGTERM end the run as Ctrl-C does, with everything removed, and exit code 143."""
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            self._replace(signal.SIGTERM, _terminated)
+
+    def shield_clean_up(self) -> None:
+        """The run is ending: a second Ctrl-C must not interrupt what removes the stacks."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._replace(number, _ending_already)
+
+    def release(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _replace(self, number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> None:
+        previous = signal.signal(number, handler)
+        self._handlers.setdefault(number, previous)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, _ending_already)  # one is enough
+    pytest.exit("terminated (SIGTERM)", returncode=128 + number)
+
+
+def _ending_already(number: int, frame: FrameType | None) -> None:
+    """Instead of SIG_IGN, which children would inherit."""
