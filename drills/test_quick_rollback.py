@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from rollback_drills.client_account import conclude
 from rollback_drills.drill import Drill
+from rollback_drills.errors import StackError
 from rollback_drills.lab import Lab, Stack
+from rollback_drills.migrations.alembic import JOINT
+from rollback_drills.target_tables import Downgrade
 
 from .procedures import (
     account_for_writes,
@@ -55,17 +59,27 @@ def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
     drill.fact("database revision at the end", stack.database.revision())
 
 
-@pytest.mark.drill("Quick rollback 2: one migration back", runbook="quick-database", objective="database_rollback")
+@pytest.mark.drill(
+    "Quick rollback 2: one migration back",
+    runbook="quick-database",
+    objective="database_rollback",
+    requires=("start-without-migration",),
+)
 def test_quick_database_one_step(stack: Stack, drill: Drill, lab: Lab) -> None:
     """`alembic current`, `downgrade -1`, restart: the database is one revision back, and stays there.
 
     The restart is part of the proof: a gateway that migrates when it starts applies again what was just rolled back.
     """
     target = stack.target
+    pair = named_downgrade(stack)
+    if pair is not None:
+        go_to(stack, drill, pair.from_)
     with drill.step("Read the current revision"):
         head = stack.alembic.current(target.current)
         drill.check("`alembic current` says what the database says", head, expected=stack.database.revision())
-        goal = stack.alembic.before(target.current, head)
+    if JOINT in head:
+        pytest.skip(f"the database has several heads ({head}): `downgrade -1` is ambiguous, and alembic refuses it")
+    goal = stack.alembic.before(target.current, head)
     with drill.recovery():
         with drill.step("Downgrade by one revision", checklist="rollback-database"):
             result = stack.alembic.downgrade(target.current, "-1")
@@ -80,15 +94,31 @@ def test_quick_database_one_step(stack: Stack, drill: Drill, lab: Lab) -> None:
 def test_quick_database_named_revision(stack: Stack, drill: Drill, lab: Lab) -> None:
     """`downgrade <revision>` to the previous release's head: schema and rows are those that this release knows."""
     target = stack.target
+    pair = named_downgrade(stack)
+    if pair is not None:
+        go_to(stack, drill, pair.from_)
+        with drill.recovery():
+            with drill.step(f"Downgrade to {pair.to}", checklist="rollback-database"):
+                result = stack.alembic.downgrade(target.current, pair.to)
+                judge_downgrade(stack, drill, lab, result.exit_code, pair.to)
+            restart_and_stay(stack, drill, pair.to)
+        drill.fact("revision", f"{pair.from_} → {pair.to}")
+        return
     head, goal = stack.database.revision(), stack.alembic.head(target.previous)
     with drill.step("Take deliveries that the downgrade must not lose"):
         writes = deliver_to_each(stack, drill, target.current)
     with drill.recovery():
+        if target.gateway.always_migrates:
+            with drill.step("Stop the gateway: any start of it would migrate again", checklist="stop-service"):
+                stack.gateway.stop()
         with drill.step(f"Downgrade to {goal}", checklist="rollback-database"):
             result = stack.alembic.downgrade(target.current, goal)
             judge_downgrade(stack, drill, lab, result.exit_code, goal)
             account_for_writes(stack, drill, writes)
-        restart_and_stay(stack, drill, goal)
+        if target.gateway.always_migrates:
+            deploy_and_stay(stack, drill, goal)
+        else:
+            restart_and_stay(stack, drill, goal)
     with drill.step("Downgrade again to where it already is: nothing may happen"):
         with stack.clients.paused():
             before = stack.database.data()
@@ -98,6 +128,56 @@ def test_quick_database_named_revision(stack: Stack, drill: Drill, lab: Lab) -> 
         drill.check("no row changes", before.diff(after).to_json(), expected=before.diff(before).to_json())
         drill.observe("exit code of the repeated downgrade", result.exit_code)
     drill.fact("revision", f"{head} → {goal}")
+
+
+def named_downgrade(stack: Stack) -> Downgrade | None:
+    """The downgrade that the target names where its releases end at one revision; None where they do not.
+
+    A downgrade to where the database is already would prove nothing: without a named one the drill is skipped.
+    """
+    target = stack.target
+    current, previous = (stack.alembic.head(release) for release in (target.current, target.previous))
+    if current != previous:
+        return None
+    pair = target.migrations.downgrade
+    if pair is None:
+        pytest.skip(
+            f"both releases end at the revision {current}: there is no downgrade between them "
+            "(name one with migrations.downgrade)"
+        )
+    below = stack.alembic.at_or_below(target.current, pair.from_)
+    if pair.from_ not in below or (pair.to != "base" and pair.to not in below):
+        raise StackError(
+            f"migrations.downgrade: from {pair.from_} to {pair.to} is no way down in release {target.current}",
+            cause=f"its revisions are {', '.join(stack.alembic.history(target.current))}",
+            fix=f"correct [migrations.downgrade] in {target.file}",
+        )
+    return pair
+
+
+def go_to(stack: Stack, drill: Drill, revision: str) -> None:
+    """Where the named downgrade begins. Clients take no part: nothing says what of theirs it has to keep."""
+    conclude(stack, drill)
+    if stack.database.revision() == revision:
+        return
+    with drill.step(f"Bring the database to {revision}, where the named downgrade begins"):
+        result = stack.alembic.downgrade(stack.target.current, revision)
+        drill.check("the downgrade succeeds", result.exit_code, expected=0, finding="downgrade-failed")
+        drill.check("the revision", stack.database.revision(), expected=revision, finding="revision-wrong")
+
+
+def deploy_and_stay(stack: Stack, drill: Drill, goal: str) -> None:
+    """Where every start migrates, only the release whose migrations end there may start: the previous one."""
+    release = stack.target.previous
+    with drill.step(f"Start release {release}, whose migrations end at {goal}", checklist="restart-services"):
+        deploy(stack, drill, release)
+        drill.check(
+            "the revision is still the one aimed at",
+            stack.database.revision(),
+            expected=goal,
+            finding="startup-migration-undoes-rollback",
+        )
+    verify_release(stack, drill, release)
 
 
 def restart_and_stay(stack: Stack, drill: Drill, goal: str) -> None:

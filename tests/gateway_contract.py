@@ -28,12 +28,12 @@ from rollback_drills.target_tables import Releases
 REFERENCE = Path(__file__).parents[1] / "fixtures" / "targets" / "reference.toml"
 APPLICATION = """
 import http.server, json, os, signal, sys, time
-RELEASE, STARTED = {release!r}, time.time_ns()
+RELEASE, STARTED, CODE = {release!r}, time.time_ns(), int(os.environ.get("CODE", "0"))
 if os.environ.get("MODE") == "dies":
     print("no such table: deliveries", flush=True)
     sys.exit(7)
 # The first process of a container ignores SIGTERM unless it says what to do.
-signal.signal(signal.SIGTERM, signal.SIG_IGN if os.environ.get("MODE") == "stubborn" else lambda *_: sys.exit(0))
+signal.signal(signal.SIGTERM, signal.SIG_IGN if os.environ.get("MODE") == "stubborn" else lambda *_: sys.exit(CODE))
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit("asked to end by SIGUSR1"))
 if os.environ.get("MODE") == "never-ready":
     print("waiting for nothing", flush=True)
@@ -254,6 +254,23 @@ class GatewayContract:
         assert bench.gateway.logs().count("start 2") == 2
         bench.gateway.recreate()
         assert bench.gateway.logs().count("start 2") == 1
+
+    @pytest.mark.parametrize(
+        ("variables", "code"), [({}, 0), ({"CODE": "3"}, 3), ({"MODE": "stubborn"}, -9)], ids=["0", "3", "killed"]
+    )
+    def test_a_stop_is_told_with_its_exit_code_and_the_log(self, bench: Bench, variables: dict[str, str], code: int):
+        before = len(bench.gateway.stops)
+        bench.gateway.configure(variables)
+        bench.gateway.deploy("2")
+        bench.gateway.stop()
+        bench.gateway.stop()  # nothing runs any more: that is no stop
+        (stop,) = bench.gateway.stops[before:]
+        assert (stop.release, stop.exit_code) == ("2", code)
+        assert "start 2" in stop.log
+        bench.gateway.deploy("1")
+        bench.gateway.kill()
+        assert len(bench.gateway.stops) == before + 1
+        bench.gateway.configure(dict.fromkeys(variables))
 
     def test_a_release_that_does_not_exist_leaves_the_old_one_running(self, bench: Bench):
         bench.gateway.deploy("2")

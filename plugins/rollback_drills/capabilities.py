@@ -34,8 +34,13 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
         "([[behaviours]], [version.routes] or delivery.absent)",
     ),
     "migrate-on-start": (
-        lambda target: target.gateway.migrate_on_start is not None,
+        lambda target: target.gateway.can_migrate,
         "the target's gateway does not migrate when it starts (gateway.migrate_on_start)",
+    ),
+    "start-without-migration": (
+        lambda target: not target.gateway.always_migrates,
+        "every start of the target's gateway migrates (gateway.always_migrates): a restart would apply again what was "
+        "rolled back by one revision, and no release ends there",
     ),
     "seed": (
         lambda target: bool(target.database.seed or target.database.seed_command),

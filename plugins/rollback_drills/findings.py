@@ -161,6 +161,13 @@ _ENTRIES = (
         "Bound every wait on the database (connect, statement and pool timeouts, and a limit around the whole "
         "check) and answer 503.",
     ),
+    Entry(
+        "stop-not-normal", "major", "The gateway does not stop in order",
+        "What it was doing when it was told to stop is broken off: requests under way are lost, and an orchestrator "
+        "counts the stop as a crash.",
+        "Let it end its requests at SIGTERM and exit with 0 (in a container its process has to get the signal: exec "
+        "form, or an init), or name the code under gateway.normal_exit_codes, if that is how it ends.",
+    ),
     # --- database ------------------------------------------------------------------------------------
     Entry(
         "revision-wrong", "critical", "The database is not at the revision that the rollback should reach",

@@ -289,7 +289,7 @@ class Lab:
             postgres.create_database(admin, database.name, owner=self.role[0], marker=self._run)
         postgres.create_extensions(database.admin_url, self.target.database.extensions)
 
-    def _migrate(self, database: LiveDatabase, release: str, revision: str = "head") -> None:
+    def _migrate(self, database: LiveDatabase, release: str, revision: str = "heads") -> None:
         self._workbench_database = database
         result = self._alembic.upgrade(release, revision)
         if not result.ok:

@@ -46,6 +46,18 @@ class Outcome:
     log: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How the gateway ended when it was told to stop.
+
+    ``exit_code`` is negative where a signal ended it, -9 also where it had to be killed after ``gateway.stop_timeout``.
+    """
+
+    release: str
+    exit_code: int | None
+    log: str
+
+
 class Gateway(Protocol):
     """The gateway under drill: one process or container at a time, always under the same address."""
 
@@ -62,6 +74,10 @@ class Gateway(Protocol):
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables that the gateway was *created* with, whatever has been configured since."""
+
+    @property
+    def stops(self) -> Sequence[Stop]:
+        """Every stop of a running gateway that could be watched, in their order; kills are none."""
 
     def configure(self, variables: Mapping[str, str | None]) -> None:
         """Edit the configuration (None removes a variable); the running gateway does not notice."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from signal import SIGTERM, Signals
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from rollback_drills.target_fields import (
     BACKUP_PLACEHOLDERS,
@@ -106,8 +107,17 @@ class Gateway(Table):
     stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"] | None = Field(
         default=None, description="by which signal it stops; absent: SIGTERM, or what its image says"
     )
+    normal_exit_codes: tuple[Annotated[int, Field(ge=-64, le=255)], ...] = Field(
+        default=(0, -15, 143, -2, 130),
+        description="exit codes of a stop that is in order (negative: ended by that signal); stop_signal's own are too",
+    )
     migrate_on_start: Environment | None = Field(
         default=None, description="variables that make a start apply migrations; absent: it cannot"
+    )
+    always_migrates: bool = Field(
+        default=False,
+        description="every start applies migrations, and nothing turns that off (an entry point that runs `alembic "
+        "upgrade head`)",
     )
     ready_timeout: Seconds = Field(default=30.0, description="seconds from the start to the first answer")
     stop_timeout: Seconds = Field(default=10.0, description="seconds from SIGTERM until it is killed")
@@ -116,6 +126,25 @@ class Gateway(Table):
     container_command: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] | None = Field(
         default=None, description="the command in a container; absent: the image's"
     )
+
+    @model_validator(mode="after")
+    def _one_way_to_migrate(self) -> Self:
+        if self.always_migrates and self.migrate_on_start is not None:
+            raise ValueError(
+                "needs either always_migrates or migrate_on_start, whose variables turn migrations on and off"
+            )
+        return self
+
+    @property
+    def can_migrate(self) -> bool:
+        """Whether a start can apply migrations."""
+        return self.always_migrates or self.migrate_on_start is not None
+
+    @property
+    def normal_exits(self) -> frozenset[int]:
+        """Exit codes of a stop that is in order, those of the signal that it is stopped with among them."""
+        number = Signals[self.stop_signal] if self.stop_signal is not None else SIGTERM
+        return frozenset((*self.normal_exit_codes, -number, 128 + number))
 
 
 class Database(Table):
@@ -136,6 +165,21 @@ class Database(Table):
     seed_command: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] | None = Field(
         default=None, description="a command of the previous release that adds rows, after the SQL files"
     )
+
+
+class Downgrade(Table):
+    """Which downgrade to drill where no release change asks for one: releases without a migration between them."""
+
+    from_: Annotated[str, StringConstraints(min_length=1)] = Field(
+        alias="from", description="the revision to begin with, the head or one below it"
+    )
+    to: Annotated[str, StringConstraints(min_length=1)] = Field(description="the revision to go back to, or `base`")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.from_ == self.to:
+            raise ValueError(f"from and to are both {self.to!r}: there is nothing to go back")
+        return self
 
 
 class Migrations(Table):
@@ -164,6 +208,9 @@ class Migrations(Table):
     )
     rows: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default={}, description="rows that a table has in production (`schema.table`), to extrapolate durations"
+    )
+    downgrade: Downgrade | None = Field(
+        default=None, description="the downgrade that is drilled where both releases end at the same revision"
     )
     blocking: Seconds = Field(default=1.0, description="seconds for which a lock may stop reads or writes")
     timeout: Seconds = Field(default=120.0, description="seconds for one command")

@@ -32,6 +32,7 @@ services:
       - LATER
       - MIGRATE
       - MODE
+      - CODE
       - STATUS
   db:
     image: POSTGRES

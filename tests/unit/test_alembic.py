@@ -20,6 +20,7 @@ ENV = """
 from alembic import context
 from sqlalchemy import create_engine
 print("Connecting to the database ...")
+print("ready")
 engine = create_engine("sqlite:///database.sqlite")
 with engine.connect() as connection:
     context.configure(connection=connection)
@@ -138,6 +139,56 @@ def test_what_current_says_beside_what_else_is_printed(alembic: Alembic):
     assert alembic.current("linear") == "a1"
     assert alembic.run("branches", "upgrade", "heads").ok
     assert alembic.current("branches") in ("left, right2", "right2")
+
+
+@pytest.mark.parametrize(
+    ("release", "goal", "ways"),
+    [
+        ("linear", "a1", ("a1",)),
+        ("linear", "base", ("base",)),
+        ("linear", "-1", ("-1",)),
+        ("linear", "zzz", ("zzz",)),
+        ("merged", "left, right2", ("left", "right2")),
+        ("merged", "right2", ("left@root", "right2")),
+        ("merged", "root", ("root",)),
+        ("bases", "one", ("two@base", "one")),
+    ],
+)
+def test_a_way_down_takes_every_branch_that_the_goal_is_not_on(
+    alembic: Alembic, release: str, goal: str, ways: tuple[str, ...]
+):
+    assert set(alembic.ways_down(release, goal)) == set(ways)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "goal"),
+    [
+        ({"root": (None,), "a": ("root",), "b": ("root",), "b2": ("b",)}, "a, b"),
+        ({"root": (None,), "a": ("root",), "b": ("root",), "b2": ("b",)}, "a"),
+        ({"root": (None,), "a": ("root",), "b": ("root",), "m": (("a", "b"),), "top": ("m",)}, "a, b"),
+        ({"root": (None,), "a": ("root",), "b": ("root",), "m": (("a", "b"),), "top": ("m",)}, "a"),
+        ({"one": (None,), "one2": ("one",), "two": (None,), "two2": ("two",)}, "one"),
+        ({"one": (None,), "two": (None,), "m": (("one", "two"),)}, "one"),
+    ],
+    ids=["two heads", "a branch too many", "merged later", "merged, one too many", "two bases", "bases merged"],
+)
+def test_alembic_itself_arrives_there(tmp_path: Path, reference_target: Target, scripts: Scripts, goal: str):
+    """Up to every head and down to what an older release has as its heads, with alembic's own order and refusals."""
+    projects = Projects(tmp_path)
+    projects.add("new", scripts)
+    alembic = Alembic(projects, reference_target, {})  # type: ignore[arg-type]
+    assert alembic.upgrade("new").ok
+    assert alembic.current("new") == alembic.head("new")
+    result = alembic.downgrade("new", goal)
+    assert result.ok, result.output
+    assert alembic.current("new") == goal
+    assert alembic.knows("new", goal)
+
+
+def test_what_is_at_or_below_a_revision(alembic: Alembic):
+    assert alembic.at_or_below("merged", "left") == {"left", "root"}
+    assert alembic.at_or_below("merged", "left, right") == {"left", "right", "root"}
+    assert alembic.at_or_below("merged", "base") == frozenset()
 
 
 def test_a_command_that_fails_is_quoted(alembic: Alembic, projects: Projects):

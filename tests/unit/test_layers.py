@@ -88,6 +88,7 @@ LAYERS: dict[str, set[str]] = {
         "traffic",
     },
     "client_account": {"answers", "drill", "drill_plan", "errors", "evidence", "lab", "traffic"},
+    "stopping": {"drill", "lab", "stack"},
     "runtimes": WORLD | {"backup", "lab", "migrations", "reversibility"},
     "report": RECORD | {"findings"},
     "starter": set(),

@@ -15,6 +15,8 @@ _HISTORY_LINE = re.compile(r"(?P<down>\S+(?:, \S+)*)(?: \([^)]*\))? -> (?P<revis
 # The same of `alembic current`, which prints the revision first; whatever else env.py prints is no revision.
 _CURRENT_LINE = re.compile(r"(?P<revision>\S+)(?: \([^)]*\))*\s*")
 _NOTHING_BELOW = "<base>"
+JOINT = ", "
+"""Between the revisions of a database, or of a release, that has several heads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,51 @@ class Alembic:
         """
         result = self._succeed(self.run(release, "current"))
         matches = map(_CURRENT_LINE.fullmatch, result.stdout.splitlines())
-        return ", ".join(sorted(match["revision"] for match in matches if match)) or "base"
+        # env.py may print a word of its own on a line of its own: only what the release has a script of is a revision.
+        return _joined([match["revision"] for match in matches if match and self.knows(release, match["revision"])])
 
-    def upgrade(self, release: str, revision: str = "head", *, database_url: str | None = None) -> CommandResult:
-        return self.run(release, "upgrade", revision, database_url=database_url)
+    def upgrade(self, release: str, revision: str = "heads", *, database_url: str | None = None) -> CommandResult:
+        """To a revision, or to several that are joined by a comma; by default to every head there is."""
+        return self._each(release, "upgrade", revision.split(JOINT), database_url)
 
     def downgrade(self, release: str, revision: str, *, database_url: str | None = None) -> CommandResult:
-        return self.run(release, "downgrade", revision, database_url=database_url)
+        """To a revision, or to several that are joined by a comma, and nothing beside them.
+
+        A branch that none of them is on is taken down to where it leaves what is below them. In a history without
+        branches that is the one command that the runbook names.
+        """
+        return self._each(release, "downgrade", self.ways_down(release, revision), database_url)
+
+    def ways_down(self, release: str, revision: str) -> tuple[str, ...]:
+        """What `alembic downgrade` has to be given, one after the other, to arrive at ``revision``."""
+        goals = revision.split(JOINT)
+        below = {known.id: known.down for known in self._revisions(release)}
+        if not set(goals) <= set(below):  # base, a relative step, or what alembic itself has to refuse
+            return (revision,)
+        kept = self.at_or_below(release, revision)
+        branches = []
+        for each, downs in below.items():
+            if each in kept or not kept.issuperset(downs) or set(goals) & set(downs):
+                continue
+            branches.append(f"{each}@{downs[0] if downs else 'base'}")
+        return (*branches, *goals)
+
+    def at_or_below(self, release: str, revision: str) -> frozenset[str]:
+        """A revision, or several that are joined by a comma, with everything that it needs below it; without base."""
+        below = {known.id: known.down for known in self._revisions(release)}
+        found, pending = set[str](), [each for each in revision.split(JOINT) if each in below]
+        while pending:
+            found.add(each := pending.pop())
+            pending += below.get(each, ())
+        return frozenset(found)
+
+    def _each(self, release: str, verb: str, revisions: Sequence[str], database_url: str | None) -> CommandResult:
+        """One command after the other, until one fails; the last one's result."""
+        for revision in revisions:
+            result = self.run(release, verb, revision, database_url=database_url)
+            if not result.ok:
+                break
+        return result
 
     def history(self, release: str) -> tuple[str, ...]:
         """The revisions that a release knows, newest first.
@@ -109,8 +149,11 @@ class Alembic:
         return self._histories[release]
 
     def knows(self, release: str, revision: str) -> bool:
-        """Whether a release has the script of ``revision``: if not, it can neither start on it nor downgrade it."""
-        return revision == "base" or revision in self.history(release)
+        """Whether a release has the script of ``revision``, or of each where several are joined by a comma.
+
+        If not, it can neither start on it nor downgrade it.
+        """
+        return revision == "base" or set(revision.split(JOINT)) <= set(self.history(release))
 
     def _succeed(self, result: CommandResult) -> CommandResult:
         if not result.ok:
@@ -123,4 +166,4 @@ class Alembic:
 
 
 def _joined(revisions: Sequence[str]) -> str:
-    return ", ".join(sorted(revisions)) or "base"
+    return JOINT.join(sorted(revisions)) or "base"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from textwrap import dedent, indent
 
 from rollback_drills.errors import StackError
+from rollback_drills.migrations.alembic import JOINT
 
 REVISION = "drill_failing_migration"
 LEFTOVER_COLUMN = "drill_half_done"
@@ -95,6 +96,12 @@ WAYS_TO_FAIL = tuple(_WAYS)
 """The ways in which a migration fails, as scenario B drills them."""
 
 
+def _python(revision: str) -> str:
+    """As a script writes it; of several heads the planted migration is a merge."""
+    several = tuple(revision.split(JOINT))
+    return repr(None if revision == "base" else several if len(several) > 1 else revision)
+
+
 def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMigration:
     """The revision that fails in one of `WAYS_TO_FAIL`.
 
@@ -117,7 +124,7 @@ def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMig
             "from alembic import op",
             "",
             f"revision = {REVISION!r}",
-            f"down_revision = {None if down_revision == 'base' else down_revision!r}",
+            f"down_revision = {_python(down_revision)}",
             "branch_labels = depends_on = None",
             "",
             "",

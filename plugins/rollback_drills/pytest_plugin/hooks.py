@@ -11,7 +11,7 @@ from rollback_drills.pytest_plugin.collecting import STARTED
 from rollback_drills.pytest_plugin.distributing import distribution_of
 from rollback_drills.pytest_plugin.html_bridge import HtmlBridge
 from rollback_drills.pytest_plugin.ledger import Ledger, WorkerReporter
-from rollback_drills.pytest_plugin.recording import Recorder
+from rollback_drills.pytest_plugin.recording import Recorder, SetupEnder
 from rollback_drills.pytest_plugin.session import Session
 from rollback_drills.pytest_plugin.terminal import Announcer, Progress, Summary
 
@@ -21,6 +21,7 @@ def register(config: pytest.Config, session: Session) -> None:
     manager = config.pluginmanager
     if session.performs:
         manager.register(Recorder(session), "rollback-drills-recorder")
+        manager.register(SetupEnder(), "rollback-drills-setup-ender")
         lifecycle = Lifecycle(session)
         manager.register(lifecycle, "rollback-drills-lifecycle")
         if config.stash.get(STARTED, False):

@@ -24,6 +24,7 @@ from rollback_drills.pytest_plugin.collecting import Mark, mark_of
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.fixtures import STACK
 from rollback_drills.pytest_plugin.session import Session, session_of
+from rollback_drills.stopping import judge_stops
 from rollback_drills.target import Target
 
 _DRILL = pytest.StashKey[Drill]()
@@ -56,16 +57,12 @@ class Recorder:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Before any fixture: nothing is started for a drill that can prove nothing."""
         mark = mark_of(item)
         if mark is not None and (not is_overridden(item) or self._session.target_is_settled):
             _skip_if_lacking(self._session, mark)
-        try:
-            return (yield)
-        except EndedByAcceptedRisk as end:
-            _end(item, end)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -80,6 +77,7 @@ class Recorder:
                 _end(item, error)
             raise
         if drill is not None and stack is not None:
+            judge_stops(stack, drill)
             client_account.conclude(stack, drill)
         if drill is not None and drill.findings_sentence:
             raise CheckFailed(drill.findings_sentence)
@@ -139,6 +137,17 @@ class Recorder:
         if report.skipped:
             return drill.skip(_skip_reason(report))
         return drill.conclude(error, reason=_unexpected(error) if not drill.findings_sentence else "")
+
+
+class SetupEnder:
+    """Skips a drill that one of its fixtures has ended. Apart from `Recorder`, whose own hook must not wrap others."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except EndedByAcceptedRisk as end:
+            _end(item, end)
 
 
 def _skip_if_lacking(session: Session, mark: Mark) -> None:

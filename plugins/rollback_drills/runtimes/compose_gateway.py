@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from docker.models.containers import Container
 
@@ -16,7 +16,7 @@ from rollback_drills.runtimes.compose_project import Project
 from rollback_drills.runtimes.containers import environment_of, exit_code_of, tail_of
 from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
-from rollback_drills.stack import CommandResult, Outcome
+from rollback_drills.stack import CommandResult, Outcome, Stop
 from rollback_drills.target import Target
 
 _GIVEN_UP = ("exited", "dead", "restarting")  # a container that its restart policy starts again has failed all the same
@@ -54,6 +54,10 @@ class ComposeGateway:
         container = self._container()
         return environment_of(container) if container is not None else {}
 
+    @property
+    def stops(self) -> Sequence[Stop]:
+        return tuple(self._deployment.stops)
+
     def configure(self, variables: Mapping[str, str | None]) -> None:
         self._edited |= set(variables)
         settings = self._project.settings
@@ -89,9 +93,13 @@ class ComposeGateway:
 
     def stop(self) -> None:
         if self._container() is not None:
+            asked = self.running
             seconds = str(math.ceil(self._target.gateway.stop_timeout))
             with self._meter.target():
                 self._must(self._project.compose("stop", "--timeout", seconds, self._project.settings.gateway))
+            container = self._container()
+            if asked and container is not None and self._deployment.release is not None:
+                self._deployment.stopped(exit_code_of(container), tail_of(container))
 
     def kill(self) -> None:
         if self.running:

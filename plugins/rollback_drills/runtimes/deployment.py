@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rollback_drills.errors import StackError
 from rollback_drills.placeholders import fill
+from rollback_drills.stack import Stop
 from rollback_drills.target import Target
 
 
@@ -17,6 +18,7 @@ class Deployment:
         self._configured: dict[str, str] = {}
         self.release: str | None = None
         self.migrates = False
+        self.stops: list[Stop] = []
 
     def configure(self, variables: Mapping[str, str | None]) -> None:
         """Edit the configuration; None removes a variable."""
@@ -28,14 +30,18 @@ class Deployment:
 
     def permit(self, migrate: bool) -> None:
         """Raises StackError when a start is to migrate, and this target's cannot."""
-        if migrate and self._target.gateway.migrate_on_start is None:
+        if migrate and not self._target.gateway.can_migrate:
             raise StackError(
                 "this target's gateway cannot migrate when it starts",
-                fix=f"set gateway.migrate_on_start in {self._target.file}",
+                fix=f"set gateway.migrate_on_start or gateway.always_migrates in {self._target.file}",
             )
 
     def begin(self, release: str, *, migrate: bool) -> None:
         self.release, self.migrates = release, migrate
+
+    def stopped(self, exit_code: int | None, log: str) -> None:
+        """Note how the gateway has ended when it was told to."""
+        self.stops.append(Stop(self.required(), exit_code, log))
 
     def environment(self, values: Mapping[str, str]) -> dict[str, str]:
         """The variables that the target file names, filled in, and over them what was configured."""

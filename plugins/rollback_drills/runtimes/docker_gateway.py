@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import docker.errors
@@ -21,7 +21,7 @@ from rollback_drills.runtimes.containers import DrillContainer
 from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
 from rollback_drills.runtimes.images import Images
-from rollback_drills.stack import Outcome, UrlSource
+from rollback_drills.stack import Outcome, Stop, UrlSource
 from rollback_drills.target import Target
 
 _TRIES = 20  # ports that are tried before giving up
@@ -94,6 +94,10 @@ class DockerGateway:
     def environment(self) -> Mapping[str, str]:
         return dict(self._visible)
 
+    @property
+    def stops(self) -> Sequence[Stop]:
+        return tuple(self._deployment.stops)
+
     def configure(self, variables: Mapping[str, str | None]) -> None:
         self._deployment.configure(variables)
 
@@ -125,9 +129,10 @@ class DockerGateway:
 
     def stop(self) -> None:
         if self.running:
-            wrapped = self._existing().get_wrapped_container()
+            container = self._existing()
             with self._meter.target(), explained("the gateway's container cannot be stopped"):
-                wrapped.stop(timeout=math.ceil(self._target.gateway.stop_timeout))
+                container.get_wrapped_container().stop(timeout=math.ceil(self._target.gateway.stop_timeout))
+            self._deployment.stopped(container.exit_code(), container.tail())
 
     def kill(self) -> None:
         if self.running:

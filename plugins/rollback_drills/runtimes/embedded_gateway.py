@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 
@@ -17,7 +17,7 @@ from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.ports import free_port, is_free
 from rollback_drills.runtimes.trees import Trees
-from rollback_drills.stack import Outcome, UrlSource
+from rollback_drills.stack import Outcome, Stop, UrlSource
 from rollback_drills.target import Target
 
 _HOST = "127.0.0.1"
@@ -71,6 +71,10 @@ class EmbeddedGateway:
     def environment(self) -> Mapping[str, str]:
         return dict(self._visible)
 
+    @property
+    def stops(self) -> Sequence[Stop]:
+        return tuple(self._deployment.stops)
+
     def configure(self, variables: Mapping[str, str | None]) -> None:
         self._deployment.configure(variables)
 
@@ -97,11 +101,14 @@ class EmbeddedGateway:
 
     def stop(self) -> None:
         if self._process is not None:
+            asked = self._process.running
             with self._meter.target():
                 self._process.stop(
                     Signals[self._target.gateway.stop_signal or "SIGTERM"],
                     timeout=self._target.gateway.stop_timeout,
                 )
+            if asked:
+                self._deployment.stopped(self._process.exit_code, self._process.tail())
             self._process = None
 
     def kill(self) -> None:

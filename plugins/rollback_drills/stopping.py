@@ -1,0 +1,26 @@
+"""How the gateway ended each time that it was told to stop, judged when a drill is over."""
+
+from __future__ import annotations
+
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Stack
+from rollback_drills.stack import Stop
+
+FINDING = "stop-not-normal"
+_LOG = 600  # characters of the log's end that the finding quotes
+
+
+def judge_stops(stack: Stack, drill: Drill) -> None:
+    """Find every stop that ended otherwise than the target file calls normal."""
+    gateway = stack.target.gateway
+    for stop in stack.gateway.stops:
+        if stop.exit_code is not None and stop.exit_code not in gateway.normal_exits:
+            drill.find(FINDING, _told(stop, gateway.stop_timeout), subject=stop.release)
+
+
+def _told(stop: Stop, timeout: float) -> str:
+    how = f"with exit code {stop.exit_code}"
+    if stop.exit_code == -9:
+        how = f"by being killed: it had not ended within {timeout:g} s (or the system killed it)"
+    end = stop.log.strip()[-_LOG:]
+    return f"told to stop, release {stop.release} ended {how}; its log ends: {end or '(it said nothing)'}"
