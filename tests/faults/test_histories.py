@@ -75,11 +75,10 @@ def perform(tmp_path: Path, plan: str, drills: str, more: str = "") -> dict[str,
 
 
 def test_releases_without_a_migration_between_them_prove_no_downgrade(tmp_path: Path) -> None:
-    drills = perform(tmp_path, "same", "quick_database or quick_application")
+    drills = perform(tmp_path, "same", "quick_database")
     for name in ("test_quick_database_one_step", "test_quick_database_named_revision"):
         assert drills[name].verdict == "skipped", drills[name].reason
         assert f"both releases end at the revision {OLD}" in drills[name].reason
-    assert (drills["test_quick_application"].verdict, drills["test_quick_application"].reason) == ("passed", "")
 
 
 @pytest.mark.parametrize("begin", [OLD, "0005_routes"], ids=["from the head", "from below the head"])
