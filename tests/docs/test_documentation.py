@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
@@ -113,3 +114,32 @@ def test_schemas_are_schemas() -> None:
         schema = json.loads((ROOT / "docs" / name).read_text())
         jsonschema.validators.validator_for(schema).check_schema(schema)
     assert evidence_schema()["title"]
+
+
+def quoted_messages() -> list[str]:
+    """What the page on troubleshooting says that a run says: the first cell of each row."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    cells = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
+    return sorted({text for cell in cells for text in re.findall(r"`([^`]+)`", cell)})
+
+
+@pytest.mark.parametrize("message", quoted_messages())
+def test_messages_on_the_page_are_those_of_the_code(message: str) -> None:
+    """Messages are cut into literals by their values, which stand as … in the page."""
+    sources = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "drills").glob("*.py")]
+    texts = {path: "".join(strings_of(path)) for path in sources}
+    assert any(message in text for text in texts.values()), f"{message!r} is said nowhere"
+
+
+def strings_of(path: Path) -> list[str]:
+    """Every piece of text in a module, adjacent literals joined, in its order."""
+    return [
+        node.value for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]  # fmt: skip
+
+
+def test_a_message_that_nobody_says_would_be_noticed() -> None:
+    assert len(quoted_messages()) > 25
+    with pytest.raises(AssertionError, match="is said nowhere"):
+        test_messages_on_the_page_are_those_of_the_code("the flux capacitor is empty " + "today")
