@@ -142,3 +142,26 @@ def test_ctrl_c_ends_it(project: Project) -> None:
     assert running.end() == pytest.ExitCode.INTERRUPTED, running.output
     assert "INTERNALERROR" not in running.output
     project.assert_nothing_left()
+
+
+def test_the_clients_of_a_drill_that_was_skipped_half_way_do_not_ask_in_the_next(project: Project) -> None:
+    prepare(project)
+    project.pytester.makepyfile(
+        test_drills=DRILLS
+        + """
+@drilled
+def test_a_skipped_one(stack, drill):
+    wait(stack, 4)
+    pytest.skip("nothing to prove after all")
+
+@drilled
+def test_b_after_it(stack, drill):
+    with drill.recovery(), drill.step("Look"):
+        drill.check("it holds", 1, expected=1)
+"""
+    )
+    project.run("-k", "skipped_one or after_it").assert_outcomes(passed=1, skipped=1)
+    drill = project.drills()["test_b_after_it"]
+    assert (drill.verdict, drill.reason) == ("passed", "")
+    assert drill.traffic is not None
+    assert drill.traffic.downtime == ()

@@ -184,6 +184,23 @@ def test_branches_and_merges_are_walked(tmp_path: Path, postgres_server: Postgre
         }  # fmt: skip
 
 
+@pytest.mark.parametrize("base", ["root", None], ids=["two heads", "two bases"])
+def test_heads_that_are_never_merged_are_walked(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace, base: str | None
+):
+    project = Project(tmp_path)
+    project.add("root", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    for side in ("left", "right"):
+        project.head = base or ("root" if side == "left" else None)
+        project.add(side, [f"CREATE TABLE t_{side} (a integer)"], [f"DROP TABLE t_{side}"])
+        project.add(f"{side}2", [f"CREATE INDEX i_{side} ON t_{side} (a)"], [f"DROP INDEX i_{side}"])
+    with walking(project, postgres_server, workspace) as walk:
+        assert {proof.revision: proof.codes for proof in walk.prove_all()} == {
+            "root": {"loss-undeclared"}, "left": {"loss-undeclared"}, "right": {"loss-undeclared"},
+            "left2": set(), "right2": set(),
+        }  # fmt: skip
+
+
 def test_the_interpreter_and_the_options_are_taken_from_the_command():
     assert walker_command(Migrations(command=("{python}", "-m", "alembic", "-c", "x.ini"))) == (
         ("{python}",),

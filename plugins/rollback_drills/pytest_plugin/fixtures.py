@@ -86,6 +86,7 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
     try:
         yield stack
     finally:
+        stack.clients.end()
         if session.keep:
             session.keep_stack(request.node.nodeid, stack)
             stack.client.close()

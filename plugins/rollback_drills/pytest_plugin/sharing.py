@@ -31,5 +31,6 @@ class SharedDrills:
                 yield stack, drill
                 client_account.record(stack, drill)
         finally:
+            stack.clients.end()
             self._session.finished(drill.evidence())
             self._lab.discard(stack)

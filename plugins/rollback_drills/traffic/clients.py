@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from rollback_drills.errors import StackError
 from rollback_drills.probes import Client
 from rollback_drills.target import Target
 from rollback_drills.traffic.accounting import Attempt
@@ -43,6 +44,12 @@ class Clients:
         """Let clients ask and deliver from now on, at the target's rate."""
         if self.load is None and self._sender is not None and self._target.traffic.rate > 0:
             self.load = begin(self._sender, self._target, self._base_url())
+
+    def end(self) -> None:
+        """Let nobody ask any more: after a drill that was skipped half-way they still do, and would in the next one."""
+        if self.load is not None:
+            with suppress(StackError):  # it has died, and sends nothing either
+                self.load.end()
 
     @property
     def asking(self) -> bool:
