@@ -58,7 +58,23 @@ def target_file() -> Iterator[str]:
     for name, meaning in PLACEHOLDERS.items():
         yield f"| `{{{name}}}` | {meaning} |"
     yield from table("", Target)
+    yield from STARTS.splitlines()
 
+
+STARTS = """
+## A start that always migrates
+
+Where an entry point runs `alembic upgrade head` and nothing turns that off, say `gateway.always_migrates = true`. A
+rollback of the database then has an order of its own: stop the gateway, downgrade with the newer release's scripts
+while nothing of it can start, and start the previous release, whose migrations end there. That is what the drills
+perform. Skipped, with the reason, are those that restart the current release on an older schema: *one migration
+back*, and its interruption. Not skipped is the previous release on each newer schema: a start that does not know the
+revision fails, so that the application alone cannot be rolled back past a migration. That is true of such a gateway
+(`old-release-breaks`); who can live with it accepts the risk.
+
+Without the key such a gateway is found out: its restart applies again what was rolled back
+(`startup-migration-undoes-rollback`).
+"""
 
 PLACEHOLDERS = {
     "here": "the directory of the target file",

@@ -188,7 +188,9 @@ def test_interrupted_quick_application(lab: Lab, drill: Drill) -> None:
     interrupt_everywhere(lab, drill, quick_application)
 
 
-@pytest.mark.drill("Interrupted: quick rollback of the database", runbook="quick-database")
+@pytest.mark.drill(
+    "Interrupted: quick rollback of the database", runbook="quick-database", requires=("start-without-migration",)
+)
 def test_interrupted_quick_database(lab: Lab, drill: Drill) -> None:
     """Downgrade to a revision that was written down, restart. The same with `-1` would go one further: shown, too."""
     interrupt_everywhere(lab, drill, quick_database, accidents=ACCIDENTS[:1])

@@ -40,7 +40,7 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
     "start-without-migration": (
         lambda target: not target.gateway.always_migrates,
         "every start of the target's gateway migrates (gateway.always_migrates): a restart would apply again what was "
-        "rolled back by one revision, and no release ends there",
+        "rolled back",
     ),
     "seed": (
         lambda target: bool(target.database.seed or target.database.seed_command),

@@ -98,7 +98,7 @@ class Day:
         kind, argument = operation.kind, operation.argument
         match kind:
             case "deploy" | "deploy-migrating":
-                migrates = kind == "deploy-migrating"
+                migrates = kind == "deploy-migrating" or self._target.gateway.always_migrates
                 outcome = self.stack.gateway.deploy(argument, migrate=migrates)
                 self.expected.recreated(argument, migrates=migrates)
                 self._started(outcome)
