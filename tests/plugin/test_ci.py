@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from drill_project import Project
 
-from rollback_drills.pytest_plugin.ci import MAX_SUMMARY_BYTES
+from rollback_drills.report.job_summary import MAX_SUMMARY_BYTES
 from rollback_drills.report.manifest import verify
 
 DRILLS = """
