@@ -10,7 +10,7 @@ cd "$2"
 case $1 in
     5.2) ;;
     5.1)
-        rm migrations/versions/c82f5d1b3a60.py migrations/versions/90be47a16f2d.py
+        for revision in a37e08c4f512 1d94b6e3c0f8 c82f5d1b3a60 90be47a16f2d; do rm "migrations/versions/$revision.py"; done
         # A directory that lies in somebody's repository is none of that repository.
         GIT_CEILING_DIRECTORIES=$(dirname "$PWD") git apply "$here/previous.patch"
         ;;

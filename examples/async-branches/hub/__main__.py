@@ -1,4 +1,4 @@
-"""python -m hub --port 8080: serve. DATABASE_URL and HOOK_SECRET have to be set."""
+"""python -m hub --port 8080: serve. DATABASE_URL has to be set, and HOOK_SECRET_GITHUB and so on for each forge."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import sys
 from aiohttp import web
 
 from hub import __version__
-from hub.forges import FORGES, BadSetting, is_signed, listened_to
+from hub.forges import FORGES, BadSetting, is_signed, listened_to, secrets
 from hub.store import Store, Unavailable
 
 STORE = web.AppKey("store", Store)
-SECRET = web.AppKey("secret", bytes)
+SECRETS = web.AppKey("secrets", dict)
 LISTENED_TO = web.AppKey("listened_to", frozenset)
 routes = web.RouteTableDef()
 _log = logging.getLogger("hub")
@@ -30,7 +30,7 @@ async def receive(request: web.Request) -> web.Response:
     if forge not in request.app[LISTENED_TO]:
         return web.json_response({"message": f"{forge} is disabled"}, status=503, headers={"Retry-After": "3600"})
     body = await request.read()
-    if not is_signed(body, request.headers.get("X-Hub-Signature-256"), request.app[SECRET]):
+    if not is_signed(body, request.headers.get("X-Hub-Signature-256"), request.app[SECRETS][forge]):
         return web.json_response({"message": "the signature does not fit"}, status=401)
     delivery_id = request.headers.get("X-Hub-Delivery", "")
     push = _push(body)
@@ -81,12 +81,11 @@ async def health(request: web.Request) -> web.Response:
 
 def application() -> web.Application:
     """Raises BadSetting."""
-    missing = [name for name in ("DATABASE_URL", "HOOK_SECRET") if not os.environ.get(name)]
-    if missing:
-        raise BadSetting(f"{' and '.join(missing)} must be set")
+    if not os.environ.get("DATABASE_URL"):
+        raise BadSetting("DATABASE_URL must be set")
     app = web.Application()
     app[STORE] = Store(os.environ["DATABASE_URL"])
-    app[SECRET] = os.environ["HOOK_SECRET"].encode()
+    app[SECRETS] = secrets(os.environ)
     app[LISTENED_TO] = listened_to(os.environ)
     app.add_routes(routes)
     return app

@@ -26,6 +26,15 @@ def listened_to(environment: Mapping[str, str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def secrets(environment: Mapping[str, str]) -> dict[str, bytes]:
+    """The secret that each forge signs with; each has one of its own, HOOK_SECRET_GITHUB and so on."""
+    found = {forge: environment.get(f"HOOK_SECRET_{forge.upper()}", "").encode() for forge in FORGES}
+    missing = [f"HOOK_SECRET_{forge.upper()}" for forge, secret in found.items() if not secret]
+    if missing:
+        raise BadSetting(f"{', '.join(missing)} must be set: without a secret anybody could sign")
+    return found
+
+
 def is_signed(body: bytes, signature: str | None, secret: bytes) -> bool:
     """Whether the header X-Hub-Signature-256 is that of these very bytes: ``sha256=`` and the HMAC in hexadecimal."""
     expected = f"sha256={hmac.new(secret, body, hashlib.sha256).hexdigest()}"
