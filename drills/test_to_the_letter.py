@@ -102,7 +102,7 @@ def test_letter_export(stack: Stack, drill: Drill) -> None:
 
 
 def bring_database_to(release: str, stack: Stack, drill: Drill) -> None:
-    """Before a release is started: one whose entry point migrates does not start on a revision that it does not know."""
+    """Before a release is started: one whose start migrates fails on a revision that it does not know."""
     goal = stack.alembic.head(release)
     with drill.step(f"The database first: to the revision of {release}"):
         stack.gateway.stop()
