@@ -38,7 +38,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True, timeout=60)
     python = directory / "venv" / "bin" / "python"
     install = [*pip, "--python", python, "install", "--constraint", CONSTRAINTS, wheel]
-    subprocess.run(install, check=True, timeout=300)
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
     return python.parent
 
 
@@ -82,7 +82,7 @@ def download(wheels: Path) -> None:
     build = importlib.util.module_from_spec(spec)
     sys.modules["build"] = build  # dataclasses look their module up
     spec.loader.exec_module(build)
-    subprocess.run(build.pip_download(wheels), check=True, timeout=300)
+    subprocess.run(build.pip_download(wheels), check=True, capture_output=True, timeout=300)
 
 
 @pytest.fixture

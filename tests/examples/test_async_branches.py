@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from example_project import Example, findings, verdicts
+from example_project import NO_BUDGET, NO_COMPOSE, Example, findings, reasons, verdicts
 
 NAME = "async-branches"
 
@@ -14,7 +14,9 @@ def test_its_page(example: Callable[..., Example]) -> None:
     done = hub.shell(hub.pages_commands("embedded"))
     assert done.returncode == 0, done.stdout
     assert "all is well" in done.stdout
-    found = verdicts(hub.run())
+    run = hub.run()
+    assert {reason for reason in reasons(run) if "[metrics]" not in reason} == {NO_COMPOSE, NO_BUDGET}
+    found = verdicts(run)
     assert found["test_reversibility"] == {"passed": 5}
     assert found["test_scenario_a_integration"] == {"passed": 5}
 
