@@ -20,8 +20,9 @@ def test_its_page(example: Callable[..., Example], images: dict[str, str]) -> No
     found = verdicts(run)
     assert {reason for reason in reasons(run) if NO_FLAGS not in reason} == {NO_BUDGET}
     assert sorted(name for name, count in found.items() if count["skipped"]) == [
-        "test_letter_restart", "test_prevention_error_rate", "test_prevention_every_flag", "test_quick_flags", "test_random_game_days",
-        "test_recovery_checklist", "test_scenario_a_error_rate", "test_scenario_a_integration",
+        "test_letter_restart", "test_prevention_error_rate", "test_prevention_every_flag", "test_quick_flags",
+        "test_random_game_days", "test_recovery_checklist", "test_scenario_a_error_rate",
+        "test_scenario_a_integration",
     ]  # fmt: skip
     assert found["test_reversibility"] == {"passed": 2}
     assert found["test_scenario_b_failed_migration"] == {"passed": 6}

@@ -23,5 +23,6 @@ def upgrade():
 
 # rollback-drills: lossy: whom the administrators trust is said again by them
 def downgrade():
-    op.drop_column("deliveries", "branch")
+    # In the order in which a push takes them: the other way round, both wait for each other.
     op.drop_table("owners")
+    op.drop_column("deliveries", "branch")
