@@ -1,4 +1,4 @@
-"""The database: what a push does to it. Every wait has a limit, and nothing is kept open between requests."""
+"""The database: what a push does to it. Every wait has a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from hub.tables import authors, deliveries, metadata, owners, repositories
 
@@ -24,9 +23,14 @@ class Unavailable(Exception):
 
 class Store:
     def __init__(self, url: str) -> None:
-        # A connection per request: one that is kept has statements prepared, which a migration makes invalid.
-        limits = {"timeout": TIMEOUT, "command_timeout": TIMEOUT}
-        self._engine = create_async_engine(url, poolclass=NullPool, connect_args=limits)
+        # No prepared statement is kept: under a connection that lasts, a migration makes it invalid.
+        settings = {
+            "timeout": TIMEOUT,
+            "command_timeout": TIMEOUT,
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+        }
+        self._engine = create_async_engine(url, pool_size=5, pool_pre_ping=True, connect_args=settings)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
