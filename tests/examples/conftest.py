@@ -95,7 +95,9 @@ def example(installed: Path, tmp_path: Path) -> Callable[..., Example]:
     def copy(name: str, **variables: str) -> Example:
         directory = tmp_path / name
         shutil.copytree(EXAMPLES / name, directory, ignore=shutil.ignore_patterns("__pycache__", "reports"))
-        kept = {key: text for key, text in os.environ.items() if not key.startswith(("PYTEST_", "PYTHON", "VIRTUAL_ENV"))}
+        kept = {
+            key: text for key, text in os.environ.items() if not key.startswith(("PYTEST_", "PYTHON", "VIRTUAL_ENV"))
+        }
         path = f"{installed}{os.pathsep}{kept.get('PATH', os.defpath)}"
         return Example(directory, {**kept, "PATH": path, **variables})
 
