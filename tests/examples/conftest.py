@@ -68,9 +68,6 @@ def images(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         subprocess.run(
             ["docker", "build", "--quiet", "--network", "none", "--tag", name, wheels], check=True, timeout=300
         )
-        older = [tag for image in engine.client.images.list(IMAGE) for tag in image.tags if tag != name]
-        for tag in older:
-            engine.client.images.remove(tag)
     return {**given, "BASE_IMAGE": name}
 
 

@@ -13,7 +13,7 @@ from rollback_drills.evidence import RunEvidence
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-PATIENCE = 900.0  # seconds; nothing here takes a third of it on an idle machine
+PATIENCE = 1800.0  # seconds; nothing here takes a third of it on an idle machine
 # Why drills are skipped that no example is for.
 NO_COMPOSE = "the runbook's commands to the letter need --drill-runtime=compose"
 NO_BUDGET = "no time was given to random game days: --drill-budget=SECONDS"
