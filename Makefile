@@ -9,7 +9,7 @@ RUNS ?= 20
 SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
 	health-hangs or downgrade-is-empty or version-unchanged or two-heads
 
-.PHONY: help env drills images test lint types unit sentinels faults healthy docker soak bench bench-reversibility docs sample dist clean
+.PHONY: help env drills images test lint types unit sentinels faults healthy docker examples soak bench bench-reversibility docs sample dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,7 +46,7 @@ types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(READY) ## the suite's own tests that need no Docker, without the planted faults
-	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker
+	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker --ignore tests/examples
 
 sentinels: $(READY)
 	$(BIN)/pytest tests/faults -n $(JOBS) -q -k "$(SENTINELS)"
@@ -59,6 +59,9 @@ healthy: $(READY) ## perform RUNS game days on the healthy gateway, which must h
 
 docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
 	$(BIN)/pytest tests/docker -n $(JOBS) -q
+
+examples: $(READY) ## the projects of examples/, drilled as their pages say, from the wheel alone; two of them need Docker
+	$(BIN)/pytest tests/examples -n 0 -q
 
 soak: $(READY) ## long campaigns: the differential test against pg_dump with 500 histories, random game days
 	ROLLBACK_DRILLS_EXAMPLES=500 $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0

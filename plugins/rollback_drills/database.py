@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -54,11 +54,14 @@ class LiveDatabase:
     Args:
         admin_url: libpq URL of a superuser on the same server.
         role: the account that the gateway uses; it owns the database.
+        volatile: tables and columns (``schema.table``, ``schema.table.column``) that `rows` leaves out.
     """
 
-    def __init__(self, admin_url: str, name: str, *, role: str, password: str, run: str) -> None:
+    def __init__(
+        self, admin_url: str, name: str, *, role: str, password: str, run: str, volatile: Collection[str] = ()
+    ) -> None:
         self._admin_url, self._role, self._password, self._run = admin_url, role, password, run
-        self.name = name
+        self.name, self._volatile = name, volatile
         self._connection: Connection | None = None
 
     @property
@@ -146,10 +149,15 @@ class LiveDatabase:
         with self.connect() as connection:
             return postgres.data_fingerprint(connection)
 
-    def rows(self, columns: Mapping[str, Sequence[str]] | None = None) -> RowSet:
-        """Every row as a hash, restricted to ``columns`` where given, to prove that none is missing."""
+    def rows(self) -> RowSet:
+        """Every row as a hash over what is not volatile, to prove that none is missing."""
         with self.connect() as connection:
-            return postgres.row_hashes(connection, tables=columns)
+            lasting = {
+                table: tuple(name for name in names if f"{table}.{name}" not in self._volatile)
+                for table, names in postgres.columns(connection).items()
+                if table not in self._volatile
+            }
+            return postgres.row_hashes(connection, tables=lasting)
 
     def sequences(self) -> Mapping[str, SequenceState]:
         with self.connect() as connection:
@@ -214,7 +222,9 @@ class LiveDatabase:
             raise _foreign(name)
 
     def _sibling(self, name: str) -> LiveDatabase:
-        return LiveDatabase(self._admin_url, name, role=self._role, password=self._password, run=self._run)
+        return LiveDatabase(
+            self._admin_url, name, role=self._role, password=self._password, run=self._run, volatile=self._volatile
+        )
 
     @contextmanager
     def _admin(self) -> Iterator[Connection]:

@@ -282,7 +282,10 @@ class Lab:
 
     def _database(self, name: str) -> LiveDatabase:
         role, password = self.role
-        return LiveDatabase(self.runtime.server.admin_url, name, role=role, password=password, run=self._run)
+        return LiveDatabase(
+            self.runtime.server.admin_url, name, role=role, password=password, run=self._run,
+            volatile=self.target.database.volatile,
+        )  # fmt: skip
 
     def _create(self, database: LiveDatabase) -> None:
         with postgres.connect(self.runtime.server.admin_url) as admin:

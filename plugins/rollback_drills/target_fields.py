@@ -82,8 +82,15 @@ def _regular(text: str) -> str:
     return text
 
 
+def _table_or_column(name: str) -> str:
+    if name.count(".") not in (1, 2) or not all(name.split(".")):
+        raise ValueError("must be schema.table or schema.table.column")
+    return name
+
+
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]  # RFC 9110, section 5.1
 DeliveryText = Annotated[str, template(DELIVERY_PLACEHOLDERS)]
+TableOrColumn = Annotated[str, AfterValidator(_table_or_column)]
 Pointer = Annotated[str, AfterValidator(_pointer)]
 Regular = Annotated[str, AfterValidator(_regular)]
 

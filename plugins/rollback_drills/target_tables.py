@@ -18,6 +18,7 @@ from rollback_drills.target_fields import (
     Reason,
     Seconds,
     Table,
+    TableOrColumn,
     Within,
     template,
     templates,
@@ -164,6 +165,11 @@ class Database(Table):
     seed: tuple[str, ...] = Field(default=(), description="SQL files, valid at the previous release's head")
     seed_command: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] | None = Field(
         default=None, description="a command of the previous release that adds rows, after the SQL files"
+    )
+    volatile: tuple[TableOrColumn, ...] = Field(
+        default=(),
+        description="what deliveries change in rows that are there: `schema.table.column`, or `schema.table` for all "
+        "of it; not compared when rows are looked for after a rollback, and compared in full after a restore",
     )
 
 

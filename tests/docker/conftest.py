@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import needs_engine
 import pytest
-from docker_project import Project, is_missing
+from docker_project import Project
 
-from rollback_drills.errors import RuntimeUnavailable
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.target import Target
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
-# Made by fixtures/images/build.py, unless the caller has others.
-BASE_IMAGES = {"BASE_IMAGE": "rollback-drills/python:3.11", "POSTGRES_IMAGE": "rollback-drills/postgres:15"}
 
 
 @pytest.fixture(scope="session")
 def base_images() -> dict[str, str]:
     """By the variable that the reference target reads, the image that everything here is made from."""
-    return {name: os.environ.get(name, default) for name, default in BASE_IMAGES.items()}
+    return needs_engine.base_images()
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +28,7 @@ def engine(base_images: dict[str, str]) -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as environment:
         for name, image in base_images.items():
             environment.setenv(name, image)
-        try:
-            engine = Engine()
-        except RuntimeUnavailable as error:
-            is_missing(f"{error.what}: {error.cause}")
-        missing = [image for image in base_images.values() if engine.image(image) is None]
-        if missing:
-            engine.close()
-            is_missing(f"the engine has no image {' and no '.join(missing)} (fixtures/images/build.py makes them)")
+        engine = needs_engine.engine_with(base_images)
         yield engine
         engine.close()
 

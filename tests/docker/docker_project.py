@@ -10,13 +10,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NoReturn
-
-import pytest
 
 from rollback_drills import wait
 
-REQUIRE = "ROLLBACK_DRILLS_TEST_DOCKER"  # "required": what is missing fails the tests instead of skipping them
 PATIENCE = 120.0  # seconds; nothing here takes a fifth of it on an idle machine
 SMALL = Path(__file__).parents[1] / "plugin" / "small"
 CONFTEST = """
@@ -58,13 +54,6 @@ COPY releases/${RELEASE} ./
 EXPOSE 8000
 CMD ["python3", "gateway.py", "8000"]
 """
-
-
-def is_missing(reason: str) -> NoReturn:
-    """What a test needs is not there."""
-    if os.environ.get(REQUIRE) == "required":
-        pytest.fail(f"{REQUIRE}=required, but {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 def interruptible() -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import docker
 import pytest
-from docker_project import Project, is_missing
+from docker_project import Project
+from needs_engine import is_missing
 from second_engine import HERE, THERE, SecondEngine, running, why_not
 
 from rollback_drills.runtimes.engine import WORKSPACE_LABEL, Engine

@@ -35,10 +35,16 @@ def test_the_stage_that_the_target_names_is_built(
         assert found is not None
         assert found.labels["stage"] == label
         assert name.startswith(f"{NAMESPACE}/stage-of-")
-        (tmp_path / "more").write_text("changes the context")
+        of_another_run = f"{NAMESPACE}/another-run/gateway:{tmp_path.name}"
+        found.tag(of_another_run)
+        file = tmp_path / "Dockerfile"
+        file.write_text(file.read_text().replace("stage=served", "stage=served more=yes"))
         again = Images(engine, target, Trees(target, tmp_path)).of_release("1")
         assert again != name, "another context is another image"
+        assert engine.image(name) is None, "what was built before goes"
+        assert engine.image(of_another_run) is not None, "and what another run has named so stays"
         engine.client.images.remove(again, force=True)
+        engine.client.images.remove(of_another_run, force=True)
     finally:
         if engine.image(name) is not None:
             engine.client.images.remove(name, force=True)

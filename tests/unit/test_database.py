@@ -146,6 +146,26 @@ def test_a_failed_statement_leaves_nothing_behind(database: LiveDatabase):
     assert database.query("SELECT to_regclass('i') IS NOT NULL") == [(True,)]
 
 
+def test_what_deliveries_change_is_left_out_of_the_rows(server_url: str, database: LiveDatabase, role: str):
+    database.execute(
+        "CREATE TABLE parcels (number int, seen int); INSERT INTO parcels VALUES (1, 1), (2, 1);"
+        "CREATE TABLE queue (item int); INSERT INTO queue VALUES (1)"
+    )
+    volatile = ("public.parcels.seen", "public.queue")
+    lasting = LiveDatabase(server_url, database.name, role=role, password=PASSWORD, run=RUN, volatile=volatile)
+    try:
+        before, everything = lasting.rows(), database.rows()
+        changed = lasting.clone()
+        changed.execute("UPDATE parcels SET seen = seen + 1; DELETE FROM queue")
+        assert before.missing_from(changed.rows()) == {}
+        changed.execute("DELETE FROM parcels WHERE number = 2")
+        assert before.missing_from(changed.rows()) == {"public.parcels": 1}
+        assert sorted(everything.tables) == ["public.parcels", "public.queue"]
+        changed.drop()
+    finally:
+        lasting.disconnect()
+
+
 def test_a_clone_is_equal_and_independent(database: LiveDatabase, server_url: str):
     database.execute("CREATE TABLE t AS SELECT generate_series(1, 3) AS a")
     copy = database.clone()

@@ -148,6 +148,7 @@ MISTAKES = [
     ("version", {"path": "/v", "header": "X", "pointer": "/v"}, ["version: needs either header or pointer"]),
     ("version/expected", {"9": "nine"}, ["version.expected: release '9' is neither of"]),
     ("gateway/directory", "../elsewhere", ["gateway.directory: must be a relative path without .."]),
+    ("database/volatile", ["parcels"], ["database.volatile[0]: must be schema.table or schema.table.column"]),
     ("python", {"interpreter": "python3", "base": "python3"}, ["python: needs either interpreter"]),
     ("database/version", 9, ["database.version"]),
     ("behaviours/0/release", "9", ["behaviours: release '9' is neither of"]),

@@ -70,7 +70,7 @@ def _find(session: Session) -> Found:
     from rollback_drills.migrations.scripts import Scripts
 
     source = session.target.releases
-    if source.path is None and source.command is None:
+    if not source.has_trees:
         return Found(Scripts((), ()), (), in_image=True)
     try:
         scripts = _scripts(session)

@@ -201,10 +201,13 @@ class Images:
         return "\n".join(said)
 
     def _forget_older(self, mark: str, name: str) -> None:
-        """Of what this target was built from before, nothing is kept; what is in use stays."""
+        """Of what this target was built from before, nothing is kept; what is in use stays.
+
+        A run of the older files may be under way: the names that it has given to its images are its own.
+        """
         for image in self._engine.client.images.list(filters={"label": f"{BUILT_LABEL}={mark}"}):
             if name not in image.tags:
-                for tag in image.tags:
+                for tag in (each for each in image.tags if each.startswith(f"{NAMESPACE}/{mark}-")):
                     try:
                         self._engine.client.api.remove_image(tag)
                     except ApiError:

@@ -1,0 +1,80 @@
+"""An example in a directory of its own: what its page says is typed there, and what came of it is read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollback_drills.evidence import RunEvidence
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+PATIENCE = 1800.0  # seconds; nothing here takes a third of it on an idle machine
+# Why drills are skipped that no example is for.
+NO_COMPOSE = "the runbook's commands to the letter need --drill-runtime=compose"
+NO_BUDGET = "no time was given to random game days: --drill-budget=SECONDS"
+_FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Example:
+    directory: Path
+    environment: Mapping[str, str]
+
+    def pages_commands(self, runtime: str) -> str:
+        """The one block of the page that is about this runtime."""
+        blocks = _FENCE.findall((self.directory / "README.md").read_text())
+        (block,) = [block for block in blocks if f"--drill-runtime {runtime}" in block]
+        return str(block)
+
+    def shell(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Both streams as one text in ``stdout``."""
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=self.directory, env=dict(self.environment), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+
+    def drill(self, selection: str, runtime: str = "embedded") -> RunEvidence:
+        """Some drills of what is there now, which is expected to have a fault: one of them has to fail."""
+        command = (
+            f"pytest --pyargs rollback_drills.drills --drill-target target.toml --drill-runtime {runtime}"
+            f" -k '{selection}' -p no:cacheprovider"
+        )
+        done = self.shell(command)
+        assert done.returncode == 1, done.stdout
+        return self.run()
+
+    def run(self) -> RunEvidence:
+        """What the last run has left."""
+        return RunEvidence.model_validate_json(
+            (self.directory.parent / "reports" / "latest" / "evidence.json").read_bytes()
+        )
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Plant a fault: an edit that does not apply is an error."""
+        path = self.directory / file
+        text = path.read_text()
+        assert text.count(old) == 1, f"{text.count(old)} places in {file} instead of one: {old}"
+        path.write_text(text.replace(old, new))
+
+
+def verdicts(run: RunEvidence) -> dict[str, Counter[str]]:
+    """By the drill's name, how many of its cases ended how."""
+    found: dict[str, Counter[str]] = {}
+    for drill in run.drills:
+        name = drill.id.rpartition("::")[2].partition("[")[0]
+        found.setdefault(name, Counter())[drill.verdict] += 1
+    return found
+
+
+def reasons(run: RunEvidence) -> set[str]:
+    """Why drills were skipped."""
+    return {drill.reason for drill in run.drills if drill.verdict == "skipped"}
+
+
+def findings(run: RunEvidence) -> set[str]:
+    return {finding.code for drill in run.drills for finding in drill.findings}
