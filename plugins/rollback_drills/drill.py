@@ -10,96 +10,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import JsonValue
-
-from rollback_drills import runbook
-from rollback_drills.acceptance import Acceptances
-from rollback_drills.artifacts import write_artifact
 from rollback_drills.drill_plan import (
     CheckFailed,
     Clients,
     EndedByAcceptedRisk,
-    OpenStep,
-    Plan,
-    Progress,
     first_line,
     sentence,
-    short,
-    subject_of,
 )
-from rollback_drills.errors import DrillError, DrillTimeout
+from rollback_drills.drill_record import Record
 from rollback_drills.evidence import (
-    Artifact,
-    Check,
     ClientTraffic,
-    Command,
     DrillEvidence,
-    Finding,
-    Observation,
     Recovery,
-    Step,
-    Verdict,
     Writes,
-    same,
 )
-from rollback_drills.findings import entry
-from rollback_drills.journal import Journal
-from rollback_drills.meter import Meter
-from rollback_drills.redaction import Redactor
-from rollback_drills.stack import CommandResult
-from rollback_drills.target import Target
-
-OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact
 
 
-class Drill:
-    """One drill, from its first step to its verdict. Use it as a context manager.
-
-    Args:
-        directory: where artifacts of the run go; paths in the evidence are relative to it.
-        timeout: seconds for the whole drill, checked at every step.
-        on_step: called with each step that has ended, for progress.
-        acceptances: the findings that somebody has accepted for today.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        target: Target,
-        meter: Meter,
-        redactor: Redactor,
-        directory: Path,
-        journal: Journal | None = None,
-        timeout: float = 600.0,
-        on_step: Progress | None = None,
-        acceptances: Acceptances | None = None,
-    ) -> None:
-        if plan.runbook not in runbook.SECTIONS:
-            raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(runbook.SECTIONS)}")
-        self.plan, self.target = plan, target
-        self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
-        self._timeout, self._on_step, self._acceptances = timeout, on_step, acceptances or Acceptances()
-        self._started_at = datetime.now(UTC)
-        self._began, self._target_began = meter.elapsed(), meter.target_seconds
-        self._open: OpenStep | None = None
-        self._deferred: list[str] | None = None
-        self._steps: list[Step] = []
-        self._findings: list[Finding] = []
-        self._artifacts: list[Artifact] = []
-        self._facts: dict[str, JsonValue] = {}
-        self._recovery: Recovery | None = None
-        self._writes: Writes | None = None
-        self._traffic: ClientTraffic | None = None
-        self._clients: Clients | None = None
-        self._clients_left_out = False
-        self._verdict: Verdict = "incomplete"
-        self._reason = ""
+class Drill(Record):
+    """One drill, from its first step to its verdict. Use it as a context manager; arguments are those of `Record`."""
 
     # --- the drill as a whole --------------------------------------------------------------------------
 
@@ -143,223 +74,7 @@ class Drill:
             self._journal.drill(evidence)
         return evidence
 
-    def evidence(self) -> DrillEvidence:
-        """What has been recorded so far."""
-        return DrillEvidence(
-            id=self.plan.id,
-            title=self.plan.title,
-            runbook=self.plan.runbook,
-            summary=self.plan.summary,
-            verdict=self._verdict,
-            reason=self._reason,
-            worker=self.plan.worker,
-            started_at=self._started_at.isoformat(timespec="milliseconds"),
-            seconds=round(self._now(), 4),
-            target_seconds=round(self._meter.target_seconds - self._target_began, 4),
-            facts=self._facts,
-            recovery=self._recovery,
-            writes=self._writes,
-            traffic=self._traffic,
-            steps=tuple(self._steps),
-            findings=tuple(self._findings),
-            artifacts=tuple(self._artifacts),
-        )
-
-    # --- steps and what is recorded in them ------------------------------------------------------------
-
-    @contextmanager
-    def step(self, title: str, *, checklist: str | None = None) -> Iterator[None]:
-        """One step of the procedure.
-
-        Args:
-            checklist: the id of the recovery checklist's item that it performs (`runbook.CHECKLIST`).
-
-        Raises:
-            DrillTimeout: the drill's time was already used up.
-        """
-        if checklist is not None and checklist not in runbook.CHECKLIST:
-            known = ", ".join(runbook.CHECKLIST)
-            raise DrillError(f"the recovery checklist has no item {checklist!r}", fix=f"use one of {known}")
-        if self._open is not None:
-            raise DrillError(
-                f"the step {title!r} begins inside the step {self._open.title!r}", fix="end that one first"
-            )
-        if self._now() > self._timeout:
-            raise DrillTimeout(
-                f"the drill's {self._timeout:g} s were used up before the step {title!r}",
-                fix="allow more with --drill-timeout, or look for the step that took so long",
-            )
-        step = OpenStep(len(self._steps) + 1, title, checklist, self._now(), self._meter.target_seconds)
-        self._open = step
-        try:
-            yield
-        except BaseException as error:
-            failed = isinstance(error, AssertionError | EndedByAcceptedRisk)
-            self._close(step, "failed" if failed else "error", error)
-            raise
-        self._close(step, "failed" if any(check.fails for check in step.checks) else "passed", None)
-
-    def check(
-        self,
-        title: str,
-        observed: JsonValue,
-        *,
-        expected: JsonValue = True,
-        finding: str | None = None,
-        detail: str = "",
-        subject: str = "",
-        vital: bool = False,
-    ) -> bool:
-        """Record what was expected and observed; fail like an assert when they differ.
-
-        Where they differ and the finding is an accepted risk, that is recorded and the drill goes on.
-
-        Args:
-            finding: the catalogue's code for a failure of this check.
-            detail: what the finding says beyond its title; by default expected and observed.
-            subject: as for `find`.
-            vital: what follows makes no sense without it, so that the drill ends here also where the finding is
-                accepted: then it is skipped, and the rest is told as not proven.
-
-        Returns:
-            Whether they are equal.
-
-        Raises:
-            CheckFailed: they differ (inside `together`: at the end of that block).
-            EndedByAcceptedRisk: they differ, that is accepted, and the check is vital.
-            DrillError: there is no such finding.
-        """
-        __tracebackhide__ = True
-        step = self._require_step(title)
-        if finding is not None:
-            entry(finding)  # a code that does not exist is a mistake in the drill, also while the check passes
-        passed = same(expected, observed)
-        title, expected, observed = self._redactor.text(title), self._json(expected), self._json(observed)
-        at, message = round(self._now(), 4), f"{title}: expected {short(expected)}, observed {short(observed)}"
-        found = self.find(finding, detail or message, subject=subject) if finding is not None and not passed else None
-        accepted = found is not None and not found.fails
-        check = Check(
-            title=title, expected=expected, observed=observed, passed=passed, at=at, finding=finding, accepted=accepted
-        )
-        step.checks.append(check)
-        if passed:
-            return True
-        if accepted:
-            if vital:
-                raise EndedByAcceptedRisk(f"ended by the accepted risk [{finding}]: what comes after it is not proven")
-            return False
-        if self._deferred is None:
-            raise CheckFailed(message if finding is None else f"[{finding}] {message}")
-        self._deferred.append(message)
-        return False
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make all checks of this block before failing, so that the report shows all that is wrong."""
-        __tracebackhide__ = True
-        if self._deferred is not None:
-            yield
-            return
-        failures = self._deferred = []
-        try:
-            yield
-        except EndedByAcceptedRisk:
-            if not failures:
-                raise
-        finally:
-            self._deferred = None
-        if failures:
-            raise CheckFailed("; ".join(failures))
-
-    def find(self, code: str, detail: str, data: JsonValue = None, *, subject: str = "") -> Finding:
-        """Record a finding; a drill with one does not pass, even when it goes on, unless the risk is accepted.
-
-        Args:
-            subject: what it was found at, for example an integration or a revision; by default the drill's case.
-
-        Raises:
-            DrillError: there is no such finding.
-        """
-        finding = self._acceptances.settle(self._finding(code, detail, data, subject), self.plan.id)
-        self._findings.append(finding)
-        return finding
-
-    def note_gap(self, code: str, detail: str, *, subject: str = "") -> None:
-        """Record a gap that the target file declares: every report tells it, and it never fails a drill.
-
-        Raises:
-            DrillError: there is no such finding.
-        """
-        self._findings.append(self._finding(code, detail, None, subject).model_copy(update={"severity": "info"}))
-
-    def _finding(self, code: str, detail: str, data: JsonValue, subject: str) -> Finding:
-        known = entry(code)
-        return Finding(
-            code=code,
-            severity=known.severity,
-            title=known.title,
-            detail=self._redactor.text(detail),
-            why=known.why,
-            remedy=known.remedy,
-            at=round(self._now(), 4),
-            step=self._redactor.text(self._open.title) if self._open else "",
-            data=self._json(data),
-            subject=self._redactor.text(subject or subject_of(self.plan.id)),
-        )
-
-    def observe(self, title: str, value: JsonValue, unit: str = "") -> None:
-        """Record a fact that is not judged."""
-        step = self._require_step(title)
-        step.observations.append(
-            Observation(
-                title=self._redactor.text(title),
-                value=self._json(value),
-                unit=self._redactor.text(unit),
-                at=round(self._now(), 4),
-            )
-        )
-
-    def command(self, result: CommandResult) -> None:
-        """Record a command that was run; outside of steps there is nothing to attach it to."""
-        if self._open is None:
-            return
-        output = self._redactor.text(result.output)
-        if len(output) > OUTPUT_LIMIT:
-            name = f"{self.plan.id}-{self._open.number}-{len(self._open.commands) + 1}.log"
-            path = self.attach(f"Output of {result.argv[0]}", output, name=name)
-            half = OUTPUT_LIMIT // 2
-            left_out = len(output) - 2 * half
-            output = f"{output[:half]}\n… {left_out} characters left out, see {path} …\n{output[-half:]}"
-        self._open.commands.append(
-            Command(
-                argv=self._redactor.arguments(result.argv),
-                exit_code=result.exit_code,
-                output=output,
-                at=round(max(0.0, self._now() - result.seconds), 4),
-                seconds=round(result.seconds, 4),
-                where=self._redactor.text(result.where),
-            )
-        )
-
-    def allow(self, seconds: float) -> None:
-        """Whoever started this drill has given it these seconds beside the time that every drill has."""
-        self._timeout += seconds
-
-    def attach(self, title: str, text: str, *, name: str, media_type: str = "text/plain") -> str:
-        """Write a file beside the report; its path within the run's directory. A name that is taken gets a number."""
-        artifact = write_artifact(
-            self._directory,
-            self._redactor.text(title),
-            self._redactor.text(text),
-            name=self._redactor.text(name),
-            media_type=media_type,
-        )
-        self._artifacts.append(artifact)
-        return artifact.path
-
-    def fact(self, name: str, value: JsonValue) -> None:
-        """Something that the report's head should say: releases, revisions, the dataset."""
-        self._facts[self._redactor.text(name)] = self._json(value)
+    # --- recovery and clients ---------------------------------------------------------------------------
 
     def writes(self, writes: Writes) -> None:
         """Account for acknowledged writes."""
@@ -437,39 +152,3 @@ class Drill:
     def seconds_at(self, moment: float) -> float:
         """The seconds of this drill at a moment of the monotonic clock."""
         return moment - time.monotonic() + self._now()
-
-    # --- within ----------------------------------------------------------------------------------------
-
-    def _close(self, step: OpenStep, outcome: str, error: BaseException | None) -> None:
-        self._open = None
-        done = Step.model_validate(
-            {
-                "number": step.number,
-                "title": self._redactor.text(step.title),
-                "checklist": step.checklist,
-                "outcome": outcome,
-                "at": round(step.at, 4),
-                "seconds": round(self._now() - step.at, 4),
-                "target_seconds": round(self._meter.target_seconds - step.target_at, 4),
-                "error": self._redactor.text(str(error)) if error is not None else "",
-                "checks": step.checks,
-                "observations": step.observations,
-                "commands": step.commands,
-            }
-        )
-        self._steps.append(done)
-        if self._journal:
-            self._journal.step(self.plan.id, done)
-        if self._on_step:
-            self._on_step(self.plan, done)
-
-    def _require_step(self, title: str) -> OpenStep:
-        if self._open is None:
-            raise DrillError(f"{title!r} was recorded outside a step", fix="put it inside `with drill.step(...)`")
-        return self._open
-
-    def _json(self, value: JsonValue) -> JsonValue:
-        return self._redactor.json(value)
-
-    def _now(self) -> float:
-        return self._meter.elapsed() - self._began

@@ -70,8 +70,9 @@ LAYERS: dict[str, set[str]] = {
     "backup": {"errors", "database", "placeholders", "postgres", "stack", "target", "target_tables"},
     "artifacts": {"errors", "evidence"},
     "drill_plan": {"evidence"},
-    "drill": RECORD
+    "drill_record": RECORD
     | {"acceptance", "artifacts", "drill_plan", "findings", "journal", "meter", "redaction", "stack", "target"},
+    "drill": {"drill_plan", "drill_record", "evidence"},
     "traffic": {"answers", "deliveries", "errors", "evidence", "probes", "signing", "stack", "target"},
     "lab": WORLD | {"backup", "migrations", "probes", "traffic"},
     "random_days": {
