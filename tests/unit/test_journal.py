@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -123,3 +124,15 @@ def test_a_killed_writer_leaves_an_incomplete_drill(file: Path):
     assert child.returncode == -signal.SIGKILL
     (left,) = read_journals([file])
     assert (left.verdict, [each.title for each in left.steps]) == ("incomplete", ["done"])
+
+
+def test_a_full_disk_ends_the_journal_and_not_the_drill(file: Path):
+    """/dev/full: every write fails as on a full disk (full(4))."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.symlink_to("/dev/full")
+    problems: list[OSError] = []
+    journal = Journal(file, problems.append)
+    for _ in range(2):
+        journal.step("k", step(1))
+    journal.close()
+    assert [problem.errno for problem in problems] == [errno.ENOSPC]

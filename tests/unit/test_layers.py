@@ -31,6 +31,7 @@ WORLD = {
 }
 LAYERS: dict[str, set[str]] = {
     "__init__": set(),
+    "clock": set(),
     "errors": set(),
     "evidence": set(),
     "redaction": set(),
@@ -71,7 +72,18 @@ LAYERS: dict[str, set[str]] = {
     "artifacts": {"errors", "evidence"},
     "drill_plan": {"evidence"},
     "drill": RECORD
-    | {"acceptance", "artifacts", "drill_plan", "findings", "journal", "meter", "redaction", "stack", "target"},
+    | {
+        "acceptance",
+        "artifacts",
+        "clock",
+        "drill_plan",
+        "findings",
+        "journal",
+        "meter",
+        "redaction",
+        "stack",
+        "target",
+    },
     "traffic": {"answers", "deliveries", "errors", "evidence", "probes", "signing", "stack", "target"},
     "lab": WORLD | {"backup", "migrations", "probes", "traffic"},
     "random_days": {
@@ -89,7 +101,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "client_account": {"answers", "drill", "drill_plan", "errors", "evidence", "lab", "traffic"},
     "runtimes": WORLD | {"backup", "lab", "migrations", "reversibility"},
-    "report": RECORD | {"findings"},
+    "report": RECORD | {"findings", "wait"},
     "starter": set(),
     "doctor": WORLD | {"answers", "lab", "probes", "redaction", "runtimes", "target_clients"},
     "cli": {"doctor", "errors", "report", "starter", "target"},

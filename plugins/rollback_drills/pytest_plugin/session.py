@@ -71,7 +71,7 @@ class Session:
         given: dict[str, str] | None = getattr(config, "workerinput", None)
         self.is_worker = given is not None
         self.worker: str = given["workerid"] if given else "main"
-        self.started_at, self.run = config.stash[RUN].started_at, config.stash[RUN].name
+        self.clock, self.run = config.stash[RUN].clock, config.stash[RUN].name
         option = config.option
         self.performs = not (option.collectonly or option.setupplan or only_shows_something(config))
         self.meter = Meter()
@@ -272,7 +272,8 @@ class Session:
         """A drill that writes into this run's journal and reports its progress."""
         if self._journal is None and not self.journal_problem:
             try:
-                self._journal = Journal(self.directory / JOURNALS / f"{self.worker}.jsonl")
+                file = self.directory / JOURNALS / f"{self.worker}.jsonl"
+                self._journal = Journal(file, lambda error: self._journal_broke(file, error))
             except OSError as error:  # the drill is still worth performing; the end of the run says what is missing
                 self.journal_problem = f"{self.directory} cannot be made: {error.strerror}"
         return Drill(
@@ -285,13 +286,19 @@ class Session:
             timeout=self.timeout,
             on_step=self._on_step,
             acceptances=self.acceptances,
+            clock=self.clock,
         )
+
+    def _journal_broke(self, file: Path, error: OSError) -> None:
+        lost = "had this run been killed, its report would have lacked what followed"
+        self.journal_problem = f"{file} ends early ({error.strerror}): {lost}"
 
     def left_out(self, plan: Plan, reason: str) -> DrillEvidence:
         """The evidence of a drill that was never begun."""
-        return Drill(plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory).skip(
-            reason
-        )
+        return Drill(
+            plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory,
+            clock=self.clock,
+        ).skip(reason)  # fmt: skip
 
     def finished(self, evidence: DrillEvidence) -> None:
         """Hand over the evidence with the next test report."""
