@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS ?= 20
+MOMENTS ?= 50
 # One planted fault of each kind: gateway, flag, migration, backup, probe, history.
 SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
 	health-hangs or downgrade-is-empty or version-unchanged or two-heads
@@ -46,7 +47,7 @@ types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(READY) ## the suite's own tests that need no Docker, without the planted faults
-	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker
+	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker --ignore tests/soak
 
 sentinels: $(READY)
 	$(BIN)/pytest tests/faults -n $(JOBS) -q -k "$(SENTINELS)"
@@ -60,9 +61,10 @@ healthy: $(READY) ## perform RUNS game days on the healthy gateway, which must h
 docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
 	$(BIN)/pytest tests/docker -n $(JOBS) -q
 
-soak: $(READY) ## long campaigns: the differential test against pg_dump with 500 histories, random game days
+soak: $(READY) ## long campaigns: 500 histories against pg_dump, random game days, what kills runs and what hinders them
 	ROLLBACK_DRILLS_EXAMPLES=500 $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
 	$(BIN)/pytest drills -k random_game_days --drill-budget 120 -v
+	ROLLBACK_DRILLS_MOMENTS=$(MOMENTS) $(BIN)/pytest tests/soak -n $(JOBS) -v
 
 bench: $(READY) ## what the harness costs beside the systems that it starts
 	$(BIN)/python tests/bench.py

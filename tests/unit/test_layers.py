@@ -176,6 +176,16 @@ def test_imports_run_downward(path: Path):
         assert package not in ONLY_IN or {part, module} & ONLY_IN[package], f"{module} may not import {package}"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_clock_asks_for_the_time_of_day(path: Path):
+    """It may be set back while drills are performed; `time.time` is for signatures and the age of files."""
+    asked = {"now", "utcnow", "today"} & {
+        node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name) and node.value.id in ("datetime", "date")
+    }  # fmt: skip
+    assert not asked or part_of(path) == "clock"
+
+
 def test_the_entry_point_imports_pytest_and_the_standard_library_only():
     names = {
         name.split(".")[0] for name in imports_of(PACKAGE / "pytest_plugin" / "__init__.py", module_level_only=True)
