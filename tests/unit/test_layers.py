@@ -120,7 +120,7 @@ ONLY_IN: dict[str, set[str]] = {
     "httpx": {"probes"},
     "yaml": {"starter"},
     "packaging": {"starter"},
-    "h11": {"traffic/sender_program"},
+    "h11": {"traffic/sender_program", "runtimes/answering"},
     "psycopg": {"postgres", "database", "lab", "reversibility"},
     "sqlalchemy": {"migrations/walker_program"},
     "alembic": {"migrations/walker_program"},
