@@ -209,6 +209,13 @@ class DatabaseServer(Protocol):
 
     def thaw(self) -> None: ...
 
+    def revive(self) -> None:
+        """Start it again if it has died: the drills that come have no part in what befell it.
+
+        Raises:
+            StackError: it does not start.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:

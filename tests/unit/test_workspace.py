@@ -314,3 +314,17 @@ def test_a_killed_server_leaves_no_shared_memory(bin_dir: Path, known: bool):
     workspace.close()
     assert segment not in segments()
     assert {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")} - named == set()
+
+
+def test_backends_that_outlive_their_postmaster_are_ended(bin_dir: Path):
+    workspace = Workspace("orphaned-backends", str(os.getpid()))
+    server = PostgresServer(workspace, Meter(), bin_dir=bin_dir)
+    server.start()
+    assert server._process is not None
+    family = process.family(server._process.pid)
+    for member in family[1:]:
+        member.suspend()
+    family[0].kill()
+    wait.until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
+    workspace.close()
+    assert [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []

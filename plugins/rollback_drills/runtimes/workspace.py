@@ -181,6 +181,8 @@ def _remove(path: Path) -> int:
             # The number may have been reused since: only a process with this very data directory is meant.
             if leader not in processes and str(pid_file.parent) in leader.cmdline():
                 processes.append(leader)
+    # Its backends outlive a postmaster that was killed, for as long as they are stopped or busy.
+    processes += [each for file in path.glob("*/PG_VERSION") for each in process.in_directory(file.parent)]
     process.end_all(processes)
     containers = 0  # after the processes: one of them may be a command line that is creating some
     if (path / ENGINE).is_file():
