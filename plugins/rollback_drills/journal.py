@@ -57,17 +57,31 @@ class Journal:
 
 
 def read_journals(files: Iterable[Path]) -> list[DrillEvidence]:
-    """The drills of some journals, in the order in which they began; a line that cannot be read is left out."""
+    """The drills of some journals, in the order in which they began; a line that cannot be read is left out.
+
+    A drill that a killed worker had begun may have been performed again by another: then that is what counts.
+    """
     drills: dict[str, DrillEvidence] = {}
     for file in files:
-        for payload, drill in _events(file):
-            if isinstance(payload, DrillEvidence):
-                drills[drill] = payload
-            elif drill in drills:
-                steps = (*drills[drill].steps, payload)
-                seconds = steps[-1].at + steps[-1].seconds
-                drills[drill] = drills[drill].model_copy(update={"steps": steps, "seconds": seconds})
+        for drill, evidence in _read(file).items():
+            known = drills.get(drill)
+            if known is None or (known.verdict == "incomplete", evidence.started_at) > (
+                evidence.verdict == "incomplete", known.started_at,
+            ):  # fmt: skip
+                drills[drill] = evidence
     return sorted(drills.values(), key=lambda drill: drill.started_at)
+
+
+def _read(file: Path) -> dict[str, DrillEvidence]:
+    drills: dict[str, DrillEvidence] = {}
+    for payload, drill in _events(file):
+        if isinstance(payload, DrillEvidence):
+            drills[drill] = payload
+        elif drill in drills:
+            steps = (*drills[drill].steps, payload)
+            seconds = steps[-1].at + steps[-1].seconds
+            drills[drill] = drills[drill].model_copy(update={"steps": steps, "seconds": seconds})
+    return drills
 
 
 def _events(file: Path) -> Iterator[tuple[DrillEvidence | Step, str]]:

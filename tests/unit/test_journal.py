@@ -136,3 +136,16 @@ def test_a_full_disk_ends_the_journal_and_not_the_drill(file: Path):
         journal.step("k", step(1))
     journal.close()
     assert [problem.errno for problem in problems] == [errno.ENOSPC]
+
+
+@pytest.mark.parametrize("ended_by", ["gw0", "gw1"])
+def test_a_drill_that_was_performed_again_is_as_it_ended(tmp_path: Path, ended_by: str):
+    """Whatever the order of the files: the other worker was killed."""
+    for worker in ("gw0", "gw1"):
+        journal = Journal(tmp_path / f"{worker}.jsonl")
+        journal.drill_started(drill("a"))
+        if worker == ended_by:
+            journal.drill(drill("a", "passed", steps=(step(1),)))
+        journal.close()
+    (found,) = read_journals(sorted(tmp_path.iterdir()))
+    assert (found.verdict, len(found.steps)) == ("passed", 1)

@@ -99,7 +99,8 @@ def owner(private: Path) -> Iterator[Callable[..., Owner]]:
 def test_an_orphan_is_swept_with_everything_it_started(owner: Callable[..., Owner]):
     killed, living = owner("killed"), owner("living")
     killed.kill()
-    (sentence,) = sweep()
+    ((run, sentence),) = sweep()
+    assert run == "killed"
     assert "killed-gw0" in sentence
     assert "2 processes" in sentence
     assert not killed.path.exists()
@@ -171,7 +172,7 @@ def test_one_that_cannot_be_removed_does_not_hide_the_others(private: Path, monk
         return real(path)
 
     monkeypatch.setattr(process, "of_workspace", fails_for_a)
-    first, second = sweep()
+    first, second = (each.told for each in sweep())
     assert "cannot be removed" in first
     assert "removed what the killed run b" in second
     assert not (root() / "b").exists()
@@ -275,7 +276,8 @@ def test_an_orphan_is_removed_with_its_memory_directory(tmp_path: Path, monkeypa
     somebody_elses.mkdir()
     (workspace.path / "trap").symlink_to(somebody_elses)
     os.close(workspace._lock)  # what the kernel does for a process that is killed
-    (message,) = workspaces.sweep()
+    ((run, message),) = workspaces.sweep()
+    assert run == "memory"
     assert "memory-orphan" in message
     assert not data.exists()
     assert somebody_elses.exists()

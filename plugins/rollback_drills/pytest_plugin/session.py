@@ -21,7 +21,7 @@ from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import Plan
 from rollback_drills.errors import DrillError, TargetError
 from rollback_drills.evidence import DrillEvidence, RuntimeFacts, Step
-from rollback_drills.journal import Journal
+from rollback_drills.journal import Journal, read_journals
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
 from rollback_drills.pytest_plugin.alembic_target import alembic_target
@@ -246,9 +246,27 @@ class Session:
     def sweep(self) -> None:
         """Remove what killed runs left behind; what was done is told in the header or the summary."""
         try:
-            self.swept += sweep()
+            swept = sweep()
         except DrillError as error:
             raise pytest.UsageError(str(error)) from None
+        self.swept += [each.told for each in swept]
+        for run in dict.fromkeys(each.run for each in swept if each.run != self.run):
+            self.swept += self._unreported(run)
+
+    def _unreported(self, run: str) -> list[str]:
+        """What there is of a run that was killed before it had written its report."""
+        from rollback_drills.report.write import EVIDENCE  # imports the renderers, which workers do without
+
+        directory = self.reports / run
+        files = sorted((directory / JOURNALS).glob("*.jsonl"))
+        if not files or (directory / EVIDENCE).exists():
+            return []
+        drills = read_journals(files)
+        ended = sum(drill.verdict != "incomplete" for drill in drills)
+        return [
+            f"the killed run {run} has no report: of {len(drills)} drills that it began, {ended} were ended, and the "
+            f"rest is incomplete; what was recorded is in {_relative(directory / JOURNALS)}"
+        ]
 
     # --- evidence --------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -109,8 +110,15 @@ class Workspace:
             os.close(self._lock)
 
 
-def sweep() -> list[str]:
-    """Remove every orphaned workspace; one sentence about each."""
+class Swept(NamedTuple):
+    """A workspace that was an orphan: whose it was, and what became of it, in a sentence."""
+
+    run: str
+    told: str
+
+
+def sweep() -> list[Swept]:
+    """Remove every orphaned workspace."""
     removed = []
     with _registry():
         for path in sorted(root().iterdir()):
@@ -119,11 +127,10 @@ def sweep() -> list[str]:
             try:
                 ended = _remove(path)
             except (OSError, StackError) as error:
-                removed.append(f"what the killed run {path.name} had left cannot be removed: {error}; see {path}")
+                told = f"what the killed run {path.name} had left cannot be removed: {error}; see {path}"
             else:
-                removed.append(
-                    f"removed what the killed run {path.name} had left: {ended} processes or containers, and {path}"
-                )
+                told = f"removed what the killed run {path.name} had left: {ended} processes or containers, and {path}"
+            removed.append(Swept(path.name.rpartition("-")[0], told))
     return removed
 
 
