@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS ?= 20
+MOMENTS ?= 50
 # One planted fault of each kind: gateway, flag, migration, backup, probe, history.
 SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
 	health-hangs or downgrade-is-empty or version-unchanged or two-heads
@@ -46,7 +47,7 @@ types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(READY) ## the suite's own tests that need no Docker, without the planted faults
-	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker --ignore tests/examples
+	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker --ignore tests/examples --ignore tests/soak
 
 sentinels: $(READY)
 	$(BIN)/pytest tests/faults -n $(JOBS) -q -k "$(SENTINELS)"
@@ -63,9 +64,10 @@ docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs 
 examples: $(READY) ## the projects of examples/, drilled as their pages say, from the wheel alone; two of them need Docker
 	$(BIN)/pytest tests/examples -n 0 -q
 
-soak: $(READY) ## long campaigns: the differential test against pg_dump with 500 histories, random game days
+soak: $(READY) ## long campaigns: 500 histories against pg_dump, random game days, what kills runs and what hinders them
 	ROLLBACK_DRILLS_EXAMPLES=500 $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
 	$(BIN)/pytest drills -k random_game_days --drill-budget 120 -v
+	ROLLBACK_DRILLS_MOMENTS=$(MOMENTS) $(BIN)/pytest tests/soak -n $(JOBS) -v
 
 bench: $(READY) ## what the harness costs beside the systems that it starts
 	$(BIN)/python tests/bench.py

@@ -183,7 +183,7 @@ def deploy(stack: Stack, drill: Drill, release: str) -> None:
     """Create the gateway from a release; it has to start."""
     outcome = stack.gateway.deploy(release)
     drill.check(
-        f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.log, vital=True
+        f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
     )
 
 

@@ -225,7 +225,7 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
         with drill.step("Re-create the gateway", checklist="disable-or-rollback"):
             outcome = stack.gateway.recreate()
             drill.check(
-                "the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.log, vital=True
+                "the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
             )
         with drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health"):
             # Again and again: not every worker process need have read it, and some caches forget.

@@ -90,11 +90,27 @@ class LiveDatabase:
             connection = self._open()
         try:
             yield connection
+        except psycopg.OperationalError as error:
+            raise self._explained(error, connection) from None
         finally:
             if self._connection is None and not connection.closed:
                 self._connection = connection
             else:
                 connection.close()
+
+    def _explained(self, error: psycopg.OperationalError, connection: Connection) -> Exception:
+        """What is the server's or the machine's fault needs no traceback; the rest is whoever's statement it was."""
+        if isinstance(error, psycopg.errors.DiskFull):
+            return StackError(
+                f"the disk is full: {self.name} cannot be written", cause=str(error).strip(),
+                fix="free some space where the drills' databases are (TMPDIR; /dev/shm where that is not set)",
+            )  # fmt: skip
+        if connection.broken:
+            return StackError(
+                f"the connection to the database {self.name} was lost", cause=str(error).strip(),
+                fix="see whether PostgreSQL, or the session, was ended by something else than the drill",
+            )  # fmt: skip
+        return error
 
     def disconnect(self) -> None:
         """Give the kept connection up, before the database is copied, renamed or dropped."""

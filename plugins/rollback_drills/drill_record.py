@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -12,6 +11,7 @@ from pydantic import JsonValue
 from rollback_drills import runbook
 from rollback_drills.acceptance import Acceptances
 from rollback_drills.artifacts import write_artifact
+from rollback_drills.clock import Clock
 from rollback_drills.drill_plan import (
     CheckFailed,
     Clients,
@@ -55,6 +55,7 @@ class Record:
         timeout: seconds for the whole drill, checked at every step.
         on_step: called with each step that has ended, for progress.
         acceptances: the findings that somebody has accepted for today.
+        clock: tells when it began.
     """
 
     def __init__(
@@ -69,13 +70,14 @@ class Record:
         timeout: float = 600.0,
         on_step: Progress | None = None,
         acceptances: Acceptances | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if plan.runbook not in runbook.SECTIONS:
             raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(runbook.SECTIONS)}")
         self.plan, self.target = plan, target
         self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
         self._timeout, self._on_step, self._acceptances = timeout, on_step, acceptances or Acceptances()
-        self._started_at = datetime.now(UTC)
+        self._started_at = (clock or Clock()).now()
         self._began, self._target_began = meter.elapsed(), meter.target_seconds
         self._open: OpenStep | None = None
         self._deferred: list[str] | None = None

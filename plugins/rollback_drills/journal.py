@@ -7,7 +7,7 @@ What a killed worker leaves is folded into drills whose verdict is ``incomplete`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
@@ -21,11 +21,16 @@ _PAYLOADS: dict[str, type[DrillEvidence] | type[Step]] = {
 
 
 class Journal:
-    """Appends events to one file; every line is handed to the kernel before the drill goes on."""
+    """Appends events to one file; every line is handed to the kernel before the drill goes on.
 
-    def __init__(self, file: Path) -> None:
+    Args:
+        on_problem: called once, when a line cannot be written; from then on nothing is written any more. The drill is
+            still worth performing: only a crash would lose what the journal lacks.
+    """
+
+    def __init__(self, file: Path, on_problem: Callable[[OSError], None] = lambda error: None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file.open("a", encoding="utf-8")
+        self._file, self._on_problem = file.open("ab", buffering=0), on_problem
 
     def drill_started(self, evidence: DrillEvidence) -> None:
         self._write("drill-started", evidence.id, evidence)
@@ -42,22 +47,41 @@ class Journal:
     def _write(self, event: str, drill: str, payload: BaseModel) -> None:
         line: dict[str, JsonValue] = {"v": _FORMAT, "event": event, "drill": drill}
         line["payload"] = payload.model_dump(mode="json")
-        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
-        self._file.flush()
+        content = memoryview(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        try:
+            while content and not self._file.closed:
+                content = content[self._file.write(content) :]
+        except OSError as error:
+            self._file.close()
+            self._on_problem(error)
 
 
 def read_journals(files: Iterable[Path]) -> list[DrillEvidence]:
-    """The drills of some journals, in the order in which they began; a line that cannot be read is left out."""
+    """The drills of some journals, in the order in which they began; a line that cannot be read is left out.
+
+    A drill that a killed worker had begun may have been performed again by another: then that is what counts.
+    """
     drills: dict[str, DrillEvidence] = {}
     for file in files:
-        for payload, drill in _events(file):
-            if isinstance(payload, DrillEvidence):
-                drills[drill] = payload
-            elif drill in drills:
-                steps = (*drills[drill].steps, payload)
-                seconds = steps[-1].at + steps[-1].seconds
-                drills[drill] = drills[drill].model_copy(update={"steps": steps, "seconds": seconds})
+        for drill, evidence in _read(file).items():
+            known = drills.get(drill)
+            if known is None or (known.verdict == "incomplete", evidence.started_at) > (
+                evidence.verdict == "incomplete", known.started_at,
+            ):  # fmt: skip
+                drills[drill] = evidence
     return sorted(drills.values(), key=lambda drill: drill.started_at)
+
+
+def _read(file: Path) -> dict[str, DrillEvidence]:
+    drills: dict[str, DrillEvidence] = {}
+    for payload, drill in _events(file):
+        if isinstance(payload, DrillEvidence):
+            drills[drill] = payload
+        elif drill in drills:
+            steps = (*drills[drill].steps, payload)
+            seconds = steps[-1].at + steps[-1].seconds
+            drills[drill] = drills[drill].model_copy(update={"steps": steps, "seconds": seconds})
+    return drills
 
 
 def _events(file: Path) -> Iterator[tuple[DrillEvidence | Step, str]]:

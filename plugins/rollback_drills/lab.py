@@ -221,6 +221,7 @@ class Lab:
         number = next(self._numbers)
         account = self.runtime.account
         name = account.database if account is not None else f"drill_{number}"
+        self.runtime.server.revive()
         self._database(name).drop()  # of a stack that was to be kept: under one name there is only one
         database = self._templates[release or self.target.current].clone(name)
         listeners = Listeners()
@@ -248,6 +249,7 @@ class Lab:
     def discard(self, stack: Stack) -> None:
         """Stop a stack's gateway and drop its database."""
         self.runtime.server.thaw()
+        self.runtime.server.revive()
         stack.gateway.remove()
         stack.client.close()
         stack.database.drop()

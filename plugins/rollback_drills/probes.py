@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import math
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -89,23 +93,24 @@ class Client:
         """One request; a refused connection or a timeout is an answer as well, and no exception.
 
         Args:
-            timeout: seconds for each wait of the network, and for the reading of the body as a whole; by default the
-                target's ``request_timeout``.
+            timeout: seconds for the answer as a whole; by default the target's ``request_timeout``.
         """
         timeout = timeout if timeout is not None else self._target.gateway.request_timeout
         started = time.monotonic()
-        deadline = started + timeout
         url = self._base_url() + path
+        limit = _Limit(timeout)
         with self._meter.target():
             try:
                 sent = self._http.stream(
-                    method, url, headers=dict(headers or {}), json=json_body, content=content, timeout=timeout
-                )
-                with sent as response:
-                    received = _read(response, deadline)
+                    method, url, headers=dict(headers or {}), json=json_body, content=content, timeout=timeout,
+                    extensions={"trace": limit.trace},
+                )  # fmt: skip
+                with limit, sent as response:
+                    received = _read(response)
+                limit.check()
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 reason = f"{type(error).__name__}: {error}".strip(": ")
-                return Answer(None, None, time.monotonic() - started, reason)
+                return Answer(None, None, time.monotonic() - started, limit.passed or reason)
         seconds = time.monotonic() - started
         text = received.decode(_charset(response), errors="replace")
         body = _body(response, received, text)
@@ -254,15 +259,50 @@ class Client:
         return Traffic(requests, errors)
 
 
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    """The body, as far as it comes in time: a server may send a byte now and then for ever."""
+class _Limit:
+    """Ends a request in time, be it by cutting the connection.
+
+    The timeouts of httpx are for each wait of the network: a server that sends the head of its answer byte by byte
+    would never exceed one.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._socket: socket.socket | None = None
+        self.passed = ""
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """As httpcore calls it: the one way to the socket before there is an answer."""
+        if event == "connection.connect_tcp.complete":
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def check(self) -> None:
+        """Raises ReadTimeout when it was cut: to whoever reads, that looks like the end of the body."""
+        if self.passed:
+            raise httpx.ReadTimeout(self.passed)
+
+    def _cut(self) -> None:
+        self.passed = f"ReadTimeout: the answer was not complete within {self._seconds:g} s"
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _read(response: httpx.Response) -> bytes:
+    """The body, as far as it is read at all."""
     content = bytearray()
     for chunk in response.iter_bytes():
         content += chunk
         if len(content) > _MOST_BYTES:
             raise httpx.ReadError(f"the body is longer than {_MOST_BYTES} bytes")
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout(f"the body was not complete in time ({len(content)} bytes had come)")
     return bytes(content)
 
 

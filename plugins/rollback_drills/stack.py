@@ -45,6 +45,19 @@ class Outcome:
     exit_code: int | None = None
     log: str = ""
 
+    @property
+    def why(self) -> str:
+        """Why it did not start, and its last words; empty when it did."""
+        if self.started:
+            return ""
+        if self.exit_code is None:
+            reason = "it did not answer in time"
+        elif self.exit_code == 0:
+            reason = "it exited with code 0 at once: a gateway has to stay in the foreground"
+        else:
+            reason = f"it exited with code {self.exit_code}"
+        return f"{reason}\n{self.log}".rstrip()
+
 
 @dataclass(frozen=True, slots=True)
 class Stop:
@@ -211,6 +224,13 @@ class DatabaseServer(Protocol):
         """Stop every process of the server without ending it (SIGSTOP): it accepts and never answers."""
 
     def thaw(self) -> None: ...
+
+    def revive(self) -> None:
+        """Start it again if it has died: the drills that come have no part in what befell it.
+
+        Raises:
+            StackError: it does not start.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -186,3 +187,29 @@ class Project:
     def assert_nothing_left(self) -> None:
         assert [process.cmdline() for process in self.processes()] == []
         assert self.workspaces() == []
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary directory for one test's stacks. Not below pytest's own: other accounts cannot pass there."""
+    path = Path(tempfile.mkdtemp(prefix="drills-")).resolve()
+    path.chmod(0o711)
+    monkeypatch.setenv("TMPDIR", str(path))
+    monkeypatch.setattr(tempfile, "tempdir", str(path))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    for name in (
+        "PYTEST_ADDOPTS",
+        "PYTEST_XDIST_WORKER",
+        "PYTEST_XDIST_WORKER_COUNT",
+        "PYTEST_XDIST_TESTRUNUID",
+        "GITHUB_STEP_SUMMARY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    made = Project(pytester, temporary)
+    yield made
+    made.end_everything()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import evidence_builder as build
 import evidence_samples as samples
 import pytest
 
+from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict, Writes
-from rollback_drills.report.files import one_at_a_time
+from rollback_drills.report.files import LOCK, one_at_a_time
 from rollback_drills.report.history import HISTORY, History, append_history, past_of, read_history, trend
 from rollback_drills.report.html import render_html
+from rollback_drills.report.manifest import read_manifest, verify
 from rollback_drills.report.markdown import render_markdown
 from rollback_drills.report.model import fold
 from rollback_drills.report.terminal import terminal_lines
@@ -84,6 +90,45 @@ def test_runs_that_end_at_once_wait_for_each_other(tmp_path: Path) -> None:
         assert process.exitcode == 0
     history = read_history(tmp_path / HISTORY)
     assert (len(history.runs), history.unreadable) == (6 * 30, 0)
+
+
+_HOLDER = """
+import fcntl, os, sys
+lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another run that is being filed, for ever."""
+    argv = [sys.executable, "-c", _HOLDER, tmp_path / LOCK]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_a_run_that_was_killed_holds_nobody_up(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+    holder.kill()
+    file_run(run_of("one", timed(1.0)), tmp_path / "one", patience=30.0)
+    assert [run.run for run in read_history(tmp_path / HISTORY).runs] == ["one"]
+
+
+def test_a_run_that_was_stopped_costs_no_report(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+    holder.send_signal(signal.SIGSTOP)
+    with pytest.raises(DrillError) as caught:
+        file_run(run_of("one", timed(1.0)), tmp_path / "one", patience=0.1)
+    assert f"the report is in {tmp_path / 'one'}, but not in history.jsonl" in str(caught.value)
+    assert "kill -CONT" in caught.value.fix
+    assert verify(tmp_path / "one").changes == ()
+    assert not (tmp_path / HISTORY).exists()
+    holder.kill()
+    file_run(run_of("two", timed(1.0)), tmp_path / "two", patience=30.0)
+    assert read_manifest(tmp_path / "two").previous is None, "a run that was not filed is no part of the chain"
 
 
 @pytest.mark.parametrize(

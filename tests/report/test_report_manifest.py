@@ -12,6 +12,7 @@ import evidence_builder as build
 import pytest
 
 from rollback_drills.cli import main
+from rollback_drills.evidence import RunEvidence
 from rollback_drills.report.manifest import read_manifest, verify, write_manifest
 from rollback_drills.report.write import file_run, write_report
 
@@ -55,6 +56,39 @@ def test_a_manifest_that_is_written_again_keeps_its_place(reports: Path) -> None
     before = (reports / NAMES[1] / "manifest.json").read_bytes()
     write_manifest(NAMES[1], reports / NAMES[1], finished_at="2026-11-21T03:04:49+00:00")
     assert (reports / NAMES[1] / "manifest.json").read_bytes() == before
+
+
+def finished(name: str, moment: str) -> RunEvidence:
+    change = {"run": name, "finished_at": f"2026-11-{moment}+00:00"}
+    return build.run(build.drill()).model_copy(update=change)
+
+
+@pytest.mark.parametrize("moment", ["22T03:04:48", "22T03:04:49", "20T00:00:00"], ids=["before", "same", "set back"])
+def test_runs_are_chained_in_the_order_of_filing(reports: Path, moment: str) -> None:
+    """Also where the last one ended earlier than the one before it: it waited for its turn, or the clock was set."""
+    late = reports / "20261119-000000-0000"
+    file_run(finished(late.name, moment), late)
+    link = read_manifest(late).previous
+    assert (link.run if link else None) == NAMES[2]
+    file_run(finished("20261118-000000-0000", "18T00:00:00"), reports / "20261118-000000-0000")
+    found = verify(reports / "latest")
+    assert (found.changes, found.notes) == ((), ("the chain of manifests is unbroken over 4 earlier runs",))
+
+
+def test_a_chain_that_was_forked_goes_on_at_its_younger_end(reports: Path) -> None:
+    fork = json.loads((reports / NAMES[2] / "manifest.json").read_text())
+    fork |= {"run": "20261122-030405-ffff", "finished_at": "2026-11-22T03:04:50+00:00"}
+    (reports / fork["run"]).mkdir()
+    (reports / fork["run"] / "manifest.json").write_text(json.dumps(fork))
+    file_run(finished("20261123-030405-dddd", "23T03:04:49"), reports / "20261123-030405-dddd")
+    link = read_manifest(reports / "latest").previous
+    assert (link.run if link else None) == fork["run"]
+
+
+def test_a_manifest_that_was_lost_makes_no_circle(reports: Path) -> None:
+    (reports / NAMES[0] / "manifest.json").unlink()
+    write_manifest(NAMES[0], reports / NAMES[0], finished_at="2026-11-23T00:00:00+00:00")
+    assert read_manifest(reports / NAMES[0]).previous is None
 
 
 @pytest.mark.parametrize("place", [0, 1])

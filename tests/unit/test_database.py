@@ -133,7 +133,7 @@ def test_a_connection_that_was_ended_is_replaced(database: LiveDatabase, server_
 
 
 def test_a_connection_that_ends_in_the_middle_is_not_kept(database: LiveDatabase):
-    with pytest.raises(postgres.connection.psycopg.OperationalError):
+    with pytest.raises(StackError, match=f"the connection to the database {database.name} was lost"):
         database.query("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(1)")
     assert database.query("SELECT 1") == [(1,)]
 

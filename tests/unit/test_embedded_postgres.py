@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+import psycopg
 import pytest
 
+from rollback_drills import wait
 from rollback_drills.errors import RuntimeUnavailable, StackError
 from rollback_drills.meter import Meter
 from rollback_drills.postgres import connect
@@ -61,15 +67,40 @@ def test_a_server_that_dies_is_quoted_at_once(bin_dir: Path):
         own.close()
 
 
-def test_a_frozen_server_answers_again_when_it_is_thawed(bin_dir: Path):
-    own = Workspace("frozen", str(os.getpid()))
+@pytest.fixture
+def server(bin_dir: Path) -> Iterator[PostgresServer]:
+    """A server of this test's own, which may be maltreated."""
+    own = Workspace(f"own-{time.monotonic_ns()}", str(os.getpid()))
     server = PostgresServer(own, Meter(), bin_dir=bin_dir)
     try:
         server.start()
-        server.freeze()
-        assert not server._answers()
-        server.thaw()
-        assert server._answers()
+        yield server
     finally:
         server.stop()
         own.close()
+
+
+def test_a_frozen_server_answers_again_when_it_is_thawed(server: PostgresServer):
+    server.freeze()
+    assert not server._answers()
+    server.thaw()
+    assert server._answers()
+
+
+def test_a_server_that_died_is_revived_with_what_it_had_acknowledged(server: PostgresServer):
+    with connect(server.admin_url) as connection:
+        connection.execute(b"CREATE TABLE kept AS SELECT 1 AS one")
+    url = server.admin_url
+    with connect(url) as busy:
+        # One that does not notice that its postmaster is gone, as while it is busy.
+        psutil.Process(busy.info.backend_pid).suspend()
+        assert server._process is not None
+        os.kill(server._process.pid, signal.SIGKILL)
+        wait.until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
+        server.revive()
+        server.revive()
+        with pytest.raises(psycopg.OperationalError):
+            busy.execute(b"SELECT 1")
+    assert server.admin_url == url
+    with connect(url) as connection:
+        assert connection.execute(b"SELECT one FROM kept").fetchall() == [(1,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -123,3 +124,28 @@ def test_a_killed_writer_leaves_an_incomplete_drill(file: Path):
     assert child.returncode == -signal.SIGKILL
     (left,) = read_journals([file])
     assert (left.verdict, [each.title for each in left.steps]) == ("incomplete", ["done"])
+
+
+def test_a_full_disk_ends_the_journal_and_not_the_drill(file: Path):
+    """/dev/full: every write fails as on a full disk (full(4))."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.symlink_to("/dev/full")
+    problems: list[OSError] = []
+    journal = Journal(file, problems.append)
+    for _ in range(2):
+        journal.step("k", step(1))
+    journal.close()
+    assert [problem.errno for problem in problems] == [errno.ENOSPC]
+
+
+@pytest.mark.parametrize("ended_by", ["gw0", "gw1"])
+def test_a_drill_that_was_performed_again_is_as_it_ended(tmp_path: Path, ended_by: str):
+    """Whatever the order of the files: the other worker was killed."""
+    for worker in ("gw0", "gw1"):
+        journal = Journal(tmp_path / f"{worker}.jsonl")
+        journal.drill_started(drill("a"))
+        if worker == ended_by:
+            journal.drill(drill("a", "passed", steps=(step(1),)))
+        journal.close()
+    (found,) = read_journals(sorted(tmp_path.iterdir()))
+    assert (found.verdict, len(found.steps)) == ("passed", 1)

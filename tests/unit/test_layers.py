@@ -31,6 +31,7 @@ WORLD = {
 }
 LAYERS: dict[str, set[str]] = {
     "__init__": set(),
+    "clock": set(),
     "errors": set(),
     "evidence": set(),
     "redaction": set(),
@@ -71,7 +72,18 @@ LAYERS: dict[str, set[str]] = {
     "artifacts": {"errors", "evidence"},
     "drill_plan": {"evidence"},
     "drill_record": RECORD
-    | {"acceptance", "artifacts", "drill_plan", "findings", "journal", "meter", "redaction", "stack", "target"},
+    | {
+        "acceptance",
+        "artifacts",
+        "clock",
+        "drill_plan",
+        "findings",
+        "journal",
+        "meter",
+        "redaction",
+        "stack",
+        "target",
+    },
     "drill": {"drill_plan", "drill_record", "evidence"},
     "traffic": {"answers", "deliveries", "errors", "evidence", "probes", "signing", "stack", "target"},
     "lab": WORLD | {"backup", "migrations", "probes", "traffic"},
@@ -91,7 +103,7 @@ LAYERS: dict[str, set[str]] = {
     "client_account": {"answers", "drill", "drill_plan", "errors", "evidence", "lab", "traffic"},
     "stopping": {"drill", "lab", "stack"},
     "runtimes": WORLD | {"backup", "lab", "migrations", "reversibility"},
-    "report": RECORD | {"findings"},
+    "report": RECORD | {"findings", "wait"},
     "starter": set(),
     "doctor": WORLD | {"answers", "lab", "probes", "redaction", "runtimes", "target_clients"},
     "cli": {"doctor", "errors", "report", "starter", "target"},
@@ -110,7 +122,7 @@ ONLY_IN: dict[str, set[str]] = {
     "httpx": {"probes"},
     "yaml": {"starter"},
     "packaging": {"starter"},
-    "h11": {"traffic/sender_program"},
+    "h11": {"traffic/sender_program", "runtimes/answering"},
     "psycopg": {"postgres", "database", "lab", "reversibility"},
     "sqlalchemy": {"migrations/walker_program"},
     "alembic": {"migrations/walker_program"},
@@ -164,6 +176,16 @@ def test_imports_run_downward(path: Path):
         package = name.split(".")[0]
         module = str(path.relative_to(PACKAGE).with_suffix(""))
         assert package not in ONLY_IN or {part, module} & ONLY_IN[package], f"{module} may not import {package}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_clock_asks_for_the_time_of_day(path: Path):
+    """It may be set back while drills are performed; `time.time` is for signatures and the age of files."""
+    asked = {"now", "utcnow", "today"} & {
+        node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name) and node.value.id in ("datetime", "date")
+    }  # fmt: skip
+    assert not asked or part_of(path) == "clock"
 
 
 def test_the_entry_point_imports_pytest_and_the_standard_library_only():

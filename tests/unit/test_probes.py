@@ -130,12 +130,13 @@ def test_a_server_that_never_answers_is_given_up(make: Any, server: Server):
     assert answer.seconds < 5
 
 
-def test_a_server_that_answers_byte_by_byte_is_given_up(make: Any, server: Server):
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b""])
+def test_a_server_that_answers_byte_by_byte_is_given_up(make: Any, server: Server, head: bytes):
+    """Be it in the body, in a header, or in the very first line."""
+
     def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000000")
-        handler.end_headers()
         with contextlib.suppress(OSError):
+            handler.wfile.write(head)
             while not server.released.wait(0.02):
                 handler.wfile.write(b"x")
                 handler.wfile.flush()
@@ -143,8 +144,21 @@ def test_a_server_that_answers_byte_by_byte_is_given_up(make: Any, server: Serve
     server.reply = drip
     answer = make(timeout=0.2).request("GET", "/")
     assert answer.status is None
-    assert "not complete in time" in answer.error
+    assert answer.error == "ReadTimeout: the answer was not complete within 0.2 s"
     assert answer.seconds < 5
+
+
+def test_a_body_without_an_end_is_given_up(make: Any, server: Server):
+    def flood(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not server.released.is_set():
+                handler.wfile.write(b"x" * 1_000_000)
+
+    server.reply = flood
+    answer = make(timeout=20).request("GET", "/")
+    assert (answer.status, answer.error) == (None, "ReadError: the body is longer than 16000000 bytes")
 
 
 def test_proxies_and_credentials_of_the_caller_are_ignored(

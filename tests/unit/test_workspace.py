@@ -99,7 +99,8 @@ def owner(private: Path) -> Iterator[Callable[..., Owner]]:
 def test_an_orphan_is_swept_with_everything_it_started(owner: Callable[..., Owner]):
     killed, living = owner("killed"), owner("living")
     killed.kill()
-    (sentence,) = sweep()
+    ((run, sentence),) = sweep()
+    assert run == "killed"
     assert "killed-gw0" in sentence
     assert "2 processes" in sentence
     assert not killed.path.exists()
@@ -171,7 +172,7 @@ def test_one_that_cannot_be_removed_does_not_hide_the_others(private: Path, monk
         return real(path)
 
     monkeypatch.setattr(process, "of_workspace", fails_for_a)
-    first, second = sweep()
+    first, second = (each.told for each in sweep())
     assert "cannot be removed" in first
     assert "removed what the killed run b" in second
     assert not (root() / "b").exists()
@@ -275,7 +276,8 @@ def test_an_orphan_is_removed_with_its_memory_directory(tmp_path: Path, monkeypa
     somebody_elses.mkdir()
     (workspace.path / "trap").symlink_to(somebody_elses)
     os.close(workspace._lock)  # what the kernel does for a process that is killed
-    (message,) = workspaces.sweep()
+    ((run, message),) = workspaces.sweep()
+    assert run == "memory"
     assert "memory-orphan" in message
     assert not data.exists()
     assert somebody_elses.exists()
@@ -314,3 +316,17 @@ def test_a_killed_server_leaves_no_shared_memory(bin_dir: Path, known: bool):
     workspace.close()
     assert segment not in segments()
     assert {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")} - named == set()
+
+
+def test_backends_that_outlive_their_postmaster_are_ended(bin_dir: Path):
+    workspace = Workspace("orphaned-backends", str(os.getpid()))
+    server = PostgresServer(workspace, Meter(), bin_dir=bin_dir)
+    server.start()
+    assert server._process is not None
+    family = process.family(server._process.pid)
+    for member in family[1:]:
+        member.suspend()
+    family[0].kill()
+    wait.until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
+    workspace.close()
+    assert [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []

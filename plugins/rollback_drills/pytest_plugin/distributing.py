@@ -10,12 +10,14 @@ import contextlib
 import os
 import secrets
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
 
+from rollback_drills.clock import Clock
 from rollback_drills.pytest_plugin.collecting import USAGE_ERROR
 
 ATTRIBUTE = "rollback_drills_evidence"
@@ -30,7 +32,7 @@ class Run:
     """What all processes of a run agree on."""
 
     name: str
-    started_at: datetime
+    clock: Clock
     today: date
     grouped: bool = False
 
@@ -44,19 +46,28 @@ def register(config: pytest.Config) -> None:
     """Settle which run this process belongs to."""
     given = getattr(config, "workerinput", None)
     if given is None:
-        now = datetime.now(UTC)
-        config.stash[RUN] = Run(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", now, now.date())
+        clock = Clock()
+        now = clock.started_at
+        config.stash[RUN] = Run(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", clock, now.date())
         config.pluginmanager.register(Distribution(config), _NAME)
         return
     # A controller without this plugin gives nothing: a worker of that kind is a run of its own.
-    now = datetime.now(UTC)
     run = given.get(WORKER_INPUT) or {"name": f"{given['workerid']}-{secrets.token_hex(4)}", "grouped": False}
-    today = date.fromisoformat(run["today"]) if "today" in run else now.date()
-    config.stash[RUN] = Run(run["name"], now, today, run["grouped"])
+    clock = _clock(run.get("clock"))
+    today = date.fromisoformat(run["today"]) if "today" in run else clock.started_at.date()
+    config.stash[RUN] = Run(run["name"], clock, today, run["grouped"])
     if run.get("runtime"):
         config.stash[RUNTIME] = tuple(run["runtime"])
     if run["grouped"]:
         config.option.loadgroup = True  # xdist itself reads it from the worker's arguments, where it is not
+
+
+def _clock(given: Sequence[str | float] | None) -> Clock:
+    """The run's own, where the worker is on the same machine: only there the monotonic clock is the same."""
+    if given is None:
+        return Clock()
+    started_at, began = given
+    return Clock(datetime.fromisoformat(str(started_at)), float(began))
 
 
 def distribution_of(config: pytest.Config) -> Distribution | None:
@@ -83,6 +94,7 @@ class Distribution:
         }  # fmt: skip
         gateway = node.gateway
         if gateway.spec.popen:
+            node.workerinput[WORKER_INPUT]["clock"] = [run.clock.started_at.isoformat(), run.clock.began]
             self._processes[node] = gateway._rinfo().pid  # xdist has just asked for it; it is kept there
 
     @pytest.hookimpl(optionalhook=True)

@@ -99,7 +99,7 @@ def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
     with drill.step(f"Steady state: release {release} serves"):
         outcome = stack.gateway.deploy(release)
         drill.check(
-            f"release {release} starts", outcome.started, finding="steady-state-missing", detail=outcome.log, vital=True
+            f"release {release} starts", outcome.started, finding="steady-state-missing", detail=outcome.why, vital=True
         )
         healthy, answer = stack.client.healthy(), stack.client.health().brief()
         drill.check("it is healthy", healthy, finding="steady-state-missing", detail=f"/health says {answer}")

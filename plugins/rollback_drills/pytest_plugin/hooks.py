@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ class Lifecycle:
         # Ctrl-C reaches the workers without us, and a second signal would disturb them while they clean up.
         if distribution is not None and isinstance(excinfo.value, pytest.exit.Exception):
             distribution.terminate_workers()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """The first Ctrl-C may come while fixtures are torn down, or the report is written."""
+        self._session.signals.shield_clean_up()
+        return (yield)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

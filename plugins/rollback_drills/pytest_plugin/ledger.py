@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Generator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -116,6 +115,8 @@ class Ledger:
     def _account(self, text: str) -> None:
         output = json.loads(text)
         self._workers += 1
+        if output["journal_problem"]:
+            self.notes.append(output["journal_problem"])
         if output["kept"]:
             self.kept.append((output["kept"], output["kept_removal"]))
         self._selected = self._selected or [Plan(**plan) for plan in output["selected"]]
@@ -175,13 +176,12 @@ class Ledger:
         drills = self._session
         system = self._system or _system(drills.target)
         performed = tuple(self._drills.values())
-        now = datetime.now(UTC)
         runtime = self._runtime or RuntimeFacts(name=drills.choice.name, reason=drills.choice.reason)
         return RunEvidence(
             run=drills.run,
-            started_at=drills.started_at.isoformat(timespec="seconds"),
-            finished_at=now.isoformat(timespec="seconds"),
-            seconds=round((now - drills.started_at).total_seconds(), 3),
+            started_at=drills.clock.started_at.isoformat(timespec="seconds"),
+            finished_at=drills.clock.now().isoformat(timespec="seconds"),
+            seconds=round(drills.clock.elapsed(), 3),
             target_seconds=round(self._target_seconds, 3),
             setup_seconds=round(self._setup_seconds, 3),
             workers=self._workers,
@@ -221,6 +221,7 @@ def worker_output(session: Session) -> str:
         {
             "target_seconds": session.meter.target_seconds,
             "setup_seconds": session.setup_seconds,
+            "journal_problem": session.journal_problem,
             "kept": session.kept,
             "kept_removal": session.kept_removal,
             "selected": [asdict(plan) for plan in session.selected],

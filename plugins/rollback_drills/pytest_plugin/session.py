@@ -16,7 +16,7 @@ from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import Plan
 from rollback_drills.errors import DrillError, TargetError
 from rollback_drills.evidence import DrillEvidence, RuntimeFacts, Step
-from rollback_drills.journal import Journal
+from rollback_drills.journal import Journal, read_journals
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
 from rollback_drills.pytest_plugin.choosing import NO_TARGET, added_runtimes, chosen_target, overridden
@@ -69,7 +69,7 @@ class Session:
         given: dict[str, str] | None = getattr(config, "workerinput", None)
         self.is_worker = given is not None
         self.worker: str = given["workerid"] if given else "main"
-        self.started_at, self.run = config.stash[RUN].started_at, config.stash[RUN].name
+        self.clock, self.run = config.stash[RUN].clock, config.stash[RUN].name
         option = config.option
         self.performs = not (option.collectonly or option.setupplan or only_shows_something(config))
         self.meter = Meter()
@@ -318,9 +318,27 @@ class Session:
     def sweep(self) -> None:
         """Remove what killed runs left behind; what was done is told in the header or the summary."""
         try:
-            self.swept += sweep()
+            swept = sweep()
         except DrillError as error:
             raise pytest.UsageError(str(error)) from None
+        self.swept += [each.told for each in swept]
+        for run in dict.fromkeys(each.run for each in swept if each.run != self.run):
+            self.swept += self._unreported(run)
+
+    def _unreported(self, run: str) -> list[str]:
+        """What there is of a run that was killed before it had written its report."""
+        from rollback_drills.report.write import EVIDENCE  # imports the renderers, which workers do without
+
+        directory = self.reports / run
+        files = sorted((directory / JOURNALS).glob("*.jsonl"))
+        if not files or (directory / EVIDENCE).exists():
+            return []
+        drills = read_journals(files)
+        ended = sum(drill.verdict != "incomplete" for drill in drills)
+        return [
+            f"the killed run {run} has no report: of {len(drills)} drills that it began, {ended} were ended, and the "
+            f"rest is incomplete; what was recorded is in {_relative(directory / JOURNALS)}"
+        ]
 
     # --- evidence --------------------------------------------------------------------------------------
 
@@ -343,7 +361,8 @@ class Session:
         """A drill that writes into this run's journal and reports its progress."""
         if self._journal is None and not self.journal_problem:
             try:
-                self._journal = Journal(self.directory / JOURNALS / f"{self.worker}.jsonl")
+                file = self.directory / JOURNALS / f"{self.worker}.jsonl"
+                self._journal = Journal(file, lambda error: self._journal_broke(file, error))
             except OSError as error:  # the drill is still worth performing; the end of the run says what is missing
                 self.journal_problem = f"{self.directory} cannot be made: {error.strerror}"
         return Drill(
@@ -356,13 +375,19 @@ class Session:
             timeout=self.timeout,
             on_step=self._on_step,
             acceptances=self.acceptances(self.target.accepted),
+            clock=self.clock,
         )
+
+    def _journal_broke(self, file: Path, error: OSError) -> None:
+        lost = "had this run been killed, its report would have lacked what followed"
+        self.journal_problem = f"{file} ends early ({error.strerror}): {lost}"
 
     def left_out(self, plan: Plan, reason: str) -> DrillEvidence:
         """The evidence of a drill that was never begun."""
-        return Drill(plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory).skip(
-            reason
-        )
+        return Drill(
+            plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory,
+            clock=self.clock,
+        ).skip(reason)  # fmt: skip
 
     def finished(self, evidence: DrillEvidence) -> None:
         """Hand over the evidence with the next test report."""

@@ -145,7 +145,7 @@ class Day:
         expected.running = True
         if expected.must_serve:
             self._check(f"release {expected.release} starts on its own schema", outcome.started,
-                        finding="release-not-serving", detail=outcome.log)  # fmt: skip
+                        finding="release-not-serving", detail=outcome.why)  # fmt: skip
         expected.running = outcome.started
 
     def _migrate(self, kind: str) -> None:
@@ -241,7 +241,7 @@ class Day:
     def _judge_steady_state(self, outcome: Outcome) -> None:
         healthy = outcome.started and self.stack.becomes_healthy()
         self._check("the current release is in its steady state", healthy, finding="steady-state-missing",
-                    detail=outcome.log)  # fmt: skip
+                    detail=outcome.why)  # fmt: skip
 
     def _judge_gateway(self, kind: str) -> None:
         expected = self.expected

@@ -55,7 +55,7 @@ def report_again(
         else:
             for directory, source in zip(directories, sources, strict=True):
                 _copy_artifacts(directory, source.run, run, output)
-        history = file_run(run, output)
+        history = file_run(run, output, again=True)
     except (DrillError, OSError) as error:
         shutil.rmtree(output, ignore_errors=True)  # half a report is none
         raise error if isinstance(error, DrillError) else unwritable(output, error) from error

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rollback_drills.errors import DrillError
+from rollback_drills import wait
+from rollback_drills.errors import DrillError, StackError
 
 TEMPORARY = ".part"
 LOCK = ".lock"
+PATIENCE = 60.0  # seconds for which a run waits for another that is writing its report; that takes one, as a rule
 _REMEDIES = {
     errno.ENOSPC: "free some space on that file system, or choose another report directory",
     errno.EDQUOT: "free some space in your quota, or choose another report directory",
@@ -46,13 +48,21 @@ def unwritable(path: Path, error: OSError) -> DrillError:
     return DrillError(f"{path} cannot be written", cause=error.strerror or str(error), fix=fix)
 
 
+class StillWriting(DrillError):
+    """Another run holds the lock of the directory, and does not end."""
+
+
 @contextmanager
-def one_at_a_time(directory: Path) -> Iterator[None]:
+def one_at_a_time(directory: Path, *, patience: float = PATIENCE) -> Iterator[None]:
     """Only one process at a time writes what the runs of ``directory`` share: their order and their history.
 
     The kernel gives the lock back however its holder ends. Where a file system knows no locks, it goes on without.
 
+    Args:
+        patience: seconds to wait for a holder, which may have been stopped (Ctrl-Z) or hang on a dead file system.
+
     Raises:
+        StillWriting: the holder has not ended by then.
         DrillError: the directory cannot be written.
     """
     path = directory / LOCK
@@ -62,8 +72,23 @@ def one_at_a_time(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise unwritable(path, error) from error
     try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            wait.until(lambda: _lock(descriptor), what=f"waiting for {path}", timeout=patience)
+        except StackError:
+            raise StillWriting(
+                f"another run has been holding {path} for {patience:g} s",
+                fix=f"find it with `fuser {path}`; continue it (`kill -CONT`) if it was stopped, or end it",
+            ) from None
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # there are no locks here
+    return True

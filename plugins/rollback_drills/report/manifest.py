@@ -30,7 +30,7 @@ class ManifestEntry(BaseModel):
 
 
 class PreviousRun(BaseModel):
-    """The run that ended last before this one; its directory, which bears its name, is beside this one's."""
+    """The run that was filed last before this one; its directory, which bears its name, is beside this one's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,7 +65,7 @@ def write_manifest(run: str, directory: Path, *, finished_at: str = "") -> Path:
     Args:
         run: the run's name.
         directory: where its files are; the runs before it are beside it.
-        finished_at: when it ended, ISO 8601 in UTC: the order of the runs.
+        finished_at: when it ended, ISO 8601 in UTC; empty: the run is no part of the chain.
 
     Raises:
         DrillError: the manifest cannot be written, or a file cannot be read.
@@ -73,7 +73,7 @@ def write_manifest(run: str, directory: Path, *, finished_at: str = "") -> Path:
     manifest = Manifest(
         run=visible(run),
         finished_at=finished_at,
-        previous=_previous(directory, (finished_at, visible(run))) if finished_at else None,
+        previous=_previous(directory, visible(run)) if finished_at else None,
         files=tuple(entries(directory)),
     )
     return write_whole(directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
@@ -133,24 +133,32 @@ def _follow(directory: Path, manifest: Manifest) -> tuple[list[str], list[str]]:
     return [], [f"the chain of manifests is unbroken over {count(back, 'earlier run')}"] if back else []
 
 
-def _previous(directory: Path, moment: tuple[str, str]) -> PreviousRun | None:
-    """The run in the same directory that ended last before ``moment`` (and name, where two ended in one second)."""
-    candidates = [found for path in directory.parent.iterdir() if (found := _dated(path)) and found[0] < moment]
-    if not candidates:
+def _previous(directory: Path, run: str) -> PreviousRun | None:
+    """The end of the chain: the run that no other names as the one before it. A run that is in it keeps its place.
+
+    The times at which runs ended do not say it: two may end in one second, in another order than they were filed, and
+    clocks are set back. They decide only where a chain was forked by an earlier version.
+    """
+    filed = {manifest.run: (manifest, path) for path in directory.parent.iterdir() if (manifest := _filed(path))}
+    if run in filed:
+        return filed[run][0].previous
+    followed = {manifest.previous.run for manifest, _ in filed.values() if manifest.previous}
+    ends = [(manifest.finished_at, name) for name, (manifest, _) in filed.items() if name not in followed]
+    if not ends or run in followed:  # whoever comes after it has its place in the chain, and cannot be before it
         return None
-    (_, name), before = max(candidates)
-    return PreviousRun(run=name, sha256=hashlib.sha256((before / MANIFEST).read_bytes()).hexdigest())
+    _, last = max(ends)
+    return PreviousRun(run=last, sha256=hashlib.sha256((filed[last][1] / MANIFEST).read_bytes()).hexdigest())
 
 
-def _dated(path: Path) -> tuple[tuple[str, str], Path] | None:
-    """When a run ended and what it is called; None where a directory is no run, or bears another name."""
+def _filed(path: Path) -> Manifest | None:
+    """The manifest of a run in the chain; None where a directory is no run, or bears another name."""
     if path.is_symlink() or not (path / MANIFEST).is_file():
         return None
     try:
         manifest = read_manifest(path)
     except DrillError:
         return None  # whoever verifies that run is told
-    return ((manifest.finished_at, manifest.run), path) if manifest.finished_at and manifest.run == path.name else None
+    return manifest if manifest.finished_at and manifest.run == path.name else None
 
 
 def entries(directory: Path) -> Iterator[ManifestEntry]:

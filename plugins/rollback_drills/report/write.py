@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import RunEvidence
-from rollback_drills.report.files import TEMPORARY, one_at_a_time, write_whole
+from rollback_drills.report.files import PATIENCE, TEMPORARY, StillWriting, one_at_a_time, write_whole
 from rollback_drills.report.history import HISTORY, History, append_history, read_history
 from rollback_drills.report.html import render_html
 from rollback_drills.report.manifest import ManifestEntry, entries, read_manifest, write_manifest
@@ -23,39 +23,53 @@ from rollback_drills.report.text import size, visible
 EVIDENCE, PAGE, SUMMARY = "evidence.json", "incident.html", "incident.md"
 
 
-def file_run(run: RunEvidence, directory: Path) -> History:
+def file_run(run: RunEvidence, directory: Path, *, again: bool = False, patience: float = PATIENCE) -> History:
     """Write the report of ``run`` into ``directory``, and take it up into what the runs beside it share.
 
     That is the history, the chain of manifests, and ``latest``. Runs that end at the same time wait for each other.
+
+    Args:
+        again: a former run that is rendered again, which does not become the latest one where it was not.
+        patience: seconds; whoever does not get his turn by then has a report of his own, and takes part in nothing.
 
     Returns:
         The former runs.
 
     Raises:
-        DrillError: a file cannot be written.
+        DrillError: a file cannot be written, or another run that is being filed does not end.
     """
     reports = directory.parent
-    with one_at_a_time(reports):
-        history = read_history(reports / HISTORY)
-        write_report(run, directory, history=history)
-        append_history(reports / HISTORY, run)
-        if not _is_older(run, reports / "latest"):
-            refresh_latest(reports, directory)
+    try:
+        with one_at_a_time(reports, patience=patience):
+            history = read_history(reports / HISTORY)
+            write_report(run, directory, history=history)
+            append_history(reports / HISTORY, run)
+            if not (again and _is_older(run, reports / "latest")):
+                refresh_latest(reports, directory)
+    except StillWriting as error:
+        write_report(run, directory, chained=False)
+        what = f"the report is in {directory}, but not in {HISTORY}, the chain of manifests and latest: {error.what}"
+        raise DrillError(what, fix=error.fix) from None
     return history
 
 
 def _is_older(run: RunEvidence, latest: Path) -> bool:
-    """Whether ``run`` had ended before the one that ``latest`` leads to: a former run that is rendered again."""
+    """Whether ``run`` had ended before the one that ``latest`` leads to."""
     try:
         return run.finished_at < read_manifest(latest).finished_at
     except DrillError:
         return False
 
 
-def write_report(run: RunEvidence, directory: Path, *, history: History | None = None) -> tuple[Path, ...]:
+def write_report(
+    run: RunEvidence, directory: Path, *, history: History | None = None, chained: bool = True
+) -> tuple[Path, ...]:
     """Write evidence, incident document, summary and manifest of ``run`` into ``directory``.
 
     Files that are already there (artifacts, another report) are listed in the manifest too.
+
+    Args:
+        chained: whether the manifest names that of the run before; only one run at a time may do that.
 
     Returns:
         The files written, the manifest last.
@@ -68,7 +82,7 @@ def write_report(run: RunEvidence, directory: Path, *, history: History | None =
     summary = write_whole(directory / SUMMARY, render_markdown(run, history=history))
     files = [_file(entry, run) for entry in entries(directory) if entry.path != PAGE]
     page = write_whole(directory / PAGE, render_html(run, files=files, history=history))
-    return evidence, page, summary, write_manifest(run.run, directory, finished_at=run.finished_at)
+    return evidence, page, summary, write_manifest(run.run, directory, finished_at=run.finished_at if chained else "")
 
 
 def refresh_latest(reports_dir: Path, run_dir: Path) -> Path:

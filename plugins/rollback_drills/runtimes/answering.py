@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from http.client import HTTPConnection, HTTPException
+import socket
+import time
 from urllib.parse import quote
+
+import h11
 
 from rollback_drills.target import Target
 
 _ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, and what begins or escapes a query
+_CHUNK = 1 << 16
 
 
 def answers(target: Target, host: str, port: int) -> bool:
-    """Whether somebody answers the health request there, with whatever status."""
+    """Whether somebody answers the health request there, with whatever status, in the time that it may take."""
     health = target.health
     # Directly: neither a proxy of the caller's nor a redirect may lead anywhere else.
-    connection = HTTPConnection(host, port, timeout=target.timeout_of(health))
+    path = quote(health.path, safe=_ALLOWED_IN_PATHS).encode()
+    deadline = time.monotonic() + target.timeout_of(health)
+    headers = [("Host", f"{host}:{port}"), ("Connection", "close"), ("Content-Length", "0")]
+    client = h11.Connection(h11.CLIENT)
+    request = h11.Request(method=health.method, target=path, headers=headers)
     try:
-        connection.request(health.method, quote(health.path, safe=_ALLOWED_IN_PATHS))
-        connection.getresponse()
-    except (OSError, HTTPException):
+        with socket.create_connection((host, port), timeout=target.timeout_of(health)) as link:
+            link.sendall((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
+            while not isinstance(event := client.next_event(), h11.Response | h11.ConnectionClosed):
+                if event is h11.NEED_DATA:
+                    client.receive_data(_received(link, deadline))
+    except (OSError, h11.ProtocolError):
         return False
-    finally:
-        connection.close()
-    return True
+    return isinstance(event, h11.Response)
+
+
+def _received(link: socket.socket, deadline: float) -> bytes:
+    """What comes next. The limit is that of the whole answer: its head may come byte by byte."""
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    link.settimeout(remaining)
+    return link.recv(_CHUNK)

@@ -96,6 +96,17 @@ class ComposeServer:
             if container is not None and container.status == "paused":
                 container.unpause()
 
+    def revive(self) -> None:
+        container = self._project.container(self._project.settings.database)
+        if container is None or container.status != "exited":
+            return
+        with self._meter.target(), explained("PostgreSQL's container cannot be started again"):
+            container.start()
+            wait.until(
+                lambda: self._answers(self._url), what="starting PostgreSQL again", timeout=START_TIMEOUT,
+                last_words=self._last_words,
+            )  # fmt: skip
+
     def version(self) -> str:
         with postgres.connect(self._url) as connection:
             return str((connection.execute("SELECT version()").fetchone() or ("",))[0])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
-from rollback_drills.runtimes import process
+from rollback_drills.runtimes.logs import read_tail
 
 _CHUNK = 1 << 16
 _PATIENCE = 2.0  # seconds that a program has to end by itself once its input has ended
@@ -70,7 +70,7 @@ class PipedConversation:
                 if remaining <= 0 or not self._selector.select(remaining):
                     raise StackError(
                         f"{Path(self._argv[0]).name} did not answer within {timeout:g} s",
-                        cause=process.read_tail(self._log),
+                        cause=read_tail(self._log),
                         fix="see whether it waits for a lock; allow more with timeout under [migrations]",
                     )
                 chunk = self._output.read(_CHUNK)
@@ -96,6 +96,6 @@ class PipedConversation:
             self._child.wait(_PATIENCE)
         return StackError(
             f"{Path(self._argv[0]).name} has ended with exit code {self._child.poll()}",
-            cause=process.read_tail(self._log),
+            cause=read_tail(self._log),
             fix="run the command by hand in the release's tree",
         )

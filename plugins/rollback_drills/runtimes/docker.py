@@ -17,7 +17,7 @@ from rollback_drills.meter import Meter
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.container_commands import ContainerCommands
-from rollback_drills.runtimes.containers import DrillContainer
+from rollback_drills.runtimes.containers import DrillContainer, tail_of
 from rollback_drills.runtimes.docker_gateway import DockerGateway
 from rollback_drills.runtimes.engine import Engine, explained, remedy_in
 from rollback_drills.runtimes.images import Images
@@ -130,6 +130,18 @@ class DockerServer:
             container.reload()
             if container.status == "paused":
                 container.unpause()
+
+    def revive(self) -> None:
+        """A container that is started again may get another port, which those who know this one cannot follow."""
+        container = self._container.get_wrapped_container()
+        with explained("PostgreSQL's container is gone"):
+            container.reload()
+        if container.status == "exited":
+            raise StackError(
+                f"PostgreSQL's container has exited with code {container.attrs['State']['ExitCode']}",
+                cause=tail_of(container),
+                fix="see what has ended it (memory?), and drill again",
+            )
 
     def version(self) -> str:
         with connect(self._url) as connection:

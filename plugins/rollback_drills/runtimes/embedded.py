@@ -16,6 +16,7 @@ from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir, server_version
 from rollback_drills.runtimes.host_tools import run_on_host
+from rollback_drills.runtimes.logs import LogKeeper
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
@@ -117,6 +118,7 @@ class EmbeddedRuntime:
         bin_dir = target.path(target.database.bin_dir) if target.database.bin_dir else None
         self.server = PostgresServer(workspace, meter, bin_dir=bin_dir)
         self._trees = Trees(target, workspace.path)
+        self._logs = LogKeeper(workspace.path)
 
     @staticmethod
     def require(target: Target) -> None:
@@ -131,6 +133,7 @@ class EmbeddedRuntime:
         require_version(target, server_version(bin_dir, {"PATH": os.defpath}))
 
     def start(self) -> None:
+        self._logs.start()
         with self._meter.target():
             for release in (self._target.previous, self._target.current):
                 self._trees.python(release)
@@ -138,6 +141,7 @@ class EmbeddedRuntime:
 
     def close(self) -> None:
         self.server.stop()
+        self._logs.close()
 
     def gateway(self, name: str, database_url: UrlSource) -> EmbeddedGateway:
         return EmbeddedGateway(self._target, self._trees, self._workspace.path, name, self._meter, database_url)

@@ -12,7 +12,7 @@ from rollback_drills.database import database_values
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
-from rollback_drills.runtimes import process
+from rollback_drills.runtimes import logs, process
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.ports import free_port, is_free
@@ -21,6 +21,7 @@ from rollback_drills.stack import Outcome, Stop, UrlSource
 from rollback_drills.target import Target
 
 _HOST = "127.0.0.1"
+_PORTS = 3  # that are tried before a gateway has served
 
 
 def process_values(target: Target, release: str, trees: Trees, private: Path, database_url: str) -> dict[str, str]:
@@ -50,6 +51,8 @@ class EmbeddedGateway:
         self._created: dict[str, str] = {}  # the whole environment of the process, as it was created
         self._visible: dict[str, str] = {}  # the configured part of it
         self._process: process.Process | None = None
+        self._has_served = False  # from then on clients know the port
+        self._ports_tried = 0
 
     @property
     def base_url(self) -> str:
@@ -83,13 +86,33 @@ class EmbeddedGateway:
         self._trees.tree(release)  # before anything is stopped
         self.stop()
         self._deployment.begin(release, migrate=migrate)
+        logs.clear(self._log)
+        while True:
+            self._create(release)
+            outcome = self._start()
+            if outcome.started or not self._port_was_taken():
+                return outcome
+            self._ports_tried += 1
+            if self._has_served or self._ports_tried == _PORTS:
+                raise StackError(
+                    f"release {release} cannot be started: another program has taken port {self._port} meanwhile",
+                    cause=outcome.log,
+                    fix=f"find it with `ss -ltnp sport = :{self._port}`, and drill again",
+                )
+
+    def _create(self, release: str) -> None:
+        """What the process will be started with."""
+        if not self._has_served and not is_free(self._port):
+            self._port = free_port()  # nobody has been told the old one
         values = process_values(self._target, release, self._trees, self._workspace, self._database_url())
         values["port"] = str(self._port)
         self._visible = self._deployment.environment(values)
         self._created = process.clean_environment(self._workspace, self._visible)
         self._argv = [fill(argument, values) for argument in self._target.gateway.start or ()]
-        self._log.unlink(missing_ok=True)
-        return self._start()
+
+    def _port_was_taken(self) -> bool:
+        """Whether it was somebody else who has taken the port between our look and the gateway's."""
+        return not is_free(self._port) and not process.listens(self._workspace, self._port)
 
     def recreate(self) -> Outcome:
         return self.deploy(self._deployment.required(), migrate=self._deployment.migrates)
@@ -120,16 +143,13 @@ class EmbeddedGateway:
         self.stop()
 
     def logs(self) -> str:
-        return process.read_tail(self._log)
+        return logs.read_tail(self._log)
 
     def _start(self) -> Outcome:
         release = self._deployment.required()
         directory = self._trees.tree(release) / self._target.gateway.directory
         if not is_free(self._port):  # its answers would pass for those of our gateway
-            raise StackError(
-                f"release {release} cannot be started: another program listens on port {self._port}",
-                fix="end that program; the gateway's own children may have outlived it",
-            )
+            raise self._occupied(release)
         started = time.monotonic()
         with self._meter.target():
             child = process.Process(self._argv, cwd=directory, env=self._created, log=self._log)
@@ -146,7 +166,17 @@ class EmbeddedGateway:
                 child.kill()
                 self._process = None
                 return Outcome(False, time.monotonic() - started, code, child.tail())
+        self._has_served = True
         return Outcome(True, time.monotonic() - started)
+
+    def _occupied(self, release: str) -> StackError:
+        what = f"release {release} cannot be started"
+        if process.listens(self._workspace, self._port):
+            return StackError(
+                f"{what}: what the gateway has left behind still listens on port {self._port}",
+                fix="let the gateway stay in the foreground, and end all that it has started when it is told to stop",
+            )
+        return StackError(f"{what}: another program listens on port {self._port}", fix="end that program")
 
     def _answers(self) -> bool:
         """Whether *this* process answers: if it is gone, somebody else has taken its port."""

@@ -135,6 +135,14 @@ class PostgresServer:
         with self._meter.target():
             self._launch()
 
+    def revive(self) -> None:
+        if self._process is None or self._process.running:
+            return
+        with self._meter.target():
+            process.end_all(process.in_directory(self.data))  # backends that have not noticed yet
+            self._process = None
+            self._launch()
+
     def freeze(self) -> None:
         """Stop the postmaster first, so that no new backend escapes, then all that it has started."""
         if self._process is None or self._frozen:

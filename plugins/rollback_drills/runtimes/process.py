@@ -16,12 +16,12 @@ import psutil
 
 from rollback_drills import wait
 from rollback_drills.errors import StackError
+from rollback_drills.runtimes.logs import read_tail
 from rollback_drills.stack import CommandResult
 
 WORKSPACE_VARIABLE = "ROLLBACK_DRILLS_WORKSPACE"
 """Marks every child, so that whatever a killed run left behind can be found by its environment."""
 
-_TAIL_BYTES = 16_384
 _FIRST_LOOK, _LONGEST_LOOK, _LAST_LOOK = 0.01, 0.1, 1.0  # seconds between two looks at a command that runs
 
 
@@ -35,20 +35,6 @@ def clean_environment(workspace: Path, extra: Mapping[str, str] | None = None) -
         **(extra or {}),
         WORKSPACE_VARIABLE: str(workspace),
     }
-
-
-def read_tail(path: Path, limit: int = _TAIL_BYTES) -> str:
-    """The end of a log, at most ``limit`` bytes, from the beginning of a line; '' where there is none."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - limit))
-            data = file.read()
-    except OSError:
-        return ""
-    if size > limit:
-        data = data.partition(b"\n")[2] or data  # unless it is all one line
-    return data.decode(errors="replace")
 
 
 class _LongRunning(subprocess.Popen[bytes]):
@@ -272,6 +258,26 @@ def of_workspace(workspace: Path) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def in_directory(directory: Path) -> list[psutil.Process]:
+    """Every process that works in this very directory: PostgreSQL's do, and write their titles over the mark."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.cwd() == str(directory.resolve()):
+                found.append(process)
+    return found
+
+
+def listens(workspace: Path, port: int) -> bool:
+    """Whether a process of the workspace listens on that port."""
+    for process in of_workspace(workspace):
+        with contextlib.suppress(psutil.Error, OSError):
+            for each in process.net_connections("tcp"):
+                if each.status == psutil.CONN_LISTEN and each.laddr.port == port:
+                    return True
+    return False
 
 
 def end_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> None:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -109,8 +110,15 @@ class Workspace:
             os.close(self._lock)
 
 
-def sweep() -> list[str]:
-    """Remove every orphaned workspace; one sentence about each."""
+class Swept(NamedTuple):
+    """A workspace that was an orphan: whose it was, and what became of it, in a sentence."""
+
+    run: str
+    told: str
+
+
+def sweep() -> list[Swept]:
+    """Remove every orphaned workspace."""
     removed = []
     with _registry():
         for path in sorted(root().iterdir()):
@@ -119,11 +127,10 @@ def sweep() -> list[str]:
             try:
                 ended = _remove(path)
             except (OSError, StackError) as error:
-                removed.append(f"what the killed run {path.name} had left cannot be removed: {error}; see {path}")
+                told = f"what the killed run {path.name} had left cannot be removed: {error}; see {path}"
             else:
-                removed.append(
-                    f"removed what the killed run {path.name} had left: {ended} processes or containers, and {path}"
-                )
+                told = f"removed what the killed run {path.name} had left: {ended} processes or containers, and {path}"
+            removed.append(Swept(path.name.rpartition("-")[0], told))
     return removed
 
 
@@ -181,6 +188,8 @@ def _remove(path: Path) -> int:
             # The number may have been reused since: only a process with this very data directory is meant.
             if leader not in processes and str(pid_file.parent) in leader.cmdline():
                 processes.append(leader)
+    # Its backends outlive a postmaster that was killed, for as long as they are stopped or busy.
+    processes += [each for file in path.glob("*/PG_VERSION") for each in process.in_directory(file.parent)]
     process.end_all(processes)
     containers = 0  # after the processes: one of them may be a command line that is creating some
     if (path / ENGINE).is_file():

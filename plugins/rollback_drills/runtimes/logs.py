@@ -1,0 +1,78 @@
+"""Logs of what runs in a workspace: their ends are kept, their beginnings only as long as the disk is not flooded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+MOST = 8 << 20  # bytes that a log may have before its beginning is given up
+KEPT = 256 << 10  # bytes that are kept of it then
+_TAIL = 16_384  # bytes
+_LOOK = 0.05  # seconds between two looks; a log of 100 MB/s grows by 5 MB meanwhile
+
+
+def read_tail(path: Path, limit: int = _TAIL) -> str:
+    """The end of a log, at most ``limit`` bytes, from the beginning of a line; '' where there is none."""
+    data = _end(path, limit + 1)
+    if len(data) <= limit:
+        data = _end(_older(path), limit + 1 - len(data)) + data
+    if len(data) > limit:
+        data = data[-limit:]
+        data = data.partition(b"\n")[2] or data  # unless it is all one line
+    return data.decode(errors="replace")
+
+
+def clear(path: Path) -> None:
+    """Begin a log anew. The file stays: one that was unlinked could be filled by an old process, out of our sight."""
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(path, 0)
+    _older(path).unlink(missing_ok=True)
+
+
+def shorten(path: Path) -> None:
+    """Give up the beginning of a log that has become too long. Its writers append, and go on at the file's new end."""
+    try:
+        if path.stat().st_size <= MOST:
+            return
+        with contextlib.suppress(OSError):  # a full disk: just then the log has to be shortened all the same
+            _older(path).write_bytes(_end(path, KEPT))
+        os.truncate(path, 0)
+    except OSError:
+        return  # it is gone
+
+
+class LogKeeper:
+    """Keeps every log of a directory short while it is written, until it is closed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self._closed = directory, threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="log keeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(_LOOK):
+            with contextlib.suppress(OSError):  # the directory is being removed
+                for log in self._directory.glob("*.log"):
+                    shorten(log)
+
+
+def _older(path: Path) -> Path:
+    return path.with_name(f"{path.name}.older")
+
+
+def _end(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
+            return file.read(limit)
+    except OSError:
+        return b""

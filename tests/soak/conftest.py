@@ -1,0 +1,25 @@
+"""Long campaigns on the projects of tests/plugin; `make soak` runs them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
+
+from drill_project import project, temporary  # noqa: F401
+
+SEED = "ROLLBACK_DRILLS_SEED"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One seed for all workers, which inherit it."""
+    os.environ.setdefault(SEED, secrets.token_hex(4))
+
+
+def pytest_report_header() -> str:
+    return f"soak: {SEED}={os.environ[SEED]} performs the same moments again"

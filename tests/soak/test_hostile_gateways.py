@@ -1,0 +1,70 @@
+"""Gateways that misbehave: the drill says so, in time, and nothing is left."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import psutil
+import pytest
+from drill_project import Project
+
+from rollback_drills.runtimes.logs import MOST
+
+DRILLS = """
+import pytest
+
+@pytest.mark.drill("Hostile", runbook="quick-application")
+def test_hostile(stack, drill):
+    with drill.step("Restart"):
+        stack.must_start(stack.gateway.restart())
+        drill.check("it serves", stack.client.healthy(), finding="release-not-serving")
+    with drill.step("The previous release"):
+        stack.must_start(stack.gateway.deploy("1.0"))
+        drill.check("it serves", stack.client.healthy(), finding="release-not-serving")
+"""
+STARTS = "steady-state-missing"
+# How it misbehaves, the verdict, and what the reason says.
+CASES = {
+    "deaf": ("passed", ""),
+    "floods": ("passed", ""),
+    "daemons": ("error", "what the gateway has left behind still listens on port"),
+    "background": ("failed", STARTS),
+    "exits": ("failed", STARTS),
+    "drips": ("failed", STARTS),
+    "endless": ("failed", STARTS),
+}
+SAYS = {
+    "background": "exited with code 0 at once: a gateway has to stay in the foreground",
+    "exits": "exited with code 0 at once: a gateway has to stay in the foreground",
+    "drips": "it did not answer in time",
+    "endless": "the body is longer than 16000000 bytes",
+}
+
+
+@pytest.mark.parametrize("how", CASES)
+def test_a_hostile_gateway(project: Project, how: str) -> None:
+    project.write(DRILLS)
+    settings = "ready_timeout = 5\nstop_timeout = 0.5\nrequest_timeout = 3\n"
+    project.target(lambda text: text.replace('"gateway.py", "{port}"', f'"gateway.py", "{how}", "{{port}}"').replace(
+        "[gateway]\n", f"[gateway]\n{settings}"))  # fmt: skip
+    for release in ("1.0", "2.0"):
+        tree = project.path / "system" / "releases" / release
+        shutil.copy(Path(__file__).with_name("hostile_gateway.py"), tree / "gateway.py")
+    running = project.start()
+    logs = memory = 0
+    while running.process.poll() is None:
+        logs = max([logs, *(log.stat().st_size for each in project.workspaces() for log in each.glob("*.log*"))])
+        memory = max(memory, psutil.Process(running.pid).memory_info().rss)
+        running.process.poll()
+    assert "INTERNALERROR" not in running.output
+    assert "Traceback" not in running.output
+    assert logs < 10 * MOST
+    assert memory < 1 << 30
+    (drill,) = project.drills().values()
+    verdict, reason = CASES[how]
+    assert (drill.verdict, reason in drill.reason) == (verdict, True), running.output
+    if how in SAYS:
+        assert any(SAYS[how] in finding.detail for finding in drill.findings), drill.findings
+    assert drill.seconds < 120
+    project.assert_nothing_left()
