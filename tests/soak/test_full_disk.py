@@ -124,7 +124,9 @@ def test_full_during_backup_and_writes(project: Project, mount: Mount) -> None:
     assert running.process.wait(300) == pytest.ExitCode.TESTS_FAILED, running.output
     said_well(running.output)
     drills = project.drills()
-    assert (drills["test_backup"].verdict, "backup-unusable" in drills["test_backup"].reason) == ("failed", True)
+    # The fingerprint that a backup is compared with may be what finds no room, before pg_dump's exit code is judged.
+    assert drills["test_backup"].verdict in ("failed", "error")
+    assert "backup-unusable" in drills["test_backup"].reason or "disk is full" in drills["test_backup"].reason
     assert drills["test_write"].verdict == "error"
     assert "disk is full" in drills["test_write"].reason or "was lost" in drills["test_write"].reason
     assert drills["test_afterwards"].verdict == "passed", running.output
