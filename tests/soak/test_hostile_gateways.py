@@ -29,7 +29,7 @@ STARTS = "steady-state-missing"
 CASES = {
     "deaf": ("passed", ""),
     "floods": ("passed", ""),
-    "daemons": ("error", "what the gateway has left behind still listens on port"),
+    "daemons": ("passed", ""),  # they hold no port, and are ended with the run
     "background": ("error", "what the gateway has left behind still listens on port"),
     "exits": ("failed", STARTS),
     "drips": ("failed", STARTS),
