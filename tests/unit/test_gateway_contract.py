@@ -10,7 +10,7 @@ from gateway_contract import Bench, GatewayContract, Make, StopSignal
 
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
-from rollback_drills.runtimes import embedded_gateway
+from rollback_drills.runtimes import embedded_gateway, process
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway
 from rollback_drills.runtimes.ports import is_free
 from rollback_drills.runtimes.trees import Trees
@@ -89,3 +89,5 @@ class TestEmbedded(GatewayContract, StopSignal):
         assert "a gateway has to stay in the foreground" in outcome.why
         with pytest.raises(StackError, match="what the gateway has left behind still listens"):
             bench.gateway.restart()
+        assert isinstance(bench.gateway, EmbeddedGateway)
+        process.end_all(process.of_workspace(bench.gateway._workspace))  # here it is below the one that is closed
