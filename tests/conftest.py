@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpcore  # noqa: F401 - before pytester takes its snapshot of modules: httpx knows its errors by identity
 import pytest
 
 from rollback_drills.meter import Meter

@@ -28,7 +28,7 @@ from rollback_drills.postgres import (
 def server(server_url: str) -> Iterator[Connection]:
     with connect(server_url) as connection:
         yield connection
-        for name in ("one", "two", 'odd "name'):
+        for name in ("one", "two", "live", "aside", 'odd "name'):
             drop_database(connection, name)
 
 
