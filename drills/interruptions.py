@@ -10,7 +10,7 @@ import psycopg
 
 from rollback_drills import postgres
 from rollback_drills.answers import matches
-from rollback_drills.database import VERSION_TABLE, LiveDatabase
+from rollback_drills.database import LiveDatabase
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.stack import CommandResult
@@ -101,7 +101,8 @@ def held_migration(stack: Stack) -> Iterator[Reached]:
     """Holds alembic at the end of its first revision: its statements are done, its version is not written."""
     with holder_of(stack.database) as holder:
         holder.execute(b"BEGIN")
-        holder.execute(f"LOCK TABLE {VERSION_TABLE} IN SHARE MODE".encode())
+        for table in postgres.version_tables(holder):
+            holder.execute(f"LOCK TABLE {table} IN SHARE MODE".encode())
         yield waiting_for(holder, stack.database)
 
 

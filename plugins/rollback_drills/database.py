@@ -23,7 +23,6 @@ from rollback_drills.postgres import (
 )
 
 Row = tuple[Any, ...]
-VERSION_TABLE = "alembic_version"
 _copies = count(1)
 
 
@@ -141,13 +140,14 @@ class LiveDatabase:
                 connection.execute(statement.encode())
 
     def revisions(self) -> tuple[str, ...]:
-        """What the version table holds, sorted: empty for ``base`` or where there is no such table."""
+        """What the version table holds, in whatever schema, sorted: empty for ``base``, or where there is none yet."""
         with self.connect() as connection:
-            (exists,) = connection.execute(b"SELECT to_regclass(%s) IS NOT NULL", (VERSION_TABLE,)).fetchone() or (0,)
-            if not exists:
-                return ()
-            rows = connection.execute(f"SELECT version_num FROM {VERSION_TABLE} ORDER BY 1".encode()).fetchall()
-        return tuple(str(row[0]) for row in rows)
+            rows = [
+                row
+                for table in postgres.version_tables(connection)
+                for row in connection.execute(f"SELECT version_num FROM {table}".encode())
+            ]
+        return tuple(sorted(str(row[0]) for row in rows))
 
     def revision(self) -> str:
         """The one revision, or ``base``; several heads are joined by a comma."""

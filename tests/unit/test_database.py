@@ -108,6 +108,12 @@ def test_the_gateways_url_is_not_a_superusers(database: LiveDatabase):
         ("CREATE TABLE alembic_version AS SELECT '0001' AS version_num", ("0001",), "0001"),
         ("CREATE TABLE alembic_version AS SELECT unnest(ARRAY['b', 'a']) AS version_num", ("a", "b"), "a, b"),
         ("CREATE SCHEMA other CREATE TABLE alembic_version (version_num text)", (), "base"),
+        (
+            """CREATE SCHEMA "Odd schema" CREATE TABLE alembic_version (version_num text);
+            INSERT INTO "Odd schema".alembic_version VALUES ('0001')""",
+            ("0001",),
+            "0001",
+        ),
     ],
 )
 def test_revisions(database: LiveDatabase, sql: str, revisions: tuple[str, ...], revision: str):

@@ -46,7 +46,7 @@ from rollback_drills.postgres.databases import (
     require_marker,
     swap_databases,
 )
-from rollback_drills.postgres.relations import columns, common_columns
+from rollback_drills.postgres.relations import columns, common_columns, version_tables
 from rollback_drills.postgres.schema import (
     Change,
     Entry,
@@ -99,6 +99,7 @@ __all__ = [
     "swap_databases",
     "terminate",
     "terminate_all",
+    "version_tables",
     "with_account",
     "with_database",
 ]

@@ -11,6 +11,20 @@ from rollback_drills.postgres.connection import Connection, quote_ident, quote_l
 VERSION_TABLE: Final = "alembic_version"
 
 
+def version_tables(conn: Connection) -> tuple[str, ...]:
+    """Alembic's version table, quoted and qualified, in whatever schema env.py keeps it (``version_table_schema``).
+
+    None before the first migration; several where several histories share a database.
+    """
+    rows = conn.execute(
+        b"""SELECT format('%%I.%%I', n.nspname, c.relname)
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relname = %s AND c.relkind = 'r' AND n.nspname !~ '^pg_' ORDER BY 1""",
+        (VERSION_TABLE,),
+    )
+    return tuple(str(name) for (name,) in rows)
+
+
 def columns(conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> dict[str, tuple[str, ...]]:
     """Qualified, quoted table name to its column names (unquoted, sorted) for every table that holds rows.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rollback_drills.migrations.walker import History
+from rollback_drills.postgres import version_tables
 from rollback_drills.reversibility.bench import Bench
 from rollback_drills.reversibility.ground import Ground
 from rollback_drills.reversibility.judging import Legs, losses_of
@@ -73,7 +74,11 @@ class SeedLedger:
         """Where the bench was given up, it is opened again at the seed's revision, and applied up to what is asked."""
         if self._bench is None:
             self._bench = Bench(self._ground, database=self._ground.create(self._seeded), most_rows=MOST_ROWS)
-            stamped = {str(row[0]) for row in self._bench.conn.execute(b"SELECT version_num FROM alembic_version")}
+            stamped = {
+                str(row[0])
+                for table in version_tables(self._bench.conn)
+                for row in self._bench.conn.execute(f"SELECT version_num FROM {table}".encode())
+            }
             self._applied = _below(stamped, history)
         return self._bench
 
