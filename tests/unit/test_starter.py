@@ -82,7 +82,7 @@ def test_a_project_is_described_from_its_own_files(project: Path):
             "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg2://{database_user}:{database_password}@{database_host}"
             ":{database_port}/{database_name}",
         },
-        "container_port": 5000, "migrate_on_start": {},
+        "container_port": 5000, "always_migrates": False,
     }  # fmt: skip
     assert document["migrations"] == {"directory": "db", "versions": "db/migrations/versions"}
     assert document["health"]["path"] == "/healthz"

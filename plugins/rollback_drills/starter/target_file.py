@@ -168,8 +168,10 @@ def _gateway(found: Survey) -> Iterator[Entry]:
     if found.compose is not None and found.compose.port is not None:
         yield Entry("container_port", found.compose.port, "found", f"{found.compose.file}, ports")
     if found.migrates_on_start is not None:
-        what = f"{found.migrates_on_start} migrates when it starts; variables that make a start do so, if there are any"
-        yield Entry("migrate_on_start", {}, "guessed", what)
+        what = (
+            f"{found.migrates_on_start} migrates when it starts: true where `start` does so too, and nothing stops it"
+        )
+        yield Entry("always_migrates", False, "guessed", f"{what}; or migrate_on_start, the variables that ask for it")
 
 
 def _variables(found: Survey) -> tuple[dict[str, str], list[str]]:
