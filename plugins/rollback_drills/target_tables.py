@@ -132,8 +132,8 @@ class Gateway(Table):
     def _one_way_to_migrate(self) -> Self:
         if self.migrate_on_start == {}:
             raise ValueError(
-                "migrate_on_start names no variable: say which make a start apply migrations, or leave it out where none "
-                "does, or write always_migrates = true where every start does"
+                "migrate_on_start names no variable: say which make a start apply migrations, or leave it out where "
+                "none does, or write always_migrates = true where every start does"
             )
         if self.always_migrates and self.migrate_on_start is not None:
             raise ValueError(

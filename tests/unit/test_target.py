@@ -311,3 +311,8 @@ def test_a_target_without_flags_has_no_variables(tmp_path: Path):
     target = Target.load(write(tmp_path / "t.toml", changed("flags", DELETED)), {})
     with pytest.raises(TargetError, match="no \\[flags\\]"):
         target.flag_variable("github")
+
+
+def test_variables_that_make_a_start_migrate_have_to_be_named(tmp_path: Path):
+    document = changed("gateway/migrate_on_start", {})
+    assert "gateway: migrate_on_start names no variable" in str(problems_of(write(tmp_path / "t.toml", document)))
