@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from rollback_drills.evidence import RunEvidence
-
-ROOT = Path(__file__).resolve().parents[2]
-FAULTS = ROOT / "fixtures" / "faults"
+from planting import FAULTS, evidence, perform, plant
 
 
 @pytest.mark.parametrize(
@@ -22,20 +16,12 @@ FAULTS = ROOT / "fixtures" / "faults"
     ],
 )
 def test_accepted(fault: str, finding: str, drills: str, subject: str, tmp_path: Path) -> None:
-    target, reports = tmp_path / "target.toml", tmp_path / "reports"
-    subprocess.run([sys.executable, FAULTS / "plant.py", "target", FAULTS / f"{fault}.toml", target], check=True)
+    target = plant(FAULTS / f"{fault}.toml", tmp_path)
     accepted = f'{{finding = "{finding}", reason = "known", owner = "we", until = 2999-12-31, subject = "{subject}"}}'
     target.write_text(f"accepted = [{accepted}]\n{target.read_text()}")
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "drills", "-k", drills, "--drill-target", target,
-            "--drill-runtime", "embedded", "--drill-report-dir", reports,
-            "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
-        ],
-        cwd=ROOT, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    done = perform(target, drills)
     assert done.returncode == 0, done.stdout + done.stderr
-    run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
+    run = evidence(target)
     assert {found.code for drill in run.drills for found in drill.accepted} == {finding}
     assert {drill.verdict for drill in run.drills} == {"passed"}
     assert run.accepted[0].state == "used"

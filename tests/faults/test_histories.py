@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from planting import FAULTS, ROOT, evidence, perform, plant
 
-from rollback_drills.evidence import DrillEvidence, RunEvidence
+from rollback_drills.evidence import DrillEvidence
 
-ROOT = Path(__file__).resolve().parents[2]
-FAULTS = ROOT / "fixtures" / "faults"
 GATEWAY = ROOT / "fixtures" / "gateway"
 HEAD, OLD = "0012_delivery_volume_by_status", "0006_delivery_volume"
 
@@ -51,31 +48,23 @@ elif release == "0.5.0":
 """
 
 
-def perform(tmp_path: Path, plan: str, drills: str, more: str = "") -> dict[str, DrillEvidence]:
+def drilled(tmp_path: Path, plan: str, drills: str, more: str = "") -> dict[str, DrillEvidence]:
     """Drills on the reference gateway whose releases have the migrations of a plan."""
-    target, reports = tmp_path / "target.toml", tmp_path / "reports"
     (tmp_path / "assemble_plan.py").write_text(ASSEMBLE)
     fault = FAULTS / "version-unchanged.toml"  # for a target file with absolute paths; its tree is replaced
-    subprocess.run([sys.executable, FAULTS / "plant.py", "target", fault, target], check=True)
+    target = plant(fault, tmp_path)
     text = target.read_text()
     start = text.index("[releases]")
     end = text.index("\n[", start + 1)
     command = f'command = ["{{python}}", "{tmp_path}/assemble_plan.py", "{{release}}", "{{tree}}", "{plan}"]'
     target.write_text(f"{text[:start]}[releases]\n{command}\n{text[end:]}\n{more}")
-    subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "drills", "-k", drills, "--drill-target", target,
-            "--drill-runtime", "embedded", "--drill-report-dir", reports,
-            "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
-        ],
-        cwd=ROOT, check=False, timeout=500,
-    )  # fmt: skip
-    run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
+    perform(target, drills)
+    run = evidence(target)
     return {drill.id.split("::")[1]: drill for drill in run.drills}
 
 
 def test_releases_without_a_migration_between_them_prove_no_downgrade(tmp_path: Path) -> None:
-    drills = perform(tmp_path, "same", "quick_database")
+    drills = drilled(tmp_path, "same", "quick_database")
     for name in ("test_quick_database_one_step", "test_quick_database_named_revision"):
         assert drills[name].verdict == "skipped", drills[name].reason
         assert f"both releases end at the revision {OLD}" in drills[name].reason
@@ -84,7 +73,7 @@ def test_releases_without_a_migration_between_them_prove_no_downgrade(tmp_path: 
 @pytest.mark.parametrize("begin", [OLD, "0005_routes"], ids=["from the head", "from below the head"])
 def test_a_named_downgrade_is_drilled_instead(tmp_path: Path, begin: str) -> None:
     pair = f'[migrations.downgrade]\nfrom = "{begin}"\nto = "0003_comments_and_lookup"\n'
-    drills = perform(tmp_path, "same", "quick_database", pair)
+    drills = drilled(tmp_path, "same", "quick_database", pair)
     named = drills["test_quick_database_named_revision"]
     assert (named.verdict, named.reason) == ("passed", "")
     assert named.facts["revision"] == f"{begin} → 0003_comments_and_lookup"
@@ -93,14 +82,14 @@ def test_a_named_downgrade_is_drilled_instead(tmp_path: Path, begin: str) -> Non
 
 def test_a_named_downgrade_that_leads_nowhere_is_a_mistake(tmp_path: Path) -> None:
     pair = '[migrations.downgrade]\nfrom = "0003_comments_and_lookup"\nto = "0005_routes"\n'
-    drill = perform(tmp_path, "same", "quick_database_named", pair)["test_quick_database_named_revision"]
+    drill = drilled(tmp_path, "same", "quick_database_named", pair)["test_quick_database_named_revision"]
     assert drill.verdict == "error"
     assert "is no way down in release 0.5.0" in drill.reason
 
 
 @pytest.mark.parametrize("plan", ["merged", "heads"])
 def test_a_branch_that_the_previous_release_does_not_have_is_rolled_back_as_well(tmp_path: Path, plan: str) -> None:
-    drills = perform(tmp_path, plan, "quick_database or quick_application or order_guard or (scenario_b and not-null)")
+    drills = drilled(tmp_path, plan, "quick_database or quick_application or order_guard or (scenario_b and not-null)")
     told = {name: (drill.verdict, drill.reason) for name, drill in drills.items()}
     assert told["test_quick_database_named_revision"] == ("passed", "")
     assert told["test_quick_application"] == ("passed", "")

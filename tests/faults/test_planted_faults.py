@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from planting import FAULTS, ROOT, evidence, perform, plant
 
-from rollback_drills.evidence import RunEvidence
-
-ROOT = Path(__file__).resolve().parents[2]
-FAULTS = ROOT / "fixtures" / "faults"
 FILES = sorted(FAULTS.glob("*.toml"))
 EMBEDDED = [file for file in FILES if "runtime" not in tomllib.loads(file.read_text())]  # the others: tests/docker
 
@@ -25,20 +20,11 @@ def test_fault_is_caught(file: Path, tmp_path: Path, record_property: Callable[[
     fault = tomllib.loads(file.read_text())
     record_property("fault", file.stem)
     record_property("finding", fault["finding"])
-    target, reports = tmp_path / "target.toml", tmp_path / "reports"
-    subprocess.run([sys.executable, FAULTS / "plant.py", "target", file, target], check=True, timeout=60)
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "drills", "-k", fault["drill"], "--drill-target", target,
-            "--drill-runtime", "embedded",
-            "--drill-report-dir", reports, "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
-            *fault.get("arguments", []),
-        ],
-        cwd=ROOT, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    target = plant(file, tmp_path)
+    done = perform(target, fault["drill"], arguments=fault.get("arguments", ()))
     assert done.returncode == 1, done.stdout + done.stderr
 
-    run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
+    run = evidence(target)
     judged = [drill for drill in run.drills if not drill.id.endswith("::rounds")]
     record_property("caught by", sorted(drill.id.split("::")[-1] for drill in judged if drill.findings))
     assert judged, "the expression selects no drill"

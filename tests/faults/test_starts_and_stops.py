@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from planting import FAULTS, evidence, perform, plant
 
 from rollback_drills.evidence import RunEvidence
 
-ROOT = Path(__file__).resolve().parents[2]
-FAULTS = ROOT / "fixtures" / "faults"
 
-
-def perform(tmp_path: Path, fault: str, drills: str, *changes: tuple[str, str]) -> RunEvidence:
+def drilled(tmp_path: Path, fault: str, drills: str, *changes: tuple[str, str]) -> RunEvidence:
     """Drills on a planted fault's target with its text changed."""
-    target, reports = tmp_path / "target.toml", tmp_path / "reports"
-    subprocess.run([sys.executable, FAULTS / "plant.py", "target", FAULTS / f"{fault}.toml", target], check=True)
+    target = plant(FAULTS / f"{fault}.toml", tmp_path)
     text = target.read_text()
     for old, new in changes:
         assert text.count(old) == 1, (old, text)
         text = text.replace(old, new)
     target.write_text(text)
-    subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "drills", "-k", drills, "--drill-target", target,
-            "--drill-runtime", "embedded", "--drill-report-dir", reports,
-            "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
-        ],
-        cwd=ROOT, check=False, timeout=400,
-    )  # fmt: skip
-    return RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
+    perform(target, drills)
+    return evidence(target)
 
 
 def test_a_start_that_always_migrates_is_rolled_back_in_the_order_that_it_needs(tmp_path: Path) -> None:
     """The same gateway without the key: `start-migrates-again`, where the restart undoes the rollback."""
-    run = perform(
+    run = drilled(
         tmp_path, "start-migrates-again", "quick_database or quick_application or (scenario_b and in-a-transaction)",
         ("[gateway.migrate_on_start]\nMIGRATE_ON_START = \"true\"\n", ""),
         ("[gateway]\n", "[gateway]\nalways_migrates = true\n"),
@@ -49,7 +38,7 @@ def test_a_start_that_always_migrates_is_rolled_back_in_the_order_that_it_needs(
 
 
 def test_an_exit_code_that_the_target_calls_normal_is_no_finding(tmp_path: Path) -> None:
-    run = perform(
+    run = drilled(
         tmp_path, "stop-exits-with-an-error", "test_quick_application",
         ("[gateway]\n", "[gateway]\nnormal_exit_codes = [3]\n"),
     )  # fmt: skip
