@@ -38,8 +38,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def flood() -> None:
-    while True:
+    while True:  # about 100 MB a second
         os.write(1, b"%s flood\n" % (b"x" * 9_990) * 100)
+        time.sleep(0.01)
 
 
 def daemonise() -> None:

@@ -41,7 +41,9 @@ import pytest
 def test_clock(stack, drill, number):
     with drill.step("Set the clock back"):
         clock, before = Path(os.environ["CLOCK"]), time.time()
-        clock.write_text(str(float(clock.read_text()) - 7200))
+        new = clock.with_name(f"clock.{number}")
+        new.write_text(str(float(clock.read_text()) - 7200))
+        new.replace(clock)  # at once: other processes read it all the time
         drill.check("it was", before - time.time() > 3600)
     with drill.step("Go on"):
         drill.check("it serves", stack.client.healthy())
@@ -75,7 +77,7 @@ def test_times_of_a_run_and_the_order_of_runs_stay_sane(project: Project, clock:
         assert 0 < run.seconds < 300
         assert abs((ended - began).total_seconds() - run.seconds) <= 1
         starts = [datetime.fromisoformat(drill.started_at) for drill in run.drills]
-        assert all(0 <= (start - began).total_seconds() + 1 <= run.seconds + 1 for start in starts)
+        assert all(0 <= (start - began).total_seconds() <= run.seconds + 1 for start in starts)  # in whole seconds
         assert workers or starts == sorted(starts)
         assert all(0 <= step.seconds < 300 for drill in run.drills for step in drill.steps)
     assert (project.reports / "latest").resolve().name == second

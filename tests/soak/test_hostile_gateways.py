@@ -25,9 +25,11 @@ def test_hostile(stack, drill):
         drill.check("it serves", stack.client.healthy(), finding="release-not-serving")
 """
 STARTS = "steady-state-missing"
+PATIENCE = {"deaf": 0.5}  # seconds that it has to stop
+FLOOD = 32 * MOST  # what a log of 100 MB/s may have on a busy machine; nobody shortening it, it had twice that
 # How it misbehaves, the verdict, and what the reason says.
 CASES = {
-    "deaf": ("passed", ""),
+    "deaf": ("failed", "[stop-not-normal] told to stop, release 2.0 ended by being killed"),
     "floods": ("passed", ""),
     "daemons": ("passed", ""),  # they hold no port, and are ended with the run
     "background": ("error", "what the gateway has left behind still listens on port"),
@@ -45,7 +47,7 @@ SAYS = {
 @pytest.mark.parametrize("how", CASES)
 def test_a_hostile_gateway(project: Project, how: str) -> None:
     project.write(DRILLS)
-    settings = "ready_timeout = 5\nstop_timeout = 0.5\nrequest_timeout = 3\n"
+    settings = f"ready_timeout = 5\nstop_timeout = {PATIENCE.get(how, 10)}\nrequest_timeout = 3\n"
     project.target(lambda text: text.replace('"gateway.py", "{port}"', f'"gateway.py", "{how}", "{{port}}"').replace(
         "[gateway]\n", f"[gateway]\n{settings}"))  # fmt: skip
     for release in ("1.0", "2.0"):
@@ -59,7 +61,7 @@ def test_a_hostile_gateway(project: Project, how: str) -> None:
             memory = max(memory, psutil.Process(running.pid).memory_info().rss)
     assert "INTERNALERROR" not in running.output
     assert "Traceback" not in running.output
-    assert logs < 10 * MOST
+    assert logs < FLOOD
     assert memory < 1 << 30
     (drill,) = project.drills().values()
     verdict, reason = CASES[how]
