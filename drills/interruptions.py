@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
 
-from rollback_drills import postgres
+from rollback_drills import postgres, wait
 from rollback_drills.answers import matches
 from rollback_drills.database import LiveDatabase
 from rollback_drills.errors import DrillError
@@ -18,6 +20,7 @@ from rollback_drills.stack import CommandResult
 KillWhen = Callable[[], bool] | None
 Reached = Callable[[], postgres.Session | None]
 ACCIDENTS = ("whoever performs it is killed", "its connection is cut", "PostgreSQL is killed")
+STARTING = "the gateway that starts is killed"
 _GATE = 7_267_003  # an advisory lock that nothing else takes in a database of this run
 
 
@@ -29,13 +32,19 @@ class Stopped(Exception):
 class Action:
     """One step of a procedure.
 
-    ``held``: holds the step's command in its middle while open; None: the step has no middle. What it gives is asked
-    until the command has got there.
+    ``held``: holds the step's command in its middle while open. What it gives is asked until the command has got there.
+    ``cut``: performs the step and lets `STARTING` happen in its middle; whether it got there. A step with neither has
+    no middle.
     """
 
     title: str
     perform: Callable[[KillWhen], None]
     held: Callable[[], AbstractContextManager[Reached]] | None = None
+    cut: Callable[[], bool] | None = None
+
+    def accidents(self, held: Sequence[str] = ACCIDENTS) -> Sequence[str]:
+        """What can happen in its middle; ``held``: what of it where its command can be held."""
+        return [*(held if self.held is not None else ()), *([STARTING] if self.cut is not None else [])]
 
 
 @dataclass(slots=True)
@@ -63,6 +72,8 @@ class Procedure:
     def suffer(self, index: int, accident: str) -> bool:
         """Begin step ``index`` and let the accident happen in its middle; whether it got there in time."""
         action = self.actions[index]
+        if action.cut is not None and accident == STARTING:
+            return action.cut()
         assert action.held is not None
         with action.held() as reached:
             happened = False
@@ -94,6 +105,34 @@ class Procedure:
         gateway = self.stack.gateway
         serves = f"release {gateway.release} runs" if gateway.running else "no gateway runs"
         return f"revision {self.stack.database.revision()}, {serves}"
+
+
+def killed_while_it_starts(stack: Stack, release: str) -> bool:
+    """Deploy, and kill the gateway before it serves; whether it was before.
+
+    That is when it has said something, has connected to its database, or had half of the time that it took before.
+    """
+    gateway, begun = stack.gateway, 0.0
+    gateway.stop()  # whatever runs from here on is the new one
+
+    with ThreadPoolExecutor(1) as pool:
+        deploying = pool.submit(gateway.deploy, release)
+
+        def under_way() -> bool:
+            nonlocal begun
+            if not gateway.running:
+                return False
+            begun = begun or time.monotonic()
+            with stack.database.connect() as connection:
+                connected = bool(postgres.sessions(connection))
+            return connected or bool(gateway.logs()) or time.monotonic() - begun > stack.started_in / 2
+
+        try:
+            timeout = stack.target.gateway.ready_timeout
+            wait.until(lambda: deploying.done() or under_way(), what=f"release {release} to begin", timeout=timeout)
+        finally:
+            gateway.kill()
+        return not deploying.result().started
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from .interruptions import (
     database_is_at,
     held_migration,
     held_restore,
+    killed_while_it_starts,
     must_succeed,
     release_serves,
 )
@@ -44,7 +45,7 @@ def quick_application(stack: Stack, lab: Lab) -> Procedure:
         [
             Action("Stop the gateway", lambda _: stack.gateway.stop()),
             downgrade_to(stack, goal),
-            Action(f"Deploy release {target.previous}", lambda _: started(stack, target.previous)),
+            deploy_of(stack, target.previous),
         ],
         lambda: database_is_at(stack, lab, goal) + release_serves(stack, target.previous),
     )
@@ -78,7 +79,7 @@ def quick_flags(stack: Stack, lab: Lab) -> Procedure:
         stack,
         [
             Action(f"Turn the flag of {off} off", lambda _: stack.set_flags({off: False})),
-            Action("Re-create the gateway", recreate),
+            Action("Re-create the gateway", recreate, cut=lambda: killed_while_it_starts(stack, target.current)),
         ],
         problems,
     )
@@ -95,7 +96,7 @@ def scenario_b(stack: Stack, lab: Lab) -> Procedure:
         [
             Action("Remove what the migration left", lambda _: stack.database.execute_each(migration.cleanup)),
             Action(f"Downgrade to {good}, unless it is there", downgrade_to(stack, good).perform),
-            Action(f"Deploy release {target.current}", lambda _: started(stack, target.current)),
+            deploy_of(stack, target.current),
         ],
         lambda: database_is_at(stack, lab, good) + release_serves(stack, target.current),
     )
@@ -142,7 +143,7 @@ class Restore:
                 Action("Restore into it", restore, lambda: held_restore(self.new)),
                 Action("Compare it with the manifest", compare),
                 Action("Put it in the damaged one's place", swap),
-                Action(f"Deploy release {target.previous}", lambda _: started(stack, target.previous)),
+                deploy_of(stack, target.previous),
             ],
             lambda: database_is_at(stack, lab, self.manifest.revision) + release_serves(stack, target.previous),
         )
@@ -170,9 +171,12 @@ def downgrade_to(stack: Stack, goal: str) -> Action:
     return Action(f"Downgrade to {goal}, unless it is there", downgrade, lambda: held_migration(stack))
 
 
-def started(stack: Stack, release: str) -> None:
-    if not (outcome := stack.gateway.deploy(release)).started:
-        raise Stopped(f"release {release} does not start: {outcome.log[-600:]}")
+def deploy_of(stack: Stack, release: str) -> Action:
+    def deploy(_: KillWhen) -> None:
+        if not (outcome := stack.gateway.deploy(release)).started:
+            raise Stopped(f"release {release} does not start: {outcome.log[-600:]}")
+
+    return Action(f"Deploy release {release}", deploy, cut=lambda: killed_while_it_starts(stack, release))
 
 
 def ignore(_: object) -> None:
@@ -184,7 +188,7 @@ Make = Callable[[Stack, Lab], Procedure]
 
 @pytest.mark.drill("Interrupted: quick rollback of the application", runbook="quick-application")
 def test_interrupted_quick_application(lab: Lab, drill: Drill) -> None:
-    """Stop, downgrade, deploy: cut off between any two steps, and in the middle of the downgrade in three ways."""
+    """Stop, downgrade, deploy: cut off between any two steps, in the downgrade in three ways, and while it starts."""
     interrupt_everywhere(lab, drill, quick_application)
 
 
@@ -203,19 +207,19 @@ def test_interrupted_quick_database(lab: Lab, drill: Drill) -> None:
 
 @pytest.mark.drill("Interrupted: a feature flag", runbook="quick-flags", requires=("flags",))
 def test_interrupted_quick_flags(lab: Lab, drill: Drill) -> None:
-    """Edit, re-create: cut off in between, and by a gateway that is killed."""
+    """Edit, re-create: cut off in between, and by a gateway that is killed, also while it starts."""
     interrupt_everywhere(lab, drill, quick_flags)
 
 
 @pytest.mark.drill("Interrupted: cleaning up after a failed migration", runbook="scenario-b")
 def test_interrupted_scenario_b(lab: Lab, drill: Drill) -> None:
-    """Remove what is left, read the revision, deploy: cut off between any two steps."""
+    """Remove what is left, read the revision, deploy: cut off between any two steps, and while the gateway starts."""
     interrupt_everywhere(lab, drill, scenario_b)
 
 
 @pytest.mark.drill("Interrupted: a restore", runbook="scenario-c")
 def test_interrupted_scenario_c(lab: Lab, drill: Drill, tmp_path: Path) -> None:
-    """Stop, verify, restore, compare, swap, deploy: cut off between any two, and in the middle of the restore."""
+    """Stop, verify, restore, compare, swap, deploy: cut off between any two, and in the middle of restore and start."""
     stack = lab.stack(lab.target.previous)
     try:
         file, manifest = back_up(stack, drill, tmp_path)
@@ -238,9 +242,8 @@ def interrupt_everywhere(lab: Lab, drill: Drill, make: Make, *, accidents: Seque
             drill.check("it leads to its end", problems, expected=[], finding="release-not-serving")
     with drill.together():
         for index, action in enumerate(actions, start=1):
-            if action.held is not None:
-                for accident in accidents:
-                    in_the_middle(lab, drill, make, index - 1, accident)
+            for accident in action.accidents(accidents):
+                in_the_middle(lab, drill, make, index - 1, accident)
             between(lab, drill, make, index)
 
 
@@ -266,7 +269,7 @@ def in_the_middle(lab: Lab, drill: Drill, make: Make, index: int, accident: str)
             happened = procedure.suffer(index, accident)
             drill.observe("the accident happened in the middle", happened)
             if not happened:  # a command of the target's own may do without what it is held by
-                drill.fact(f"not proven: cut off {where}", "the command was over before it could be held")
+                drill.fact(f"not proven: cut off {where}", "it was over before the accident could happen")
             judge(drill, procedure, where)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
 
 from rollback_drills import runbook
 from rollback_drills.acceptance import Acceptances
@@ -152,9 +153,9 @@ class Record:
     def check(
         self,
         title: str,
-        observed: JsonValue,
+        observed: object,
         *,
-        expected: JsonValue = True,
+        expected: object = True,
         finding: str | None = None,
         detail: str = "",
         subject: str = "",
@@ -165,6 +166,7 @@ class Record:
         Where they differ and the finding is an accepted risk, that is recorded and the drill goes on.
 
         Args:
+            observed: anything that JSON can tell, and a database's rows: tuples are lists, moments are texts.
             finding: the catalogue's code for a failure of this check.
             detail: what the finding says beyond its title; by default expected and observed.
             subject: as for `find`.
@@ -183,13 +185,13 @@ class Record:
         step = self._require_step(title)
         if finding is not None:
             entry(finding)  # a code that does not exist is a mistake in the drill, also while the check passes
-        passed = same(expected, observed)
-        title, expected, observed = self._redactor.text(title), self._json(expected), self._json(observed)
-        at, message = round(self._now(), 4), f"{title}: expected {short(expected)}, observed {short(observed)}"
+        passed = same(_plain(expected), _plain(observed))
+        title, wanted, seen = self._redactor.text(title), self._json(expected), self._json(observed)
+        at, message = round(self._now(), 4), f"{title}: expected {short(wanted)}, observed {short(seen)}"
         found = self.find(finding, detail or message, subject=subject) if finding is not None and not passed else None
         accepted = found is not None and not found.fails
         check = Check(
-            title=title, expected=expected, observed=observed, passed=passed, at=at, finding=finding, accepted=accepted
+            title=title, expected=wanted, observed=seen, passed=passed, at=at, finding=finding, accepted=accepted
         )
         step.checks.append(check)
         if passed:
@@ -257,7 +259,7 @@ class Record:
             subject=self._redactor.text(subject or subject_of(self.plan.id)),
         )
 
-    def observe(self, title: str, value: JsonValue, unit: str = "") -> None:
+    def observe(self, title: str, value: object, unit: str = "") -> None:
         """Record a fact that is not judged."""
         step = self._require_step(title)
         step.observations.append(
@@ -341,8 +343,14 @@ class Record:
             raise DrillError(f"{title!r} was recorded outside a step", fix="put it inside `with drill.step(...)`")
         return self._open
 
-    def _json(self, value: JsonValue) -> JsonValue:
-        return self._redactor.json(value)
+    def _json(self, value: object) -> JsonValue:
+        return self._redactor.json(_plain(value))
 
     def _now(self) -> float:
         return self._meter.elapsed() - self._began
+
+
+def _plain(value: object) -> JsonValue:
+    """As JSON has it; what JSON has not is told by its text."""
+    plain: JsonValue = to_jsonable_python(value, fallback=str)
+    return sorted(plain, key=str) if isinstance(value, set | frozenset) and isinstance(plain, list) else plain

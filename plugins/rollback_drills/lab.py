@@ -83,6 +83,8 @@ class Stack:
     clients: Clients
     project: Project | None = None
     listeners: Listeners = field(default_factory=Listeners)
+    started_in: float = 0.0
+    """Seconds that the last start took of those that had to succeed (`must_start`)."""
 
     def set_flags(self, states: Mapping[str, bool]) -> None:
         """Edit the flags' configuration; the gateway notices when it is re-created."""
@@ -121,6 +123,7 @@ class Stack:
                 cause=outcome.log,
                 fix=f"start it by hand as {self.target.file} says",
             )
+        self.started_in = outcome.seconds
 
     def stored(self, ids: list[str]) -> frozenset[str]:
         """Those of these delivery ids that are in the database."""

@@ -49,6 +49,25 @@ def test_backup(stack, drill, lab):
             filler.unlink()
         drill.check("the backup command succeeds", result.exit_code, expected=0, finding="backup-unusable")
 
+@pytest.mark.drill("Restore", runbook="scenario-c")
+def test_restore(stack, drill):
+    backup = Path(os.environ["TMPDIR"]) / "restored.sql"
+    with drill.step("Back up"):
+        stack.database.execute("CREATE TABLE big AS SELECT repeat(md5(n::text), 20) FROM generate_series(1, 9000) n")
+        result, manifest = stack.backups.take(stack.database, backup)
+        drill.check("the backup command succeeds", result.exit_code, expected=0, finding="backup-unusable")
+    with drill.step("Restore while the disk is full"):
+        fresh = stack.database.create_empty()
+        filler = fill(backup.parent)
+        try:
+            result = stack.backups.restore_into(fresh, backup)
+        finally:
+            filler.unlink()
+        rows = stack.database.query("SELECT count(*) FROM big")
+        drill.check("the live database is untouched", rows, expected=[(9000,)])
+        drill.check("the restore command succeeds", result.exit_code, expected=0, finding="restore-differs",
+                    detail=result.output[-200:])
+
 @pytest.mark.drill("Write", runbook="scenario-c")
 def test_write(stack, drill):
     with drill.step("Fill the disk and write"):
@@ -117,7 +136,7 @@ def test_no_room_to_start(project: Project, mount: Mount) -> None:
     project.assert_nothing_left()
 
 
-def test_full_during_backup_and_writes(project: Project, mount: Mount) -> None:
+def test_full_during_backup_restore_and_writes(project: Project, mount: Mount) -> None:
     project.write(BACKUP)
     mount(project.temporary, "size=160m,mode=711")
     running = project.start()
@@ -127,6 +146,11 @@ def test_full_during_backup_and_writes(project: Project, mount: Mount) -> None:
     # The fingerprint that a backup is compared with may be what finds no room, before pg_dump's exit code is judged.
     assert drills["test_backup"].verdict in ("failed", "error")
     assert "backup-unusable" in drills["test_backup"].reason or "disk is full" in drills["test_backup"].reason
+    # So may PostgreSQL's own log of writes, which shuts it down: the live database cannot be looked at then.
+    assert drills["test_restore"].verdict in ("failed", "error")
+    assert any(told in drills["test_restore"].reason for told in ("restore-differs", "disk is full", "was lost")), (
+        drills["test_restore"].reason
+    )
     assert drills["test_write"].verdict == "error"
     assert "disk is full" in drills["test_write"].reason or "was lost" in drills["test_write"].reason
     assert drills["test_afterwards"].verdict == "passed", running.output

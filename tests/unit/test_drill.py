@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,24 @@ def test_a_check_compares_as_json_does(drill: Drill, expected: Any, observed: An
                 drill.check("c", observed, expected=expected)
     (check,) = drill.evidence().steps[0].checks
     assert (check.title, check.expected, check.observed, check.passed) == ("c", expected, observed, passes)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([(9000, None)], [[9000, None]]), ({2, 1}, [1, 2]), (Decimal("1.50"), "1.50"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05Z"), (Path("a/b"), "a/b"), (1j, "1j"),
+    ],
+)  # fmt: skip
+def test_what_a_database_answers_can_be_checked(drill: Drill, value: Any, told: Any):
+    with drill.step("s"):
+        assert drill.check("c", value, expected=value)
+        drill.observe("o", value)
+        with pytest.raises(CheckFailed, match="c: expected"):
+            drill.check("c", value, expected="another")
+    step = drill.evidence().steps[0]
+    assert [each.observed for each in step.checks] == [told, told]
+    assert step.observations[0].value == told
 
 
 def test_a_failed_check_fails_step_and_drill_with_its_finding(drill: Drill):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ from rollback_drills import wait
 from rollback_drills.errors import RuntimeUnavailable, StackError
 from rollback_drills.meter import Meter
 from rollback_drills.postgres import connect
+from rollback_drills.runtimes import embedded_postgres
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, bundled_bin_dir, find_bin_dir
+from rollback_drills.runtimes.ports import free_port
 from rollback_drills.runtimes.workspace import Workspace
 
 
@@ -65,6 +68,28 @@ def test_a_server_that_dies_is_quoted_at_once(bin_dir: Path):
     finally:
         server.stop()
         own.close()
+
+
+@pytest.mark.parametrize("taken", [1, 3], ids=["once", "always"])
+def test_a_port_that_somebody_takes_before_the_server(bin_dir: Path, monkeypatch: pytest.MonkeyPatch, taken: int):
+    own = Workspace("port", str(os.getpid()))
+    server = PostgresServer(own, Meter(), bin_dir=bin_dir)
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        ports = iter([port] * taken)
+        monkeypatch.setattr(embedded_postgres, "free_port", lambda: next(ports, 0) or free_port())
+        try:
+            if taken == 1:
+                server.start()
+                assert server.port != port
+                assert server._answers()
+            else:
+                with pytest.raises(StackError, match="starting PostgreSQL") as refused:
+                    server.start()
+                assert 'could not bind IPv4 address "127.0.0.1": Address already in use' in refused.value.cause
+        finally:
+            server.stop()
+            own.close()
 
 
 @pytest.fixture

@@ -70,6 +70,8 @@ class DrillContainer(DockerContainer):
 
     def state(self) -> str:
         """What the engine says at this moment: created, running, paused, restarting, exited, dead; '' when gone."""
+        if self._container is None:
+            return ""  # another thread is about to start it
         try:
             self.get_wrapped_container().reload()
         except docker.errors.NotFound:
