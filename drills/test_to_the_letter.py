@@ -1,5 +1,7 @@
 """The commands as runbooks give them, run to the letter in the target's own compose project.
 
+What needs no such project is in `test_to_the_letter_checks` and `test_to_the_letter_database`.
+
 Each is a pair: the literal command with what it leaves behind although it exits 0, then the procedure that holds. What
 the literal command does is observed and judged by nobody: it is a finding only where the target's runbook tells its
 reader to type it.
@@ -7,18 +9,17 @@ reader to type it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from rollback_drills import runbook_commands, wait
+from rollback_drills import wait
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 from rollback_drills.migrations import failing_migration
 from rollback_drills.stack import Project
 
+from .letter import blame, to_the_letter
 from .procedures import back_up, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
 from .test_scenario_c import damage, restore
 
@@ -28,24 +29,6 @@ COMPOSE = ("compose",)
 def project_of(stack: Stack) -> Project:
     assert stack.project is not None
     return stack.project
-
-
-@contextmanager
-def to_the_letter(drill: Drill, command: str) -> Iterator[None]:
-    with drill.step(f"To the letter: `{command}`"):
-        yield
-
-
-def blame(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
-    """A finding where the command misled us *and* the runbook has it."""
-    gateway, database = project_of(stack).services
-    text = stack.target.path(stack.target.runbook.file).read_text(errors="replace")
-    told = runbook_commands.instructions(code, text, gateway=gateway, database=database)
-    drill.observe("the command misleads", misled)
-    drill.observe("lines of the runbook that say so", [f"{each.line}: {each.text}" for each in told])
-    if misled and told:
-        lines = ", ".join(str(each.line) for each in told)
-        drill.find(code, f"{stack.target.runbook.file}, line {lines}: `{told[0].text}`. {detail}")
 
 
 @pytest.mark.drill("To the letter: edit a flag and restart", runbook="quick-flags", requires=(*COMPOSE, "flags"))

@@ -1,7 +1,9 @@
-"""What a target must offer for a drill; what it lacks is reported as not proven, with the reason."""
+"""What a target, or this machine, must offer for a drill; what it lacks is reported as not proven, with the reason."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterable
 
 from rollback_drills.errors import DrillError
@@ -16,6 +18,11 @@ def _tells_previous(target: Target) -> bool:
         or (routes is not None and target.previous in routes.releases)
         or (target.delivery.absent is not None and bool(target.absent_from(target.previous)))
     )
+
+
+def _installed(program: str) -> bool:
+    """Whether the commands of a drill find it: they have the system's PATH, and not the caller's."""
+    return shutil.which(program, path=os.defpath) is not None
 
 
 _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
@@ -46,6 +53,8 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
         lambda target: bool(target.database.seed or target.database.seed_command),
         "the target has no seed rows (database.seed)",
     ),
+    "curl": (lambda target: _installed("curl"), "there is no curl on this machine to type the runbook's checks with"),
+    "git": (lambda target: _installed("git"), "there is no git on this machine to type the runbook's checkout with"),
 }
 
 

@@ -5,22 +5,9 @@ docs/findings.md is generated from this module (``make docs``), so the report ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rollback_drills.errors import DrillError
-from rollback_drills.evidence import Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One kind of finding."""
-
-    code: str
-    severity: Severity
-    title: str
-    why: str
-    remedy: str
-
+from rollback_drills.finding_entry import Entry
+from rollback_drills.findings_to_the_letter import TO_THE_LETTER
 
 _ENTRIES = (
     # --- any drill -----------------------------------------------------------------------------------
@@ -64,54 +51,7 @@ _ENTRIES = (
         "A rollback cannot be judged from a state that was already broken.",
         "Start the current release by hand as the target file says and mend what its log reports.",
     ),
-    # --- the runbook's commands to the letter ----------------------------------------------------------
-    Entry(
-        "restart-keeps-environment", "critical", "The runbook restarts where it must re-create",
-        "A container keeps the environment that it was created with. The command exits 0, and the edited flag is on.",
-        "Use `docker compose up -d --no-build --no-deps --force-recreate gateway`, then look at the answer.",
-    ),
-    Entry(
-        "rollback-lives-in-a-shell", "critical", "The rollback is a variable of one shell",
-        "An exported variable holds in that shell only: the next `docker compose up -d` of a colleague or a timer "
-        "reads .env and brings the bad release back, with exit code 0.",
-        "Change the line in .env, which every later start reads, and unset the variable in the shell.",
-    ),
-    Entry(
-        "exec-needs-running-gateway", "major", "The runbook enters a gateway that does not run",
-        "A running container is what `exec` needs. In the very case that it is meant for, a gateway that will not "
-        "start, there is none.",
-        "Use `docker compose run --rm --no-deps --entrypoint alembic gateway current`: it needs no running gateway.",
-    ),
-    Entry(
-        "blind-downgrade", "critical", "The runbook goes one revision back without looking where it is",
-        "A failed migration that was rolled back by its transaction has left the database at the good revision. "
-        "`downgrade -1` removes that one, with its tables and rows, and exits 0.",
-        "Read `alembic current`, downgrade to a revision that is named, and do nothing if it is there already.",
-    ),
-    Entry(
-        "restore-over-live-database", "critical", "The runbook restores over a database that is not empty",
-        "After every error psql goes on, and exits 0: deleted rows are not back, damaged rows stay, rows of tables "
-        "without a key are doubled.",
-        "Restore into a new database with ON_ERROR_STOP and --single-transaction, verify it, then rename.",
-    ),
-    Entry(
-        "down-destroys-evidence", "major", "The runbook takes everything down before anybody has looked",
-        "Containers are removed by `down` with their logs, the database's among them: what happened can no "
-        "longer be read, and everything is down instead of one service.",
-        "Use `docker compose stop gateway`: it stops what is affected, and keeps its log.",
-    ),
-    Entry(
-        "database-not-waited-for", "major", "The runbook does not wait for the database that it starts",
-        "When `up -d` returns, the container has been started and no more. The next command meets a server that does "
-        "not answer yet, or the image's temporary one.",
-        "Use `docker compose up -d --wait db`, with a health check over TCP.",
-    ),
-    Entry(
-        "build-replaces-release", "critical", "The runbook builds under the tag of a release that exists",
-        "The build takes the tag away from the image that ran an hour ago, and a rollback that has to build first "
-        "fails where a package or a network fails.",
-        "Keep the images of released versions, and start one with `up -d --no-build`.",
-    ),
+    *TO_THE_LETTER,
     # --- releases ------------------------------------------------------------------------------------
     Entry(
         "release-not-serving", "critical", "The release that was rolled back to does not serve",

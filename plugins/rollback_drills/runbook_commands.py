@@ -1,76 +1,36 @@
-"""What a runbook tells its reader to type, and which of it leaves a false green.
-
-Only fenced code counts (CommonMark, "Fenced code blocks"): a command that is mentioned in a sentence, to warn of it
-for instance, is no instruction.
-"""
+"""Which commands of a runbook leave a false green, or do something else than their reader believes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 
-_FENCE = re.compile(r"\s{0,12}(?P<mark>`{3,}|~{3,})\s*(?P<language>[\w+-]*)")
-_SHELLS = {"", "bash", "sh", "shell", "console", "zsh", "shell-session"}
-_PROMPT = re.compile(r"^\s*[$>]\s+(?=\S)")
+from rollback_drills import runbook_checks
+from rollback_drills.runbook_blocks import Block, Context, Instruction, blocks_in
+
 _COMPOSE = r"\bdocker[ -]compose\b[^|;&]*?\s"
 _ASSIGNMENT = re.compile(r"^\s*(export\s+)?[A-Z][A-Z0-9_<>]*=\S*\s*$|\bsed\b.*\.env\b")
 _EXPORT = re.compile(r"^\s*export\s+[A-Z][A-Z0-9_]*=\S+")
 
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One command of a runbook, continued lines joined; ``line`` is counted from 1."""
-
-    line: int
-    text: str
+Finder = Callable[[Block, Context], Iterator[Instruction]]
 
 
-Block = tuple[Instruction, ...]
-
-
-def blocks_in(markdown: str) -> Iterator[Block]:
-    """The commands of every fenced block of shell; comments and prompts are left out."""
-    fence, shell, found = "", False, list[Instruction]()
-    pending, begun = "", 0
-    for number, line in enumerate(markdown.splitlines(), 1):
-        opening = _FENCE.match(line)
-        if not fence:
-            if opening:
-                fence, shell, found = opening["mark"], opening["language"].lower() in _SHELLS, []
-            continue
-        if opening and opening["mark"].startswith(fence) and not opening["language"]:
-            if shell and found:
-                yield tuple(found)
-            fence, pending = "", ""
-            continue
-        begun = begun if pending else number
-        text = pending + _PROMPT.sub("", line).strip()
-        if text.endswith("\\"):
-            pending = text[:-1]
-            continue
-        pending = ""
-        command = re.sub(r"(^|\s)#.*$", "", text).strip()
-        if command:
-            found.append(Instruction(begun, command))
-
-
-def instructions(code: str, markdown: str, *, gateway: str, database: str) -> list[Instruction]:
+def instructions(code: str, markdown: str, context: Context) -> list[Instruction]:
     """The commands of a runbook that the finding ``code`` warns of.
-
-    Args:
-        gateway: how its service is called in the compose file.
-        database: likewise.
 
     Raises:
         KeyError: there is no such literal command.
     """
-    find = LITERAL[code]
-    return [each for block in blocks_in(markdown) for each in find(block, re.escape(gateway), re.escape(database))]
+    found = list[Instruction]()
+    for block in blocks_in(markdown):
+        found += LITERAL[code](block, context)
+        context = replace(context, above=(*context.above, *block))
+    return found
 
 
-def _restarts(block: Block, gateway: str, database: str) -> Iterator[Instruction]:
+def _restarts(block: Block, context: Context) -> Iterator[Instruction]:
     """After a variable was set: a restart alone is no harm."""
     edited = False
     for each in block:
@@ -79,36 +39,37 @@ def _restarts(block: Block, gateway: str, database: str) -> Iterator[Instruction
             yield each
 
 
-def _exports(block: Block, gateway: str, database: str) -> Iterator[Instruction]:
+def _exports(block: Block, context: Context) -> Iterator[Instruction]:
     exported = [each for each in block if _EXPORT.search(each.text)]
     if any(re.search(rf"{_COMPOSE}(up|restart)\b", each.text) for each in block):
         yield from exported
 
 
-def _matching(pattern: str) -> Callable[[Block, str, str], Iterator[Instruction]]:
-    def find(block: Block, gateway: str, database: str) -> Iterator[Instruction]:
-        expression = re.compile(pattern.format(gateway=gateway, database=database))
+def _matching(pattern: str) -> Finder:
+    def find(block: Block, context: Context) -> Iterator[Instruction]:
+        named = pattern.format(gateway=re.escape(context.gateway), database=re.escape(context.database))
+        expression = re.compile(named)
         return (each for each in block if expression.search(each.text))
 
     return find
 
 
-def _restores(block: Block, gateway: str, database: str) -> Iterator[Instruction]:
+def _restores(block: Block, context: Context) -> Iterator[Instruction]:
     for each in block:
         fed = re.search(r"\bcat\b.*\||<\s*\S", each.text)
         if fed and re.search(r"\bpsql\b", each.text) and "ON_ERROR_STOP" not in each.text:
             yield each
 
 
-def _does_not_wait(block: Block, gateway: str, database: str) -> Iterator[Instruction]:
+def _does_not_wait(block: Block, context: Context) -> Iterator[Instruction]:
     """Something is asked of the database right after it was started."""
     for each, after in pairwise(block):
-        started = re.search(rf"{_COMPOSE}up\b.*\s{database}\b", each.text)
+        started = re.search(rf"{_COMPOSE}up\b.*\s{re.escape(context.database)}\b", each.text)
         if started and "--wait" not in each.text and re.search(r"\bexec\b|\bpsql\b", after.text):
             yield each
 
 
-LITERAL: dict[str, Callable[[Block, str, str], Iterator[Instruction]]] = {
+LITERAL: dict[str, Finder] = {
     "restart-keeps-environment": _restarts,
     "rollback-lives-in-a-shell": _exports,
     "exec-needs-running-gateway": _matching(_COMPOSE + r"exec\b[^|;&]*\s{gateway}\s+(\S*/)?alembic\b"),
@@ -117,5 +78,12 @@ LITERAL: dict[str, Callable[[Block, str, str], Iterator[Instruction]]] = {
     "down-destroys-evidence": _matching(_COMPOSE + r"down\b"),
     "database-not-waited-for": _does_not_wait,
     "build-replaces-release": _matching(_COMPOSE + r"build\b"),
+    "check-ignores-status": runbook_checks.ignores_status,
+    "flag-checked-by-get": runbook_checks.checks_flag_by_get,
+    "flag-check-fails-when-off": runbook_checks.fails_when_off,
+    "clean-leaves-younger-tables": runbook_checks.cleans,
+    "dropdb-while-connected": runbook_checks.drops_while_connected,
+    "checkout-not-checked": runbook_checks.goes_on_after_checkout,
+    "placeholder-redirects": runbook_checks.has_placeholders,
 }
 """By finding: where a runbook's literal command leads to it."""

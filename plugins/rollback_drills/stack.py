@@ -200,6 +200,9 @@ class Commands(Protocol):
             kill_when: as for `in_release`.
         """
 
+    def typed(self, command: str, directory: Path) -> CommandResult:
+        """Run lines as an operator types them into bash on this machine, in ``directory``, with nothing exported."""
+
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
         """A release made from ``base`` with some files (relative path → text) added or replaced."""
 

@@ -53,9 +53,12 @@ def test_an_entry_is_complete(code: str):
 
 
 def test_codes_and_titles_are_unique():
-    source = ast.parse((ROOT / "plugins/rollback_drills/findings.py").read_text())
+    modules = [*(ROOT / "plugins/rollback_drills").glob("findings*.py")]
     calls = [
-        node for node in ast.walk(source) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Entry"
+        node
+        for module in modules
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Entry"
     ]
     codes = [call.args[0].value for call in calls]  # type: ignore[attr-defined]
     assert len(codes) == len(set(codes)) == len(CATALOGUE)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rollback_drills.findings import CATALOGUE
-from rollback_drills.runbook_commands import LITERAL, blocks_in, instructions
+from rollback_drills.runbook_blocks import Context, blocks_in
+from rollback_drills.runbook_commands import LITERAL, instructions
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
+CONTEXT = Context("gateway", "db", webhook="/webhooks/{integration}", flag="FLAG_{NAME}_ENABLED")
+REFERENCE = replace(CONTEXT, flag="INTEGRATIONS_{NAME}_ENABLED")
 
 
 def found(code: str, *lines: str) -> list[int]:
     text = "\n".join(["```bash", *lines, "```"])
-    return [each.line - 1 for each in instructions(code, text, gateway="gateway", database="db")]
+    return [each.line - 1 for each in instructions(code, text, CONTEXT)]
 
 
 def test_the_literal_runbook_has_them_all_and_the_corrected_one_none():
     literal = (FIXTURES / "faults" / "literal-runbook.md").read_text()
     corrected = (FIXTURES / "gateway" / "ROLLBACK.md").read_text()
     for code in LITERAL:
-        assert instructions(code, literal, gateway="gateway", database="db"), code
-        assert instructions(code, corrected, gateway="gateway", database="db") == [], code
+        assert instructions(code, literal, REFERENCE), code
+        assert instructions(code, corrected, REFERENCE) == [], code
         assert code in CATALOGUE
 
 

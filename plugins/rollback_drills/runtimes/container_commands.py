@@ -12,7 +12,7 @@ from rollback_drills.runtimes.container_conversation import ContainerConversatio
 from rollback_drills.runtimes.containers import DrillContainer, run_once
 from rollback_drills.runtimes.docker_gateway import container_values
 from rollback_drills.runtimes.engine import Engine
-from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host
+from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host, type_on_host
 from rollback_drills.runtimes.images import Images
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult, Listeners, UrlSource
@@ -107,6 +107,11 @@ class ContainerCommands:
                 container, filled, timeout=timeout, where="the database's image", files=[file], kill_when=kill_when
             )
         return self._listeners.tell(result)
+
+    def typed(self, command: str, directory: Path) -> CommandResult:
+        runtime = self._container_runtime
+        private = runtime.workspace.path
+        return self._listeners.tell(type_on_host(command, directory, runtime.target, private, meter=runtime.meter))
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
         runtime = self._container_runtime

@@ -15,7 +15,7 @@ from rollback_drills.runtimes import process
 from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir, server_version
-from rollback_drills.runtimes.host_tools import run_on_host
+from rollback_drills.runtimes.host_tools import run_on_host, type_on_host
 from rollback_drills.runtimes.logs import LogKeeper
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.versions import require_version
@@ -101,6 +101,12 @@ class EmbeddedCommands:
             argv, values, self._target, self._workspace,
             timeout=timeout, meter=self._meter, bin_dir=self._server.bin_dir, kill_when=kill_when,
         )  # fmt: skip
+        return self._listeners.tell(result)
+
+    def typed(self, command: str, directory: Path) -> CommandResult:
+        result = type_on_host(
+            command, directory, self._target, self._workspace, meter=self._meter, bin_dir=self._server.bin_dir
+        )
         return self._listeners.tell(result)
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:

@@ -1,9 +1,10 @@
-"""The target's own commands on this machine, beside PostgreSQL's client tools."""
+"""Commands on this machine, beside PostgreSQL's client tools: the target's own, and what an operator types."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rollback_drills.meter import Meter
@@ -14,6 +15,7 @@ from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 
 _OF_THIS_MACHINE = {"here", "python"}
+TYPED_TIMEOUT = 60.0  # seconds for lines that an operator types
 
 
 def is_for_the_host(argv: Sequence[str]) -> bool:
@@ -41,16 +43,42 @@ def run_on_host(
     Raises:
         StackError: it cannot be started.
     """
-    configured = target.path(target.database.bin_dir) if target.database.bin_dir else None
-    tools = bin_dir or find_bin_dir(configured)
+    tools = bin_dir or _configured(target)
     known = {"here": str(target.here), "python": sys.executable, "pg_bin": str(tools), **values}
-    path = f"{tools}:{process.clean_environment(private)['PATH']}"
     with meter.target():
         return process.run(
             [fill(argument, known) for argument in argv],
             cwd=private,
-            env=process.clean_environment(private, {"PATH": path}),
+            env=_environment(private, tools),
             timeout=timeout,
             where="client tools",
             kill_when=kill_when,
         )
+
+
+def type_on_host(
+    command: str, directory: Path, target: Target, private: Path, *, meter: Meter, bin_dir: Path | None = None
+) -> CommandResult:
+    """Run lines as an operator types them into a shell of this machine.
+
+    Args:
+        bin_dir: as for `run_on_host`.
+
+    Raises:
+        StackError: there is no such shell.
+    """
+    with meter.target():
+        result = process.run(
+            ["bash", "-c", command], cwd=directory, env=_environment(private, bin_dir or _configured(target)),
+            timeout=TYPED_TIMEOUT, where="this machine",
+        )  # fmt: skip
+    return replace(result, argv=(command,))
+
+
+def _configured(target: Target) -> Path:
+    return find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
+
+
+def _environment(private: Path, tools: Path) -> dict[str, str]:
+    clean = process.clean_environment(private)
+    return clean | {"PATH": f"{tools}:{clean['PATH']}"}

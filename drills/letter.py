@@ -1,0 +1,56 @@
+"""What the drills of literal commands share: the step that types one, and what comes of it where it misleads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from shlex import quote
+from uuid import uuid4
+
+from rollback_drills import runbook_commands
+from rollback_drills.deliveries import prepare
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Stack
+from rollback_drills.runbook_blocks import Context
+from rollback_drills.target import Target
+
+
+@contextmanager
+def to_the_letter(drill: Drill, command: str) -> Iterator[None]:
+    with drill.step(f"To the letter: `{command}`"):
+        yield
+
+
+def blame(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
+    """A finding where the command misled us *and* the runbook has it."""
+    runbook = stack.target.runbook
+    text = stack.target.path(runbook.file).read_text(errors="replace")
+    told = runbook_commands.instructions(code, text, _context(stack.target))
+    drill.observe("the command misleads", misled)
+    drill.observe("lines of the runbook that say so", [f"{each.line}: {each.text}" for each in told])
+    if misled and told:
+        lines = ", ".join(str(each.line) for each in told)
+        drill.find(code, f"{runbook.file}, line {lines}: `{told[0].text}`. {detail}")
+
+
+def _context(target: Target) -> Context:
+    compose, flags = target.compose, target.flags
+    return Context(
+        gateway=compose.gateway if compose is not None else "gateway",
+        database=compose.database if compose is not None else "db",
+        webhook=target.delivery.path,
+        flag=flags.variable if flags is not None else "",
+    )
+
+
+def curl_for(stack: Stack, integration: str, options: str) -> str:
+    """A delivery as an operator types it, signed where the target's deliveries are."""
+    unique = f"letter-{uuid4().hex}"
+    prepared = prepare(stack.target, integration, unique)
+    headers = dict(prepared.headers)
+    if prepared.signer is not None:
+        headers |= prepared.signer.headers(prepared.body.encode(), unique, int(time.time()))
+    given = " ".join(f"-H {quote(f'{name}: {text}')}" for name, text in headers.items())
+    body = f"--data-raw {quote(prepared.body)}" if prepared.body else ""
+    return f"curl {options} -X {prepared.method} {given} {body} {quote(stack.gateway.base_url + prepared.path)}"

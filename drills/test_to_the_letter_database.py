@@ -1,0 +1,144 @@
+"""Commands that replace a database, to the letter: they need no compose project.
+
+As in `test_to_the_letter`, each is a pair, and a finding only where the target's runbook has the command.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.backup import Manifest
+from rollback_drills.database import LiveDatabase
+from rollback_drills.drill import Drill
+from rollback_drills.lab import Stack
+from rollback_drills.stack import CommandResult
+
+from .letter import blame, to_the_letter
+from .procedures import back_up, deliver_to_each, deploy, judge_rows, verify_release
+from .test_scenario_c import damage, restore
+
+CLEAN = ("pg_dump", "--clean", "--if-exists", "--dbname={database_url}", "--file={file}")
+RESTORE = (
+    "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--dbname={database_url}",
+    "--file={file}",
+)  # fmt: skip
+YOUNGER = "younger_than_the_backup"
+
+
+@pytest.mark.drill("To the letter: restore with --clean", runbook="scenario-c")
+def test_letter_clean(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
+    """`--clean` drops what the dump knows: a table that came later stays, and its foreign key stops it all."""
+    stack, file = idle_stack, tmp_path / "clean.sql"
+    kept, manifest = back_up(stack, drill, tmp_path)
+    with drill.step("The same with --clean"):
+        drill.check("the dump succeeds", tool(stack, CLEAN, stack.database, file).exit_code, expected=0)
+    with drill.step("A migration adds a table, and the data are damaged"):
+        stack.database.execute(f"CREATE TABLE {YOUNGER} (id integer PRIMARY KEY)")
+        drill.observe("rows destroyed", damage(stack))
+    with to_the_letter(drill, "pg_dump --clean --if-exists, restored over the younger schema"):
+        result = tool(stack, RESTORE, stack.database, file)
+        left = manifest.schema.diff(stack.database.schema()).lines()
+        drill.observe("exit code", result.exit_code)
+        drill.observe("what differs from the backup's schema", left)
+    key = _a_key(stack.database)
+    stopped = None
+    if key is not None:
+        with drill.step("A migration adds a foreign key to that table"):
+            stack.database.execute(f"ALTER TABLE {YOUNGER} ADD FOREIGN KEY (id) REFERENCES {key}")
+            drill.observe("rows destroyed", damage(stack))
+        with to_the_letter(drill, "the same over a younger foreign key"):
+            stopped = tool(stack, RESTORE, stack.database, file)
+            drill.observe("exit code", stopped.exit_code)
+            drill.observe("what psql says", stopped.stderr.strip())
+            drill.observe("what differs from the backup's rows", manifest.data.diff(stack.database.data()).lines())
+    with drill.step("Is the database what was backed up?"):
+        how = f"; over a younger foreign key it exits {stopped.exit_code}, and the damage stays" if stopped else ""
+        blame(
+            stack, drill, "clean-leaves-younger-tables", bool(left),
+            f"It exits {result.exit_code} and leaves {'; '.join(left)}{how}.",
+        )  # fmt: skip
+    restore(stack, drill, kept, manifest).drop()
+
+
+def _a_key(database: LiveDatabase) -> str | None:
+    """A table's one integer column that is its primary key, as REFERENCES wants it; None where there is none."""
+    rows = database.query(
+        "SELECT format('%s (%I)', c.conrelid::regclass, a.attname) FROM pg_constraint c"
+        " JOIN pg_class t ON t.oid = c.conrelid"
+        " JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]"
+        " WHERE c.contype = 'p' AND cardinality(c.conkey) = 1 AND t.relkind = 'r'"
+        f" AND a.atttypid IN ('int4'::regtype, 'int8'::regtype) AND t.relname <> '{YOUNGER}'"
+        " ORDER BY c.conrelid::regclass::text LIMIT 1"
+    )
+    return str(rows[0][0]) if rows else None
+
+
+@pytest.mark.drill("To the letter: dropdb under a gateway that runs", runbook="scenario-c")
+def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
+    """PostgreSQL drops no database with sessions in it, so that the damaged one is still there."""
+    stack, target = idle_stack, idle_stack.target
+    name, rows = stack.database.name, stack.database.rows()
+    file, manifest = back_up(stack, drill, tmp_path)
+    with drill.step("The gateway serves"):
+        deploy(stack, drill, target.current)
+        deliver_to_each(stack, drill, target.current)
+    with to_the_letter(drill, f"dropdb {name}"):
+        result = drop(stack, tmp_path, "dropdb")
+        drill.observe("exit code", result.exit_code)
+        drill.observe("what it says", result.stderr.strip())
+        drill.observe("sessions of the gateway", len(sessions(stack)))
+        blame(
+            stack, drill, "dropdb-while-connected", not result.ok,
+            f"With the gateway connected it exits {result.exit_code}, and the database is still there: "
+            f"{result.stderr.strip()}",
+        )  # fmt: skip
+    with drill.step("What holds: stop the gateway, then drop by force", checklist="stop-service"):
+        stack.gateway.stop()
+        if result.ok:  # a gateway without a connection of its own between two requests: it is gone already
+            drill.observe("the database", "was dropped while the gateway ran")
+        else:
+            forced = drop(stack, tmp_path, "dropdb", "--force")
+            drill.check("it is dropped", forced.exit_code, expected=0, detail=forced.output)
+    stack.database = _restored(stack, drill, file, manifest)
+    stack.clients.give_up(since=manifest.began)
+    with drill.step(f"Deploy release {target.current}", checklist="restart-services"):
+        deploy(stack, drill, target.current)
+        judge_rows(drill, rows, stack.database.rows())
+    verify_release(stack, drill, target.current)
+
+
+def _restored(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveDatabase:
+    """Under the name that is free now."""
+    with drill.step("Restore into a new database of that name", checklist="rollback-database"):
+        fresh = stack.database.create_empty(stack.database.name)
+        result = stack.backups.restore_into(fresh, file)
+        drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
+        drill.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
+    return fresh
+
+
+def sessions(stack: Stack) -> list[str]:
+    """Who else is connected to the database."""
+    rows = stack.database.query(
+        "SELECT usename FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    return [str(row[0]) for row in rows]
+
+
+def drop(stack: Stack, directory: Path, *command: str) -> CommandResult:
+    """Our own session is none of those that are in the way."""
+    stack.database.disconnect()
+    argv = (*command, "--maintenance-db={database_url}", "{database}")
+    return tool(stack, argv, stack.database, directory / "nothing", url=stack.server.admin_url)
+
+
+def tool(
+    stack: Stack, argv: tuple[str, ...], database: LiveDatabase, file: Path, *, url: str | None = None
+) -> CommandResult:
+    """A client tool of PostgreSQL, where the target's own are run as well."""
+    return stack.commands.tool(
+        argv, database=database.name, database_url=url or database.admin_url, file=file,
+        timeout=stack.backups.settings.timeout,
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""A line of shell as the commands that it is made of, as far as a runbook needs it (POSIX, "Shell Grammar")."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+_TOKEN = re.compile(
+    r"""(?P<redirection>\d*(?:<<<|<<-?|[<>]&|>>|>\||[<>])|&>)"""
+    r"""|(?P<operator>\|\||\|&|&&|;;|[;&|()])"""
+    r"""|(?P<word>(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s;&|()<>])+)""",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A simple command. ``after`` is the operator that follows it; ``substituted``: its output is made use of."""
+
+    words: tuple[str, ...]
+    after: str
+    substituted: bool
+
+    def arguments_of(self, program: str) -> tuple[str, ...] | None:
+        """What is given to a program, be it called by way of another (`docker compose exec db dropdb`)."""
+        for place, word in enumerate(self.words):
+            if PurePosixPath(word).name == program:
+                return self.words[place + 1 :]
+        return None
+
+
+def commands_in(line: str) -> Iterator[Command]:
+    """The simple commands of a line. A quotation that goes on in the next line is taken apart at its spaces."""
+    words, substituted = list[str](), False
+    for token in (*_TOKEN.finditer(line), None):
+        if token is not None and not token["operator"]:
+            words.append(token["redirection"] or _unquoted(token["word"]))
+            continue
+        operator = token["operator"] if token is not None else ";"
+        opens = operator == "(" and bool(words) and words[-1].endswith("$")
+        if words:
+            yield Command(tuple(words), operator, substituted)
+        words, substituted = [], opens
+
+
+def _unquoted(word: str) -> str:
+    try:
+        return "".join(shlex.split(word))
+    except ValueError:
+        return word
+
+
+def options_of(arguments: tuple[str, ...]) -> frozenset[str]:
+    """Options as they are told apart: `-fsS` are three, `--max-time=3` is ``--max-time``."""
+    found = set[str]()
+    for argument in arguments:
+        if argument.startswith("--"):
+            found.add(argument.partition("=")[0])
+        elif argument.startswith("-"):
+            found |= {f"-{letter}" for letter in argument[1:]}
+    return frozenset(found)
