@@ -150,7 +150,7 @@ def _checks_out(command: Command) -> bool:
         if verb in arguments and command.words[0] != "if":
             given = arguments[arguments.index(verb) + 1 :]
             makes = options_of(given) & {"-b", "-B", "-c", "-C", "--create", "--orphan"}
-            return bool(given) and "--" not in given and given != ("-",) and not makes
+            return bool(given) and "--" not in given and given not in {("-",), (".",)} and not makes
     return False
 
 

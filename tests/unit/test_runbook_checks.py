@@ -191,6 +191,7 @@ def test_a_gateway_that_was_stopped_in_the_block_before_is_stopped():
         (["git checkout -- compose.yaml", "make"], 0),
         (["git checkout -b mend", "make"], 0),
         (["git switch -", "make"], 0),
+        (["git checkout .", "make"], 0),
         (["git rev-parse --verify v1", "make"], 0),
         (["if git checkout v1; then", "make", "fi"], 0),
     ],
