@@ -28,7 +28,7 @@ def test_fault_is_caught(file: Path, tmp_path: Path, engine: Engine) -> None:
             "--drill-runtime", "compose", "--drill-report-dir", reports,
             "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
         ],
-        cwd=ROOT, capture_output=True, text=True, timeout=400,
+        cwd=ROOT, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
