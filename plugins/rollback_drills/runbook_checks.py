@@ -14,6 +14,8 @@ _SHOWS_STATUS = {"-f", "--fail", "--fail-with-body", "-i", "--include", "-I", "-
 _SAVES = {"-o", "--output", "-O", "--remote-name"}
 _SENDS = {"-d", "--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode", "--json", "-F", "--form",
           "-T", "--upload-file"}  # fmt: skip
+_CURL_VALUED = "AbcCdDeEFHhKmoPQrtTuUwxXyYz"
+_PG_VALUED = "dEeFfhIjLnNPpStTUZ"
 _METHOD = re.compile(r"^(?:-[a-zA-Z]*X|--request)=?(?P<method>[A-Za-z]*)$")
 _OFF = re.compile(r"[\"']?(false|off|0|no|disabled)\b", re.IGNORECASE)
 _COMPOSE = r"\bdocker[ -]compose\b[^|;&]*?\s"
@@ -32,7 +34,7 @@ _PROSE = re.compile(r"^\s*([A-Z][a-z]|[\w ]+:(\s|$))")  # a template of a messag
 def ignores_status(block: Block, context: Context) -> Iterator[Instruction]:
     """An answer is asked for, and nobody sees whether it is a good one."""
     for each, command, arguments in _curls(block):
-        options = options_of(arguments)
+        options = _curl_options(arguments)
         seen = options & _SHOWS_STATUS or command.substituted or command.after in {"|", "|&"}
         saved = (options & _SAVES or ">" in arguments) and "/dev/null" not in arguments
         if not seen and not saved and _method(arguments) in {"GET", "HEAD"}:
@@ -52,7 +54,7 @@ def fails_when_off(block: Block, context: Context) -> Iterator[Instruction]:
         values = _flag_values(each.text, context)
         off = bool(_OFF.match(values[-1])) if values else off
         for _, _, arguments in _curls((each,)):
-            failing = options_of(arguments) & {"-f", "--fail", "--fail-with-body"}
+            failing = _curl_options(arguments) & {"-f", "--fail", "--fail-with-body"}
             if off and failing and _asks_webhook(arguments, context) and _method(arguments) not in {"GET", "HEAD"}:
                 yield each
 
@@ -73,12 +75,16 @@ def _curls(block: Block) -> Iterator[tuple[Instruction, Command, tuple[str, ...]
                 yield each, command, arguments
 
 
+def _curl_options(arguments: tuple[str, ...]) -> frozenset[str]:
+    return options_of(arguments, valued=_CURL_VALUED)
+
+
 def _method(arguments: tuple[str, ...]) -> str:
     for place, argument in enumerate(arguments):
         named = _METHOD.match(argument)
         if named:
             return (named["method"] or "".join(arguments[place + 1 : place + 2])).upper()
-    return "POST" if options_of(arguments) & _SENDS else "GET"
+    return "POST" if _curl_options(arguments) & _SENDS else "GET"
 
 
 def _asks_webhook(arguments: tuple[str, ...], context: Context) -> bool:
@@ -95,10 +101,10 @@ def cleans(block: Block, context: Context) -> Iterator[Instruction]:
     for each in block:
         created = created or bool(_CREATES.search(each.text))
         for command in commands_in(each.text):
-            for program in ("pg_dump", "pg_restore"):
-                options = options_of(command.arguments_of(program) or ())
-                if options & {"-c", "--clean"} and not options & {"-C", "--create"} and not created:
-                    yield each
+            arguments = command.arguments_of("pg_dump") or command.arguments_of("pg_restore") or ()
+            options = options_of(arguments, valued=_PG_VALUED)
+            if options & {"-c", "--clean"} and not options & {"-C", "--create"} and not created:
+                yield each
 
 
 def drops_while_connected(block: Block, context: Context) -> Iterator[Instruction]:

@@ -53,12 +53,19 @@ def _unquoted(word: str) -> str:
         return word
 
 
-def options_of(arguments: tuple[str, ...]) -> frozenset[str]:
-    """Options as they are told apart: `-fsS` are three, `--max-time=3` is ``--max-time``."""
+def options_of(arguments: tuple[str, ...], *, valued: str = "") -> frozenset[str]:
+    """Options as they are told apart: `-fsS` are three, `--max-time=3` is ``--max-time``.
+
+    Args:
+        valued: letters that take what follows as their value, as the `F` of `pg_dump -Fc` does.
+    """
     found = set[str]()
     for argument in arguments:
         if argument.startswith("--"):
             found.add(argument.partition("=")[0])
         elif argument.startswith("-"):
-            found |= {f"-{letter}" for letter in argument[1:]}
+            for letter in argument[1:]:
+                found.add(f"-{letter}")
+                if letter in valued:
+                    break
     return frozenset(found)

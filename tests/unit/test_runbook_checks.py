@@ -35,6 +35,7 @@ def found(code: str, *blocks: list[str], context: Context = CONTEXT) -> list[str
         f"docker compose exec gateway curl {URL}",
         f"sleep 5; curl -X GET {URL}",
         f"if curl -s {URL}; then echo ok; fi",
+        f"curl -sHfoo:bar {URL}",
         "curl localhost:8000/health",
     ],
 )
@@ -133,6 +134,9 @@ def test_a_check_that_fails_on_what_is_wanted(lines: list[str], expected: int):
         ("pg_restore -cd gateway backup.dump", 1),
         ("pg_restore --clean --create -d postgres backup.dump", 0),
         ("pg_restore -cC -d postgres backup.dump", 0),
+        ("pg_dump -Fc --clean gateway > backup.dump", 1),
+        ("pg_dump -Fc gateway > backup.dump", 0),
+        ("pg_dump -Ugateway -Fc -f backup.dump gateway_c", 0),
         ("pg_dump gateway > backup.sql", 0),
         ("pg_restore -d gateway_restored backup.dump", 0),
         ("psql -c 'SELECT 1'", 0),
