@@ -16,7 +16,7 @@ from rollback_drills.backup import Manifest
 from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
-from rollback_drills.migrations import failing_migration
+from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
 
 from .interruptions import (
     ACCIDENTS,
@@ -89,8 +89,9 @@ def scenario_b(stack: Stack, lab: Lab) -> Procedure:
     """After a migration that failed outside a transaction: remove what it left, read the revision, deploy."""
     target, good = stack.target, stack.database.revision()
     migration = failing_migration(FAILING, table=fullest_table(stack), down_revision=good)
-    files = {f"{target.migrations.versions}/{migration.filename}": migration.script}
-    stack.alembic.upgrade(stack.commands.derive_release(target.current, f"{target.current}-fails-{FAILING}", files))
+    broken = plant(stack.commands, target, f"{target.current}-fails-{FAILING}", migration)
+    if stack.alembic.upgrade(broken).ok:
+        require_read(stack.alembic, target, broken, REVISION)
     return Procedure(
         stack,
         [

@@ -12,7 +12,7 @@ from rollback_drills import postgres
 from rollback_drills.client_account import conclude
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
-from rollback_drills.migrations import WAYS_TO_FAIL, FailingMigration, failing_migration
+from rollback_drills.migrations import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration, plant, require_read
 from rollback_drills.migrations.failing import SLEEP_MARK
 from rollback_drills.postgres import SchemaFingerprint
 from rollback_drills.probes import Delivered
@@ -40,11 +40,7 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
     with drill.step("Take deliveries under the good release"):
         writes = deliver_to_each(stack, drill, target.current)
 
-    broken = stack.commands.derive_release(
-        target.current,
-        f"{target.current}-fails-{way}",
-        {f"{target.migrations.versions}/{migration.filename}": migration.script},
-    )
+    broken = plant(stack.commands, target, f"{target.current}-fails-{way}", migration)
     with drill.step(f"Deploy a release whose migration fails: {migration.why}"):
         log = fail_to_migrate(way, stack, drill, broken, table)
     with drill.recovery():
@@ -72,13 +68,16 @@ def fail_to_migrate(way: str, stack: Stack, drill: Drill, broken: str, table: st
         return migrate_behind_a_lock(stack, drill, broken, table)
     if way == "killed-half-way":
         result = stack.alembic.run(broken, "upgrade", "head", kill_when=lambda: bool(sleeping(stack)))
+        blame_the_target_first(stack, broken, failed=not result.ok)
         drill.check("the migration was killed half-way", result.exit_code, expected=-9)
         return result.output or "killed: it could not say anything any more"
     if not stack.target.gateway.can_migrate:
         result = stack.alembic.upgrade(broken)
+        blame_the_target_first(stack, broken, failed=not result.ok)
         drill.check("the failure is reported", result.ok, expected=False, finding="false-green")
         return result.output
     outcome = stack.gateway.deploy(broken, migrate=True)
+    blame_the_target_first(stack, broken, failed=not outcome.started)
     drill.check(
         "the gateway refuses to start",
         outcome.started,
@@ -104,6 +103,7 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
             return False
 
         result = stack.alembic.run(broken, "upgrade", "head", timeout=GIVE_UP_SECONDS, kill_when=deliver_while_it_waits)
+        blame_the_target_first(stack, broken, failed=not result.ok)
         drill.check(
             f"the migration gives up within {GIVE_UP_SECONDS:g} s",
             result.exit_code is not None,
@@ -119,6 +119,12 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
             detail=f"a delivery behind the waiting migration was answered {delivered.answer.brief()}",
         )  # fmt: skip
     return result.output
+
+
+def blame_the_target_first(stack: Stack, broken: str, *, failed: bool) -> None:
+    """A migration that did not fail may be one that alembic never saw: a mistake of the target file, and no finding."""
+    if not failed:
+        require_read(stack.alembic, stack.target, broken, REVISION)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 from rollback_drills import wait
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
-from rollback_drills.migrations import failing_migration
+from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
 from rollback_drills.stack import Project
 
 from .letter import blame, to_the_letter
@@ -133,10 +133,12 @@ def test_letter_blind_downgrade(stack: Stack, drill: Drill) -> None:
     gateway, _ = project.services
     good, schema = stack.database.revision(), stack.database.schema()
     migration = failing_migration("in-a-transaction", table=fullest_table(stack), down_revision=good)
-    versions = {f"{target.migrations.versions}/{migration.filename}": migration.script}
-    broken = stack.commands.derive_release(target.current, f"{target.current}-fails-to-the-letter", versions)
+    broken = plant(stack.commands, target, f"{target.current}-fails-to-the-letter", migration)
     with drill.step("A migration fails"):
-        drill.check("it fails", stack.alembic.upgrade(broken).ok, expected=False)
+        result = stack.alembic.upgrade(broken)
+        if result.ok:
+            require_read(stack.alembic, target, broken, REVISION)
+        drill.check("it fails", result.ok, expected=False)
     with drill.step("What holds: read the revision first; there is nothing to do", checklist="rollback-database"):
         drill.check("the revision", stack.alembic.current(target.current), expected=good, finding="revision-wrong")
         left = schema.diff(stack.database.schema())

@@ -110,7 +110,7 @@ LAYERS: dict[str, set[str]] = {
     "runtimes": WORLD | {"backup", "lab", "migrations", "reversibility"},
     "report": RECORD | {"findings", "wait"},
     "starter": set(),
-    "doctor": WORLD | {"answers", "lab", "probes", "redaction", "runtimes", "target_clients"},
+    "doctor": WORLD | {"answers", "lab", "migrations", "probes", "redaction", "runtimes", "target_clients"},
     "cli": {"doctor", "errors", "report", "starter", "target"},
     "__main__": {"cli"},
     "pytest_plugin": {"*"},

@@ -6,15 +6,17 @@ import contextlib
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.doctor.scripts import examine_scripts
 from rollback_drills.doctor.serving import examine_release
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab
 from rollback_drills.meter import Meter
+from rollback_drills.migrations import JOINT
 from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import resolve
 from rollback_drills.runtimes.workspace import Workspace, root, sweep
@@ -128,21 +130,25 @@ def _prepared(lab: Lab) -> str:
 
 
 def _examine_migrations(lab: Lab) -> Iterator[Diagnosis]:
-    target = lab.target
     stack = lab.stack()
     try:
-        heads = [stack.alembic.head(release) for release in (target.previous, target.current)]
-        detail = f"{target.previous} is at {heads[0]}, {target.current} at {heads[1]}"
-        if any("," in head for head in heads):
-            yield Diagnosis("alembic", "problem", f"{detail}: several heads", "merge them: `alembic merge heads`")
-        elif heads[0] == heads[1]:
-            yield Diagnosis("alembic", "note", f"{detail}: no schema change lies between them, none is rolled back")
-        else:
-            yield Diagnosis("alembic", "ok", detail)
+        heads = {release: stack.alembic.head(release) for release in (lab.target.previous, lab.target.current)}
+        yield _heads(heads)
+        yield from examine_scripts(lab, stack, heads)
     except DrillError as error:
         yield Diagnosis.of("alembic", error)
     finally:
         lab.discard(stack)
+
+
+def _heads(heads: Mapping[str, str]) -> Diagnosis:
+    (previous, below), (current, above) = heads.items()
+    detail = f"{previous} is at {below}, {current} at {above}"
+    if JOINT in below or JOINT in above:
+        return Diagnosis("alembic", "problem", f"{detail}: several heads", "merge them: `alembic merge heads`")
+    if below == above:
+        return Diagnosis("alembic", "note", f"{detail}: no schema change lies between them, none is rolled back")
+    return Diagnosis("alembic", "ok", detail)
 
 
 def _examine_dump(lab: Lab, private: Path) -> Diagnosis:

@@ -1,6 +1,18 @@
 """Alembic as a drill needs it: asked and moved by its own command, in the tree of a chosen release."""
 
-from rollback_drills.migrations.alembic import Alembic, Histories
-from rollback_drills.migrations.failing import WAYS_TO_FAIL, FailingMigration, failing_migration
+from rollback_drills.migrations.alembic import JOINT, Alembic, Histories
+from rollback_drills.migrations.failing import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration
+from rollback_drills.migrations.planting import is_read, plant, require_read
 
-__all__ = ["WAYS_TO_FAIL", "Alembic", "FailingMigration", "Histories", "failing_migration"]
+__all__ = [
+    "JOINT",
+    "REVISION",
+    "WAYS_TO_FAIL",
+    "Alembic",
+    "FailingMigration",
+    "Histories",
+    "failing_migration",
+    "is_read",
+    "plant",
+    "require_read",
+]

@@ -96,8 +96,8 @@ WAYS_TO_FAIL = tuple(_WAYS)
 """The ways in which a migration fails, as scenario B drills them."""
 
 
-def _python(revision: str) -> str:
-    """As a script writes it; of several heads the planted migration is a merge."""
+def down_revision_in_python(revision: str) -> str:
+    """As a script writes it; what is planted on several heads is a merge of them."""
     several = tuple(revision.split(JOINT))
     return repr(None if revision == "base" else several if len(several) > 1 else revision)
 
@@ -124,7 +124,7 @@ def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMig
             "from alembic import op",
             "",
             f"revision = {REVISION!r}",
-            f"down_revision = {_python(down_revision)}",
+            f"down_revision = {down_revision_in_python(down_revision)}",
             "branch_labels = depends_on = None",
             "",
             "",
