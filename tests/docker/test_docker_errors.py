@@ -131,7 +131,7 @@ def test_the_base_image_cannot_be_pulled(project: Project):
     project.target(lambda text: text.replace(project.images["BASE_IMAGE"], NOWHERE))
     assert_sentences(
         project.run(), 4, f"the image {NOWHERE} is not on the engine, and cannot be pulled", "pull it by hand",
-        "system/Dockerfile",
+        "system/Dockerfile", "args under [releases.build]",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.cli import main
+from rollback_drills.cli.doctoring import lines_of
+from rollback_drills.doctor import Diagnosis
 from rollback_drills.runtimes.workspace import root
 
-SMALL = Path(__file__).parents[1] / "plugin" / "small"
+ROOT = Path(__file__).parents[2]
+SMALL = ROOT / "tests" / "plugin" / "small"
 
 
 @pytest.fixture
@@ -68,7 +72,23 @@ def test_doctor_ends_with_0_where_all_is_well(small: Path, capsys: pytest.Captur
     assert main(["doctor", "--target", str(small), "--runtime", "embedded"]) == 0
     said = capsys.readouterr().out
     assert "ok       2.0: version            2.0" in said
-    assert f"--drill-target {small}" in said
+    assert f"--drill-target {small} --drill-runtime=embedded" in said
+
+
+def test_doctor_says_of_what_is_skipped_what_a_run_says(small: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["doctor", "--target", str(small), "--runtime", "auto"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "runtime embedded, chosen by auto: private processes of this machine, since" in said
+    _, _, row = said.partition("drills will run; the others need:")
+    assert "6: the runbook's commands to the letter need --drill-runtime=compose (test_letter_" in row
+    assert "1: no time was given to random game days: --drill-budget=SECONDS (test_random_game_days)" in row
+    listing = [sys.executable, "-m", "pytest", "drills", "--drill-target", str(small), "-k", "watched", "-rs"]
+    options = ["-p", "no:cacheprovider", f"--drill-report-dir={small.parent / 'reports'}"]
+    environment = {**os.environ, "COLUMNS": "500"}
+    done = subprocess.run([*listing, *options], cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+    (reason,) = re.findall(r"^SKIPPED \[1\] \S+: (.*)$", done.stdout, re.MULTILINE)
+    assert "the target has no feature flags" in reason
+    assert " ".join(reason.split()) in row
 
 
 def test_doctor_ends_with_1_and_the_remedy_where_something_does_not_hold(
@@ -85,6 +105,19 @@ def test_doctor_ends_with_1_and_the_remedy_where_something_does_not_hold(
 def test_doctor_without_a_target_says_so_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["doctor", "--target", str(tmp_path / "absent.toml")]) == 1
     assert "cannot be read" in capsys.readouterr().out
+
+
+def test_long_names_keep_to_their_column():
+    name, path = (
+        "an_integration_with_a_name_that_is_too_long-for-its_column",
+        "/var/lib/" + "directory/" * 12 + "x" * 70,
+    )
+    lines = lines_of(Diagnosis(f"2.0: {name}", "problem", f"there is no {path}", f"correct {name}"), 80)
+    assert all(len(line) <= 80 for line in lines)
+    assert "".join(line[9:33].strip() for line in lines) == f"2.0:{name}"
+    assert path in "".join(line[33:] for line in lines)
+    assert lines[0].startswith("problem  2.0:")
+    assert {line[:9].strip() for line in lines[1:]} == {""}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import shutil
 import signal
 import sys
 import textwrap
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,23 +34,39 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def perform(options: argparse.Namespace) -> int:
-    from rollback_drills.doctor import examine
+    from rollback_drills.doctor import examine, examine_drills
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: nothing stays behind
     outcomes: Counter[str] = Counter()
+    chosen: list[str] = []
+
+    def show(diagnosis: Diagnosis) -> None:
+        outcomes[diagnosis.outcome] += 1
+        print("\n".join(lines_of(diagnosis, _columns())), flush=True)
+
     try:
-        with contextlib.closing(examine(options.target, options.runtime, _tell)) as diagnoses:
+        with contextlib.closing(examine(options.target, options.runtime, _tell, chosen.append)) as diagnoses:
             for diagnosis in diagnoses:
-                outcomes[diagnosis.outcome] += 1
-                print("\n".join(_lines(diagnosis)), flush=True)
+                show(diagnosis)
+        for runtime in chosen:
+            _tell("listing the drills")
+            show(examine_drills(options.target, runtime))
     except KeyboardInterrupt:
         print("interrupted; what was started has been removed", file=sys.stderr)
         return 130
-    if outcomes["problem"]:
-        several = "" if outcomes["problem"] == 1 else "s"
-        print(f"\n{outcomes['problem']} problem{several}: drills of this target would not prove what they should")
+    return _conclude(options.target, outcomes["problem"], chosen)
+
+
+def _conclude(target: Path, problems: int, chosen: list[str]) -> int:
+    if problems:
+        several = "" if problems == 1 else "s"
+        print(f"\n{problems} problem{several}: drills of this target would not prove what they should")
         return WRONG
-    print(f"\nall is well: `pytest --pyargs rollback_drills.drills --drill-target {options.target}`")
+    from rollback_drills.doctor import where_they_are
+
+    runtime = [f"--drill-runtime={each}" for each in chosen]
+    command = shlex.join(["pytest", *where_they_are(), "--drill-target", str(target), *runtime])
+    print(f"\nall is well: `{command}`")
     return OK
 
 
@@ -57,23 +75,30 @@ def _tell(line: str) -> None:
         print(f"… {line}", file=sys.stderr, flush=True)
 
 
-def _lines(diagnosis: Diagnosis) -> list[str]:
+def _columns() -> int:
+    return max(60, shutil.get_terminal_size((100, 24)).columns)
+
+
+def lines_of(diagnosis: Diagnosis, width: int) -> list[str]:
+    """A row of the table: outcome, title and detail each in their own column, whatever their length."""
     from rollback_drills.report.text import visible
 
-    width = max(60, shutil.get_terminal_size((100, 24)).columns)
-    indent = " " * (_MARK + _TITLE)
-    head = f"{diagnosis.outcome:<{_MARK}}{visible(diagnosis.title):<{_TITLE}}"
     detail = diagnosis.detail if len(diagnosis.detail) <= _LONGEST else f"… {diagnosis.detail[-_LONGEST:]}"
-    texts = [*detail.splitlines(), *([f"to fix: {diagnosis.fix}"] if diagnosis.fix else [])] or [""]
+    texts = [*detail.splitlines(), *([f"to fix: {diagnosis.fix}"] if diagnosis.fix else [])]
+    right = [line for text in texts for line in _wrapped(visible(text), width - _MARK - _TITLE)]
+    titles = _wrapped(visible(diagnosis.title), _TITLE - 1)
+    marks = [diagnosis.outcome]
+    rows = zip_longest(marks, titles, right, fillvalue="")
+    return [f"{mark:<{_MARK}}{title:<{_TITLE}}{text}".rstrip() for mark, title, text in rows]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Broken between words; a word that is longer than a line, such as a path, where its parts end if it can be."""
     lines: list[str] = []
-    for number, text in enumerate(texts):
-        first = head if number == 0 else indent
-        lines += textwrap.wrap(
-            visible(text),
-            width,
-            initial_indent=first,
-            subsequent_indent=indent,
-            break_on_hyphens=False,
-            break_long_words=False,
-        ) or [first.rstrip()]
+    for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
+        while len(line) > width:
+            part = max(line.rfind(mark, 0, width) for mark in "/,:_.") + 1
+            lines.append(line[: part or width])
+            line = line[part or width :]
+        lines.append(line)
     return lines

@@ -22,4 +22,5 @@ class Diagnosis:
     @classmethod
     def of(cls, title: str, error: DrillError) -> Diagnosis:
         detail = f"{error.what}\n{error.cause}".strip() if error.cause else error.what
-        return cls(title, "problem", detail, error.fix)
+        # The remedy was written for whoever runs pytest; here the same option has another name.
+        return cls(title, "problem", detail, error.fix.replace("--drill-runtime=", "--runtime "))

@@ -26,13 +26,16 @@ ROOM = 1 << 30  # bytes that a run needs at least where temporary files lie
 _DUMPED_BY = re.compile(r"by pg_dump version (\S+)")
 
 
-def examine(file: Path, runtime: str, tell: Callable[[str], None]) -> Generator[Diagnosis, None, None]:
+def examine(
+    file: Path, runtime: str, tell: Callable[[str], None], on_choice: Callable[[str], None] = lambda name: None
+) -> Generator[Diagnosis, None, None]:
     """Look at a target; every diagnosis is given as soon as it is known. Nothing outlives the examination.
 
     Args:
         file: the target file.
         runtime: where to try it: auto, embedded, docker or compose.
         tell: is given a line of progress for whatever takes more than a moment.
+        on_choice: is given the name of the runtime, once it is known.
     """
     try:
         target = Target.load(file)
@@ -40,12 +43,14 @@ def examine(file: Path, runtime: str, tell: Callable[[str], None]) -> Generator[
         yield Diagnosis.of("target file", error)
         return
     redactor = Redactor(target.known_secrets)
-    with contextlib.closing(_examine(target, runtime, tell)) as diagnoses:
+    with contextlib.closing(_examine(target, runtime, tell, on_choice)) as diagnoses:
         for diagnosis in diagnoses:
             yield replace(diagnosis, detail=redactor.text(diagnosis.detail))
 
 
-def _examine(target: Target, runtime: str, tell: Callable[[str], None]) -> Generator[Diagnosis, None, None]:
+def _examine(
+    target: Target, runtime: str, tell: Callable[[str], None], on_choice: Callable[[str], None]
+) -> Generator[Diagnosis, None, None]:
     yield Diagnosis("target file", "ok", str(target.file))
     yield from _files(target)
     try:
@@ -56,6 +61,7 @@ def _examine(target: Target, runtime: str, tell: Callable[[str], None]) -> Gener
     except DrillError as error:
         yield Diagnosis.of("runtime", error)
         return
+    on_choice(choice.name)
     yield Diagnosis("runtime", "ok", f"{choice.name}, {choice.reason}")
     run = f"doctor-{secrets.token_hex(4)}"
     workspace = Workspace(run, "doctor")

@@ -14,14 +14,15 @@ from rollback_drills.migrations import JOINT, is_read
 
 _LISTED = 6  # names of files that are quoted
 
-# Run by the release's Python in its own tree or image: the standard library only, and no braces, which are placeholders.
+# Run by the release's Python in its own tree or image: standard library only, and no braces, which are placeholders.
 _PROGRAM = r"""
 import json, os, re, sys
 directory, heads = sys.argv[1], sys.argv[2:]
-there = [each for each in sorted(os.listdir(directory)) if each != "__pycache__"] if os.path.isdir(directory) else None
+there = sorted(os.listdir(directory)) if os.path.isdir(directory) else None
+skipped = "__pycache__", "node_modules", "site-packages", "proc", "sys"
 found, looked_at = [], 0
 for at, names, files in os.walk("."):
-    names[:] = [each for each in names if each[0] != "." and each not in ("node_modules", "site-packages", "proc", "sys")]
+    names[:] = [each for each in names if each[0] != "." and each not in skipped]
     for name in files:
         if not name.endswith(".py") or looked_at > 20000:
             continue
@@ -85,6 +86,7 @@ def _told(seen: _Seen, versions: str, heads: Sequence[str]) -> str:
 def _contents(there: list[str] | None) -> str:
     if there is None:
         return "there is no such directory"
+    there = [each for each in there if each != "__pycache__"]
     more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
     return f"there are {', '.join(there[:_LISTED])}{more}" if there else "it is empty"
 

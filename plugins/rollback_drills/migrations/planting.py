@@ -26,7 +26,8 @@ def require_read(alembic: Alembic, target: Target, planted: str, revision: str) 
     """
     if not alembic.knows(planted, revision):
         raise TargetError(
-            f"alembic does not read the directory {target.migrations.versions!r} (migrations.versions in {target.file})",
+            f"alembic does not read the directory {target.migrations.versions!r} "
+            f"(migrations.versions in {target.file})",
             cause=f"a script was added there, and release {planted} has no revision {revision}; it knows "
             f"{', '.join(alembic.history(planted)) or 'none'}",
             fix="correct versions under [migrations]: `rollback-drills doctor` says where the release's scripts are",

@@ -49,11 +49,12 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def random_days(pytestconfig: pytest.Config, drill_target: Target) -> RandomDays:
     """Of the session, so that it comes before the lab: nothing is started for days that nobody wants."""
+    from rollback_drills.pytest_plugin.random_days import NO_DAYS
     from rollback_drills.pytest_plugin.session import session_of
 
     wanted = session_of(pytestconfig).random_days
     if wanted is None:
-        pytest.skip("no time was given to random game days: --drill-budget=SECONDS")
+        pytest.skip(NO_DAYS)
     return wanted
 
 

@@ -11,6 +11,8 @@ from rollback_drills.errors import DrillError
 from rollback_drills.random_days.operations import Operation, parse
 from rollback_drills.target import Target
 
+NO_DAYS = "no time was given to random game days: --drill-budget=SECONDS"
+
 
 @dataclass(frozen=True, slots=True)
 class RandomDays:

@@ -23,6 +23,7 @@ from rollback_drills.pytest_plugin.ci import record_properties
 from rollback_drills.pytest_plugin.collecting import Mark, mark_of
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.fixtures import STACK
+from rollback_drills.pytest_plugin.random_days import NO_DAYS
 from rollback_drills.pytest_plugin.session import Session, session_of
 from rollback_drills.stopping import judge_stops
 from rollback_drills.target import Target
@@ -45,7 +46,7 @@ def begin(item: pytest.Item, target: Target) -> Drill:
         )
     session = session_of(item.config)
     session.drill_on(target)
-    _skip_if_lacking(session, mark)
+    _skip_if_lacking(session, item, mark)
     drill = session.new_drill(session.plan_of(item))
     item.stash[_DRILL] = drill.__enter__()
     return drill
@@ -62,7 +63,7 @@ class Recorder:
         """Before any fixture: nothing is started for a drill that can prove nothing."""
         mark = mark_of(item)
         if mark is not None and (not is_overridden(item) or self._session.target_is_settled):
-            _skip_if_lacking(self._session, mark)
+            _skip_if_lacking(self._session, item, mark)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -150,10 +151,17 @@ class SetupEnder:
             _end(item, end)
 
 
-def _skip_if_lacking(session: Session, mark: Mark) -> None:
-    lacking = capabilities.missing(session.target, mark.requires, runtime=session.choice.name)
-    if lacking:
-        pytest.skip("; ".join(lacking))
+def lacking(session: Session, item: pytest.Item, mark: Mark) -> list[str]:
+    """The reasons for which a drill would be skipped before anything is started for it."""
+    reasons = capabilities.missing(session.target, mark.requires, runtime=session.choice.name)
+    if "random_days" in getattr(item, "fixturenames", ()) and session.random_days is None:
+        reasons.append(NO_DAYS)
+    return reasons
+
+
+def _skip_if_lacking(session: Session, item: pytest.Item, mark: Mark) -> None:
+    if reasons := lacking(session, item, mark):
+        pytest.skip("; ".join(reasons))
 
 
 def _end(item: pytest.Item, end: EndedByAcceptedRisk) -> NoReturn:

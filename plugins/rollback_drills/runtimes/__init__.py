@@ -111,11 +111,20 @@ def _automatic(target: Target, tell: Tell) -> Choice:
         refusal = error
     try:
         _require_embedded(target, tell)
-    except RuntimeUnavailable:
-        if refusal is not None:
-            raise refusal from None
-        raise
+    except RuntimeUnavailable as error:
+        if refusal is None:
+            raise
+        raise _nowhere(refusal, error) from None
     return replace(_EMBEDDED, reason=f"chosen by auto: private processes of this machine, since {why_not}")
+
+
+def _nowhere(containers: DrillError, processes: DrillError) -> RuntimeUnavailable:
+    """Both ways are barred, and either may be the one to clear."""
+    return RuntimeUnavailable(
+        "neither containers nor private processes can run this target",
+        cause=f"docker: {containers.what}: {containers.cause}\nembedded: {processes.what}: {processes.cause}",
+        fix=f"for docker: {containers.fix}; for embedded: {processes.fix}",
+    )
 
 
 def _obstacle(target: Target) -> str:

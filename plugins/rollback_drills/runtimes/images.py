@@ -158,12 +158,13 @@ class Images:
         if not dockerfile.is_file():
             raise RuntimeUnavailable(
                 f"release {release} cannot be built: there is no {dockerfile}",
-                fix=f"correct releases.build in {self._target.file}",
+                fix=f"correct releases.build in {self._target.file}: dockerfile {build.dockerfile!r} is looked for in "
+                f"the context {build.context!r}",
             )
         arguments = {name: fill(text, values) for name, text in build.args.items()}
         bases = bases_of(dockerfile.read_text(errors="replace"), arguments)
         for base in bases:
-            self.pull(base, tell, f"pull it by hand, or let {dockerfile} build on another image")
+            self.pull(base, tell, _other_base(build, dockerfile, base))
         ids = [self.digest(base) for base in bases]
         slug = re.sub(r"[^a-z0-9]+", "-", self._target.name.lower()).strip("-") or "target"
         origin = fingerprint_of(context, build, arguments, ids)
@@ -181,7 +182,9 @@ class Images:
     ) -> str:
         said: list[str] = []
         told = time.monotonic()
-        fix = f"run `docker build {context}` by hand, then correct releases.build in the target file"
+        where = "a checkout of the release" if _is_private(build) else context
+        by_hand = f"run `docker build -f {build.dockerfile} .` in {where} by hand"
+        fix = f"{by_hand}, then correct releases.build in the target file"
         with explained(f"the image {name} cannot be built", fix=fix):
             events = self._engine.client.api.build(
                 path=str(context), dockerfile=build.dockerfile, target=build.target or "", buildargs=arguments,
@@ -212,6 +215,20 @@ class Images:
                         self._engine.client.api.remove_image(tag)
                     except ApiError:
                         continue
+
+
+def _is_private(build: Build) -> bool:
+    """Whether it is built from a copy of ours, which is gone when somebody wants to look."""
+    return "{tree}" in build.context
+
+
+def _other_base(build: Build, dockerfile: Path, base: str) -> str:
+    """What to do about a base image that cannot be had."""
+    where = f"the release's {build.dockerfile}" if _is_private(build) else dockerfile
+    return (
+        f"pull it by hand (`docker pull {base}`) where a registry is reached, let {where} build on an image that the "
+        "engine has (an ARG of it can be given by args under [releases.build]), or use --drill-runtime=embedded"
+    )
 
 
 def bases_of(dockerfile: str, arguments: Mapping[str, str]) -> list[str]:

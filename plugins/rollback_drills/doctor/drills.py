@@ -1,0 +1,71 @@
+"""Which drills a run would perform, and what the others need; asked of pytest itself, as a run would ask."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+import rollback_drills
+from rollback_drills.doctor.diagnosis import Diagnosis
+
+_PROGRAM = "rollback_drills.pytest_plugin.listing"
+_TITLE = "drills"
+_TIMEOUT = 120.0  # seconds
+_LISTED = 8  # names that are quoted for one reason
+
+
+class _Drill(BaseModel):
+    name: str
+    reasons: list[str]
+
+
+def where_they_are() -> tuple[str, ...]:
+    """The arguments by which pytest finds the drills: those of the installed package, else of this checkout."""
+    if find_spec("rollback_drills.drills") is not None:
+        return "--pyargs", "rollback_drills.drills"
+    return (str(Path(rollback_drills.__file__).parents[2] / "drills"),)
+
+
+def examine_drills(file: Path, runtime: str) -> Diagnosis:
+    """How many drills of a target can run on a runtime, and why the others would be skipped; nothing is started."""
+    argv = [sys.executable, "-m", _PROGRAM, str(file.resolve()), runtime, *where_they_are()]
+    # What is meant for the user's own runs of pytest has no part in this one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    try:
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        drills = TypeAdapter(list[_Drill]).validate_python(json.loads(done.stdout))
+    except (subprocess.TimeoutExpired, OSError, ValueError, ValidationError) as error:
+        return Diagnosis(_TITLE, "not looked at", f"they cannot be listed: {type(error).__name__}")
+    if done.returncode or not drills:
+        return Diagnosis(_TITLE, "problem", done.stderr.strip(), "see what `pytest --collect-only` says of this target")
+    lines = told(drills)
+    return Diagnosis(_TITLE, "note" if len(lines) > 1 else "ok", "\n".join(lines))
+
+
+def told(drills: Sequence[_Drill]) -> list[str]:
+    """One line of numbers, and one for each reason with the names of the drills that it keeps from running."""
+    skipped: dict[str, list[str]] = {}
+    for drill in drills:
+        if drill.reasons:
+            skipped.setdefault("; ".join(drill.reasons), []).append(drill.name)
+    left = len(drills) - sum(map(len, skipped.values()))
+    head = f"{left} of {len(drills)} drills will run"
+    if not skipped:
+        return [head]
+    by_number = sorted(skipped.items(), key=lambda each: -len(each[1]))
+    return [f"{head}; the others need:", *(f"{len(names)}: {reason} ({_names(names)})" for reason, names in by_number)]
+
+
+def _names(names: Sequence[str]) -> str:
+    """Each once, with how many there are of it."""
+    counted = [name if number == 1 else f"{number} of {name}" for name, number in Counter(names).items()]
+    more = f", and {len(counted) - _LISTED} more" if len(counted) > _LISTED else ""
+    return ", ".join(counted[:_LISTED]) + more

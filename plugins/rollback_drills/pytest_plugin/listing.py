@@ -1,0 +1,51 @@
+"""Which drills there are for a target and a runtime, and which of them would be skipped, as JSON; nothing is started.
+
+``python -m rollback_drills.pytest_plugin.listing TARGET RUNTIME DRILLS…``: what follows is where pytest finds them. A
+process of its own, so that whoever asks needs no pytest and keeps its own streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from rollback_drills.pytest_plugin.collecting import mark_of
+from rollback_drills.pytest_plugin.recording import lacking
+from rollback_drills.pytest_plugin.session import session_of
+
+
+class _Listing:
+    """Hears of what was collected. A drill's reasons are those for which it would be skipped before it begins."""
+
+    def __init__(self) -> None:
+        self.drills: list[dict[str, object]] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for item in session.items:
+            mark = mark_of(item)
+            if mark is not None:
+                name = getattr(item, "originalname", None) or item.name
+                self.drills.append({"name": name, "reasons": lacking(session_of(session.config), item, mark)})
+
+
+def main(target: str, runtime: str, *drills: str) -> int:
+    """Print the list; what pytest itself has to say goes to standard error.
+
+    Returns:
+        pytest's exit code.
+    """
+    listing = _Listing()
+    options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(Path.cwd())]
+    with contextlib.redirect_stdout(sys.stderr):
+        code = pytest.main([*options, "--drill-target", target, "--drill-runtime", runtime, *drills], plugins=[listing])
+    print(json.dumps(listing.drills))
+    return int(code)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))
