@@ -21,7 +21,7 @@ from rollback_drills.backup import Backups
 from rollback_drills.database import LiveDatabase
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
-from rollback_drills.migrations import Alembic, Histories
+from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
 from rollback_drills.stack import Account, Commands, DatabaseServer, Gateway, Listeners, Outcome, Project, UrlSource
@@ -304,7 +304,8 @@ class Lab:
             raise StackError(
                 f"a new database cannot be upgraded to {revision} with release {release}: exit code {result.exit_code}",
                 cause=result.output,
-                fix=f"run `{' '.join(result.argv)}` by hand, or correct [migrations] in {self.target.file}",
+                fix=remedy_in(result.output, release)
+                or f"run `{' '.join(result.argv)}` by hand, or correct [migrations] in {self.target.file}",
             )
 
     def _seed_by_command(self, database: LiveDatabase, command: tuple[str, ...]) -> None:

@@ -82,7 +82,17 @@ def test_doctor_says_of_what_is_skipped_what_a_run_says(small: Path, capsys: pyt
     _, _, row = said.partition("drills will run; the others need:")
     assert "6: the runbook's commands to the letter need --drill-runtime=compose (test_letter_" in row
     assert "1: no time was given to random game days: --drill-budget=SECONDS (test_random_game_days)" in row
-    listing = [sys.executable, "-m", "pytest", "drills", "--drill-target", str(small), "-k", "watched", "-rs"]
+    listing = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "drills",
+        "--drill-target",
+        str(small),
+        "-k",
+        "prevention_error_rate",
+        "-rs",
+    ]
     options = ["-p", "no:cacheprovider", f"--drill-report-dir={small.parent / 'reports'}"]
     environment = {**os.environ, "COLUMNS": "500"}
     done = subprocess.run([*listing, *options], cwd=ROOT, capture_output=True, text=True, env=environment, check=False)

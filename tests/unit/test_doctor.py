@@ -79,7 +79,7 @@ def test_a_target_that_holds(doctor, used: list[Path]):
         ('file = "ROLLBACK.md"', 'file = "RUNBOOK.md"', "runbook", "there is no file"),
         ('"{here}/releases/{release}"', '"{here}/elsewhere/{release}"', "releases, PostgreSQL", "cannot be obtained"),
         ('"migrate.py"', '"no-such.py"', "migrations, seed", "cannot be upgraded"),
-        ('"gateway.py", "{port}"', '"-c", "exit(3) # {port}"', "1.0: start", "exit code 3"),
+        ('"gateway.py", "{port}"', '"-c", "exit(3) # {port}"', "1.0: start", "code 3"),
         ('status = "ok"', 'status = "fine"', "2.0: health", '"status": "ok"'),
         ('pointer = "/version"', 'pointer = "/release"', "2.0: version", "it says null"),
         ("unnest(%(ids)s::text[])", "1 WHERE %(ids)s = '{}'", "2.0: stored", "3 of 3 acknowledged deliveries"),
@@ -89,6 +89,34 @@ def test_what_does_not_hold_is_named(doctor, old: str, new: str, title: str, det
     found = problems(doctor(old, new))
     assert title in found
     assert detail in found[title]
+
+
+def test_what_is_left_to_fill_in_is_noted_with_its_lines(doctor):
+    found = doctor('path = "/health"', 'path = "/health"  # FILL IN: what is asked', more="# FILL IN: and this\n")
+    assert problems(found) == {}
+    assert found["to fill in"].outcome == "note"
+    assert "FILL IN still stands in lines 17, 39" in found["to fill in"].detail
+
+
+def test_a_version_that_is_nowhere_is_told_with_what_was_answered(doctor):
+    found = problems(doctor('pointer = "/version"', 'pointer = "/release"'))
+    assert '/version answers {"status": 200, "body": {"status": "ok", "version": "2.0"}}' in found["2.0: version"]
+
+
+@pytest.mark.parametrize(
+    ("program", "fix"),
+    [
+        ("import os; os.environ['TENANT_KEY'] # {port}", "give TENANT_KEY under [gateway.env]"),
+        ("exit('config: STRIPE_SECRET is not set') # {port}", "give STRIPE_SECRET under [gateway.env]"),
+        ("exit('1 validation error for Settings\\\\nredis_url\\\\n  Field required') # {port}", "give REDIS_URL under"),
+        ("import hooks.web # {port}", "add 'hooks' to the release's requirements"),
+    ],
+)
+def test_what_a_gateway_dies_of_leads_to_its_remedy(doctor, program: str, fix: str):
+    start = doctor('"gateway.py", "{port}"', f'"-c", "{program}"')["1.0: start"]
+    assert start.outcome == "problem"
+    assert fix in start.fix
+    assert "its last line: " in start.fix
 
 
 def test_deliveries_that_are_refused_are_named_by_integration(doctor):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,9 +30,11 @@ revision: str = {revision!r}
 down_revision = {down!r}
 def upgrade():
     op.execute("CREATE TABLE of_{revision} (id serial PRIMARY KEY)")
+    {more}
 def downgrade():
     op.execute("DROP TABLE of_{revision}")
 """
+MORE = {"0001": "pass", "0002": """op.execute("CREATE INDEX by_id ON of_0001 (id DESC)")"""}
 Examine = Callable[..., dict[str, Diagnosis]]
 
 
@@ -45,7 +49,7 @@ def project(tmp_path: Path) -> Path:
         (tree / "alembic.ini").write_text("[alembic]\nscript_location = app/db\n")
         (tree / "app" / "db" / "env.py").write_text(ENV)
         for revision, down in zip(revisions, (None, *revisions), strict=False):
-            (versions / f"{revision}_x.py").write_text(SCRIPT.format(revision=revision, down=down))
+            (versions / f"{revision}_x.py").write_text(SCRIPT.format(revision=revision, down=down, more=MORE[revision]))
     (tmp_path / "ROLLBACK.md").write_text("# Rollback\n")
     return tmp_path
 
@@ -91,3 +95,44 @@ def test_a_directory_without_the_head_is_right_where_alembic_reads_it(doctor: Ex
     found = doctor('versions = "drills"')
     assert found["2.0: scripts"].outcome == "ok"
     assert found["2.0: scripts"].detail == "alembic reads drills"
+
+
+def test_a_table_without_rows_that_the_migrations_touch_is_told(doctor: Examine, project: Path):
+    found = doctor('versions = "app/db/versions"')
+    assert found["rows"].outcome == "note"
+    assert found["rows"].detail == "public.of_0001: no row after the seed; nothing will be proven about data there"
+    (project / "seed.sql").write_text("INSERT INTO of_0001 DEFAULT VALUES")
+    seeded = doctor('versions = "app/db/versions"', more='\n[database]\nseed = ["seed.sql"]\n')
+    assert "rows" not in seeded
+    assert seeded["migrations, seed"].detail == "1 rows in 1 tables"
+
+
+def test_a_directory_that_is_not_there_is_not_blamed_on_python(doctor: Examine):
+    found = doctor('directory = "db"\nversions = "app/db/versions"')["migrations, seed"]
+    assert found.outcome == "problem"
+    assert found.detail == "release 1.0 has no directory 'db'\nits tree has app"
+    assert "correct directory under [migrations]" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (lambda tree: (tree / "alembic.ini").unlink(), "correct directory under [migrations]: where alembic.ini lies"),
+        (lambda tree: (tree / "app" / "db" / "env.py").write_text("import shop"), "env.py, or what it imports, needs"),
+    ],
+)
+def test_what_alembic_says_leads_to_a_remedy(
+    doctor: Examine, project: Path, change: Callable[[Path], None], remedy: str
+):
+    change(project / "releases" / "1.0")
+    found = doctor('versions = "app/db/versions"')["migrations, seed"]
+    assert (found.outcome, found.detail.count("cannot be upgraded to heads")) == ("problem", 1)
+    assert remedy in found.fix
+
+
+def test_a_release_without_alembic_is_told_where_to_add_it(doctor: Examine, project: Path):
+    """A Python of its own, as `requirements` make one, in which nothing is installed."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", project / "bare"], check=True)
+    found = doctor('versions = "app/db/versions"', more='\n[python]\ninterpreter = "{here}/bare/bin/python"\n')
+    assert "add alembic to the requirements of release 1.0" in found["migrations, seed"].fix
+    assert "command under [migrations]" in found["migrations, seed"].fix

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.doctor.filling import left_to_fill_in
+from rollback_drills.doctor.rows import examine_rows
 from rollback_drills.doctor.scripts import examine_scripts
 from rollback_drills.doctor.serving import examine_release
 from rollback_drills.errors import DrillError
@@ -23,6 +25,7 @@ from rollback_drills.runtimes.workspace import Workspace, root, sweep
 from rollback_drills.target import Target
 
 ROOM = 1 << 30  # bytes that a run needs at least where temporary files lie
+_LONGEST = 600  # characters of a line that are shown
 _DUMPED_BY = re.compile(r"by pg_dump version (\S+)")
 
 
@@ -41,17 +44,28 @@ def examine(
         target = Target.load(file)
     except DrillError as error:
         yield Diagnosis.of("target file", error)
+        yield from left_to_fill_in(file)
         return
     redactor = Redactor(target.known_secrets)
-    with contextlib.closing(_examine(target, runtime, tell, on_choice)) as diagnoses:
-        for diagnosis in diagnoses:
-            yield replace(diagnosis, detail=redactor.text(diagnosis.detail))
+    with contextlib.closing(_examine(target, runtime, tell, on_choice, redactor)) as diagnoses:
+        for each in diagnoses:
+            yield replace(each, detail=_shortened(redactor.text(each.detail)), fix=_shortened(redactor.text(each.fix)))
+
+
+def _shortened(text: str) -> str:
+    """After what must not be shown was taken out: half a secret would not be recognised."""
+    return "\n".join(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in text.splitlines())
 
 
 def _examine(
-    target: Target, runtime: str, tell: Callable[[str], None], on_choice: Callable[[str], None]
+    target: Target,
+    runtime: str,
+    tell: Callable[[str], None],
+    on_choice: Callable[[str], None],
+    redactor: Redactor,
 ) -> Generator[Diagnosis, None, None]:
     yield Diagnosis("target file", "ok", str(target.file))
+    yield from left_to_fill_in(target.file)
     yield from _files(target)
     try:
         sweep()
@@ -69,7 +83,10 @@ def _examine(
         meter = Meter()
         made = choice.make(target, workspace, meter)
         try:
-            yield from _examine_stack(Lab(target, made, meter, run), workspace.path, tell)
+            lab = Lab(target, made, meter, run)
+            for secret in (lab.role_password, *made.secrets()):
+                redactor.add(secret)
+            yield from _examine_stack(lab, workspace.path, tell)
         finally:
             made.close()
     except DrillError as error:
@@ -111,7 +128,9 @@ def _examine_stack(lab: Lab, private: Path, tell: Callable[[str], None]) -> Iter
             except DrillError as error:
                 yield Diagnosis.of(title, error)
                 return
-            yield Diagnosis(title, "ok", _started(lab) if step == lab.runtime.start else _prepared(lab))
+            if step == lab.runtime.start:
+                yield Diagnosis(title, "ok", _started(lab))
+        yield from examine_rows(lab, title)
         yield from _examine_migrations(lab)
         yield _examine_dump(lab, private)
         for release in (target.previous, target.current):
@@ -124,15 +143,6 @@ def _examine_stack(lab: Lab, private: Path, tell: Callable[[str], None]) -> Iter
 def _started(lab: Lab) -> str:
     """What the runtime says of itself in one line each; an override file is for the report."""
     return "; ".join(f"{name}: {fact}" for name, fact in lab.runtime.facts().items() if "\n" not in str(fact))
-
-
-def _prepared(lab: Lab) -> str:
-    stack = lab.stack(lab.target.previous)
-    try:
-        tables = stack.database.data().tables
-        return f"{sum(table.rows for table in tables.values())} rows in {len(tables)} tables"
-    finally:
-        lab.discard(stack)
 
 
 def _examine_migrations(lab: Lab) -> Iterator[Diagnosis]:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from rollback_drills.answers import Answer, is_disabled, is_rate_limited, matches
 from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.doctor.starting import not_started
 from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.probes import Delivered
 from rollback_drills.target import Target
 from rollback_drills.target_clients import WriteProbe
 
-_LONGEST = 300  # characters of an answer that are quoted
 _LISTED = 5  # integrations whose answers are quoted
 
 
@@ -22,12 +22,10 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
     stack = lab.stack(release)
     try:
         outcome = stack.gateway.deploy(release)
-        title = f"{release}: start"
         if not outcome.started:
-            detail = f"it does not start (exit code {outcome.exit_code})\n{outcome.log}".strip()
-            yield Diagnosis(title, "problem", detail, "correct start and env under [gateway], or ready_timeout")
+            yield not_started(release, outcome)
             return
-        yield Diagnosis(title, "ok", f"ready after {outcome.seconds:.1f} s")
+        yield Diagnosis(f"{release}: start", "ok", f"ready after {outcome.seconds:.1f} s")
         yield _health(stack, release)
         if lab.target.write_probe is not None:
             yield _write_probe(stack, release, lab.target.write_probe)
@@ -53,11 +51,13 @@ def _health(stack: Stack, release: str) -> Diagnosis:
 
 
 def _version(stack: Stack, release: str) -> Diagnosis:
-    said = stack.client.version()
+    asked, said = stack.target.version, stack.client.version()
     expected = stack.target.version_of(release)
     if said == expected:
         return Diagnosis(f"{release}: version", "ok", expected)
-    detail = f"it says {json.dumps(said)[:_LONGEST]}, not {expected!r}"
+    detail = f"{expected!r} is expected, and it says {_json(said)}"
+    if said is None:
+        detail += f"\n{asked.path} answers {_brief(stack.client.request('GET', asked.path))}"
     fix = "correct path or pointer under [version], or say under version.expected what it calls itself"
     return Diagnosis(f"{release}: version", "problem", detail, fix)
 
@@ -75,7 +75,7 @@ def _behaviours(stack: Stack, release: str) -> Iterator[Diagnosis]:
     asked = stack.client.behaviour(release)
     for request, (expected, observed) in asked.items():
         if observed != expected:
-            detail = f"{request}: {_json(observed)[:_LONGEST]}, and not {_json(expected)[:_LONGEST]}"
+            detail = f"{request}: {_json(observed)}, and not {_json(expected)}"
             fix = "correct [[behaviours]], [version.routes] or delivery.absent"
             yield Diagnosis(f"{release}: behaviour", "problem", detail, fix)
     if asked and all(observed == expected for expected, observed in asked.values()):
@@ -157,7 +157,7 @@ def _told(target: Target, delivered: Delivered, on: bool) -> str:
 
 
 def _brief(answer: Answer) -> str:
-    return _json(answer.brief())[:_LONGEST]
+    return _json(answer.brief())
 
 
 def _json(value: object) -> str:

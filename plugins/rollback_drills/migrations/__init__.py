@@ -3,6 +3,7 @@
 from rollback_drills.migrations.alembic import JOINT, Alembic, Histories
 from rollback_drills.migrations.failing import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration
 from rollback_drills.migrations.planting import is_read, plant, require_read
+from rollback_drills.migrations.remedies import remedy_in
 
 __all__ = [
     "JOINT",
@@ -14,5 +15,6 @@ __all__ = [
     "failing_migration",
     "is_read",
     "plant",
+    "remedy_in",
     "require_read",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rollback_drills.errors import StackError
+from rollback_drills.migrations.remedies import remedy_in
 from rollback_drills.stack import CommandResult, Commands
 from rollback_drills.target import Target
 
@@ -61,7 +62,7 @@ class Alembic:
         Raises:
             StackError: the command failed, for example because the release does not know the revision.
         """
-        result = self._succeed(self.run(release, "current"))
+        result = self._succeed(release, self.run(release, "current"))
         matches = map(_CURRENT_LINE.fullmatch, result.stdout.splitlines())
         # env.py may print a word of its own on a line of its own: only what the release has a script of is a revision.
         return _joined([match["revision"] for match in matches if match and self.knows(release, match["revision"])])
@@ -140,7 +141,7 @@ class Alembic:
 
     def _revisions(self, release: str) -> tuple[Revision, ...]:
         if release not in self._histories:
-            result = self._succeed(self.run(release, "history"))
+            result = self._succeed(release, self.run(release, "history"))
             matches = filter(None, map(_HISTORY_LINE.match, result.stdout.splitlines()))
             self._histories[release] = tuple(
                 Revision(match["revision"], tuple(down for down in match["down"].split(", ") if down != _NOTHING_BELOW))
@@ -155,12 +156,13 @@ class Alembic:
         """
         return revision == "base" or set(revision.split(JOINT)) <= set(self.history(release))
 
-    def _succeed(self, result: CommandResult) -> CommandResult:
+    def _succeed(self, release: str, result: CommandResult) -> CommandResult:
         if not result.ok:
             raise StackError(
                 f"{' '.join(result.argv)} failed in {result.where} with exit code {result.exit_code}",
                 cause=result.output,
-                fix="run the command by hand in the release's tree; [migrations] says how it is called",
+                fix=remedy_in(result.output, release)
+                or "run the command by hand in the release's tree; [migrations] says how it is called",
             )
         return result
 

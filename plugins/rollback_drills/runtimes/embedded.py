@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.errors import RuntimeUnavailable, StackError
 from rollback_drills.meter import Meter
 from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import process
@@ -57,7 +57,7 @@ class EmbeddedCommands:
         with self._meter.target():
             result = process.run(
                 [fill(argument, values) for argument in argv],
-                cwd=tree / directory,
+                cwd=self._within(tree, directory, release),
                 env=process.clean_environment(self._workspace, variables),
                 timeout=timeout,
                 where=f"release {release}",
@@ -80,11 +80,22 @@ class EmbeddedCommands:
         variables = {name: fill(text, values) for name, text in templates.items()}
         return PipedConversation(
             [fill(argument, values) for argument in argv],
-            cwd=tree / directory,
+            cwd=self._within(tree, directory, release),
             env=process.clean_environment(self._workspace, variables),
             log=self._workspace / "walker.log",
             meter=self._meter,
         )
+
+    def _within(self, tree: Path, directory: str, release: str) -> Path:
+        """Where alembic is run; without it the operating system would blame the program for a missing directory."""
+        if not (tree / directory).is_dir():
+            there = sorted(each.name for each in tree.iterdir() if each.is_dir() and not each.name.startswith("."))
+            raise StackError(
+                f"release {release} has no directory {directory!r}",
+                cause=f"its tree has {', '.join(there) or 'none at all'}",
+                fix=f"correct directory under [migrations] in {self._target.file}: where in the tree alembic is run",
+            )
+        return tree / directory
 
     def tool(
         self,

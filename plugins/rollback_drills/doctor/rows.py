@@ -1,0 +1,43 @@
+"""The rows that drills begin with: about a table without any, nothing is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.lab import Lab
+from rollback_drills.postgres import SchemaFingerprint
+
+
+def examine_rows(lab: Lab, title: str) -> Iterator[Diagnosis]:
+    """How many rows there are after the seed, and which tables of the migrations between the releases have none."""
+    before, rows = _found(lab, lab.target.previous)
+    after, _ = _found(lab, lab.target.current)
+    yield Diagnosis(title, "ok", f"{sum(rows.values())} rows in {len(rows)} tables")
+    empty = sorted(name for name in _changed(before, after) if rows.get(name) == 0)
+    if empty:
+        detail = f"{', '.join(empty)}: no row after the seed; nothing will be proven about data there"
+        yield Diagnosis("rows", "note", detail, "add some to the files of database.seed, or by database.seed_command")
+
+
+def _found(lab: Lab, release: str) -> tuple[SchemaFingerprint, dict[str, int]]:
+    """A release's schema, and how many rows each table has; one stack at a time, since Compose has one database."""
+    stack = lab.stack(release)
+    try:
+        return stack.database.schema(), {name: each.rows for name, each in stack.database.data().tables.items()}
+    finally:
+        lab.discard(stack)
+
+
+def _changed(before: SchemaFingerprint, after: SchemaFingerprint) -> set[str]:
+    """The tables of ``before`` that the migrations from there to ``after`` alter or remove, with what hangs on them."""
+    diff = before.diff(after)
+    objects = [(each.key, each.definition) for each in (*diff.left_over, *diff.missing)]
+    objects += [(each.key, f"{each.before}\n{each.after}") for each in diff.changed]
+    return {table for table in before.column_order if any(_concerns(table, *each) for each in objects)}
+
+
+def _concerns(table: str, key: str, definition: str) -> bool:
+    """``column public.orders.status`` and ``index public.by_status`` (… ON public.orders …) concern public.orders."""
+    name = key.partition(" ")[2]
+    return name == table or name.startswith((f"{table}.", f"{table} ")) or f" ON {table} " in definition
