@@ -81,6 +81,7 @@ def test_a_project_is_described_from_its_own_files(project: Path):
             "DB_HOST": "{database_host}", "DB_USER": "{database_user}",
             "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg2://{database_user}:{database_password}@{database_host}"
             ":{database_port}/{database_name}",
+            "SENTRY_ENABLED": "true", "LICENCE": "",
         },
         "container_port": 5000, "always_migrates": False,
     }  # fmt: skip
@@ -96,7 +97,9 @@ def test_a_project_is_described_from_its_own_files(project: Path):
         "files": ["docker-compose.yml"], "gateway": "web", "database": "store", "release_variable": "APP_RELEASE",
         "password_variable": "DB_SECRET", "env": {"LICENCE": ""},
     }  # fmt: skip
-    assert (document["database"]["image"], document["database"]["version"]) == ("postgis/postgis:15-3.4", 15)
+    assert document["database"]["image"] == "postgis/postgis:15-3.4"
+    assert "version" not in document["database"], "the embedded server is of another, and would refuse"
+    assert "the embedded server is 18: for containers only\n# version = 15\n" in starter.text
     assert document["flags"]["variable"] == "FEATURE_{NAME}"
     assert list(document["integrations"]) == ["stripe", "git_hub"]
     assert document["runbook"]["file"] == "docs/Rollback-Procedure.md"
@@ -137,7 +140,7 @@ def test_of_an_empty_directory_everything_is_left_to_fill_in(tmp_path: Path):
 def test_what_is_only_hinted_at_can_be_uncommented(project: Path):
     starter, _, _ = made(project)
     hinted = re.findall(r"^# (?:\[\w+\]|\w+ = .*)$", starter.text, re.MULTILINE)
-    assert len(hinted) == 10
+    assert len(hinted) == 11, "ten keys, and the version that the embedded server has not"
     text = starter.text
     for line in hinted:
         text = text.replace(f"\n{line}\n", f"\n{line[2:]}\n")
@@ -171,3 +174,55 @@ def test_what_stands_in_a_project_s_files_never_breaks_the_file(text: str, tmp_p
     (root / "alembic.ini").write_text(f"script_location = {quoted}\n")
     (root / "compose.yaml").write_text(f"services: {{{quoted!r}: {{image: {quoted!r}}}}}\n")
     tomllib.loads(starter_file(survey(root)).text)
+
+
+ENVIRONMENT = """
+services:
+  db: {image: "postgres:18", environment: {POSTGRES_PASSWORD: a-literal-password}}
+  api:
+    image: api:${TAG}
+    ports: ["8000:8000"]
+    environment:
+      MAIN_STORE: postgresql+psycopg://app:a-literal-password@db/app
+      ASYNC_DATABASE_URL: postgresql+asyncpg://app:${PW}@db/app
+      PLAIN_DATABASE_URL: postgres://app@db/app
+      STRIPE_SECRET: sk-live-literal
+      REDIS_URL: redis://:literal-too@cache/0
+      LOG_LEVEL: ${LOG_LEVEL:-info}
+      TEMPLATE: "{name} costs $$5"
+      REGION: ${REGION}
+      RELEASE: ${TAG}
+      PORT: 8000
+"""
+
+
+def test_the_compose_file_s_environment_is_taken_without_its_secrets(tmp_path: Path):
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "compose.yaml").write_text(ENVIRONMENT)
+    (tmp_path / "api" / "Dockerfile").write_text(
+        "FROM python\nWORKDIR /app/\nENV PYTHONPATH=/app/src:/app/lib:$PYTHONPATH \\\n LOG_LEVEL=debug MODE='quiet'\n"
+        "ENV PIP_NO_CACHE_DIR=1\nENV ZONE here and there\nENV API_TOKEN=literal-again\n"
+    )
+    starter, document, _ = made(tmp_path / "api")
+    parts = "{database_user}:{database_password}@{database_host}:{database_port}/{database_name}"
+    assert document["gateway"]["env"] == {
+        "PYTHONPATH": "{tree}/src:{tree}/lib", "MODE": "quiet", "ZONE": "here and there", "LOG_LEVEL": "info",
+        "MAIN_STORE": "{sqlalchemy_url}", "ASYNC_DATABASE_URL": f"postgresql+asyncpg://{parts}",
+        "PLAIN_DATABASE_URL": "{database_url}", "STRIPE_SECRET": "", "REDIS_URL": "", "REGION": "",
+        "TEMPLATE": "{{name}} costs $5", "RELEASE": "{release}", "PORT": "{port}",
+    }  # fmt: skip
+    assert "literal" not in starter.text
+    assert {key for key, _ in starter.of("fill in")} >= {"gateway.env.STRIPE_SECRET", "gateway.env.REGION"}
+    assert document["database"]["version"] == 18, "the embedded server's own"
+
+
+@pytest.mark.parametrize(
+    ("paths", "health"),
+    [
+        (["/livez", "/readyz"], "/readyz"), (["/livez", "/health"], "/health"), (["/livez"], "/livez"),
+        (["/health/live", "/health/ready"], "/health/ready"),
+    ],
+)  # fmt: skip
+def test_readiness_is_asked_rather_than_life(tmp_path: Path, paths: list[str], health: str):
+    (tmp_path / "app.py").write_text("\n".join(f"@app.get('{path}')\ndef f(): ..." for path in paths))
+    assert tomllib.loads(starter_file(survey(tmp_path)).text)["health"]["path"] == health

@@ -21,6 +21,10 @@ class FlagFacts:
     pattern: str
     integrations: tuple[str, ...]
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return tuple(self.pattern.replace("{NAME}", name.upper()) for name in self.integrations)
+
 
 def flags_among(variables: Iterable[str]) -> FlagFacts | None:
     """The largest family of variables that look like flags of integrations; None where there is no such."""

