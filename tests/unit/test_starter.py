@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ from rollback_drills.starter import StarterFile, starter_file, survey
 from rollback_drills.target import Target
 
 GATEWAY = Path(__file__).parents[2] / "fixtures" / "gateway"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 COMPOSE = """
 services:
   pgbouncer: {image: "edoburu/pgbouncer:1.23"}
@@ -226,3 +228,99 @@ def test_the_compose_file_s_environment_is_taken_without_its_secrets(tmp_path: P
 def test_readiness_is_asked_rather_than_life(tmp_path: Path, paths: list[str], health: str):
     (tmp_path / "app.py").write_text("\n".join(f"@app.get('{path}')\ndef f(): ..." for path in paths))
     assert tomllib.loads(starter_file(survey(tmp_path)).text)["health"]["path"] == health
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "method"),
+    [
+        ('@app.post("/v2/webhooks/{source:str}")\ndef f(): ...', "/v2/webhooks/{integration}", "POST"),
+        ('r = APIRouter(prefix="/hook")\n@r.post("/{n}/{id}")\ndef f(): ...', "/hook/{integration}/{unique}", "POST"),
+        ('@app.route("/hook/<string:who>", methods=["GET", "POST"])\ndef f(): ...', "/hook/{integration}", "POST"),
+        ('app.add_url_rule("/hooks/<carrier>", view_func=f, methods=["POST"])', "/hooks/{integration}", "POST"),
+        ('app.router.add_post("/hook/{forge}", f)\napp.router.add_post("/login", f)', "/hook/{integration}", "POST"),
+        ('routes = [Route("/integrations/{x}", f, methods=["POST"])]', "/integrations/{integration}", "POST"),
+        ('@app.put("/v1/ingest/{source}/{id}")\ndef f(): ...', "/v1/ingest/{integration}/{unique}", "PUT"),
+    ],
+)  # fmt: skip
+def test_the_route_of_deliveries_is_read_from_the_syntax(tmp_path: Path, source: str, path: str, method: str):
+    (tmp_path / "app.py").write_text("raise SystemExit('never imported')\n" + source)
+    delivery = tomllib.loads(starter_file(survey(tmp_path)).text)["delivery"]
+    assert (delivery["path"], delivery.get("method", "POST")) == (path, method)
+
+
+def test_a_route_for_each_integration_names_them(tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "".join(f"@app.post('/webhooks/{name}')\ndef f(): ...\n" for name in ("stripe", "github", "jira"))
+    )
+    document = tomllib.loads(starter_file(survey(tmp_path)).text)
+    assert document["delivery"]["path"] == "/webhooks/{integration}"
+    assert list(document["integrations"]) == ["stripe", "github", "jira"]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "script", "always"),
+    [
+        ('ENTRYPOINT ["/app/start.sh"]', "set -e\npython -m alembic upgrade head\nexec $@\n", True),
+        ('ENTRYPOINT ["/app/start.sh"]', 'if [ "$MIGRATE" ]; then\n  alembic upgrade head\nfi\n', False),
+        ('ENTRYPOINT ["/app/start.sh"]', '[ "$MIGRATE" = 1 ] && alembic upgrade head\n', False),
+        ('CMD ["uvicorn", "app:app"]', "alembic upgrade head\n", False),
+        ("CMD alembic upgrade head && uvicorn app:app", "", True),
+        ('CMD ["sh", "-c", "alembic upgrade head && uvicorn app:app"]', "", True),
+    ],
+)
+def test_a_start_that_always_migrates(tmp_path: Path, dockerfile: str, script: str, always: bool):
+    (tmp_path / "Dockerfile").write_text(f"FROM python\n{dockerfile}\n")
+    (tmp_path / "start.sh").write_text(script)
+    (tmp_path / "app.py").write_text("app = FastAPI()\n")
+    gateway = tomllib.loads(starter_file(survey(tmp_path)).text)["gateway"]
+    assert gateway.get("always_migrates", False) == always
+    assert (gateway["start"][:2] == ["sh", "-c"]) == always, "as a process it migrates as the image does"
+
+
+@pytest.mark.parametrize(
+    ("example", "expected"),
+    [
+        ("flask-gunicorn", {"path": "/hooks/{integration}", "migrations": "db", "always": False}),
+        ("compose-entrypoint", {"path": "/v1/ingest/{integration}/{unique}", "migrations": None, "always": True}),
+        ("async-branches", {"path": "/hook/{integration}", "migrations": None, "always": False}),
+    ],
+)
+def test_an_example_is_described_as_its_own_target_file_does(tmp_path: Path, example: str, expected: dict[str, Any]):
+    root = tmp_path / example
+    shutil.copytree(EXAMPLES / example, root, ignore=shutil.ignore_patterns("target.toml", ".git", "__pycache__"))
+    _, document, _ = made(root)
+    theirs = tomllib.loads((EXAMPLES / example / "target.toml").read_text())
+    assert document["delivery"]["path"] == expected["path"] == theirs["delivery"]["path"]
+    assert document["delivery"].get("method") == theirs["delivery"].get("method")
+    assert document["migrations"].get("directory") == expected["migrations"]
+    assert document["migrations"]["versions"] == theirs.get("migrations", {}).get("versions", "migrations/versions")
+    assert document["gateway"].get("always_migrates", False) == expected["always"]
+    database = {name: value for name, value in theirs["gateway"]["env"].items() if "{database" in value}
+    assert database.keys() <= document["gateway"]["env"].keys()
+    assert "made-up" not in (tmp_path / f"{example}-target.toml").read_text()
+
+
+def test_switches_that_share_a_prefix_are_flags_whatever_they_are_called(tmp_path: Path):
+    (tmp_path / "compose.yaml").write_text(
+        "services: {hub: {image: hub, environment: "
+        '{FORGE_GITHUB: enabled, FORGE_GITEA: "${GITEA:-disabled}", FORGE_GOGS: enabled, HUB_DEBUG: "no", NAME: hub}}}'
+    )
+    document = tomllib.loads(starter_file(survey(tmp_path)).text)
+    assert (document["flags"]["variable"], document["flags"]["on"]) == ("FORGE_{NAME}", "enabled")
+    assert document["flags"]["off"] == "disabled"
+    assert list(document["integrations"]) == ["github", "gitea", "gogs"]
+    assert not {"FORGE_GITHUB", "FORGE_GITEA"} & set(document["gateway"]["env"])
+
+
+def test_an_integration_that_the_older_tag_does_not_have_is_young(project: Path):
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    compose = project / "docker-compose.yml"
+    text = compose.read_text()
+    for tag, state in (("v1.0.0", text.replace("      - FEATURE_GIT_HUB=on\n", "")), ("v1.1.0", text)):
+        compose.write_text(state)
+        for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "x"], ["tag", tag]):
+            subprocess.run([*git, *command], cwd=project, check=True)
+    starter, document, target = made(project)
+    assert document["integrations"] == {"stripe": {}, "git_hub": {"since": "1.1.0"}}
+    assert target.integrations_of("1.0.0") == ("stripe",)
+    assert "guessed: no file of 1.0.0 names it" in starter.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 _POSTGRES = re.compile(r"(^|[/-])(postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)")
+_DEFAULTED = re.compile(r"\$\{\w+:?-([^}]*)\}")
 _PORT = re.compile(r"(?P<port>\d+)(?:/tcp)?$")
 
 
@@ -28,6 +30,7 @@ class ComposeFacts:
     image: str | None
     database_image: str | None
     environment: dict[str, str]
+    commands: tuple[str, ...]
     required: tuple[str, ...]
 
 
@@ -59,8 +62,9 @@ def read_compose(file: Path) -> ComposeFacts:
         password_variable=_first(_VARIABLE, stored.get("POSTGRES_PASSWORD", "")),
         port=_port(chosen),
         image=str(chosen["image"]) if "image" in chosen else None,
-        database_image=str(known[database]["image"]) if database else None,
+        database_image=_DEFAULTED.sub(r"\1", str(known[database]["image"])) if database else None,
         environment=_environment(chosen),
+        commands=tuple(json.dumps(chosen[key]) for key in ("entrypoint", "command") if chosen.get(key)),
         required=tuple(sorted(set(re.findall(r"\$\{([A-Za-z_]\w*):?\?", text)))),
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 _SHAPES = (
     re.compile(r"(?P<before>[A-Z0-9_]*?INTEGRATIONS?_)(?P<name>[A-Z0-9_]+?)(?P<after>_ENABLED)"),
@@ -12,6 +13,7 @@ _SHAPES = (
     re.compile(r"(?P<before>ENABLE_)(?P<name>[A-Z0-9_]+)(?P<after>)"),
     re.compile(r"(?P<before>)(?P<name>[A-Z0-9_]+)(?P<after>_ENABLED)"),
 )
+_STATES = (("true", "false"), ("on", "off"), ("enabled", "disabled"), ("yes", "no"), ("1", "0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +22,20 @@ class FlagFacts:
 
     pattern: str
     integrations: tuple[str, ...]
+    on: str = "true"
+    off: str = "false"
 
     @property
     def variables(self) -> tuple[str, ...]:
         return tuple(self.pattern.replace("{NAME}", name.upper()) for name in self.integrations)
 
 
-def flags_among(variables: Iterable[str]) -> FlagFacts | None:
-    """The largest family of variables that look like flags of integrations; None where there is no such."""
+def flags_among(variables: Iterable[str], values: Mapping[str, str] = MappingProxyType({})) -> FlagFacts | None:
+    """The largest family of variables that look like flags of integrations; None where there is no such.
+
+    Args:
+        values: what some are set to; those that are on or off and share a prefix are a family whatever its name is.
+    """
     families: dict[str, list[str]] = {}
     for variable in variables:
         for shape in _SHAPES:
@@ -35,7 +43,22 @@ def flags_among(variables: Iterable[str]) -> FlagFacts | None:
             if match:
                 families.setdefault(f"{match['before']}{{NAME}}{match['after']}", []).append(match["name"].lower())
                 break
+    switched: dict[str, list[str]] = {}
+    for variable, value in values.items():
+        prefix, underscore, rest = variable.partition("_")
+        if underscore and rest and _state(value) is not None and f"{prefix}_{{NAME}}" not in families:
+            switched.setdefault(f"{prefix}_{{NAME}}", []).append(rest.lower())
+    families |= {pattern: names for pattern, names in switched.items() if len(names) > 1 and not families}
     if not families:
         return None
     pattern, names = max(families.items(), key=lambda item: len(item[1]))
-    return FlagFacts(pattern, tuple(dict.fromkeys(names)))
+    found = FlagFacts(pattern, tuple(dict.fromkeys(names)))
+    states = filter(None, (_state(values[name]) for name in found.variables if name in values))
+    on, off = next(states, (found.on, found.off))
+    return FlagFacts(found.pattern, found.integrations, on, off)
+
+
+def _state(value: str) -> tuple[str, str] | None:
+    """How on and off are written, where a value is one of them; ``${NAME:-true}`` is what it is by default."""
+    written = re.sub(r"^\$\{\w+:?-(.*)\}$", r"\1", value)
+    return next((pair for pair in _STATES if written.lower() in pair), None)

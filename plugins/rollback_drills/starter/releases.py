@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,27 @@ class Tags:
     current: str
     previous: str
     ref: str
+
+
+def absent_from(root: Path, tags: Tags, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the names that no file of the previous release has, in whatever case; none where all are absent.
+
+    With underscores, hyphens or nothing between their parts: ``git_hub`` is ``GitHub`` in the sources.
+    """
+    commit = tags.ref.replace("{release}", tags.previous).replace("{{", "{").replace("}}", "}")
+    absent = []
+    for name in names:
+        pattern = "[_-]?".join(re.escape(part) for part in re.split("[_-]", name))
+        try:
+            found = subprocess.run(
+                ["git", "-C", str(root), "grep", "-q", "-i", "-I", "-E", "-e", pattern, commit],
+                capture_output=True, timeout=30, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired):
+            return ()
+        if found.returncode == 1:  # more means that git could not look
+            absent.append(name)
+    return tuple(absent) if len(absent) < len(names) else ()
 
 
 def tags_of(root: Path) -> Tags | None:

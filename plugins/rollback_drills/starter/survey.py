@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rollback_drills.starter.compose_file import ComposeFacts, read_compose
 from rollback_drills.starter.releases import Tags, tags_of
+from rollback_drills.starter.routes import Route, routes_in
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _SKIPPED = frozenset({".git", ".venv", "venv", "env", "node_modules", "__pycache__", "site-packages", ".tox", "dist"})
@@ -25,6 +26,10 @@ _FACTORY = re.compile(r"^def (?P<name>(?:create|make|get|build)_app)\(", re.M)
 _ARGUMENT = re.compile(r"^\s*ARG\s+(?P<name>\w*(?:VERSION|RELEASE)\w*)", re.M)
 _ROUTE = re.compile(r"""["'](?P<path>/[\w\-./{}<>:]*)["']""")
 _VARIABLE = re.compile(r"""(?:environ(?:\.get)?|getenv)\s*[\[(]\s*["'](?P<name>[A-Z][A-Z0-9_]+)["']""")
+# Of the database, also where a function of the project's own reads them.
+_OF_DATABASE = re.compile(
+    r"""["'](?P<name>(?:DB|DATABASE|POSTGRES|PG)_?(?:HOST|PORT|NAME|USER|PASSWORD|URL|DSN))["']"""
+)
 _OPTION = re.compile(r"^(?P<name>script_location|version_locations|sqlalchemy\.url)\s*=\s*(?P<value>.*)$", re.M)
 
 
@@ -54,6 +59,8 @@ class Survey:
     is_factory: bool = False
     application_file: str = ""
     variables: dict[str, str] = field(default_factory=dict)  # read from the environment, and by which file
+    scripts: dict[str, str] = field(default_factory=dict)  # shell scripts, by their path
+    deliveries: list[Route] = field(default_factory=list)  # routes that are written to
     routes: dict[str, str] = field(default_factory=dict)  # paths in quotes, and in which file
     requirements: tuple[str, ...] = ()
     runbook: str | None = None
@@ -126,11 +133,14 @@ def _read_file(found: Survey, file: Path) -> None:
     text = _text(file)
     if found.migrates_on_start is None and file.suffix != ".py" and re.search(r"alembic.*\bupgrade\b", text):
         found.migrates_on_start = name
+    if file.suffix == ".sh":
+        found.scripts[name] = text
     if file.suffix != ".py" or file.name.startswith("test_") or "tests" in Path(name).parts:
         return
     if found.application is None:
         _find_application(found, name, text)
-    for match in _VARIABLE.finditer(text):
+    found.deliveries += routes_in(text, name)
+    for match in (*_VARIABLE.finditer(text), *_OF_DATABASE.finditer(text)):
         found.variables.setdefault(match["name"], name)
     for match in _ROUTE.finditer(text):
         found.routes.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match["path"]), name)

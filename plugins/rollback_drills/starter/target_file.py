@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +13,9 @@ from typing import Literal
 from rollback_drills.starter.environment import Variable, database_placeholder, from_compose, from_dockerfile
 from rollback_drills.starter.flags import FlagFacts, flags_among
 from rollback_drills.starter.hints import hints
+from rollback_drills.starter.migrating import always_migrates
+from rollback_drills.starter.releases import absent_from
+from rollback_drills.starter.routes import delivery_route
 from rollback_drills.starter.survey import Survey
 
 SCHEMA = "target.schema.json"
@@ -103,7 +107,8 @@ def _toml(value: Value) -> str:
 
 
 def _sections(found: Survey) -> Iterator[Section]:
-    flags = flags_among([*found.variables, *(found.compose.environment if found.compose else ())])
+    environment = found.compose.environment if found.compose else {}
+    flags = flags_among([*found.variables, *environment], environment)
     yield Section("", "", tuple(_top(found)))
     yield Section("releases", "Where a release comes from: files (path, git or command), an image, or both.",
                   tuple(_releases(found)))  # fmt: skip
@@ -122,7 +127,7 @@ def _sections(found: Survey) -> Iterator[Section]:
     yield Section("delivery", "How a webhook is delivered, and how to see that it was stored.",
                   tuple(_delivery(found)))  # fmt: skip
     yield Section("integrations", 'Each integration; { since = "2.0" } where only the current release has it.',
-                  tuple(_integrations(flags)))  # fmt: skip
+                  tuple(_integrations(found, flags)))  # fmt: skip
     if flags is not None:
         yield Section("flags", "Feature flags, read when the gateway is created.", tuple(_flags(flags)))
     if found.compose is not None and found.compose.gateway and found.compose.database:
@@ -163,17 +168,30 @@ def _gateway(found: Survey) -> Iterator[Entry]:
         ],
         "gunicorn": ["{python}", "-m", "gunicorn", application, "--bind", "127.0.0.1:{port}"],
     }  # fmt: skip
+    migrates = always_migrates(found.dockerfile_text, found.compose.commands if found.compose else (), found.scripts)
     if found.server is not None:
-        yield Entry("start", commands[found.server], "guessed", f"from {found.application_file}")
+        start, note = commands[found.server], f"from {found.application_file}"
+        if migrates is not None:  # as a process it has to do what the image does
+            start = ["sh", "-c", f'{_upgrade(found)} && exec "$@"', "start", *start]
+            note += f", migrating first as {migrates} does"
+        yield Entry("start", start, "guessed", note)
     else:
         yield Entry("start", ["{python}", "app.py", "{port}"], "fill in", "the command that serves on {port}")
     if found.compose is not None and found.compose.port is not None:
         yield Entry("container_port", found.compose.port, "found", f"{found.compose.file}, ports")
-    if found.migrates_on_start is not None:
+    if migrates is not None:
+        yield Entry("always_migrates", True, "guessed", f"{migrates} runs `alembic upgrade`, and nothing stops it")
+    elif found.migrates_on_start is not None:
         what = (
             f"{found.migrates_on_start} migrates when it starts: true where `start` does so too, and nothing stops it"
         )
         yield Entry("always_migrates", False, "guessed", f"{what}; or migrate_on_start, the variables that ask for it")
+
+
+def _upgrade(found: Survey) -> str:
+    command = "{python} -m alembic upgrade head"
+    directory = found.alembic.directory if found.alembic is not None else ""
+    return f"(cd {shlex.quote(directory).replace('{', '{{').replace('}', '}}')} && {command})" if directory else command
 
 
 def _environment(found: Survey, flags: FlagFacts | None) -> Iterator[Entry]:
@@ -269,9 +287,14 @@ def _version(found: Survey) -> Iterator[Entry]:
 
 
 def _delivery(found: Survey) -> Iterator[Entry]:
+    written = delivery_route(found.deliveries)
     route = found.route(r"/(api/)?(webhooks?|hooks?|events?|integrations?)/\{\w+\}(/\w+)?")
-    if route is not None:
-        yield Entry("path", re.sub(r"\{\w+\}", "{integration}", route[0]), "found", route[1])
+    if written is not None:
+        if written.method != "POST":
+            yield Entry("method", written.method, "found", written.file)
+        yield Entry("path", written.path, "guessed", f"{written.method} in {written.file}")
+    elif route is not None:
+        yield Entry("path", re.sub(r"\{\w+\}", "{integration}", route[0]), "guessed", f"in quotes in {route[1]}")
     else:
         yield Entry("path", "/webhooks/{integration}", "fill in", "where a webhook is delivered")
     yield Entry("json", {"id": "{unique}"}, "fill in", "a body that it takes; {unique} names the delivery")
@@ -279,18 +302,26 @@ def _delivery(found: Survey) -> Iterator[Entry]:
     yield Entry("stored", query, "fill in", "SQL that gives the ids of %(ids)s which were stored")
 
 
-def _integrations(flags: FlagFacts | None) -> Iterator[Entry]:
-    if flags is None:
+def _integrations(found: Survey, flags: FlagFacts | None) -> Iterator[Entry]:
+    written = delivery_route(found.deliveries)
+    named = written.integrations if written is not None else ()
+    source = "from the names of the flags" if flags is not None else "from the routes, one for each"
+    names = flags.integrations if flags is not None else named
+    young = absent_from(found.root, found.tags, names) if found.tags is not None else ()
+    for number, name in enumerate(names):
+        if name in young and found.tags is not None:
+            note = f"no file of {found.tags.previous} names it"
+            yield Entry(name, {"since": found.tags.current}, "guessed", note)
+        else:
+            yield Entry(name, {}, "guessed", source if number == 0 else "")
+    if not names:
         yield Entry("example", {}, "fill in", "every integration, by the name in its path")
-        return
-    for number, name in enumerate(flags.integrations):
-        yield Entry(name, {}, "guessed", "from the names of the flags" if number == 0 else "")
 
 
 def _flags(flags: FlagFacts) -> Iterator[Entry]:
     yield Entry("variable", flags.pattern, "guessed", f"from {len(flags.integrations)} variables of that form")
-    yield Entry("on", "true", "default")
-    yield Entry("off", "false", "default")
+    yield Entry("on", flags.on, "default")
+    yield Entry("off", flags.off, "default")
     yield Entry("disabled.status", 503, "guessed", "what a disabled integration answers, and its JSON:")
     yield Entry("disabled.body", {"detail": "integration disabled"}, "fill in", "exactly as it is answered")
 
