@@ -220,3 +220,47 @@ def test_paths_of_options_begin_where_pytest_was_called(project: Project, monkey
     result = project.run_here("..", "--drill-report-dir", "out", "--drill-target", "../system/target.toml")
     result.assert_outcomes(passed=1)
     assert (elsewhere / "out" / "latest" / "incident.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "ini", "place"),
+    [
+        (("--pyargs", "packaged"), "", "reports"),
+        (("--pyargs", "packaged"), "drill_report_dir = kept", "../kept"),
+        (("..",), "", "../reports"),
+        (("..",), "drill_report_dir = kept", "../kept"),
+    ],
+)
+def test_reports_lie_where_pytest_was_called_unless_the_configuration_is_the_drills_own(
+    given: tuple[str, ...], ini: str, place: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Called below the project, beside drills of its own or with drills of an installed package."""
+    project.write(PASSING, ini=ini)
+    project.pytester.mkpydir("packaged").joinpath("test_packaged.py").write_text(PASSING)
+    monkeypatch.syspath_prepend(str(project.path))
+    below = Path(project.pytester.mkdir("below"))
+    monkeypatch.chdir(below)
+    result = project.run_here(*given, "-k", "packaged or test_drills")
+    result.stdout.fnmatch_lines([f"drill reports: {place}", "report: *incident.html"])
+    assert (below / place / "latest" / "incident.html").is_file()
+
+
+@pytest.mark.parametrize("option", [("--drill-report-dir={}",), ("--drill-report-dir", "{}")], ids=["=", "space"])
+def test_where_options_point_to_moves_no_report(
+    option: tuple[str, ...], project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """pytest takes the value of an option that it does not know yet for a path, and guesses its rootdir from it."""
+    project.write(PASSING)
+    monkeypatch.syspath_prepend(str(project.path))
+    project.pytester.mkpydir("packaged").joinpath("test_packaged.py").write_text(PASSING)
+    service, reports = tmp_path / "service", tmp_path / "elsewhere" / "reports"
+    service.mkdir()
+    reports.mkdir(parents=True)
+    monkeypatch.chdir(service)
+    target = ("--drill-target", str(project.path / "system" / "target.toml"))
+    given = [part.format(reports) for part in option]
+    project.run_here("--pyargs", "packaged", *target, *given).assert_outcomes(passed=1)
+    assert (reports / "latest" / "incident.html").is_file()
+    project.run_here("--pyargs", "packaged", *target).assert_outcomes(passed=1)
+    assert (service / "reports" / "latest" / "incident.html").is_file()
+    assert not project.reports.exists()

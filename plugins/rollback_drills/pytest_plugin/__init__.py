@@ -87,7 +87,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("drill_target", "target file of the drills")
     parser.addini("drill_runtime", "runtime of the drills", default="auto")
-    parser.addini("drill_report_dir", "directory of the drills' reports", default="reports")
+    parser.addini("drill_report_dir", "directory of the drills' reports (default: reports)")
     parser.addini("drill_budget", "seconds for which random game days are played", default="0")
     parser.addini("drill_timeout", "limit for one drill in seconds", default="600")
 

@@ -10,13 +10,25 @@ import pytest
 
 from rollback_drills.errors import TargetError
 
+REPORTS = "reports"
+
 
 def reports(config: pytest.Config) -> Path:
-    """A path of the command line begins where pytest was called, one of the configuration at its file."""
+    """A path of the command line begins where pytest was called, one of the configuration at its file.
+
+    pytest guesses its rootdir from the arguments, so that a target file elsewhere moves it there. Without a word from
+    anybody reports therefore lie in the rootdir only where its configuration is that of the directory in which pytest
+    was called, and of the drills: not of a package that is installed.
+    """
+    called: Path = config.invocation_params.dir
     given = config.getoption("drill_report_dir")
     if given:
-        return Path(config.invocation_params.dir, given)
-    return config.rootpath / str(config.getini("drill_report_dir"))
+        return called / str(given)
+    configured = str(config.getini("drill_report_dir"))
+    if configured:
+        return config.rootpath / configured
+    ours = config.inipath is not None and config.rootpath in (called, *called.parents) and not config.option.pyargs
+    return (config.rootpath if ours else called) / REPORTS
 
 
 def temporary(config: pytest.Config) -> str:

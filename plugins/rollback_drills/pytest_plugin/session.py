@@ -211,13 +211,16 @@ class Session:
         """What is drilled and where; what was swept is told once."""
         swept, self.swept = self.swept, []
         if self._target is None:
-            return ["drill target: what the fixture drill_target gives", *(f"drill clean-up: {line}" for line in swept)]
-        target = self._target
-        return [
-            f"drill target: {target.name}, {target.current} back to {target.previous} ({_relative(target.file)})",
-            f"drill runtime: {self.choice.name}, {self.choice.reason}",
-            *(f"drill clean-up: {line}" for line in swept),
-        ]
+            lines = ["drill target: what the fixture drill_target gives"]
+        else:
+            target = self._target
+            lines = [
+                f"drill target: {target.name}, {target.current} back to {target.previous} ({_relative(target.file)})",
+                f"drill runtime: {self.choice.name}, {self.choice.reason}",
+            ]
+        if self.performs:
+            lines.append(f"drill reports: {_relative(self.reports)}")
+        return [*lines, *(f"drill clean-up: {line}" for line in swept)]
 
     # --- the lab ---------------------------------------------------------------------------------------
 
