@@ -10,6 +10,9 @@ disabled = { status = 503, body = { detail = "integration disabled" } }    # exa
 [integrations.github]
 disabled = { status = [404, 410] }                                         # either of them, whatever the body
 
+[integrations.gitlab]
+disabled = { status = 503, body = { detail = "{integration} is off" } }    # "gitlab is off"
+
 [integrations.jira]
 disabled = { status = 503, contains = { reason = "disabled" } }            # JSON with this in it
 
@@ -23,6 +26,10 @@ disabled = { status = 202, contains = { status = "ignored" } }             # ack
 Every drill that turns an integration off holds its answer against this one, and client traffic counts such an answer
 as *deliberate*: neither an error nor downtime. `pattern` and `not_pattern` are searched in the text of the body as it
 was sent, at most 65536 characters of it. A status that `delivery.accepted` names as well needs one of the other keys.
+
+In all of them `{integration}` stands for the integration's name, in patterns too; no other placeholder is known, since
+an answer is held against what is the same each time. Braces that enclose no word stand for themselves, as in `\\d{3}`;
+`{{word}}` is the text `{word}`. The same goes for `delivery.repeated` and `delivery.absent`.
 """,
     "integrations.NAME": """
 ```toml

@@ -70,7 +70,11 @@ def judge_repetitions(stack: Stack, drill: Drill, release: str, writes: Collecti
     with drill.step("Senders repeat what they have sent before"):
         common = stack.target.integrations_of(release)
         again = [stack.client.deliver(each.integration, each.id) for each in writes if each.integration in common]
-        other = {each.integration: each.answer.brief() for each in again if not is_agreed(agreed, each.answer)}
+        other = {
+            each.integration: each.answer.brief()
+            for each in again
+            if not is_agreed(agreed.of(each.integration), each.answer)
+        }
         copies = stack.copies([each.id for each in again])
         with drill.together():
             drill.check(

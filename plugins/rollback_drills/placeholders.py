@@ -11,6 +11,8 @@ from string import Formatter
 from pydantic import JsonValue
 
 _SHORTEST_SECRET = 4  # characters; hiding a value such as "1" would make a message unreadable
+# What is answered is JSON or a regular expression, full of braces of its own: only `{word}` is a placeholder there.
+_WORD = re.compile(r"(?<!\\N)\{(?:\{(?P<literal>[A-Za-z_]\w*)\}|(?P<name>[A-Za-z_]\w*))\}")
 _ENVIRONMENT = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -61,6 +63,38 @@ def fill_json(value: JsonValue, values: Mapping[str, str]) -> JsonValue:
             return [fill_json(item, values) for item in value]
         case dict():
             return {key: fill_json(item, values) for key, item in value.items()}
+        case _:
+            return value
+
+
+def check_answer(value: JsonValue, *, allowed: Collection[str]) -> None:
+    """Raise ValueError when a text in what is answered, keys included, has a placeholder that is not known there."""
+    match value:
+        case str():
+            for match in _WORD.finditer(value):
+                name = match["name"]
+                if name is not None and name not in allowed:
+                    known = ", ".join(f"{{{each}}}" for each in sorted(allowed))
+                    raise ValueError(
+                        f"{{{name}}} is not known in an answer (allowed here: {known}): leave open what differs from "
+                        f"one answer to the next, by contains or pattern; {{{{{name}}}}} is the text {{{name}}} itself"
+                    )
+        case list():
+            for item in value:
+                check_answer(item, allowed=allowed)
+        case dict():
+            check_answer([*value, *value.values()], allowed=allowed)
+
+
+def fill_answer(value: JsonValue, values: Mapping[str, str]) -> JsonValue:
+    """What is answered with every ``{word}`` in it filled in, and ``{{word}}`` as ``{word}``; other braces stay."""
+    match value:
+        case str():
+            return _WORD.sub(lambda match: values[match["name"]] if match["name"] else f"{{{match['literal']}}}", value)
+        case list():
+            return [fill_answer(item, values) for item in value]
+        case dict():
+            return {str(fill_answer(key, values)): fill_answer(item, values) for key, item in value.items()}
         case _:
             return value
 

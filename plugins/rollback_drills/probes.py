@@ -164,10 +164,10 @@ class Client:
         routes = self._target.version.routes
         if routes is not None and release in routes.releases:
             answers[f"GET {routes.path} at {routes.pointer or '/'}"] = self._routes(routes, routes.releases[release])
-        absent = self._target.delivery.absent
-        for name in self._target.absent_from(release) if absent is not None else ():
-            assert absent is not None
-            answer = self.deliver(name).answer
+        agreed = self._target.delivery.absent
+        for name in self._target.absent_from(release) if agreed is not None else ():
+            assert agreed is not None
+            absent, answer = agreed.of(name), self.deliver(name).answer
             answers[f"a delivery to {name}"] = (
                 absent.brief(),
                 absent.brief() if is_agreed(absent, answer) else answer.brief(),

@@ -238,7 +238,7 @@ class Target(Table):
         """What an integration answers while it is off; None where nothing turns it off."""
         if self.flags is None or integration not in self.gated_of(self.current):
             return None
-        return self.integrations[integration].disabled or self.flags.disabled
+        return (self.integrations[integration].disabled or self.flags.disabled).of(integration)
 
     def delivery_to(self, integration: str) -> Delivery:
         """How a webhook is delivered to this integration."""

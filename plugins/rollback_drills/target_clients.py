@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import Discriminator, Field, JsonValue, SecretStr, Tag, model_validator
+from pydantic import Discriminator, Field, JsonValue, SecretStr, Tag, field_validator, model_validator
 
-from rollback_drills.placeholders import check, names_in, strings_in
+from rollback_drills.placeholders import check, check_answer, fill_answer, names_in, strings_in
 from rollback_drills.target_fields import (
     DELIVERY_PLACEHOLDERS,
     DeliveryText,
@@ -23,6 +24,7 @@ from rollback_drills.target_fields import (
 )
 
 _UNIQUE = frozenset({"unique"})
+_INTEGRATION = frozenset({"integration"})
 
 
 def _is_list(value: object) -> str:
@@ -147,6 +149,24 @@ class AgreedAnswer(Table):
         if len(given) > 1:
             raise ValueError(f"needs one of body, contains and pattern, and not both {' and '.join(given)}")
         return self
+
+    @field_validator("body", "contains", "pattern", "not_pattern")
+    @classmethod
+    def _placeholders_are_known(cls, value: JsonValue) -> JsonValue:
+        check_answer(value, allowed=_INTEGRATION)
+        return value
+
+    def of(self, integration: str) -> Self:
+        """The answer with the integration's name filled in."""
+        plain, quoted = {"integration": integration}, {"integration": re.escape(integration)}
+        return self.model_copy(
+            update={
+                "body": fill_answer(self.body, plain),
+                "contains": fill_answer(self.contains, plain),
+                "pattern": cast(str | None, fill_answer(self.pattern, quoted)),
+                "not_pattern": cast(str | None, fill_answer(self.not_pattern, quoted)),
+            }
+        )
 
     @property
     def statuses(self) -> tuple[int, ...]:

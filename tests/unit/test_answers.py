@@ -76,6 +76,41 @@ def test_an_integration_may_have_an_answer_of_its_own(reference_target: Target):
     assert not is_disabled(target.model_copy(update={"flags": None}), "github", answer(503, DETAIL))
 
 
+def test_an_agreed_answer_may_name_its_integration(reference_target: Target):
+    body = {"detail": ["{integration} is off"], "{integration}": {"of": 2}}
+    flags = reference_target.flags
+    assert flags is not None
+    for said in ({"body": body}, {"contains": body}, {"pattern": '^{"detail": ."{integration} is off'}):
+        agreed = flags.model_copy(update={"disabled": AgreedAnswer(**said)})
+        target = reference_target.model_copy(update={"flags": agreed})
+        assert is_disabled(target, "github", answer(503, {"detail": ["github is off"], "github": {"of": 2}}))
+        assert not is_disabled(target, "jira", answer(503, {"detail": ["github is off"], "github": {"of": 2}}))
+    assert AgreedAnswer(pattern="^{integration}$").of("a.b").brief() == {"status": 503, "pattern": r"^a\.b$"}
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"a": 1}', r"\d{3}", r"\d{1,3}", r"\{word\}", r"\N{SPACE}", "{", "}}", "{a b}"]
+)
+def test_a_brace_that_is_no_placeholder_stays(text: str):
+    assert AgreedAnswer(body=text).of("github").body == text
+
+
+def test_a_placeholder_as_text_is_written_with_two_braces():
+    assert AgreedAnswer(body="{{integration}} of {integration}, {{x}}").of("github").body == (
+        "{integration} of github, {x}"
+    )
+
+
+@pytest.mark.parametrize("key", ["body", "contains", "pattern", "not_pattern"])
+@pytest.mark.parametrize("name", ["unique", "intergation", "name"])
+def test_a_placeholder_that_no_answer_knows_is_refused(key: str, name: str):
+    for value in (f"x {{{name}}}", {"a": [f"{{{name}}}"]}, {f"{{{name}}}": 1})[: 1 if "pattern" in key else 3]:
+        with pytest.raises(
+            ValueError, match=rf"{{{name}}} is not known in an answer \(allowed here: {{integration}}\)"
+        ):
+            AgreedAnswer(**{key: value})
+
+
 def test_a_refusal_may_have_the_status_of_an_acknowledgement(reference_target: Target):
     """Many senders stop for good after an error, so a disabled integration says 200 and drops what it gets."""
     target = target_with(reference_target, (200, 202), status=200, contains={"status": "ignored"})

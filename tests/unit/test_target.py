@@ -93,6 +93,12 @@ MISTAKES = [
     ("health/boddy", 1, ["health: unknown key 'boddy', did you mean 'body'?", "method, path, status"]),
     ("delivery/jsn", 1, ["delivery: unknown key 'jsn', did you mean 'json'?"]),
     ("flags/disabled/stauts", 503, ["flags.disabled: unknown key 'stauts', did you mean 'status'?"]),
+    (
+        "flags/disabled/body",
+        {"detail": "{name} is off"},
+        ["flags.disabled.body: {name} is not known in an answer (allowed here: {integration})", "{{name}} is the text"],
+    ),
+    ("delivery/repeated", {"contains": "{unique}"}, ["delivery.repeated.contains: {unique} is not known in an answer"]),
     ("metrics/deliberate/label", {}, ["metrics.deliberate: unknown key 'label', did you mean 'labels'?"]),
     ("integrations/github/sinse", "0.5.0", ["integrations.github: unknown key 'sinse', did you mean 'since'?"]),
     ("behaviours/1/methd", "GET", ["behaviours[1]: unknown key 'methd', did you mean 'method'?"]),
