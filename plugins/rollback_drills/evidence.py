@@ -12,11 +12,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
-Verdict = Literal["passed", "failed", "error", "skipped", "incomplete"]
+Verdict = Literal["passed", "failed", "error", "skipped", "incomplete", "not run"]
 """``failed``: something did not hold. ``error``: the drill itself could not go on. ``skipped``: a capability
-is missing, so nothing was proven. ``incomplete``: whoever performed the drill was killed."""
+is missing, so nothing was proven. ``incomplete``: whoever performed the drill was killed. ``not run``: the run ended
+before it was begun."""
 
 Severity = Literal["critical", "major", "minor", "info"]
 """``info``: a gap that is known and declared; it is told in every run, and never fails a drill."""
@@ -282,7 +283,7 @@ class DrillEvidence(Model):
     started_at: str
     seconds: float
     target_seconds: float
-    reason: str = Field(default="", description="why it failed, or why it was skipped, in one or two sentences")
+    reason: str = Field(default="", description="why it failed, was skipped or not run, in one or two sentences")
     worker: str = "main"
     facts: dict[str, JsonValue] = {}
     recovery: Recovery | None = None
@@ -393,6 +394,6 @@ class RunEvidence(Model):
         for worst in ("failed", "error", "incomplete"):
             if worst in verdicts:
                 return worst
-        if self.interrupted:
+        if self.interrupted or "not run" in verdicts:
             return "incomplete"
         return "passed" if "passed" in verdicts else "skipped"

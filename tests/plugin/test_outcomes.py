@@ -270,12 +270,13 @@ def test_what_an_early_end_leaves_out(project: Project, how: list[str]) -> None:
     assert result.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
     run = project.evidence()
     assert run.interrupted == "stopping after 1 failures"
-    not_performed = ("skipped", "not performed: stopping after 1 failures")
+    not_run = ("not run", "stopping after 1 failures")
     assert {name: verdict[0] for name, verdict in verdicts(run).items()} == {
-        "test_1": "passed", "test_2": "failed", "test_3": "skipped", "test_4": "skipped",
+        "test_1": "passed", "test_2": "failed", "test_3": "not run", "test_4": "not run",
     }  # fmt: skip
-    assert verdicts(run)["test_3"] == verdicts(run)["test_4"] == not_performed
-    assert "not performed: stopping after 1 failures" in (project.run_directory / "incident.html").read_text()
+    assert verdicts(run)["test_3"] == verdicts(run)["test_4"] == not_run
+    result.stdout.fnmatch_lines(["*A drill* not run *", "Of the others, 1 passed and 2 not run."])
+    assert "Not run because" in (project.run_directory / "incident.html").read_text()
 
 
 def test_no_drill_left_after_selection(project: Project) -> None:

@@ -7,14 +7,14 @@ import evidence_samples as samples
 import pytest
 
 from rollback_drills.evidence import DrillEvidence, Verdict, Writes
-from rollback_drills.report.groups import group_drills, split_id
+from rollback_drills.report.groups import MEASURED_FOR, group_drills, split_id
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.model import fold
 from rollback_drills.report.text import cut, humanise, moment, seconds, visible
 from rollback_drills.report.timeline import ticks, timeline
 from rollback_drills.report.values import Diff, Items, Pairs, Plain, view
 
-VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete")
+VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete", "not run")
 
 
 def of(*verdicts: Verdict) -> tuple[DrillEvidence, ...]:
@@ -34,6 +34,13 @@ def of(*verdicts: Verdict) -> tuple[DrillEvidence, ...]:
         (("passed", "error", "incomplete"), "", "unknown", "Not proven: 1 of 3 drills could not be carried out."),
         (("passed", "incomplete"), "", "unknown", "Not proven: 1 of 2 drills were cut short."),
         (("passed", "passed"), "Ctrl-C", "unknown", "Not proven: the run ended early, after 2 drills."),
+        (
+            ("passed", "not run", "not run"),
+            "Ctrl-C",
+            "unknown",
+            "Not proven: the run ended early, after 1 of 3 drills.",
+        ),
+        (("passed", "not run"), "", "unknown", "Not proven: the run ended early, after 1 of 2 drills."),
         (("skipped", "skipped"), "", "unknown", "Nothing was proven: every drill was skipped."),
         ((), "", "unknown", "Nothing was proven: no drill was performed."),
     ],
@@ -43,6 +50,13 @@ def test_verdict_of_every_mix(verdicts: tuple[Verdict, ...], interrupted: str, t
     headline = fold(run).headline
     assert (headline.verdict, headline.tone, headline.sentence) == (run.verdict, tone, says)
     assert any("Ctrl-C" in note for note in headline.notes) == bool(interrupted)
+
+
+def test_a_measurement_that_is_no_test_is_told_so_that_pytests_count_can_be_understood() -> None:
+    shared = build.drill("t.py::rounds", "passed", facts={MEASURED_FOR: "several drills"})
+    notes = fold(build.run(*of("passed", "skipped"), shared)).headline.notes
+    assert "3 drills: 2 tests, and 1 measurement that several of them judge." in notes
+    assert not any("measurement" in note for note in fold(build.run(*of("passed"))).headline.notes)
 
 
 def test_a_gap_in_the_coverage_is_never_called_a_holding_runbook() -> None:

@@ -139,10 +139,10 @@ class Ledger:
         early = session.shouldstop or session.shouldfail
         if early and not self._interrupted:
             self._interrupted = str(early)
-        why = f": {self._interrupted}" if self._interrupted else ""
+        why = self._interrupted or "the run ended before it was begun"
         for plan in self._selected:
             if plan.id not in self._drills:
-                self._drills[plan.id] = self._session.left_out(plan, f"not performed{why}")
+                self._drills[plan.id] = self._session.left_out(plan, why)
 
     def _write(self, session: pytest.Session) -> None:
         from rollback_drills.report.write import file_run

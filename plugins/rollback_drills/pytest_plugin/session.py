@@ -386,11 +386,12 @@ class Session:
         self.journal_problem = f"{file} ends early ({error.strerror}): {lost}"
 
     def left_out(self, plan: Plan, reason: str) -> DrillEvidence:
-        """The evidence of a drill that was never begun."""
-        return Drill(
+        """The evidence of a drill that was selected, and not begun before the run ended."""
+        drill = Drill(
             plan, target=self.target, meter=self.meter, redactor=self.redactor, directory=self.directory,
             clock=self.clock,
-        ).skip(reason)  # fmt: skip
+        )  # fmt: skip
+        return drill.skip(reason).model_copy(update={"verdict": "not run"})
 
     def finished(self, evidence: DrillEvidence) -> None:
         """Hand over the evidence with the next test report."""

@@ -10,6 +10,7 @@ from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.pytest_plugin.collecting import Mark
 from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.report.groups import MEASURED_FOR
 
 
 class SharedDrills:
@@ -28,6 +29,7 @@ class SharedDrills:
         drill.watch(stack.clients)
         try:
             with drill:
+                drill.fact(MEASURED_FOR, "several drills, which judge it")
                 yield stack, drill
                 client_account.record(stack, drill)
         finally:

@@ -11,7 +11,10 @@ from rollback_drills.report.text import count, humanise, one_line
 
 # path::name[parameter], and the group that pytest-xdist's loadgroup appends
 _ID = re.compile(r"(?P<base>[^\[]*)(?:\[(?P<param>.*)\])?(?:@[^\]]*)?", re.DOTALL)
-_WORST_FIRST: tuple[Verdict, ...] = ("failed", "error", "incomplete", "passed", "skipped")
+_WORST_FIRST: tuple[Verdict, ...] = ("failed", "error", "incomplete", "passed", "not run", "skipped")
+MEASURED_FOR = "measured for"
+"""The fact of a drill that is no test of its own: it measures what several drills judge."""
+NOT_BEGUN: tuple[Verdict, ...] = ("skipped", "not run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Group:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of its cases; skipped only if all were."""
+        """The worst of its cases; skipped or not run only where none was begun."""
         present = {drill.verdict for drill in self.drills}
         return next(verdict for verdict in _WORST_FIRST if verdict in present)
 
@@ -53,9 +56,9 @@ class Group:
 
     @property
     def failed(self) -> tuple[tuple[str, DrillEvidence], ...]:
-        """The cases that stand in the way: everything but passed and skipped."""
+        """The cases that stand in the way: what was begun and has not passed."""
         both = zip(self.params, self.drills, strict=True)
-        return tuple((param, drill) for param, drill in both if drill.verdict not in ("passed", "skipped"))
+        return tuple((param, drill) for param, drill in both if drill.verdict not in ("passed", *NOT_BEGUN))
 
 
 def group_drills(run: RunEvidence) -> tuple[Group, ...]:

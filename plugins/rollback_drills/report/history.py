@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
 from rollback_drills.report.files import unwritable
+from rollback_drills.report.groups import NOT_BEGUN
 
 HISTORY = "history.jsonl"
 SHOWN = 5
@@ -98,7 +99,7 @@ def past_of(run: RunEvidence) -> PastRun:
         target=run.target.name,
         runtime=run.runtime.name,
         complete=not run.interrupted,
-        drills={drill.id: _past(drill) for drill in run.drills if drill.verdict != "skipped"},
+        drills={drill.id: _past(drill) for drill in run.drills if drill.verdict not in NOT_BEGUN},
     )
 
 
@@ -161,7 +162,7 @@ def _last_byte(file: Path) -> bytes:
 
 def trend(run: RunEvidence, drills: Sequence[DrillEvidence], history: History) -> Trend | None:
     """The trend of one drill, its cases taken together (the longest of their times); None without former runs."""
-    performed = [drill for drill in drills if drill.verdict != "skipped"]
+    performed = [drill for drill in drills if drill.verdict not in NOT_BEGUN]
     if not performed:
         return None
     former = [_point(past.run, cases, past.complete) for past, cases in _comparable(run, performed, history)]

@@ -10,7 +10,8 @@ from rollback_drills.evidence import DrillEvidence, RunEvidence
 from rollback_drills.report.text import visible
 
 PREFIX = "drill_"
-_KINDS = {"failed": "failure", "error": "error", "incomplete": "error", "skipped": "skipped"}
+_KINDS = {"failed": "failure", "error": "error", "incomplete": "error", "skipped": "skipped",
+          "not run": "skipped"}  # fmt: skip
 
 
 def properties(evidence: DrillEvidence) -> Iterator[tuple[str, str]]:

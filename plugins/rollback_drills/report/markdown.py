@@ -17,7 +17,7 @@ MAX_CHARACTERS = 60_000
 
 _LIMITS = Limits(output=0, value=300, line=160, items=5, rows=60, steps=0, cases=0, groups=0)
 _MARKS = re.compile(r"[\\`*_\[\]|~$]|^[-+#=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)")
-_ICONS = {"passed": "✅", "failed": "❌", "error": "⚠️", "skipped": "⚪", "incomplete": "⚠️"}
+_ICONS = {"passed": "✅", "failed": "❌", "error": "⚠️", "skipped": "⚪", "incomplete": "⚠️", "not run": "⚪"}
 _TONES = {"passed": "✅", "failed": "❌", "unknown": "❔"}
 
 

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from rollback_drills.errors import DrillError
 from rollback_drills.evidence import AcceptedRisk, Attempt, DrillEvidence, RunEvidence, RuntimeFacts, SourceRun
+from rollback_drills.report.groups import NOT_BEGUN
 from rollback_drills.report.text import count, one_line
 
 OVERRIDE = "--different-targets"
@@ -105,13 +106,13 @@ def _drills(runs: Sequence[RunEvidence]) -> Iterable[DrillEvidence]:
         for drill in run.drills:
             performed.setdefault(drill.id, []).append((run, drill))
     for attempts in performed.values():
-        ordered = sorted(attempts, key=lambda each: (each[1].verdict != "skipped", each[1].started_at))
+        ordered = sorted(attempts, key=lambda each: (each[1].verdict not in NOT_BEGUN, each[1].started_at))
         *earlier, (run, drill) = ordered
         worker = f"{run.run}/{drill.worker}" if len(runs) > 1 else drill.worker
         told = tuple(
             Attempt(run=each.run, runtime=each.runtime.name, started_at=former.started_at, verdict=former.verdict,
                     reason=former.reason)
-            for each, former in earlier if former.verdict != "skipped"
+            for each, former in earlier if former.verdict not in NOT_BEGUN
         )  # fmt: skip
         yield _moved(drill, run.run).model_copy(update={"worker": worker, "attempts": (*drill.attempts, *told)})
 

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from rollback_drills.evidence import DrillEvidence, RunEvidence
 from rollback_drills.report.accepted import AcceptedView, accepted_risks
 from rollback_drills.report.coverage import ChecklistItem, Section, checklist, sections
-from rollback_drills.report.groups import Group, group_drills
+from rollback_drills.report.groups import NOT_BEGUN, Group, group_drills
 from rollback_drills.report.history import History
 from rollback_drills.report.limits import FULL, Limits
 from rollback_drills.report.problems import Problem, problems
@@ -176,7 +176,9 @@ def _worth_showing(group: Group, limits: Limits) -> Iterator[tuple[int, DrillEvi
         codes = (finding.code for finding in drill.findings)
         if drill.steps or not group.parametrised:
             alike.setdefault((drill.verdict, *codes, *steps), []).append(index)
-    failed_first = sorted(alike.values(), key=lambda indices: group.drills[indices[0]].verdict in ("passed", "skipped"))
+    failed_first = sorted(
+        alike.values(), key=lambda indices: group.drills[indices[0]].verdict in ("passed", *NOT_BEGUN)
+    )
     for first, *others in failed_first[: limits.cases]:
         yield first, group.drills[first], tuple(one_line(group.params[other], 60) for other in others)
 
@@ -221,7 +223,7 @@ def _facts(group: Group) -> Iterator[tuple[str, str]]:
         "Lasted",
         f"{seconds(total)} (target {seconds(target)}, harness {seconds(max(0.0, total - target))})",
     )
-    recovery, objective, met = recovery_of([drill for drill in group.drills if drill.verdict != "skipped"])
+    recovery, objective, met = recovery_of([drill for drill in group.drills if drill.verdict not in NOT_BEGUN])
     if recovery != "not measured":
         judged = {True: ", met", False: ", missed", None: ""}[met]
         yield (

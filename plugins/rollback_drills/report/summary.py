@@ -11,13 +11,14 @@ from rollback_drills.evidence import Acceptance, DrillEvidence, RunEvidence, Ver
 from rollback_drills.report.accepted import accepted_risks
 from rollback_drills.report.clients import rpo_text
 from rollback_drills.report.coverage import Section
-from rollback_drills.report.groups import Group
+from rollback_drills.report.groups import MEASURED_FOR, NOT_BEGUN, Group
 from rollback_drills.report.limits import FULL
 from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
 
 Tone = Literal["passed", "failed", "unknown"]
 _WORDS: dict[Verdict, str] = {
-    "passed": "passed", "error": "could not be carried out", "incomplete": "cut short", "skipped": "skipped",
+    "passed": "passed", "error": "could not be carried out", "incomplete": "cut short", "not run": "not run",
+    "skipped": "skipped",
 }  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def headline(run: RunEvidence, covered: Sequence[Section], slower: Sequence[str]
         case "incomplete" if counts["incomplete"]:
             sentence = f"Not proven: {counts['incomplete']} of {count(total, 'drill')} were cut short."
         case "incomplete":
-            sentence = f"Not proven: the run ended early, after {count(total, 'drill')}."
+            sentence = f"Not proven: the run ended early, after {_of(total - counts['not run'], total)}."
         case "skipped":
             sentence = "Nothing was proven: " + ("every drill was skipped." if total else "no drill was performed.")
         case _ if all(section.proof == "proven" for section in covered):
@@ -105,6 +106,10 @@ def _with_risks(run: RunEvidence) -> str:
     """Nobody may read a verdict without them."""
     risks = {finding.code for drill in run.drills for finding in drill.accepted}
     return f", with {count(len(risks), 'accepted risk')}" if risks else ""
+
+
+def _of(begun: int, total: int) -> str:
+    return count(total, "drill") if begun == total else f"{begun} of {count(total, 'drill')}"
 
 
 def _all(total: int) -> str:
@@ -127,6 +132,10 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
     ]
     if others and len(counts) > 1:
         notes.append(f"Of the others, {enumerate_words(others)}.")
+    shared = sum(MEASURED_FOR in drill.facts for drill in run.drills)
+    if shared:
+        tests, each = count(len(run.drills) - shared, "test"), count(shared, "measurement")
+        notes.append(f"{count(len(run.drills), 'drill')}: {tests}, and {each} that several of them judge.")
     held = [drill.recovery for drill in run.drills if drill.recovery and drill.recovery.met is not None]
     missed = sum(recovery.met is False for recovery in held)
     if missed:
@@ -202,7 +211,7 @@ def _foreign(runbook: str) -> str:
 
 def _row(group: Group, section: str) -> Row:
     answer, tone = _answer(group)
-    held = [drill for drill in group.drills if drill.recovery and drill.verdict != "skipped"]
+    held = [drill for drill in group.drills if drill.recovery and drill.verdict not in NOT_BEGUN]
     recovery, objective, met = recovery_of(held)
     downtime, downtime_met = downtime_of(group.drills)
     lost, rpo, rpo_met = writes_of(group.drills)
