@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from migration_histories import Project, walking
+import pytest
+from migration_histories import ENV, Project, walking
 
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
@@ -68,6 +69,37 @@ def test_only_what_is_asked_for_is_proven_and_the_rest_is_applied(
         assert set(walk.proofs) == {"last"}
         assert walk.prove("r0").codes == {"loss-undeclared"}  # passed by, and so the walk begins anew
         assert walk.prove("r5").codes == {"loss-undeclared"}
+
+
+MAKES = """CREATE SCHEMA IF NOT EXISTS app
+CREATE EXTENSION IF NOT EXISTS citext
+CREATE TABLE IF NOT EXISTS app.settings (name citext PRIMARY KEY)""".splitlines()
+
+
+@pytest.mark.parametrize("connection", ["connection", "another"], ids=["in its transaction", "in one of its own"])
+def test_what_env_py_makes_is_not_the_first_revisions_doing(
+    connection: str, tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    making = "".join(f"    {connection}.exec_driver_sql({each!r})\n" for each in MAKES)
+    if connection == "another":
+        making = "with engine.begin() as another:\n" + making
+        env = ENV.replace("with engine.connect()", f"{making}with engine.connect()")
+    else:
+        env = ENV.replace("    context.configure", f"{making}    context.configure")
+    project = Project(tmp_path, env)
+    project.add("one", ["CREATE TABLE app.t (id serial PRIMARY KEY, a citext)"], ["DROP TABLE app.t"])
+    proof = prove(project, postgres_server, workspace, "one")
+    assert (proof.codes, proof.verdict) == (set(), "lossy by design")
+
+
+def test_what_the_first_revision_makes_beside_env_py_is_still_its_doing(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    env = ENV.replace("    context.configure", f"    connection.exec_driver_sql({MAKES[0]!r})\n    context.configure")
+    project = Project(tmp_path, env)
+    project.add("one", ["CREATE TYPE app.mood AS ENUM ('a')", "CREATE TABLE app.t (m app.mood)"], ["DROP TABLE app.t"])
+    (found,) = prove(project, postgres_server, workspace, "one").findings
+    assert "app.mood" in found.detail
 
 
 def test_locks_are_weighed_by_the_sizes_of_production(

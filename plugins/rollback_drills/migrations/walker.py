@@ -7,6 +7,8 @@ and then one line of JSON per command; each is answered by one line of JSON.
 
 ``{"do": "open", "options": […], "settings": {…}, "marker": …, "as_module": true}``
     reads the scripts. Answer: versions, revisions (oldest first), problems.
+``{"do": "enter"}``
+    runs env.py up to its migrations and none of these, as the first command if at all. Answer: seconds, or an error.
 ``{"do": "upgrade" | "downgrade", "revision": …, "try": false, "fail_at": null}``
     one step, committed when the answer comes; with ``try`` it is rolled back instead; ``fail_at`` is the number of a
     statement in whose place an error is raised. Answer: seconds, statements, error.
@@ -183,7 +185,7 @@ class Walker:
         as_module: bool = True,
     ) -> None:
         self._conversation, self._timeout = conversation, timeout
-        self.memory = 0
+        self.memory, self.entered = 0, False
         program = _program()
         conversation.send(b"%d\n" % len(program) + program)
         command = {"do": "open", "options": list(options), "settings": dict(settings or {}), "marker": marker,
@@ -203,6 +205,15 @@ class Walker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def enter(self) -> None:
+        """Run env.py up to its migrations, with whatever it makes before them; nothing where it has run.
+
+        Raises:
+            StackError: it fails, the process has ended or does not answer.
+        """
+        if not self.entered:
+            self._perform({"do": "enter"})
 
     def upgrade(self, revision: str, *, attempt: bool = False, fail_at: int | None = None) -> Walked:
         """Perform ``upgrade()`` of one revision, from right below it.
@@ -224,7 +235,9 @@ class Walker:
         self._conversation.close()
 
     def _step(self, direction: str, revision: str, attempt: bool, fail_at: int | None) -> Walked:
-        command = {"do": direction, "revision": revision, "try": attempt, "fail_at": fail_at}
+        return self._perform({"do": direction, "revision": revision, "try": attempt, "fail_at": fail_at})
+
+    def _perform(self, command: Mapping[str, object]) -> Walked:
         walked = Walked.model_validate(self._ask(command))
         self.memory = max(self.memory, walked.memory)
         error = walked.error
@@ -236,6 +249,7 @@ class Walker:
             )
         if error is not None and "seconds" not in walked.model_fields_set:
             raise StackError("env.py fails", cause=error.brief, fix="run `alembic upgrade head` by hand")
+        self.entered = True
         return walked
 
     def _ask(self, command: Mapping[str, object]) -> dict[str, object]:

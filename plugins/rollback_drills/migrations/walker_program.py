@@ -174,6 +174,11 @@ class Walker:
         self.check_marker(connection)
         keep_settings(connection, lambda: self.settle(connection, external, failed=False))
         self.record.listen(connection)
+        if self.command is not None and self.command["do"] == "enter":
+            self.settle(connection, external, failed=False)
+            self.answer(seconds=0.0)
+            if not self.next_command():
+                return
         while not self.ended:
             context._migrations_fn = lambda heads, context: self.steps(context, connection, external)
             try:

@@ -50,6 +50,7 @@ class Bench:
     ) -> None:
         self._ground, self.data, self.seeded = ground, data, False
         self._most_rows = most_rows
+        self._new = database is None
         self.database = database or ground.create()
         try:
             self.walker = ground.walker(self.database)
@@ -81,6 +82,16 @@ class Bench:
             self._schema_conn.close()
         self.walker.close()
 
+    def enter(self) -> None:
+        """Let env.py make what it makes before any revision, which would be the first one's doing otherwise.
+
+        Raises:
+            StackError: env.py fails.
+        """
+        if self._new and not self.walker.entered:
+            self.walker.enter()
+            self.resync()
+
     # --- steps -----------------------------------------------------------------------------------------
 
     def move(self, direction: str, revision: str, *, fail_at: int | None = None) -> Moved:
@@ -89,6 +100,7 @@ class Bench:
         Raises:
             StackError: the walker has ended.
         """
+        self.enter()
         step = self.walker.upgrade if direction == "upgrade" else self.walker.downgrade
         walked = step(revision, fail_at=fail_at)
         return self.look(walked)

@@ -67,6 +67,7 @@ class RoundTrip:
         way, proof, declarations, bench = self._way, self._proof, self._declarations, self._bench
         for mistake in declarations.mistakes:
             proof.find("declaration-invalid", f"{proof.revision}: {mistake}")
+        bench.enter()
         bench.furnish(self._revision.source)
         known = dict(bench.schema.known)
         if bench.data:

@@ -135,6 +135,7 @@ class Walk:
         try:
             for each in self.history.revisions[position + 1 : place + 1]:
                 beside.walker.upgrade(each.id)
+            beside.enter()
             beside.resync()
             beside.load(held)
         except BaseException:
