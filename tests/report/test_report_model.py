@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import evidence_builder as build
 import evidence_samples as samples
 import pytest
 
+from rollback_drills.capabilities import missing
 from rollback_drills.evidence import DrillEvidence, Verdict, Writes
 from rollback_drills.report.groups import MEASURED_FOR, group_drills, split_id
 from rollback_drills.report.limits import Limits
@@ -13,7 +17,9 @@ from rollback_drills.report.model import fold
 from rollback_drills.report.text import cut, humanise, moment, seconds, visible
 from rollback_drills.report.timeline import ticks, timeline
 from rollback_drills.report.values import Diff, Items, Pairs, Plain, view
+from rollback_drills.target import Target
 
+REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete", "not run")
 
 
@@ -57,6 +63,49 @@ def test_a_measurement_that_is_no_test_is_told_so_that_pytests_count_can_be_unde
     notes = fold(build.run(*of("passed", "skipped"), shared)).headline.notes
     assert "3 drills: 2 tests, and 1 measurement that several of them judge." in notes
     assert not any("measurement" in note for note in fold(build.run(*of("passed"))).headline.notes)
+
+
+def test_what_another_runtime_would_prove_is_counted_apart_and_every_row_says_why() -> None:
+    (reason,) = missing(Target.load(REFERENCE), ["compose"], runtime="embedded")
+    letter = [build.drill(f"t.py::test_letter_{number}", "skipped", reason=reason) for number in range(8)]
+    report = fold(build.run(*of("passed", "skipped"), *letter, sections=["quick-application"]))
+    assert "Of the others, 1 skipped and 8 need --drill-runtime=compose." in report.headline.notes
+    assert [row.why for row in report.rows if row.anchor] == ["", "because 1", *[reason] * 8]
+    assert all(row.why for row in report.rows if row.tone == "unknown")
+
+
+def test_what_several_drills_found_in_the_same_words_is_one_entry() -> None:
+    same = [build.finding("rows-lost", "13 rows of deliveries are gone"), build.finding("health-hangs", "")]
+    other = build.finding("rows-lost", "1 row of deliveries is gone")
+    drills = [
+        build.drill(f"t.py::test_{number}", "failed", title=f"Drill {number}", findings=found)
+        for number, found in enumerate((same, same[:1], [other]))
+    ]
+    report = fold(build.run(*drills))
+    assert [(each.code, each.where) for each in report.problems] == [
+        ("rows-lost", "Drill 0 and 1 more"), ("rows-lost", "Drill 2"), ("health-hangs", "Drill 0"),
+    ]  # fmt: skip
+    assert [each.text for each in report.problems[0].others] == ["Drill 1"]
+    assert [len(drill.problems) for drill in report.drills] == [2, 1, 1]
+
+
+def test_an_interrupted_procedure_follows_the_procedure() -> None:
+    titles = ["Interrupted: a flag", "Quick rollback: a flag", "Another"]
+    drills = [
+        build.drill(f"t.py::test_{number}", "passed", title=title, runbook="quick-flags")
+        for number, title in enumerate(titles)
+    ]
+    assert [row.title for row in fold(build.run(*drills)).rows if row.anchor] == [*titles[1:], titles[0]]
+
+
+def test_the_breakdown_of_findings_adds_up() -> None:
+    found = [build.finding(code, code) for code in ("rows-lost", "integration-ungated")]
+    found += [build.finding("deliveries-rate-limited", "429")]
+    notes = fold(build.run(build.drill("t.py::test_x", "failed", findings=found))).headline.notes
+    told = [note for note in notes if "finding" in note or "gap" in note]
+    assert told[0].startswith("2 findings: ")
+    assert sum(map(int, re.findall(r"(\d+) (?:critical|major|minor)", told[0]))) == 2
+    assert told[1] == "1 known gap, as the target file declares."
 
 
 def test_a_gap_in_the_coverage_is_never_called_a_holding_runbook() -> None:

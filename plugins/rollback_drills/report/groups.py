@@ -14,6 +14,8 @@ _ID = re.compile(r"(?P<base>[^\[]*)(?:\[(?P<param>.*)\])?(?:@[^\]]*)?", re.DOTAL
 _WORST_FIRST: tuple[Verdict, ...] = ("failed", "error", "incomplete", "passed", "not run", "skipped")
 MEASURED_FOR = "measured for"
 """The fact of a drill that is no test of its own: it measures what several drills judge."""
+INTERRUPTED = "Interrupted: "
+"""How the title of a drill begins that cuts off the procedure of others."""
 NOT_BEGUN: tuple[Verdict, ...] = ("skipped", "not run")
 
 
@@ -62,14 +64,22 @@ class Group:
 
 
 def group_drills(run: RunEvidence) -> tuple[Group, ...]:
-    """The drills of ``run`` by test function, in the order of the runbook's sections, then in their own."""
+    """The drills of ``run`` by test function, in the order of the runbook's sections, then in their own.
+
+    What becomes of a procedure that is interrupted follows the procedure itself, wherever its test stands.
+    """
     found: dict[tuple[str, str], list[tuple[str, DrillEvidence]]] = {}
     for drill in run.drills:
         base, param = split_id(drill.id)
         key = (base, drill.runbook if param else drill.id)
         found.setdefault(key, []).append((param, drill))
     order = {section: index for index, section in enumerate(run.runbook.sections)}
-    ordered = sorted(found.items(), key=lambda item: order.get(item[1][0][1].runbook, len(order)))
+
+    def place(item: tuple[tuple[str, str], list[tuple[str, DrillEvidence]]]) -> tuple[int, bool]:
+        first = item[1][0][1]
+        return order.get(first.runbook, len(order)), first.title.startswith(INTERRUPTED)
+
+    ordered = sorted(found.items(), key=place)
     return tuple(_group(base, number, members) for number, ((base, _), members) in enumerate(ordered, 1))
 
 

@@ -84,7 +84,7 @@ def _lines(report: Report) -> Iterator[str]:
 def _problem(problem: Problem) -> Iterator[str]:
     params = f" ({escape(', '.join(problem.params[:6]))}{' …' if len(problem.params) > 6 else ''})"
     yield (f"- **{escape(problem.title)}** [{problem.severity}, {code(problem.code)}] in "
-           f"{escape(problem.drill.text)}{params if problem.params else ''}: "
+           f"{escape(problem.where)}{params if problem.params else ''}: "
            f"{escape(one_line(problem.worst_detail, 300))}")  # fmt: skip
     yield f"  - Do: {escape(problem.remedy)}"
 
@@ -97,7 +97,7 @@ def _known(report: Report) -> Iterator[str]:
     yield ""
     for problem in report.known[:20]:
         what = escape(problem.accepted) or "known gap"
-        yield (f"- {escape(problem.title)} [{code(problem.code)}] in {escape(problem.drill.text)}: "
+        yield (f"- {escape(problem.title)} [{code(problem.code)}] in {escape(problem.where)}: "
                f"{escape(one_line(problem.worst_detail, 300))}; {what}")  # fmt: skip
     if len(report.known) > 20:
         yield f"- {len(report.known) - 20} more are in incident.html"
@@ -115,7 +115,7 @@ def _table(report: Report) -> Iterator[str]:
         missed = " ❌" if row.met is False else ""
         downtime = f"{row.downtime}{' ❌' if row.downtime_met is False else ''}"
         lost = f"{row.writes}; RPO {row.rpo}{' ❌' if row.rpo_met is False else ''}" if row.rpo else row.writes
-        cells = (row.section, title, row.answer, recovery, downtime, lost)
+        cells = (row.section, title, f"{row.answer}: {row.why}" if row.why else row.answer, recovery, downtime, lost)
         section, title, answer, recovery, downtime, lost = (escape(cell) or "-" for cell in cells)
         yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
                f"| {downtime} | {lost} | {row.found or 0} |")  # fmt: skip

@@ -199,7 +199,7 @@ def _drill(
         id=one_line(group.base if group.parametrised else group.drills[0].id, limits.line),
         cases_text=group.cases,
         facts=tuple(_facts(group)),
-        problems=tuple(problem for problem in found if problem.drill.href == f"#{group.anchor}"),
+        problems=tuple(problem for problem in found if f"#{group.anchor}" in problem.hrefs),
         cases=tuple(_case(param, drill, anchors, limits) for param, drill in
                     zip(group.params, group.drills, strict=True)) if group.parametrised else (),
         shown=cases,

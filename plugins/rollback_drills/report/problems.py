@@ -1,4 +1,8 @@
-"""What was found, the worst first: findings of one kind in one drill are one entry with several occurrences."""
+"""What was found, the worst first.
+
+Findings of one kind in one drill are one entry with several occurrences; what several drills found in the same words is
+one entry that names them all.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +65,7 @@ class Problem:
     catalogue: str
     drill: Reference
     params: tuple[str, ...]
+    others: tuple[Reference, ...]
     occurrences: tuple[Occurrence, ...]
     more: int
     accepted: str = ""
@@ -69,6 +74,16 @@ class Problem:
     def fails(self) -> bool:
         """Whether it is why a drill has not passed: neither an accepted risk nor a declared gap."""
         return self.severity not in _CALM
+
+    @property
+    def hrefs(self) -> tuple[str, ...]:
+        """The drills that have it."""
+        return tuple(each.href for each in (self.drill, *self.others))
+
+    @property
+    def where(self) -> str:
+        """Its drill, and how many more found the same."""
+        return self.drill.text + (f" and {len(self.others)} more" if self.others else "")
 
     @property
     def worst_detail(self) -> str:
@@ -100,9 +115,13 @@ def problems(groups: Sequence[Group], anchors: Mapping[str, str], limits: Limits
             found.setdefault(key, []).append(item)
     by_number = {group.number: group for group in groups}
     ordered = sorted(found.items(), key=lambda entry: (_ORDER.index(entry[0][1]), entry[0][0]))
+    alike: dict[tuple[object, ...], list[tuple[Group, list[_Found]]]] = {}
+    for (number, *kind), items in ordered:
+        texts = tuple(sorted({item.finding.detail for item in items}))
+        alike.setdefault((*kind, items[0].finding.title, texts), []).append((by_number[number], items))
     return tuple(
-        _problem(f"finding-{index}", by_number[key[0]], items, anchors, limits)
-        for index, (key, items) in enumerate(ordered, 1)
+        _problem(f"finding-{index}", *members[0], [group for group, _ in members[1:]], anchors, limits)
+        for index, members in enumerate(alike.values(), 1)
     )
 
 
@@ -128,7 +147,11 @@ def _unclassified(drill: DrillEvidence) -> Finding:
     )  # fmt: skip
 
 
-def _problem(anchor: str, group: Group, items: Sequence[_Found], anchors: Mapping[str, str], limits: Limits) -> Problem:
+def _problem(
+    anchor: str, group: Group, items: Sequence[_Found], others: Sequence[Group],
+    anchors: Mapping[str, str], limits: Limits,
+) -> Problem:  # fmt: skip
+    """One card; ``others`` are drills in which the very same was found."""
     first = items[0]
     params = tuple(dict.fromkeys(one_line(item.param, limits.line) for item in items if item.param))
     shown = items[: limits.items]
@@ -143,6 +166,7 @@ def _problem(anchor: str, group: Group, items: Sequence[_Found], anchors: Mappin
         catalogue=f"docs/findings.md#{first.finding.code}" if first.finding.code in CATALOGUE else "",
         drill=Reference(group.title, f"#{group.anchor}"),
         params=params if group.parametrised or group.params[0] else (),
+        others=tuple(Reference(other.full_title, f"#{other.anchor}") for other in others),
         occurrences=tuple(_occurrence(item, anchors, limits) for item in shown),
         more=len(items) - len(shown),
         accepted=acceptance_text(first.finding.accepted),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,9 @@ from rollback_drills.report.coverage import Section
 from rollback_drills.report.groups import MEASURED_FOR, NOT_BEGUN, Group
 from rollback_drills.report.limits import FULL
 from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
+
+COMPOSE = "--drill-runtime=compose"
+"""What the reason of a drill says that was skipped for want of a runtime with a compose file."""
 
 Tone = Literal["passed", "failed", "unknown"]
 _WORDS: dict[Verdict, str] = {
@@ -42,6 +45,7 @@ class Row:
     anchor: str
     verdict: Verdict | None
     answer: str
+    why: str
     tone: Tone
     recovery: str
     objective: str
@@ -127,9 +131,7 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
         notes.append(f"{count(later, 'drill')} passed in a later attempt only: what failed once may fail that night.")
     if run.interrupted:
         notes.append(f"The run was interrupted: {one_line(run.interrupted).rstrip('.')}.")
-    others = [
-        f"{counts[verdict]} {word}" for verdict, word in _WORDS.items() if counts[verdict] and verdict != run.verdict
-    ]
+    others = [f"{number} {word}" for number, word in _others(run, counts)]
     if others and len(counts) > 1:
         notes.append(f"Of the others, {enumerate_words(others)}.")
     shared = sum(MEASURED_FOR in drill.facts for drill in run.drills)
@@ -155,6 +157,17 @@ def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section
     if gaps:
         notes.append(f"{gaps} of {count(len(covered), 'section')} of the runbook not, or only in part, proven.")
     return notes
+
+
+def _others(run: RunEvidence, counts: Counter[Verdict]) -> Iterator[tuple[int, str]]:
+    """How many drills have each of the other verdicts; what only needs another runtime is told apart."""
+    elsewhere = sum(drill.verdict == "skipped" and COMPOSE in drill.reason for drill in run.drills)
+    for verdict, word in _WORDS.items():
+        number = counts[verdict] - (elsewhere if verdict == "skipped" else 0)
+        if number and verdict != run.verdict:
+            yield number, word
+    if elsewhere:
+        yield elsewhere, f"need{'s' if elsewhere == 1 else ''} {COMPOSE}"
 
 
 def _known_notes(run: RunEvidence) -> list[str]:
@@ -197,12 +210,18 @@ def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]
         mine = [group for group in groups if group.runbook == section.id]
         result += [_row(group, section.title) for group in mine]
         if not mine:
-            result.append(
-                Row(section.title, "", "", "", None, "Not proven", "unknown", "", "", None, "", None, "", "", None, 0)
-            )
+            result.append(_undrilled(section))
     known = {section.id for section in covered}
     result += [_row(group, _foreign(group.runbook)) for group in groups if group.runbook not in known]
     return tuple(result)
+
+
+def _undrilled(section: Section) -> Row:
+    return Row(
+        section=section.title, title="", cases="", anchor="", verdict=None, answer="Not proven", why=section.why,
+        tone="unknown", recovery="", objective="", met=None, downtime="", downtime_met=None, writes="", rpo="",
+        rpo_met=None, findings=0,
+    )  # fmt: skip
 
 
 def _foreign(runbook: str) -> str:
@@ -219,11 +238,18 @@ def _row(group: Group, section: str) -> Row:
     return Row(
         section=section, title=group.title if group.parametrised else group.full_title, cases=group.cases,
         anchor=group.anchor, verdict=group.verdict, answer=answer, tone=tone,
+        why=_why(group) if tone == "unknown" else "",
         recovery=recovery, objective=objective, met=met,
         downtime=downtime, downtime_met=downtime_met, writes=lost, rpo=rpo, rpo_met=rpo_met,
         findings=sum(finding.fails for finding in found), accepted=sum(bool(each.accepted) for each in found),
         gaps=sum(finding.severity == "info" for finding in found),
     )  # fmt: skip
+
+
+def _why(group: Group) -> str:
+    """Why nobody knows: every reason once, of what was skipped, not run or cut short."""
+    reasons = dict.fromkeys(one_line(drill.reason, 200) for drill in group.drills if drill.verdict != "passed")
+    return enumerate_words([reason for reason in reasons if reason], 2)
 
 
 def _answer(group: Group) -> tuple[str, Tone]:

@@ -117,7 +117,7 @@ def _found(view: Report, width: int) -> Iterator[Line]:
 def _problem(problem: Problem, width: int) -> Iterator[Line]:
     severity = "known gap" if problem.severity == "info" else problem.severity
     yield f"{problem.code} ({severity}): {problem.title}", _SEVERITIES[problem.severity]
-    where = problem.drill.text + (f" ({enumerate_words(problem.params, 4)})" if problem.params else "")
+    where = problem.where + (f" ({enumerate_words(problem.params, 4)})" if problem.params else "")
     detail = one_line(visible(problem.worst_detail), 200)
     yield from _wrapped(f"{where}: {detail}", width, "  ", "")
     if problem.accepted:
