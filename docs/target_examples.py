@@ -121,6 +121,24 @@ body = { status = "up" }        # besides whatever else it says
 timeout = 1.0                   # an orchestrator waits no longer
 ```
 """,
+    "runbook": """
+```toml
+[runbook]
+file = "docs/ROLLBACK.md"
+```
+
+Nothing in it is executed, and no heading of it is looked for: the drills, and with them the sections and the checklist
+of the report, are the same for every target. Of the file are read
+
+- its bytes: the report tells name and SHA-256, so that everybody knows which version of it was rehearsed;
+- on the compose runtime, its commands: those in fenced blocks of shell (no language, `bash`, `sh`, `shell`, `zsh`,
+  `console`, `shell-session`), without prompts and comments, lines that end in `\\` joined. A command that
+  [misleads](runtimes.md#compose) is a finding where it stands in such a block, with its line; one that a sentence
+  warns of is not.
+
+Any text file will do, and one with a title only is a beginning. Where there is none the doctor says so, the report has
+`not readable` for its SHA-256, and the drills of commands to the letter cannot be carried out.
+""",
     "write_probe": """
 ```toml
 [write_probe]

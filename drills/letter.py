@@ -11,6 +11,7 @@ from uuid import uuid4
 from rollback_drills import runbook_commands
 from rollback_drills.deliveries import prepare
 from rollback_drills.drill import Drill
+from rollback_drills.errors import TargetError
 from rollback_drills.lab import Stack
 from rollback_drills.runbook_blocks import Context
 from rollback_drills.target import Target
@@ -24,14 +25,22 @@ def to_the_letter(drill: Drill, command: str) -> Iterator[None]:
 
 def blame(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
     """A finding where the command misled us *and* the runbook has it."""
-    runbook = stack.target.runbook
-    text = stack.target.path(runbook.file).read_text(errors="replace")
-    told = runbook_commands.instructions(code, text, _context(stack.target))
+    told = runbook_commands.instructions(code, text_of_runbook(stack.target), _context(stack.target))
     drill.observe("the command misleads", misled)
     drill.observe("lines of the runbook that say so", [f"{each.line}: {each.text}" for each in told])
     if misled and told:
         lines = ", ".join(str(each.line) for each in told)
-        drill.find(code, f"{runbook.file}, line {lines}: `{told[0].text}`. {detail}")
+        drill.find(code, f"{stack.target.runbook.file}, line {lines}: `{told[0].text}`. {detail}")
+
+
+def text_of_runbook(target: Target) -> str:
+    try:
+        return target.path(target.runbook.file).read_text(errors="replace")
+    except OSError as error:
+        raise TargetError(
+            f"{target.file}: runbook.file: {target.runbook.file} cannot be read: {error.strerror}",
+            fix="name the text file that holds the runbook; a title is enough to begin with",
+        ) from None
 
 
 def _context(target: Target) -> Context:

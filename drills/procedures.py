@@ -272,6 +272,15 @@ def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple
     return stack.client.traffic() - before, delivered
 
 
+def errors_among(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[float, float]:
+    """Requests and errors by the gateway's own counters; by what these deliveries were answered where it has none."""
+    if stack.target.metrics is not None:
+        traffic, _ = error_rate_of(stack, names, rounds=rounds)
+        return traffic.requests, traffic.errors
+    delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
+    return float(len(delivered)), float(sum(not each.acknowledged for each in delivered))
+
+
 def fullest_table(stack: Stack) -> str:
     """The table with the most rows, quoted and schema-qualified."""
     tables = stack.database.data().tables

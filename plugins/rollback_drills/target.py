@@ -88,7 +88,7 @@ class Target(Table):
     database: Database = Field(default=Database(), description="PostgreSQL and the rows to begin with")
     migrations: Migrations = Field(default=Migrations(), description="how alembic is called")
     metrics: Metrics | None = Field(
-        default=None, description="where the error rate is read; absent: drills of it are skipped"
+        default=None, description="where the error rate is read; absent: what needs it is not proven"
     )
     flags: Flags | None = Field(default=None, description="feature flags; absent: drills of them are skipped")
     backup: Backup = Field(default=Backup(), description="own backup commands")

@@ -284,5 +284,5 @@ class Objectives(Table):
 class Runbook(Table):
     """The runbook that the drills rehearse; its hash goes into the evidence."""
 
-    file: str = Field(description="the file whose procedures are rehearsed")
+    file: str = Field(description="a text file, usually Markdown: its hash, and its commands on Compose")
     title: str = Field(default="Rollback procedures", description="how the report calls it")

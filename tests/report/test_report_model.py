@@ -11,6 +11,7 @@ import pytest
 
 from rollback_drills.capabilities import missing
 from rollback_drills.evidence import DrillEvidence, Verdict, Writes
+from rollback_drills.report.coverage import NOT_PROVEN
 from rollback_drills.report.groups import MEASURED_FOR, group_drills, split_id
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.model import fold
@@ -106,6 +107,13 @@ def test_the_breakdown_of_findings_adds_up() -> None:
     assert told[0].startswith("2 findings: ")
     assert sum(map(int, re.findall(r"(\d+) (?:critical|major|minor)", told[0]))) == 2
     assert told[1] == "1 known gap, as the target file declares."
+
+
+def test_what_a_passed_drill_could_not_prove_leaves_its_section_in_part() -> None:
+    drill = build.drill("t.py::test_x", "passed", facts={NOT_PROVEN: "the error rate: no [metrics]"})
+    report = fold(build.run(drill, sections=["quick-application"]))
+    assert [(each.proof, each.why) for each in report.sections] == [("in part", "the error rate: no [metrics]")]
+    assert report.headline.sentence == "What was drilled holds: 1 of 1 drill passed."
 
 
 def test_a_gap_in_the_coverage_is_never_called_a_holding_runbook() -> None:

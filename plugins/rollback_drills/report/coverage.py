@@ -12,6 +12,9 @@ from rollback_drills.report.limits import Limits
 from rollback_drills.report.problems import Reference
 from rollback_drills.report.text import enumerate_words, humanise, one_line, seconds
 
+NOT_PROVEN = "not proven"
+"""The fact by which a drill that has passed says what of its section it could not prove, and why."""
+
 Proof = Literal["proven", "in part", "failed", "not proven"]
 
 
@@ -65,12 +68,14 @@ def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple
 
 
 def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> Section:
-    verdicts = [drill.verdict for group in groups for drill in group.drills]
+    drills = [drill for group in groups for drill in group.drills]
+    proof = _proof({drill.verdict for drill in drills})
+    gaps = [one_line(str(drill.facts[NOT_PROVEN]), limits.line) for drill in drills if NOT_PROVEN in drill.facts]
     return Section(
         id=one_line(name, limits.line),
         title=one_line(title, limits.line),
-        proof=_proof(set(verdicts)),
-        why=_why(groups, run, limits),
+        proof="in part" if gaps and proof == "proven" else proof,
+        why="; ".join(filter(None, (_why(groups, run, limits), *dict.fromkeys(gaps)))),
         drills=tuple(Reference(group.full_title, f"#{group.anchor}") for group in groups),
     )
 

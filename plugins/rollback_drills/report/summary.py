@@ -218,7 +218,8 @@ def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]
 
 def _undrilled(section: Section) -> Row:
     return Row(
-        section=section.title, title="", cases="", anchor="", verdict=None, answer="Not proven", why=section.why,
+        section=section.title, title="", cases="", anchor="", verdict=None, answer="Not proven",
+        why=one_line(section.why, 120),
         tone="unknown", recovery="", objective="", met=None, downtime="", downtime_met=None, writes="", rpo="",
         rpo_met=None, findings=0,
     )  # fmt: skip
