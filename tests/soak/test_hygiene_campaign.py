@@ -24,6 +24,7 @@ from rollback_drills.journal import read_journals
 
 ROOT = Path(__file__).parents[2]
 MOMENTS = int(os.environ.get("ROLLBACK_DRILLS_MOMENTS", "8"))
+PATIENCE = 300.0  # seconds to get to a moment, on a machine that does something else besides
 REFERENCE_EVERY = 10  # one moment in so many is of the reference gateway, whose runs take longer
 DRILLS = """
 import pytest
@@ -72,7 +73,7 @@ def lines_of(directory: Path) -> list[dict[str, object]]:
 
 def when(running: Running, condition: Callable[[], object], what: str) -> bool:
     """Wait for it; False where the run ends before."""
-    until(lambda: bool(condition()) or running.process.poll() is not None, what)
+    until(lambda: bool(condition()) or running.process.poll() is not None, what, timeout=PATIENCE)
     return running.process.poll() is None
 
 
@@ -134,7 +135,7 @@ def journal_tells(directory: Path) -> None:
 
 def next_run_is_green(project: Project, moment: Moment) -> str:
     running = project.start(*moment.arguments())
-    code = running.process.wait(300)
+    code = running.process.wait(PATIENCE)
     assert code == 0, running.output
     return running.output
 
@@ -156,7 +157,7 @@ def test_whatever_is_killed(project: Project, number: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             random.Random(number).choice(found).kill()
     children = running.workers() if moment.victim == "pytest" and running.process.poll() is None else []
-    code = running.process.wait(300)
+    code = running.process.wait(PATIENCE)
     until(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), "the workers' end")
     assert "INTERNALERROR" not in running.output
     directory = project.run_directory
