@@ -24,6 +24,7 @@ SCHEMAS = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor"
 KUBERNETES = "1.32"
 STAND_INS = {  # what a recipe names, and what the repository has of its kind
     "--pyargs": "", "rollback_drills.drills": "drills", "target.toml": "fixtures/targets/reference.toml",
+    "--drill-target=target.toml": "--drill-target=fixtures/targets/reference.toml",
     "alembic.ini": "fixtures/gateway/alembic.ini", "git:origin/$BASE": "git:HEAD~1", "git:FETCH_HEAD": "git:HEAD~1",
     "${{ matrix.drills }}": "scenario",
 }  # fmt: skip
