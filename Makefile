@@ -4,13 +4,14 @@ JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+OWN := tests --ignore tests/faults --ignore tests/docker --ignore tests/examples --ignore tests/soak
 RUNS ?= 20
 MOMENTS ?= 50
 # One planted fault of each kind: gateway, flag, migration, backup, probe, history.
 SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
 	health-hangs or downgrade-is-empty or version-unchanged or two-heads
 
-.PHONY: help env drills images test lint types unit sentinels faults healthy docker examples soak bench bench-reversibility docs sample dist clean
+.PHONY: help env drills images test lint types unit slow sentinels faults healthy docker examples soak bench bench-reversibility docs sample dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,8 +47,11 @@ lint: $(READY) ## ruff: lint and format
 types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(READY) ## the suite's own tests that need no Docker, without the planted faults
-	$(BIN)/pytest tests -n $(JOBS) -q --ignore tests/faults --ignore tests/docker --ignore tests/examples --ignore tests/soak
+unit: $(READY) ## the suite's own tests that need no Docker, without the slow ones and the planted faults
+	$(BIN)/pytest $(OWN) -n $(JOBS) -q -m "not slow"
+
+slow: $(READY) ## those of the suite's own tests that take long: documented commands, the same again on workers
+	$(BIN)/pytest $(OWN) -n $(JOBS) -q -m slow
 
 sentinels: $(READY)
 	$(BIN)/pytest tests/faults -n $(JOBS) -q -k "$(SENTINELS)"

@@ -21,6 +21,16 @@ OTHER_BIN_DIR = "ROLLBACK_DRILLS_TEST_PG_BIN"  # test against another PostgreSQL
 _databases = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What holds in one process holds on workers too; whether it does is asked by `make slow`."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            on_workers = item.callspec.params.get("workers") in (1, 2, "2")
+            if on_workers or "worker" in item.callspec.id:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def bin_dir() -> Path:
     """Where postgres, pg_dump and psql are."""

@@ -54,6 +54,7 @@ def make_a_report(directory: Path, name: str = "20261122-030405-7f3a") -> Path:
     return directory / "latest"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_command_works(command: str, tmp_path: Path) -> None:
     """Targets exist and expand; selections of drills select something. `make test` and `make drills` run in CI."""

@@ -111,6 +111,7 @@ def test_no_command_is_overlooked() -> None:
     assert len(commands()) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_taken(command: str, tmp_path: Path) -> None:
     program, *arguments = shlex.split(command)

@@ -63,6 +63,7 @@ def example(page: str, *, containing: str) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_the_runtime_of_the_page_runs_drills(project: Project) -> None:
     project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('runtimes.md', containing='class Counting')}")
     result = project.run("--drill-runtime=counting", "-n", "2")

@@ -155,6 +155,7 @@ def test_tracebacks_can_be_asked_for(project: Project) -> None:
     result.stdout.fnmatch_lines(["drill = <*", ">*drill.check*"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activated", [True, False])
 def test_workers_give_the_same_evidence(project: Project, activated: bool) -> None:
     """Whether or not the controller was told before that there would be drills."""
@@ -305,6 +306,7 @@ def test_other(drill):
 """
 
 
+@pytest.mark.slow
 def test_crash_of_a_worker(project: Project) -> None:
     project.write(CRASH)
     result = project.run("-n", "2")
@@ -350,6 +352,7 @@ def workers_of(drills: dict[str, DrillEvidence], name: str) -> set[str]:
     return {drill.worker for test, drill in drills.items() if test.startswith(name)}
 
 
+@pytest.mark.slow
 def test_a_group_stays_on_one_worker(project: Project) -> None:
     project.write(GROUPED)
     project.run("-n", "2")
@@ -359,6 +362,7 @@ def test_a_group_stays_on_one_worker(project: Project) -> None:
     assert len(workers_of(drills, "test_")) == 2
 
 
+@pytest.mark.slow
 def test_chosen_distribution_is_respected(project: Project) -> None:
     project.write(GROUPED)
     result = project.run("-n", "2", "--dist", "load", "-v")

@@ -29,6 +29,7 @@ def test_days_that_nobody_asked_for_start_nothing_and_are_not_proven(project: Pr
     project.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_day_that_ends_badly_is_shortened_told_in_steps_and_can_be_repeated(project: Project) -> None:
     """This gateway's health is a constant, and it counts what it refuses as stored: days end badly soon."""
     prepare(project)

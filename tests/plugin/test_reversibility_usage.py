@@ -138,6 +138,7 @@ def test_a_pyproject_is_a_configuration_too(project: Project):
     assert [drill.verdict for drill in project.drills().values()] == ["passed"]
 
 
+@pytest.mark.slow
 def test_scripts_of_a_release_are_read_in_a_workspace_that_the_next_run_sweeps(project: Project):
     """Killed while the release is obtained for the collection: what was made for it does not stay."""
     write_history(project)

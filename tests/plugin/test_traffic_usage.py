@@ -118,6 +118,7 @@ def test_no_secret_of_a_delivery_reaches_the_disk(project: Project, option: tupl
     assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_load_when_its_run_is_killed(project: Project) -> None:
     """The sender ends by itself, and what it knew of secrets with it: nobody has to sweep it."""
     prepare(project)

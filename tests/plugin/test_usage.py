@@ -102,6 +102,7 @@ def test_mistaken_marker(project: Project, arguments: str, sentence: str) -> Non
     assert not project.reports.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activated", [True, False])
 def test_mistaken_marker_found_by_a_worker(project: Project, activated: bool) -> None:
     project.write(PASSING.replace('"quick-flags"', '"quick-flag"'), **({} if activated else {"conftest": ""}))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page
 from visiting import visit
 
@@ -41,6 +42,7 @@ Path(sys.argv[1]).write_text(page)
 """.replace("logs = iter(lambda: next(numbers), None)\n", "")
 
 
+@pytest.mark.slow
 def test_two_hundred_drills_with_a_megabyte_of_log_each(browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "incident.html"
     done = subprocess.run(

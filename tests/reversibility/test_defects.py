@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from migration_cases import CASES, Case
 from migration_histories import Project, walking
 
@@ -58,11 +59,13 @@ def within(schema: str, path: str, statements: tuple[str, ...]) -> list[str]:
     return [path, *statements, BACK]
 
 
+@pytest.mark.slow
 def test_every_defect_is_found_and_named(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
     found = proofs(tmp_path, postgres_server, workspace, wrong=True)
     assert {case.name: found[slug(case)].codes for case in CASES} == {case.name: {case.code} for case in CASES}
 
 
+@pytest.mark.slow
 def test_the_healthy_twins_have_no_finding(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
     found = proofs(tmp_path, postgres_server, workspace, wrong=False)
     assert {name: [each.detail for each in proof.findings] for name, proof in found.items() if proof.findings} == {}

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -114,6 +115,7 @@ def dump(server: PostgresServer, url: str) -> str:
     return "\n".join(line for line in done.stdout.splitlines() if not line.startswith(("--", "\\")))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )

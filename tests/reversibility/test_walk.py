@@ -221,6 +221,7 @@ def test_the_error_that_a_script_has_caught_is_the_one_that_is_told(
     assert "UndefinedObject at line 7" in found.detail, found.detail
 
 
+@pytest.mark.slow
 def test_a_failure_outside_a_transaction_shrinks_too(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):

@@ -71,6 +71,7 @@ def test_the_directory_of_the_scripts_is_that_of_the_head(doctor: Examine):
     assert found["2.0: scripts"].detail.endswith("0002_x.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("versions", "there"),
     [("migrations/versions", "there is no such directory"), ("app/db", "there are env.py, versions")],
@@ -97,6 +98,7 @@ def test_a_directory_without_the_head_is_right_where_alembic_reads_it(doctor: Ex
     assert found["2.0: scripts"].detail == "alembic reads drills"
 
 
+@pytest.mark.slow
 def test_a_table_without_rows_that_the_migrations_touch_is_told(doctor: Examine, project: Path):
     found = doctor('versions = "app/db/versions"')
     assert found["rows"].outcome == "note"

@@ -64,6 +64,7 @@ def test_each_release_has_what_its_requirements_say(reference_target: Target, he
     assert made.python(made.derive("1", "1-broken", {"x": ""})) == pythons[0]
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_once_and_anew_when_a_requirement_changes(
     reference_target: Target, here: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -81,6 +82,7 @@ def test_an_environment_is_made_once_and_anew_when_a_requirement_changes(
     assert version_of(again) == "3"
 
 
+@pytest.mark.slow
 def test_an_installation_that_was_cut_short_is_done_again(reference_target: Target, here: Path):
     made = trees(reference_target, here, Python(requirements=("requirements.txt",)))
     environment = Path(made.python("1")).parents[1]
@@ -90,6 +92,7 @@ def test_an_installation_that_was_cut_short_is_done_again(reference_target: Targ
     assert version_of(Trees(made._target, here / "again").python("1")) == "1"
 
 
+@pytest.mark.slow
 def test_what_nobody_has_used_for_a_month_is_forgotten(reference_target: Target, here: Path):
     made = trees(reference_target, here, Python(requirements=("requirements.txt",)))
     old = Path(made.python("1")).parents[1]
