@@ -43,6 +43,16 @@ def properties(file: Path) -> dict[str, dict[str, str]]:
     }
 
 
+UNMEASURED = """
+import pytest
+
+@pytest.mark.drill("Unmeasured", runbook="quick-flags")
+def test_unmeasured(drill):
+    with drill.step("Look"):
+        drill.check("it is there", True)
+"""
+
+
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_junit_properties(workers: str, project: Project) -> None:
     project.write(DRILLS)
@@ -107,3 +117,11 @@ def test_former_runs_are_in_the_terminal_and_in_the_document(project: Project) -
     assert first.name in (second / "incident.html").read_text()
     assert verify(second).notes == ("the chain of manifests is unbroken over 1 earlier run",)
     assert len((project.reports / "history.jsonl").read_text().splitlines()) == 2
+
+
+def test_former_runs_that_measured_nothing_are_not_announced(project: Project) -> None:
+    project.write(UNMEASURED)
+    for _ in range(2):
+        done = project.run("-p", "no:xdist")
+        done.assert_outcomes(passed=1)
+    done.stdout.no_fnmatch_line("last runs*")

@@ -10,7 +10,7 @@ from pathlib import Path
 from rollback_drills.evidence import RunEvidence
 from rollback_drills.report.history import History
 from rollback_drills.report.limits import Limits
-from rollback_drills.report.model import Report, fold
+from rollback_drills.report.model import DrillView, Report, fold
 from rollback_drills.report.problems import Problem
 from rollback_drills.report.summary import Row
 from rollback_drills.report.text import cut, enumerate_words, one_line, visible
@@ -78,31 +78,36 @@ def _name(row: Row, room: int) -> str:
 
 
 def _trends(view: Report, width: int) -> Iterator[Line]:
-    """How the drills did in their last runs; downtime and lost writes only where they are not what they always were."""
-    drills = [drill for drill in view.drills if drill.trend]
+    """How the drills did in their last runs; those that measured nothing have nothing to tell."""
+    told = [lines for drill in view.drills if (lines := list(_trend(drill, width - 46)))]
     if view.history_note:
         yield view.history_note, "yellow"
-    if not drills:
+    if not told:
         return
     yield "", ""
     yield "last runs, the newest last", "bold"
-    room = width - 46
-    for drill in drills[:_TRENDS]:
-        trend = drill.trend
-        assert trend is not None
-        rows = trend.rows
-        figures = [("recovery", [row.recovery for row in rows]), ("downtime", [row.downtime for row in rows]),
-                   ("lost", [row.lost for row in rows])]  # fmt: skip
-        name = drill.title
-        for index, (what, values) in enumerate(figures):
-            if set(values) == {"not measured"} or (index and len(set(values)) == 1):
-                continue
-            shown = " → ".join("-" if value == "not measured" else value for value in values[-4:])
-            style = "yellow" if trend.regression and not index else ""
-            yield f"{pad(clip(name, room), room)} {what:<8} {shown}", style
-            name = ""
-    if len(drills) > _TRENDS:
-        yield f"{len(drills) - _TRENDS} more drills' trends are in the report.", ""
+    for lines in told[:_TRENDS]:
+        yield from lines
+    if len(told) > _TRENDS:
+        yield f"{len(told) - _TRENDS} more drills' trends are in the report.", ""
+
+
+def _trend(drill: DrillView, room: int) -> Iterator[Line]:
+    """Downtime and lost writes only where they are not what they always were."""
+    trend = drill.trend
+    if trend is None:
+        return
+    rows = trend.rows
+    figures = [("recovery", [row.recovery for row in rows]), ("downtime", [row.downtime for row in rows]),
+               ("lost", [row.lost for row in rows])]  # fmt: skip
+    name = drill.title
+    for index, (what, values) in enumerate(figures):
+        if set(values) == {"not measured"} or (index and len(set(values)) == 1):
+            continue
+        shown = " → ".join("-" if value == "not measured" else value for value in values[-4:])
+        style = "yellow" if trend.regression and not index else ""
+        yield f"{pad(clip(name, room), room)} {what:<8} {shown}", style
+        name = ""
 
 
 def _found(view: Report, width: int) -> Iterator[Line]:
