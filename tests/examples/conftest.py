@@ -86,7 +86,7 @@ def download(wheels: Path) -> None:
 def example(installed: Path, tmp_path: Path) -> Callable[..., Example]:
     """Copies an example, to be changed and drilled; the variables are added to its environment."""
 
-    # A configuration in a directory above is none of theirs; relative to this one the reports land.
+    # A configuration in a directory above is none of theirs.
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
     def copy(name: str, **variables: str) -> Example:

@@ -51,7 +51,7 @@ class Example:
     def run(self) -> RunEvidence:
         """What the last run has left."""
         return RunEvidence.model_validate_json(
-            (self.directory.parent / "reports" / "latest" / "evidence.json").read_bytes()
+            (self.directory / "reports" / "latest" / "evidence.json").read_bytes()
         )
 
     def edit(self, file: str, old: str, new: str) -> None:
