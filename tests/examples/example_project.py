@@ -50,9 +50,7 @@ class Example:
 
     def run(self) -> RunEvidence:
         """What the last run has left."""
-        return RunEvidence.model_validate_json(
-            (self.directory / "reports" / "latest" / "evidence.json").read_bytes()
-        )
+        return RunEvidence.model_validate_json((self.directory / "reports" / "latest" / "evidence.json").read_bytes())
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Plant a fault: an edit that does not apply is an error."""
