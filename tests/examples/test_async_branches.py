@@ -15,7 +15,7 @@ def test_its_page(example: Callable[..., Example]) -> None:
     assert done.returncode == 0, done.stdout
     assert "all is well" in done.stdout
     run = hub.run()
-    assert {reason for reason in reasons(run) if "[metrics]" not in reason} == {NO_COMPOSE, NO_BUDGET}
+    assert {reason for reason in reasons(run) if "(flags.symptom)" not in reason} == {NO_COMPOSE, NO_BUDGET}
     found = verdicts(run)
     assert found["test_reversibility"] == {"passed": 5}
     assert found["test_scenario_a_integration"] == {"passed": 5}
