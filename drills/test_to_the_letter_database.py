@@ -90,10 +90,11 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
         deploy(stack, drill, target.current)
         deliver_to_each(stack, drill, target.current)
     with to_the_letter(drill, f"dropdb {name}"):
+        connected = len(sessions(stack))
         result = drop(stack, tmp_path, "dropdb")
         drill.observe("exit code", result.exit_code)
         drill.observe("what it says", result.stderr.strip())
-        drill.observe("sessions of the gateway", len(sessions(stack)))
+        drill.observe("sessions of the gateway, just before", connected)
         blame(
             stack, drill, "dropdb-while-connected", not result.ok,
             f"With the gateway connected it exits {result.exit_code}, and the database is still there: "

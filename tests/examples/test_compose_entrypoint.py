@@ -26,6 +26,7 @@ def test_its_page(example: Callable[..., Example], images: dict[str, str]) -> No
     assert sorted(name for name, count in found.items() if count["skipped"]) == [
         "test_interrupted_quick_database",
         "test_interrupted_quick_flags",
+        "test_letter_flag_check",
         "test_letter_restart",
         "test_prevention_error_rate",
         "test_prevention_every_flag",
