@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OWN := tests --ignore tests/faults --ignore tests/docker --ignore tests/examples --ignore tests/soak
 RUNS ?= 20
+# How long the campaigns of make soak are: runs that are killed, histories, seconds of random game days.
 MOMENTS ?= 50
+HISTORIES ?= 500
+BUDGET ?= 120
 # One planted fault of each kind: gateway, flag, migration, backup, probe, history.
 SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
 	health-hangs or downgrade-is-empty or version-unchanged or two-heads
@@ -66,11 +69,11 @@ docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs 
 	$(BIN)/pytest tests/docker -n $(JOBS) -q
 
 examples: $(READY) ## the projects of examples/, drilled as their pages say, from the wheel alone; two of them need Docker
-	$(BIN)/pytest tests/examples -n 0 -q
+	$(BIN)/pytest tests/examples -n $(JOBS) --dist loadfile -q
 
-soak: $(READY) ## long campaigns: 500 histories against pg_dump, random game days, what kills runs and what hinders them
-	ROLLBACK_DRILLS_EXAMPLES=500 $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
-	$(BIN)/pytest drills -k random_game_days --drill-budget 120 -v
+soak: $(READY) ## long campaigns: histories against pg_dump, random game days, what kills runs and what hinders them
+	ROLLBACK_DRILLS_EXAMPLES=$(HISTORIES) $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
+	$(BIN)/pytest drills -k random_game_days --drill-budget $(BUDGET) -v
 	ROLLBACK_DRILLS_MOMENTS=$(MOMENTS) $(BIN)/pytest tests/soak -n $(JOBS) -v
 
 bench: $(READY) ## what the harness costs beside the systems that it starts
