@@ -312,6 +312,16 @@ def test_switches_that_share_a_prefix_are_flags_whatever_they_are_called(tmp_pat
     assert not {"FORGE_GITHUB", "FORGE_GITEA"} & set(document["gateway"]["env"])
 
 
+def test_what_all_names_begin_with_is_of_the_variable(tmp_path: Path):
+    (tmp_path / "compose.yaml").write_text(
+        "services: {hub: {image: hub, environment: "
+        '{HUB__PAY_DOCK_ENABLED: "true", HUB__PAY_PAL_ENABLED: "true", HUB__MOLLIE_ENABLED: "false"}}}'
+    )
+    document = tomllib.loads(starter_file(survey(tmp_path)).text)
+    assert document["flags"]["variable"] == "HUB__{NAME}_ENABLED"
+    assert list(document["integrations"]) == ["pay_dock", "pay_pal", "mollie"]
+
+
 def test_an_integration_that_the_older_tag_does_not_have_is_young(project: Path):
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
     compose = project / "docker-compose.yml"

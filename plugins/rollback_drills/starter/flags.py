@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from types import MappingProxyType
 
 _SHAPES = (
@@ -52,10 +53,19 @@ def flags_among(variables: Iterable[str], values: Mapping[str, str] = MappingPro
     if not families:
         return None
     pattern, names = max(families.items(), key=lambda item: len(item[1]))
+    shared = _shared_beginning(names) if pattern.startswith("{NAME}") else ""
+    pattern, names = f"{shared.upper()}{pattern}", [name.removeprefix(shared) for name in names]
     found = FlagFacts(pattern, tuple(dict.fromkeys(names)))
     states = filter(None, (_state(values[name]) for name in found.variables if name in values))
     on, off = next(states, (found.on, found.off))
     return FlagFacts(found.pattern, found.integrations, on, off)
+
+
+def _shared_beginning(names: Sequence[str]) -> str:
+    """Whole words, ended by an underscore, that every name begins with; '' for a single name."""
+    words = zip(*(name.split("_")[:-1] for name in names), strict=False) if len(set(names)) > 1 else ()
+    shared = [word[0] for word in takewhile(lambda each: len(set(each)) == 1, words)]
+    return "_".join([*shared, ""]) if shared else ""
 
 
 def _state(value: str) -> tuple[str, str] | None:
