@@ -39,13 +39,15 @@ def examine_drills(file: Path, runtime: str) -> Diagnosis:
     argv = [sys.executable, "-m", _PROGRAM, str(file.resolve()), runtime, *where_they_are()]
     # What is meant for the user's own runs of pytest has no part in this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    said = ""
     try:
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        said = done.stderr.strip()
         drills = TypeAdapter(list[_Drill]).validate_python(json.loads(done.stdout))
     except (subprocess.TimeoutExpired, OSError, ValueError, ValidationError) as error:
-        return Diagnosis(_TITLE, "not looked at", f"they cannot be listed: {type(error).__name__}")
+        return Diagnosis(_TITLE, "not looked at", f"they cannot be listed: {type(error).__name__}\n{said}".strip())
     if done.returncode or not drills:
-        return Diagnosis(_TITLE, "problem", done.stderr.strip(), "see what `pytest --collect-only` says of this target")
+        return Diagnosis(_TITLE, "problem", said, "see what `pytest --collect-only` says of this target")
     lines = told(drills)
     return Diagnosis(_TITLE, "note" if len(lines) > 1 else "ok", "\n".join(lines))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.migrations import NO_MODULE
 from rollback_drills.stack import Outcome
 
 _NAME = r"(?P<name>[A-Z][A-Z0-9]*_[A-Z0-9_]+|[A-Z]{4,})"
@@ -15,7 +16,6 @@ _VARIABLES = (
     re.compile(rf"{_NAME}\W[^\n]*\b(?:not set|unset|required|missing|undefined|must be set|not defined|is empty)\b"),
     re.compile(rf"\b(?:[Ss]et|[Mm]issing|[Rr]equired?s?|[Nn]eeds?)\b[^\n]*?\b{_NAME}\b"),
 )
-_NO_MODULE = re.compile(r"No module named ['\"]?(?P<name>[\w.]+)")
 
 
 def not_started(release: str, outcome: Outcome) -> Diagnosis:
@@ -27,7 +27,7 @@ def fix_of(log: str) -> str:
     """What to do; quotes the last line, which says why in most languages."""
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
     said = f" (its last line: {last})" if last else ""
-    module = _NO_MODULE.search(log)
+    module = NO_MODULE.search(log)
     if module is not None:
         package = module["name"].partition(".")[0]
         return (

@@ -3,10 +3,11 @@
 from rollback_drills.migrations.alembic import JOINT, Alembic, Histories
 from rollback_drills.migrations.failing import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration
 from rollback_drills.migrations.planting import is_read, plant, require_read
-from rollback_drills.migrations.remedies import remedy_in
+from rollback_drills.migrations.remedies import NO_MODULE, remedy_in
 
 __all__ = [
     "JOINT",
+    "NO_MODULE",
     "REVISION",
     "WAYS_TO_FAIL",
     "Alembic",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-_NO_MODULE = re.compile(r"No module named ['\"]?(?P<name>[\w.]+)")
+NO_MODULE = re.compile(r"No module named ['\"]?(?P<name>[\w.]+)")
 _NO_PROGRAM = re.compile(r"alembic: (?:command )?not found|\"alembic\": executable file not found")
 _NO_CONFIGURATION = re.compile(r"No config file '|No 'script_location' key found|Path doesn't exist: ")
 
 
 def remedy_in(output: str, release: str) -> str:
     """A sentence, empty where alembic says nothing that is known."""
-    missing = _NO_MODULE.search(output)
+    missing = NO_MODULE.search(output)
     if missing is not None and missing["name"] != "alembic":
         package = missing["name"].partition(".")[0]
         return (
