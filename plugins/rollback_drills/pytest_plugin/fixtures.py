@@ -38,9 +38,9 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
 
     session = session_of(pytestconfig)
     session.drill_on(drill_target)
-    opened = session.open_lab()
+    opened = session.premises.open_lab(session.target, session.choice)
     yield opened
-    if session.holds_kept_stack:
+    if session.premises.hold_kept_stack:
         opened.disconnect()
     else:
         opened.close()
@@ -89,7 +89,7 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
     finally:
         stack.clients.end()
         if session.keep:
-            session.keep_stack(request.node.nodeid, stack)
+            session.premises.keep_stack(request.node.nodeid, stack)
             stack.client.close()
             stack.database.disconnect()
         else:

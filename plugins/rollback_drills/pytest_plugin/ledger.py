@@ -216,16 +216,16 @@ def _forget_pytest_html(config: pytest.Config, directory: Path) -> None:
 
 def worker_output(session: Session) -> str:
     """What the controller has to know of a worker beyond its drills, as one JSON text."""
-    facts = session.runtime_facts
+    premises = session.premises
     return json.dumps(
         {
             "target_seconds": session.meter.target_seconds,
-            "setup_seconds": session.setup_seconds,
+            "setup_seconds": premises.setup_seconds,
             "journal_problem": session.journal_problem,
-            "kept": session.kept,
-            "kept_removal": session.kept_removal,
+            "kept": premises.kept,
+            "kept_removal": premises.kept_removal,
             "selected": [asdict(plan) for plan in session.selected],
-            "runtime": facts.model_dump(mode="json") if facts is not None else None,
+            "runtime": premises.facts.model_dump(mode="json") if premises.facts else None,
             "system": _system(session.target).model_dump_json() if session.selected else None,
         }
     )

@@ -161,7 +161,7 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
         role, password = lab.role
         ground = ReleaseGround(
             commands, session.target, session.target.current, admin_url=server.admin_url, role=role,
-            password=password, run=session.run, directory=session.workspace.path,
+            password=password, run=session.run, directory=session.premises.workspace.path,
         )  # fmt: skip
         seeded = lab.seeded
     opened = Walk(ground, session.target.migrations, wanted=_selected(request.session.items), seeded=seeded)
@@ -184,7 +184,7 @@ def _bare_ground(session: Session) -> Ground:
     from rollback_drills.migrations.ini import driver_of
     from rollback_drills.runtimes.alembic_ini import AlembicIni
 
-    server, workspace = session.open_server()
+    server, workspace = session.premises.open_server(session.choice)
     config = session.config
     section = config.getoption("drill_alembic_name")
     given = config.getoption("drill_alembic_env") or []

@@ -15,27 +15,22 @@ from rollback_drills.acceptance import Acceptances
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import Plan
 from rollback_drills.errors import DrillError, TargetError
-from rollback_drills.evidence import DrillEvidence, RuntimeFacts, Step
+from rollback_drills.evidence import DrillEvidence, Step
 from rollback_drills.journal import Journal, read_journals
-from rollback_drills.lab import Lab, Stack
 from rollback_drills.meter import Meter
 from rollback_drills.pytest_plugin.choosing import NO_TARGET, added_runtimes, chosen_target, overridden
 from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
 from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
 from rollback_drills.pytest_plugin.options import option, reports, seconds, temporary
+from rollback_drills.pytest_plugin.premises import Premises
 from rollback_drills.pytest_plugin.random_days import RandomDays, wanted
 from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve, settled
-from rollback_drills.runtimes.conversation import PipedConversation
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.process import clean_environment
-from rollback_drills.runtimes.workspace import Workspace, sweep
+from rollback_drills.runtimes.workspace import sweep
 from rollback_drills.target import Target
 from rollback_drills.target_risks import Accepted
 from rollback_drills.target_tables import Objectives
-from rollback_drills.traffic import Sender
-from rollback_drills.traffic.sender import ARGV
 
 if TYPE_CHECKING:
     from rollback_drills.pytest_plugin.terminal import Progress
@@ -92,17 +87,12 @@ class Session:
         self.reports = reports(config)
         self.directory = self.reports / self.run
         self.keep = bool(config.getoption("drill_keep_stack"))
-        self.setup_seconds = 0.0
-        self.runtime_facts: RuntimeFacts | None = None
+        self.premises = Premises(self.run, self.worker, keep=self.keep, meter=self.meter, redactor=self.redactor)
         self.progress: Progress | None = None
         self.swept: list[str] = []
-        self.kept: list[str] = []
-        self.kept_removal = ""
         self.selected: list[Plan] = []
         self.journal_problem = ""
         self._finished: list[DrillEvidence] = []
-        self._workspace: Workspace | None = None
-        self._sender: Sender | None = None
         self._journal: Journal | None = None
         self.signals = Signals()
 
@@ -222,90 +212,14 @@ class Session:
             lines.append(f"drill reports: {_relative(self.reports)}")
         return [*lines, *(f"drill clean-up: {line}" for line in swept)]
 
-    # --- the lab ---------------------------------------------------------------------------------------
-
-    def open_lab(self) -> Lab:
-        """Start this worker's server and templates.
-
-        Raises:
-            DrillError: something did not start.
-        """
-        began = self.meter.elapsed()
-        self._workspace = Workspace(self.run, self.worker, to_be_kept=self.keep)
-        try:
-            runtime = self.choice.make(self.target, self._workspace, self.meter)
-        except BaseException:
-            self.close()
-            raise
-        lab = Lab(self.target, runtime, self.meter, self.run, self._open_sender(self._workspace.path))
-        self.redactor.shorten(str(self._workspace.path), "$WORKSPACE")
-        for secret in (lab.role_password, *runtime.secrets()):
-            self.redactor.add(secret)
-        try:
-            lab.start()
-        except BaseException:
-            lab.close()
-            self.close()
-            raise
-        facts = {name: self.redactor.json(value) for name, value in runtime.facts().items()}
-        self.runtime_facts = RuntimeFacts(name=self.choice.name, reason=self.choice.reason, facts=facts)
-        self.setup_seconds = self.meter.elapsed() - began
-        return lab
-
-    def _open_sender(self, workspace: Path) -> Sender | None:
-        """The process that sends the client traffic; it gets ready while the runtime starts."""
-        if not self.target.traffic.rate:
-            return None
-        environment, log = clean_environment(workspace), workspace / "traffic.log"
-        self._sender = Sender(lambda: PipedConversation(ARGV, cwd=workspace, env=environment, log=log))
-        self._sender.open()
-        return self._sender
-
-    def open_server(self) -> tuple[PostgresServer, Workspace]:
-        """A disposable PostgreSQL and nothing else, for drills that need no gateway; it ends with the session.
-
-        Raises:
-            DrillError: it did not start.
-        """
-        began = self.meter.elapsed()
-        self._workspace = Workspace(self.run, self.worker)
-        self.redactor.shorten(str(self._workspace.path), "$WORKSPACE")
-        server = PostgresServer(self._workspace, self.meter)
-        self.redactor.add(server.password)
-        server.start()
-        self.runtime_facts = RuntimeFacts(name=self.choice.name, reason=self.choice.reason, facts={})
-        self.setup_seconds = self.meter.elapsed() - began
-        return server, self._workspace
-
-    @property
-    def workspace(self) -> Workspace:
-        """What this process has made since `open_lab` or `open_server`."""
-        assert self._workspace is not None
-        return self._workspace
-
-    def keep_stack(self, drill: str, stack: Stack) -> None:
-        """Leave a stack up, and note how to reach it (shown in the terminal only: it holds a password)."""
-        assert self._workspace is not None
-        lines = [
-            f"{drill}",
-            f"  gateway   {stack.gateway.base_url}  (release {stack.gateway.release})",
-            f"  database  {stack.database.url}",
-        ]
-        self._workspace.keep("\n".join(lines))
-        self.kept += lines
-        self.kept_removal = self._workspace.removal_command()
+    # --- what it starts --------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Remove the workspace and everything that runs from it, unless it is kept."""
+        """End the journal, and remove the workspace and everything that runs from it, unless it is kept."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        if self._sender is not None:
-            self._sender.close()
-            self._sender = None
-        if self._workspace is not None:
-            workspace, self._workspace = self._workspace, None
-            workspace.close()
+        self.premises.close()
 
     def close_quietly(self) -> None:
         """`close`, for hooks that must go on: what could not be removed is removed by the next run."""
@@ -313,10 +227,6 @@ class Session:
             self.close()
         except (OSError, DrillError) as error:
             self.swept.append(f"{error}")
-
-    @property
-    def holds_kept_stack(self) -> bool:
-        return self._workspace is not None and self._workspace.kept
 
     def sweep(self) -> None:
         """Remove what killed runs left behind; what was done is told in the header or the summary."""

@@ -1,0 +1,114 @@
+"""What one pytest process has started for its drills: a workspace, and what runs from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rollback_drills.evidence import RuntimeFacts
+from rollback_drills.lab import Lab, Stack
+from rollback_drills.meter import Meter
+from rollback_drills.redaction import Redactor
+from rollback_drills.runtimes import Choice
+from rollback_drills.runtimes.conversation import PipedConversation
+from rollback_drills.runtimes.embedded_postgres import PostgresServer
+from rollback_drills.runtimes.process import clean_environment
+from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.target import Target
+from rollback_drills.traffic import Sender
+from rollback_drills.traffic.sender import ARGV
+
+
+class Premises:
+    """Opened at most once at a time; `close` removes all of it, unless a stack is kept."""
+
+    def __init__(self, run: str, worker: str, *, keep: bool, meter: Meter, redactor: Redactor) -> None:
+        self._run, self._worker, self._keep = run, worker, keep
+        self._meter, self._redactor = meter, redactor
+        self._workspace: Workspace | None = None
+        self._sender: Sender | None = None
+        self.setup_seconds = 0.0
+        self.facts: RuntimeFacts | None = None
+        self.kept: list[str] = []
+        self.kept_removal = ""
+
+    @property
+    def workspace(self) -> Workspace:
+        """What this process has made since `open_lab` or `open_server`."""
+        assert self._workspace is not None
+        return self._workspace
+
+    @property
+    def hold_kept_stack(self) -> bool:
+        return self._workspace is not None and self._workspace.kept
+
+    def open_lab(self, target: Target, choice: Choice) -> Lab:
+        """Start this worker's server and templates.
+
+        Raises:
+            DrillError: something did not start.
+        """
+        began = self._meter.elapsed()
+        self._workspace = Workspace(self._run, self._worker, to_be_kept=self._keep)
+        try:
+            runtime = choice.make(target, self._workspace, self._meter)
+        except BaseException:
+            self.close()
+            raise
+        sender = self._open_sender(self._workspace.path) if target.traffic.rate else None
+        lab = Lab(target, runtime, self._meter, self._run, sender)
+        self._redactor.shorten(str(self._workspace.path), "$WORKSPACE")
+        for secret in (lab.role_password, *runtime.secrets()):
+            self._redactor.add(secret)
+        try:
+            lab.start()
+        except BaseException:
+            lab.close()
+            self.close()
+            raise
+        facts = {name: self._redactor.json(value) for name, value in runtime.facts().items()}
+        self.facts = RuntimeFacts(name=choice.name, reason=choice.reason, facts=facts)
+        self.setup_seconds = self._meter.elapsed() - began
+        return lab
+
+    def _open_sender(self, workspace: Path) -> Sender:
+        """The process that sends the client traffic; it gets ready while the runtime starts."""
+        environment, log = clean_environment(workspace), workspace / "traffic.log"
+        self._sender = Sender(lambda: PipedConversation(ARGV, cwd=workspace, env=environment, log=log))
+        self._sender.open()
+        return self._sender
+
+    def open_server(self, choice: Choice) -> tuple[PostgresServer, Workspace]:
+        """A disposable PostgreSQL and nothing else, for drills that need no gateway; it ends with the session.
+
+        Raises:
+            DrillError: it did not start.
+        """
+        began = self._meter.elapsed()
+        self._workspace = Workspace(self._run, self._worker)
+        self._redactor.shorten(str(self._workspace.path), "$WORKSPACE")
+        server = PostgresServer(self._workspace, self._meter)
+        self._redactor.add(server.password)
+        server.start()
+        self.facts = RuntimeFacts(name=choice.name, reason=choice.reason, facts={})
+        self.setup_seconds = self._meter.elapsed() - began
+        return server, self._workspace
+
+    def keep_stack(self, drill: str, stack: Stack) -> None:
+        """Leave a stack up, and note how to reach it (shown in the terminal only: it holds a password)."""
+        lines = [
+            f"{drill}",
+            f"  gateway   {stack.gateway.base_url}  (release {stack.gateway.release})",
+            f"  database  {stack.database.url}",
+        ]
+        self.workspace.keep("\n".join(lines))
+        self.kept += lines
+        self.kept_removal = self.workspace.removal_command()
+
+    def close(self) -> None:
+        """Remove the workspace and everything that runs from it, unless it is kept."""
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
+        if self._workspace is not None:
+            workspace, self._workspace = self._workspace, None
+            workspace.close()
