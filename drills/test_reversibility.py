@@ -102,7 +102,7 @@ def record(drill: Drill, proof: Proof) -> None:
         drill.observe("strongest locks on what was there", strong)
     for each in proof.interruptions:
         if each.left:
-            drill.observe(f"failing before {each.statement!r}, it is restored by", [each.restored_by, *each.commands])
+            drill.observe(f"failing, {each.where}, it is restored by", [each.restored_by, *each.commands])
 
 
 @pytest.mark.drill("Reversibility: locks and the walk itself", runbook="reversibility", group="reversibility")

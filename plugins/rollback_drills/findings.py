@@ -240,6 +240,11 @@ _ENTRIES = (
         "Put each statement that cannot be in a transaction into a revision of its own, and make it repeatable.",
     ),
     Entry(
+        "interruption-taken-for-done", "major", "Repeated after a failure, a migration takes half done for done",
+        "It reports success; the schema is not the one that it makes, such as an INVALID index that no query uses.",
+        "Drop before you create (DROP INDEX CONCURRENTLY IF EXISTS, then CREATE without IF NOT EXISTS).",
+    ),
+    Entry(
         "migration-blocks-production", "major", "A migration stops reads or writes of a large table",
         "Every client of the table waits for as long as its rows are rewritten or read.",
         "Build indexes CONCURRENTLY, add constraints NOT VALID and validate them afterwards, fill new columns in "

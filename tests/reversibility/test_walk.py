@@ -147,12 +147,58 @@ def test_the_clean_up_that_is_printed_was_tried(tmp_path: Path, postgres_server:
     )
     proof = prove(project, postgres_server, workspace, "two")
     assert not proof.atomic
-    assert [each.restored_by for each in proof.interruptions] == ["nothing", "clean-up", "clean-up"]
+    assert [(each.at, each.within, each.restored_by) for each in proof.interruptions] == [
+        (0, False, "nothing"), (1, False, "clean-up"), (1, True, "clean-up"), (2, False, "clean-up"),
+    ]  # fmt: skip
     assert proof.interruptions[-1].commands == (
         "DROP INDEX IF EXISTS public.i",
         "ALTER TABLE public.t DROP COLUMN IF EXISTS b",
     )
     assert proof.findings == []
+
+
+def test_an_index_that_was_given_up_half_way_is_no_index(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    """It is there, INVALID, and IF NOT EXISTS is content with it."""
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.add("two", ["with: CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)"], ["DROP INDEX i"])
+    proof = prove(project, postgres_server, workspace, "two")
+    assert proof.codes == {"interruption-taken-for-done"}
+    (within,) = (each for each in proof.interruptions if each.within)
+    assert any("INVALID" in line for line in within.taken_for_done)
+    assert within.restored_by == "downgrade"
+    assert within.commands == ("alembic upgrade two", "alembic downgrade one", "alembic upgrade two")
+    assert [each.restored_by for each in proof.interruptions if not each.within] == ["nothing", "upgrade"]
+
+
+def test_a_downgrade_is_interrupted_as_well(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (a integer, b integer)"], ["DROP TABLE t"])
+    project.add("two", ["CREATE INDEX i ON t (a)"], ["with: DROP INDEX CONCURRENTLY i"])
+    project.add(
+        "three",
+        ["CREATE INDEX j ON t (a)", "CREATE INDEX k ON t (b)"],
+        ["with: DROP INDEX CONCURRENTLY j | DROP INDEX CONCURRENTLY k"],
+    )
+    project.add(
+        "four",
+        ["CREATE INDEX l ON t (a)", "CREATE INDEX m ON t (b)"],
+        ["with: DROP INDEX CONCURRENTLY IF EXISTS l | DROP INDEX CONCURRENTLY IF EXISTS m"],
+    )
+    with walking(project, postgres_server, workspace) as walk:
+        two, three, four = (walk.prove(each) for each in ("two", "three", "four"))
+    assert [(each.restored_by, each.commands) for each in two.interruptions] == [
+        ("nothing", ()),
+        ("stamp", ("alembic stamp one",)),
+    ]
+    assert two.codes == set()
+    assert [(each.at, each.restored_by) for each in three.interruptions] == [(0, "nothing"), (1, "")]
+    assert three.codes == {"interruption-not-restored"}
+    assert "downgrade before 'DROP INDEX CONCURRENTLY k'" in three.findings[0].detail
+    assert [each.restored_by for each in four.interruptions] == ["nothing", "downgrade", "downgrade"]
+    assert four.codes == set()
 
 
 def test_an_upgrade_that_fails_on_empty_tables_stops_the_walk(
@@ -270,7 +316,7 @@ def test_locks_outside_a_transaction_are_observed_or_looked_up(
     project.add("one", ["CREATE TABLE t (a integer)", "CREATE TABLE u (a integer)", "CREATE TABLE v (a integer)"],
                 ["DROP TABLE t, u, v"])  # fmt: skip
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a) | ALTER TABLE u ADD b integer | VACUUM (FULL) v"],
-                ["with: DROP INDEX CONCURRENTLY i | ALTER TABLE u DROP b"])  # fmt: skip
+                ["with: DROP INDEX CONCURRENTLY IF EXISTS i | ALTER TABLE u DROP b"])  # fmt: skip
     project.add("three", ["with: DROP INDEX CONCURRENTLY IF EXISTS i"], ["with: CREATE INDEX CONCURRENTLY i ON t (a)"])
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
         proofs = {proof.revision: proof for proof in walk.prove_all()}

@@ -10,6 +10,7 @@ from migration_histories import ENV, Project, walking
 
 from rollback_drills.errors import StackError
 from rollback_drills.migrations.walker import Walker, walker_command
+from rollback_drills.postgres import connect, invalid_indexes
 from rollback_drills.reversibility.history import problems_of
 from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
@@ -105,6 +106,30 @@ def test_a_step_can_be_tried_and_be_made_to_fail_at_a_statement(tmp_path: Path, 
         assert failed is not None
         assert failed.injected
         assert walker.upgrade("one").ok  # neither has left anything
+    ground.drop(database)
+
+
+@pytest.mark.parametrize("env", [ENV, ASYNC], ids=["plain", "async"])
+def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, ground: AlembicIni):
+    project = Project(tmp_path, env)
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
+    project.add("three", ["SELECT 1"])
+    database = ground.create()
+    with ground.walker(database) as walker, connect(ground.url(database)) as conn:
+        walker.upgrade("one")
+        failed = walker.upgrade("two", fail_at=0, within=True).error
+        assert failed is not None
+        assert (failed.sqlstate, failed.injected) == ("55P03", False)  # lock_not_available, as PostgreSQL says it
+        assert invalid_indexes(conn) == ("public.i",)
+        conn.execute(b"DROP INDEX i")
+        assert walker.upgrade("two").ok
+        (statement,) = walker.upgrade("three").statements
+        assert statement.lock_timeout == "0"  # as it was
+        others = conn.execute(
+            b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+        ).fetchone()
+        assert others == (0,)
     ground.drop(database)
 
 

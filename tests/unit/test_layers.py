@@ -129,7 +129,7 @@ ONLY_IN: dict[str, set[str]] = {
     "packaging": {"starter"},
     "h11": {"traffic/sender_program", "runtimes/answering"},
     "psycopg": {"postgres", "database", "lab", "reversibility"},
-    "sqlalchemy": {"migrations/walker_program"},
+    "sqlalchemy": {"migrations/walker_program", "migrations/walker_statements"},
     "alembic": {"migrations/walker_program"},
 }
 DISTRIBUTIONS = {"prometheus_client": "prometheus-client", "pytest_html": "pytest-html", "markupsafe": "jinja2",

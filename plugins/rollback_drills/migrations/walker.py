@@ -9,9 +9,10 @@ and then one line of JSON per command; each is answered by one line of JSON.
     reads the scripts. Answer: versions, revisions (oldest first), problems.
 ``{"do": "enter"}``
     runs env.py up to its migrations and none of these, as the first command if at all. Answer: seconds, or an error.
-``{"do": "upgrade" | "downgrade", "revision": …, "try": false, "fail_at": null}``
+``{"do": "upgrade" | "downgrade", "revision": …, "try": false, "fail_at": null, "within": false}``
     one step, committed when the answer comes; with ``try`` it is rolled back instead; ``fail_at`` is the number of a
-    statement in whose place an error is raised. Answer: seconds, statements, error.
+    statement in whose place an error is raised, or, ``within``, of a CREATE INDEX CONCURRENTLY that PostgreSQL gives
+    up half-way. Answer: seconds, statements, error.
 ``{"do": "end"}``
     or the end of the input: env.py returns, the process ends.
 """
@@ -40,6 +41,7 @@ BOOTSTRAP = (
     "exec(compile(f.read(n), 'rollback_drills_walker', 'exec'), names)\n"
     "names['serve'](f)\n"
 )
+PROGRAM = ("walker_statements.py", "walker_program.py")
 _STRENGTH = (
     "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
     "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
@@ -215,27 +217,35 @@ class Walker:
         if not self.entered:
             self._perform({"do": "enter"})
 
-    def upgrade(self, revision: str, *, attempt: bool = False, fail_at: int | None = None) -> Walked:
+    def upgrade(
+        self, revision: str, *, attempt: bool = False, fail_at: int | None = None, within: bool = False
+    ) -> Walked:
         """Perform ``upgrade()`` of one revision, from right below it.
 
         Args:
             attempt: roll it back even if it succeeds.
             fail_at: the number of the statement in whose place an error is raised.
+            within: it is a CREATE INDEX CONCURRENTLY, and begins before it fails; the error is of ``injected`` where
+                that could not be brought about.
 
         Raises:
             StackError: the process has ended or does not answer.
         """
-        return self._step("upgrade", revision, attempt, fail_at)
+        return self._step("upgrade", revision, attempt, fail_at, within)
 
-    def downgrade(self, revision: str, *, attempt: bool = False, fail_at: int | None = None) -> Walked:
+    def downgrade(
+        self, revision: str, *, attempt: bool = False, fail_at: int | None = None, within: bool = False
+    ) -> Walked:
         """Perform ``downgrade()`` of one revision, which is at the top; as `upgrade`."""
-        return self._step("downgrade", revision, attempt, fail_at)
+        return self._step("downgrade", revision, attempt, fail_at, within)
 
     def close(self) -> None:
         self._conversation.close()
 
-    def _step(self, direction: str, revision: str, attempt: bool, fail_at: int | None) -> Walked:
-        return self._perform({"do": direction, "revision": revision, "try": attempt, "fail_at": fail_at})
+    def _step(self, direction: str, revision: str, attempt: bool, fail_at: int | None, within: bool) -> Walked:
+        return self._perform(
+            {"do": direction, "revision": revision, "try": attempt, "fail_at": fail_at, "within": within}
+        )
 
     def _perform(self, command: Mapping[str, object]) -> Walked:
         walked = Walked.model_validate(self._ask(command))
@@ -266,7 +276,10 @@ class Walker:
 
 @cache
 def _program() -> bytes:
-    return resources.files("rollback_drills.migrations").joinpath("walker_program.py").read_bytes()
+    """One text of two modules; only the first line of a program may be one from __future__."""
+    here = resources.files("rollback_drills.migrations")
+    first, second = (here.joinpath(name).read_text("utf-8") for name in PROGRAM)
+    return (first + second.replace("from __future__ import annotations\n", "")).encode()
 
 
 def walker_command(migrations: Migrations) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

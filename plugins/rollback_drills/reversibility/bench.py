@@ -94,7 +94,7 @@ class Bench:
 
     # --- steps -----------------------------------------------------------------------------------------
 
-    def move(self, direction: str, revision: str, *, fail_at: int | None = None) -> Moved:
+    def move(self, direction: str, revision: str, *, fail_at: int | None = None, within: bool = False) -> Moved:
         """One step, and what it has changed.
 
         Raises:
@@ -102,7 +102,7 @@ class Bench:
         """
         self.enter()
         step = self.walker.upgrade if direction == "upgrade" else self.walker.downgrade
-        walked = step(revision, fail_at=fail_at)
+        walked = step(revision, fail_at=fail_at, within=within)
         return self.look(walked)
 
     def look(self, walked: Walked, *, everything: bool = False) -> Moved:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import psycopg
 
 from rollback_drills.migrations.walker import Walked
@@ -11,57 +15,129 @@ from rollback_drills.reversibility.cleanup import clean_up
 from rollback_drills.reversibility.proof import Interruption
 
 MOST = 12  # statements at which a step is interrupted
+STAMP = "stamp"
+OPPOSITE = {"upgrade": "downgrade", "downgrade": "upgrade"}
+_BUILDS = re.compile(r"\s*create\s+(unique\s+)?index\s+concurrently\b", re.IGNORECASE)
 
 
-def interrupt(bench: Bench, revision: str, up: Walked) -> tuple[list[Interruption], bool]:
-    """Fail the upgrade at each statement, from right below it, and go up again at the end.
+@dataclass(frozen=True)
+class Point:
+    """``at`` counts the statements before it; ``within`` one that leaves something half done itself."""
+
+    at: int
+    statement: str
+    within: bool = False
+    last: bool = False
+
+
+def points(step: Walked) -> Iterator[Point]:
+    """Where a step is interrupted: at each statement, within the building of an index, and at the end."""
+    for at, each in enumerate(step.statements[:MOST]):
+        text = each.sql.splitlines()[0][:200]
+        yield Point(at, text)
+        if each.autocommit and _BUILDS.match(each.sql):
+            yield Point(at, text, within=True)
+    if len(step.statements) < MOST:
+        yield Point(len(step.statements), "the version is written", last=True)
+
+
+class Interrupter:
+    """Fails one direction of a revision. The database is at the revision, and in the end as well.
 
     Only for steps that are not one transaction: of one that is, PostgreSQL leaves nothing.
 
-    Returns:
-        What was seen, and whether the schema is in the end what it was.
+    Args:
+        down: revisions right below, which the version table names when this one is undone.
+        steady: up and down again leads to the same schemas, so that a difference comes from the interruption.
     """
-    found: list[Interruption] = []
-    down = bench.move("downgrade", revision)
-    if down.walked.error is not None:
-        return [], False
-    total = down.refresh.delta
-    for at in range(min(len(up.statements) + 1, MOST)):
-        failed = bench.move("upgrade", revision, fail_at=at)
-        total = total.then(failed.refresh.delta)
-        if failed.walked.error is None:
+
+    def __init__(self, bench: Bench, revision: str, down: Sequence[str], *, steady: bool) -> None:
+        self._bench, self._revision, self._down, self._steady = bench, revision, down, steady
+        self._direction = ""
+        self._to_start = Delta()  # from where the step leads to where it begins
+
+    def interrupt(self, direction: str, step: Walked) -> tuple[list[Interruption], bool]:
+        """Fail the step at each point, and complete it or take it back each time.
+
+        Returns:
+            What was seen, and whether the schema is in the end what it was.
+        """
+        self._direction = direction
+        found: list[Interruption] = []
+        down = self._bench.move("downgrade", self._revision)
+        if down.walked.error is not None:
+            return [], False
+        total = self._to_start = down.refresh.delta
+        if direction == "downgrade":
+            up = self._bench.move("upgrade", self._revision)
+            if up.walked.error is not None:
+                return [], False
+            total, self._to_start = total.then(up.refresh.delta), up.refresh.delta
+        for point in points(step):
+            failed = self._bench.move(direction, self._revision, fail_at=point.at, within=point.within)
+            total = total.then(failed.refresh.delta)
+            if failed.walked.error is None:
+                return found, False
+            if point.within and failed.walked.error.injected:
+                point = Point(point.at, point.statement)  # it could not be brought about
+            seen, restoring = self._restore(point, failed.refresh.delta)
+            total = total.then(restoring)
+            found.append(seen)
+            if seen.restored_by in ("", STAMP):  # a stamp is not performed: what is left is what it would name
+                return found, False
+        if direction == "downgrade":
             return found, not total
-        statement = up.statements[at].sql.splitlines()[0][:200] if at < len(up.statements) else "the version is written"
-        left = failed.refresh.delta
+        last = self._bench.move("upgrade", self._revision)
+        return found, last.walked.error is None and not total.then(last.refresh.delta)
+
+    def _restore(self, point: Point, left: Delta) -> tuple[Interruption, Delta]:
+        """Try what an operator would: the same again (and back, to be where it began), then a clean-up by hand."""
         if not left:
-            found.append(Interruption(at, statement, (), "nothing"))
-            continue
-        done, restoring = _restore(bench, revision, at, statement, left)
-        total = total.then(restoring)
-        found.append(done)
-        if not done.restored_by:
-            return found, False
-    last = bench.move("upgrade", revision)
-    return found, last.walked.error is None and not total.then(last.refresh.delta)
+            return self._seen(point, left, "nothing"), left
+        direction, opposite = self._direction, OPPOSITE[self._direction]
+        again = self._bench.move(direction, self._revision)
+        done = again.refresh.delta
+        if again.walked.error is not None:
+            return self._clean_up(point, left, done)
+        differs = self._to_start.then(left).then(done) if self._steady else Delta()
+        back = self._bench.move(opposite, self._revision)
+        done = done.then(back.refresh.delta)
+        if back.walked.error is not None or left.then(done):
+            return self._seen(point, left, "", differs=differs), done
+        if differs:
+            ways = [self._command(each) for each in (direction, opposite, direction)]
+            return self._seen(point, left, opposite, ways, differs), done
+        return self._seen(point, left, direction, [self._command(direction)]), done
 
+    def _clean_up(self, point: Point, left: Delta, done: Delta) -> tuple[Interruption, Delta]:
+        now = left.then(done)
+        commands = clean_up(now.diff())
+        for command in commands:
+            try:
+                self._bench.conn.execute(command.encode())
+            except psycopg.Error:
+                break
+        done = done.then(self._bench.schema.refresh((), everything=True).delta)
+        if commands and not left.then(done):
+            return self._seen(point, left, "clean-up", commands), done
+        if point.last and self._steady and not self._to_start.then(now):
+            return self._seen(point, left, STAMP, [f"alembic stamp {self._goal()}"]), done
+        return self._seen(point, left, "", commands), done
 
-def _restore(bench: Bench, revision: str, at: int, statement: str, left: Delta) -> tuple[Interruption, Delta]:
-    """Try what an operator would: the upgrade again (and down, to be where it began), then a clean-up by hand."""
-    lines = tuple(left.diff().lines())
-    again = bench.move("upgrade", revision)
-    done = again.refresh.delta
-    if again.walked.error is None:
-        down = bench.move("downgrade", revision)
-        done = done.then(down.refresh.delta)
-        if down.walked.error is None and not left.then(done):
-            return Interruption(at, statement, lines, "upgrade", (f"alembic upgrade {revision}",)), done
-        return Interruption(at, statement, lines, ""), done
-    commands = clean_up(left.then(done).diff())
-    for command in commands:
-        try:
-            bench.conn.execute(command.encode())
-        except psycopg.Error:
-            break
-    done = done.then(bench.schema.refresh((), everything=True).delta)
-    restored = "clean-up" if commands and not left.then(done) else ""
-    return Interruption(at, statement, lines, restored, commands), done
+    def _goal(self) -> str:
+        """The revision that the step leads to."""
+        return self._revision if self._direction == "upgrade" else " ".join(self._down) or "base"
+
+    def _command(self, direction: str) -> str:
+        if direction == "upgrade":
+            return f"alembic upgrade {self._revision}"
+        return f"alembic downgrade {(self._down or ('base',))[0] if len(self._down) < 2 else '-1'}"
+
+    def _seen(
+        self, point: Point, left: Delta, restored_by: str, commands: Sequence[str] = (), differs: Delta | None = None
+    ) -> Interruption:
+        return Interruption(
+            direction=self._direction, at=point.at, within=point.within, statement=point.statement,
+            left=tuple(left.diff().lines()), restored_by=restored_by, commands=tuple(commands),
+            taken_for_done=tuple(differs.diff().lines()) if differs else (),
+        )  # fmt: skip

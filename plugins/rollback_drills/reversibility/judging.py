@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rollback_drills.migrations.walker import StepError
@@ -11,7 +12,7 @@ from rollback_drills.postgres import SchemaDiff
 from rollback_drills.postgres.schema_live import Delta
 from rollback_drills.reversibility.bench import Moved
 from rollback_drills.reversibility.declarations import Declarations
-from rollback_drills.reversibility.proof import Proof
+from rollback_drills.reversibility.proof import Interruption, Proof
 from rollback_drills.reversibility.rows import Loss, Snapshot, compare
 
 _NOT_NULL = "not-null constraint "
@@ -44,6 +45,14 @@ class Legs:
     only_new: bool = False
     refused_rows: str = ""
 
+    @property
+    def steady(self) -> bool:
+        """Up and down again lead to the same two schemas each time."""
+        if self.down is None or self.again is None or self.again_error is not None or self.refused_rows:
+            return False
+        up, down, again = (each.refresh.delta for each in (self.up, self.down, self.again))
+        return not up.then(down) and not down.then(again)
+
 
 def judge(proof: Proof, declarations: Declarations, legs: Legs, blocking: float) -> None:
     """Fill in the class and the findings."""
@@ -64,6 +73,19 @@ def judge(proof: Proof, declarations: Declarations, legs: Legs, blocking: float)
                 "migration-blocks-production",
                 f"{proof.revision}: {lock.mode} on {lock.relation} stops {lock.blocks} for {lock.held:.1f} s, with but"
                 f" the rows at hand, from {lock.statement.splitlines()[0]} to the end of its transaction",
+            )
+
+
+def judge_interruptions(proof: Proof, seen: Sequence[Interruption]) -> None:
+    """Findings where a step that failed half-way leads to nothing good."""
+    for each in seen:
+        if not each.restored_by:
+            proof.find("interruption-not-restored", f"{proof.revision} fails, {each.where}: {list(each.left)}")
+        if each.taken_for_done:
+            proof.find(
+                "interruption-taken-for-done",
+                f"{proof.revision} fails, {each.where}; the same again reports success, and leaves: "
+                + "; ".join(each.taken_for_done[:_SHOWN]),
             )
 
 

@@ -53,17 +53,25 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """A step that fails at one of its statements: what is left, and what restores the state.
+    """A step that fails before one of its statements, or ``within`` it: what is left, and what restores the state.
 
-    ``restored_by``: ``nothing`` has to be done, ``upgrade`` again, ``downgrade``, ``clean-up`` (statements that were
-    tried), or empty where nothing of these does.
+    ``restored_by``: ``nothing`` has to be done, the same again (``upgrade``, ``downgrade``), the other of these before
+    it, ``clean-up`` (statements that were tried), ``stamp`` (all of it was done, and the version not written), or empty
+    where nothing of these does. ``taken_for_done``: how the schema differs after the same again has reported success.
     """
 
+    direction: str
     at: int
+    within: bool
     statement: str
     left: tuple[str, ...]
     restored_by: str
     commands: tuple[str, ...] = ()
+    taken_for_done: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        return f"{self.direction} {'within' if self.within else 'before'} {self.statement!r}"
 
 
 @dataclass(slots=True)
@@ -116,11 +124,14 @@ class Proof:
         locks: list[JsonValue] = [{**asdict(lock), "blocks": lock.blocks} for lock in self.locks]
         interruptions: list[JsonValue] = [
             {
+                "direction": each.direction,
                 "at": each.at,
+                "within": each.within,
                 "statement": each.statement,
                 "left": list(each.left),
                 "restored_by": each.restored_by,
                 "commands": list(each.commands),
+                "taken_for_done": list(each.taken_for_done),
             }
             for each in self.interruptions
         ]

@@ -10,8 +10,8 @@ from rollback_drills.reversibility.bench import Bench, Moved, tables_filled_by
 from rollback_drills.reversibility.cleanup import clean_up
 from rollback_drills.reversibility.declarations import declared
 from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.interrupting import interrupt
-from rollback_drills.reversibility.judging import Legs, judge
+from rollback_drills.reversibility.interrupting import Interrupter
+from rollback_drills.reversibility.judging import Legs, judge, judge_interruptions
 from rollback_drills.reversibility.locking import Speed, locks_of, without_timeout
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.restoring import back_up, prove_restore
@@ -95,21 +95,28 @@ class RoundTrip:
 
     def _leave_it_right(self, legs: Legs, up: Moved) -> None:
         """The database is what the next revision begins with, its rows included."""
-        bench, proof = self._bench, self._proof
+        bench = self._bench
         if legs.broken:
             self._way.begin_anew(self._place)
         elif legs.failed and bench.data:
             bench.remember(bench.with_parents(up.touched & bench.tables.keys()))
-        elif not legs.failed and not proof.atomic:
-            proof.interruptions, intact = interrupt(bench, proof.revision, up.walked)
-            for each in proof.interruptions:
-                if not each.restored_by:
-                    detail = f"{proof.revision} fails before {each.statement!r}: {each.left}"
-                    proof.find("interruption-not-restored", detail)
+        elif not legs.failed:
+            self._interrupt(legs)
+
+    def _interrupt(self, legs: Legs) -> None:
+        """Fail each direction that is not one transaction at each of its statements."""
+        proof, steady = self._proof, legs.steady
+        for direction, moved in (("upgrade", legs.up), ("downgrade", legs.down)):
+            if moved is None or moved.walked.in_one_transaction:
+                continue
+            interrupter = Interrupter(self._bench, proof.revision, proof.down, steady=steady)
+            seen, intact = interrupter.interrupt(direction, moved.walked)
+            proof.interruptions += seen
+            judge_interruptions(proof, seen)
             if not intact:
                 self._way.begin_anew(self._place)
-            elif bench.data:
-                bench.remember(up.touched)
+            elif self._bench.data:
+                self._bench.remember(moved.touched & self._bench.tables.keys())
 
     # --- up --------------------------------------------------------------------------------------------
 
