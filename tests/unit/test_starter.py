@@ -239,6 +239,7 @@ def test_readiness_is_asked_rather_than_life(tmp_path: Path, paths: list[str], h
         ('app.add_url_rule("/hooks/<carrier>", view_func=f, methods=["POST"])', "/hooks/{integration}", "POST"),
         ('app.router.add_post("/hook/{forge}", f)\napp.router.add_post("/login", f)', "/hook/{integration}", "POST"),
         ('routes = [Route("/integrations/{x}", f, methods=["POST"])]', "/integrations/{integration}", "POST"),
+        ('app.mount("/static", Files())\nr = [Route("/hook/{x}", f, methods=["POST"])]', "/hook/{integration}", "POST"),
         ('@app.put("/v1/ingest/{source}/{id}")\ndef f(): ...', "/v1/ingest/{integration}/{unique}", "PUT"),
     ],
 )  # fmt: skip
@@ -246,6 +247,59 @@ def test_the_route_of_deliveries_is_read_from_the_syntax(tmp_path: Path, source:
     (tmp_path / "app.py").write_text("raise SystemExit('never imported')\n" + source)
     delivery = tomllib.loads(starter_file(survey(tmp_path)).text)["delivery"]
     assert (delivery["path"], delivery.get("method", "POST")) == (path, method)
+
+
+MOUNTED = {
+    "fastapi, the router imported as a module": {
+        "app/main.py": "from app.api import hooks\napp = FastAPI()\napp.include_router(hooks.router, prefix='/api/v1')",
+        "app/api/hooks.py": "router = APIRouter(prefix='/hooks')\n@router.post('/{source}')\ndef f(): ...",
+    },
+    "fastapi, routers within routers, re-exported, a prefix from the settings": {
+        "src/shop/main.py": "from shop.api import router as api\nfrom shop.settings import settings\n"
+        "def create_app():\n    app = FastAPI()\n    app.include_router(api, prefix=settings.API_PREFIX)",
+        "src/shop/settings.py": "class Settings:\n    API_PREFIX: str = '/api/v1'",
+        "src/shop/api/__init__.py": "from .routes.all import router",
+        "src/shop/api/routes/all.py": "from . import incoming\nrouter = APIRouter()\n"
+        "router.include_router(incoming.router, prefix='/hooks', tags=['hooks'])",
+        "src/shop/api/routes/incoming.py": "router = APIRouter()\n@router.post('/{source}')\ndef f(): ...",
+        "src/shop/admin/router.py": "router = APIRouter()\n@router.post('/users')\ndef f(): ...",
+    },
+    "fastapi, the prefix alone is the path": {
+        "main.py": "import incoming.web as web\napp.include_router(web.r, prefix=f'{ROOT}/v1')\nROOT = '/api'",
+        "incoming/web.py": "r = APIRouter(prefix='/hooks/{source}')\n@r.post('')\ndef f(): ...",
+    },
+    "flask, a blueprint whose own prefix is replaced": {
+        "wsgi.py": "from hooks import views\napp.register_blueprint(views.bp, url_prefix='/api/v1/hooks')",
+        "hooks/views.py": "bp = Blueprint('hooks', __name__, url_prefix='/old')\n"
+        "@bp.route('/<source>', methods=['POST'])\ndef f(): ...",
+    },
+    "an application mounted in another": {
+        "main.py": "from inner import api\napp.mount('/api', api)",
+        "inner.py": "api = FastAPI()\nr = APIRouter()\n@r.post('/hooks/{source}')\ndef f(): ...\n"
+        "api.include_router(r, prefix='/v1')",
+    },
+}
+
+
+@pytest.mark.parametrize("files", MOUNTED.values(), ids=MOUNTED)
+def test_the_prefixes_of_routers_are_followed_through_the_files(tmp_path: Path, files: dict[str, str]):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    delivery = tomllib.loads(starter_file(survey(tmp_path)).text)["delivery"]
+    path = delivery["path"]
+    assert (path.replace("{integration}", "{}"), path.count("{integration}")) == ("/api/v1/hooks/{}", 1)
+
+
+def test_health_below_a_prefix_is_found_and_routers_that_include_each_other_end(tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "a, b = 1, 2\na = APIRouter(prefix='/a')\nb = APIRouter(prefix='/b')\na.include_router(b)\n"
+        "b.include_router(a)\napp.include_router(c, prefix='/api/v1')\n@c.get('/health')\ndef f(): ...\n"
+        "@b.post('/hook/{x}')\ndef g(): ...\nsettings.get('')\nclient.get(url)"
+    )
+    document = tomllib.loads(starter_file(survey(tmp_path)).text)
+    assert document["health"]["path"] == "/api/v1/health"
+    assert document["delivery"]["path"].endswith("/hook/{integration}")
 
 
 def test_a_route_for_each_integration_names_them(tmp_path: Path):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-_WRITING = ("post", "put")
+from rollback_drills.starter.mounting import Module, Mounts, Ref, read_module
+
+_METHODS = ("get", "post", "put")
+WRITING = ("POST", "PUT")
 _SOUNDS = re.compile(r"webhook|hook|integration|ingest|event|callback", re.IGNORECASE)
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\{(\w+)(?::\w+)?\}")  # Flask's and Starlette's, with their converters
 
@@ -31,55 +34,62 @@ class DeliveryRoute:
     integrations: tuple[str, ...] = ()
 
 
-def routes_in(text: str, file: str) -> Iterator[Route]:
-    """The routes of FastAPI, Starlette, Flask and aiohttp that take POST or PUT; none where it is not Python."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    prefixes = dict(_prefixes(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            for path, method in _routes(node):
-                owner = node.func.value if isinstance(node.func, ast.Attribute) else None
-                prefix = prefixes.get(owner.id, "") if isinstance(owner, ast.Name) else ""
-                yield Route(_PARAMETER.sub(lambda match: f"{{{match[1] or match[2]}}}", prefix + path), method, file)
+class Sources:
+    """The files of a project, read one by one; routes are known when all of them were, since one includes the other."""
+
+    def __init__(self) -> None:
+        self._modules: list[Module] = []
+        self._found: list[tuple[Route, Ref]] = []
+
+    def add(self, text: str, file: str) -> None:
+        """Nothing where it is not Python.
+
+        Args:
+            file: its path from the project's root.
+        """
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError):
+            return
+        module = read_module(tree, file)
+        self._modules.append(module)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                owner = module.refer(node.func.value) if isinstance(node.func, ast.Attribute) else (module.name, "")
+                self._found += [(Route(path, method, file), owner) for path, method in _routes(node)]
+
+    def routes(self) -> list[Route]:
+        """The routes of FastAPI, Starlette, Flask and aiohttp that take GET, POST or PUT, in the order of files."""
+        mounts = Mounts(self._modules)
+        return [replace(route, path=_plain(mounts.prefix(owner) + route.path)) for route, owner in self._found]
 
 
-def _prefixes(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """``hooks = APIRouter(prefix="/hooks")``, ``Blueprint(…, url_prefix=…)``: by the variable's name."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
-            for keyword in node.value.keywords:
-                if keyword.arg in ("prefix", "url_prefix"):
-                    yield node.targets[0].id, _text(keyword.value)
+def _plain(path: str) -> str:
+    return _PARAMETER.sub(lambda match: f"{{{match[1] or match[2]}}}", path)
 
 
 def _routes(call: ast.Call) -> Iterator[tuple[str, str]]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    path = (
-        _text(call.args[0])
-        if call.args
-        else next((_text(each.value) for each in call.keywords if each.arg == "path"), "")
-    )
-    if not path.startswith("/"):
+    first = call.args[0] if call.args else next((each.value for each in call.keywords if each.arg == "path"), None)
+    path = _text(first)
+    if path is None or (path and not path.startswith("/")):  # an empty one is the router's prefix itself
         return
-    if name.removeprefix("add_") in _WRITING:
+    if name.removeprefix("add_") in _METHODS:
         yield path, name.removeprefix("add_").upper()
     elif name in ("route", "api_route", "add_url_rule", "add_api_route", "Route"):
         named = next((each.value for each in call.keywords if each.arg == "methods"), None)
         elements = named.elts if isinstance(named, ast.List | ast.Tuple | ast.Set) else ()
-        methods = {_text(each).upper() for each in elements}
-        yield from ((path, each.upper()) for each in _WRITING if each.upper() in methods)
+        methods = {(_text(each) or "").upper() for each in elements} or {"GET"}
+        yield from ((path, each.upper()) for each in _METHODS if each.upper() in methods)
 
 
-def _text(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def delivery_route(routes: Sequence[Route]) -> DeliveryRoute | None:
     """The route that sounds most like deliveries: one for all integrations rather than one for each."""
-    sounding = [each for each in routes if _SOUNDS.search(each.path)]
+    sounding = [each for each in routes if each.method in WRITING and _SOUNDS.search(each.path)]
     with_parameter = next((each for each in sounding if "{" in each.path), None)
     if with_parameter is not None:
         names = re.findall(r"\{\w+\}", with_parameter.path)

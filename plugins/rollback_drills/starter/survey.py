@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rollback_drills.starter.compose_file import ComposeFacts, read_compose
 from rollback_drills.starter.releases import Tags, tags_of
-from rollback_drills.starter.routes import Route, routes_in
+from rollback_drills.starter.routes import Route, Sources
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _SKIPPED = frozenset({".git", ".venv", "venv", "env", "node_modules", "__pycache__", "site-packages", ".tox", "dist"})
@@ -60,8 +60,9 @@ class Survey:
     application_file: str = ""
     variables: dict[str, str] = field(default_factory=dict)  # read from the environment, and by which file
     scripts: dict[str, str] = field(default_factory=dict)  # shell scripts, by their path
-    deliveries: list[Route] = field(default_factory=list)  # routes that are written to
-    routes: dict[str, str] = field(default_factory=dict)  # paths in quotes, and in which file
+    sources: Sources = field(default_factory=Sources)
+    routes: list[Route] = field(default_factory=list)  # by the syntax of the sources
+    quoted: dict[str, str] = field(default_factory=dict)  # paths in quotes, and in which file
     requirements: tuple[str, ...] = ()
     runbook: str | None = None
     problems: list[str] = field(default_factory=list)  # what was there and could not be read
@@ -71,9 +72,16 @@ class Survey:
         return self.root.name or "gateway"
 
     def route(self, *patterns: str) -> tuple[str, str] | None:
-        """The first path that matches the first of the patterns, and the file that it stands in."""
+        """The first path that matches the first of the patterns, and the file that it stands in.
+
+        Of routes in the sources also one below a router's prefix, the shortest.
+        """
+        read = sorted((each for each in self.routes if each.method == "GET"), key=lambda each: len(each.path))
         for pattern in patterns:
-            for path, file in self.routes.items():
+            for each in read:
+                if re.fullmatch(rf"(/[\w.\-]+)*{pattern}", each.path):
+                    return each.path, each.file
+            for path, file in self.quoted.items():
                 if re.fullmatch(pattern, path):
                     return path, file
         return None
@@ -97,6 +105,7 @@ def survey(root: Path) -> Survey:
     )[:1]
     for file in _files(found.root):
         _read_file(found, file)
+    found.routes = found.sources.routes()
     return found
 
 
@@ -139,11 +148,11 @@ def _read_file(found: Survey, file: Path) -> None:
         return
     if found.application is None:
         _find_application(found, name, text)
-    found.deliveries += routes_in(text, name)
+    found.sources.add(text, name)
     for match in (*_VARIABLE.finditer(text), *_OF_DATABASE.finditer(text)):
         found.variables.setdefault(match["name"], name)
     for match in _ROUTE.finditer(text):
-        found.routes.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match["path"]), name)
+        found.quoted.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match["path"]), name)
 
 
 def _find_application(found: Survey, file: str, text: str) -> None:

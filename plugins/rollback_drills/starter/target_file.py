@@ -287,7 +287,7 @@ def _version(found: Survey) -> Iterator[Entry]:
 
 
 def _delivery(found: Survey) -> Iterator[Entry]:
-    written = delivery_route(found.deliveries)
+    written = delivery_route(found.routes)
     route = found.route(r"/(api/)?(webhooks?|hooks?|events?|integrations?)/\{\w+\}(/\w+)?")
     if written is not None:
         if written.method != "POST":
@@ -303,7 +303,7 @@ def _delivery(found: Survey) -> Iterator[Entry]:
 
 
 def _integrations(found: Survey, flags: FlagFacts | None) -> Iterator[Entry]:
-    written = delivery_route(found.deliveries)
+    written = delivery_route(found.routes)
     named = written.integrations if written is not None else ()
     source = "from the names of the flags" if flags is not None else "from the routes, one for each"
     names = flags.integrations if flags is not None else named
