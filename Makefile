@@ -62,8 +62,8 @@ sentinels: $(READY)
 faults: $(READY) ## plant every fault of fixtures/faults and see it caught: which drill, which finding, detection rate
 	$(BIN)/pytest tests/faults -n $(JOBS) -q
 
-healthy: $(READY) ## perform RUNS (20) game days on the healthy gateway, which must have no finding at all (DRILLS=…)
-	$(BIN)/python tests/healthy.py $(RUNS) -n $(JOBS) $(DRILLS)
+healthy: $(READY) ## perform RUNS (20) game days on the healthy gateway, which must have no finding at all (WITHIN=seconds)
+	$(BIN)/python tests/healthy.py $(RUNS) $(if $(WITHIN),--within $(WITHIN)) -n $(JOBS) $(DRILLS)
 
 docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
 	$(BIN)/pytest tests/docker -n $(JOBS) -q

@@ -1,12 +1,15 @@
 """Performs game days on the healthy reference gateway, one after the other, and demands that none has a finding.
 
-    python tests/healthy.py RUNS [options of pytest]
+    python tests/healthy.py RUNS [--within SECONDS] [options of pytest]
 
-Exit code 0: no run had a finding or an error; 1: at least one had.
+Exit code 0: no run had a finding or an error; 1: at least one had. `--within` begins no run that would end later,
+after the first three; how many of the runs were performed is said at the end.
 """
 
 from __future__ import annotations
 
+import argparse
+import math
 import subprocess
 import sys
 import tempfile
@@ -16,29 +19,33 @@ from pathlib import Path
 from rollback_drills.evidence import RunEvidence
 
 ROOT = Path(__file__).resolve().parents[1]
+LEAST = 3  # runs, however little time there is
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments or not arguments[0].isdecimal():
-        print(__doc__, file=sys.stderr)
-        return 2
-    runs, options, bad = int(arguments[0]), arguments[1:], 0
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("runs", type=int)
+    parser.add_argument("--within", type=float, default=math.inf, metavar="SECONDS")
+    given, options = parser.parse_known_args(arguments)
+    runs, bad, performed, longest, start = given.runs, 0, 0, 0.0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="healthy-") as directory:
         for number in range(1, runs + 1):
             began = time.monotonic()
+            if performed >= LEAST and began - start + longest > given.within:
+                break
             reports = Path(directory) / str(number)
             done = subprocess.run(
                 [sys.executable, "-m", "pytest", "drills", "-q", "-p", "no:cacheprovider", "-p", "no:html",
                  "--drill-report-dir", reports, *options],
                 cwd=ROOT, capture_output=True, text=True, check=False,
             )  # fmt: skip
-            wrong = problems(reports, done)
-            bad += bool(wrong)
-            print(
-                f"run {number} of {runs}: {time.monotonic() - began:.0f} s, {'; '.join(wrong) or 'no finding'}",
-                flush=True,
-            )
-    print(f"{runs - bad} of {runs} runs without a finding")
+            wrong, took = problems(reports, done), time.monotonic() - began
+            bad, performed, longest = bad + bool(wrong), number, max(longest, took)
+            print(f"run {number} of {runs}: {took:.0f} s, {'; '.join(wrong) or 'no finding'}", flush=True)
+    left = f"; {runs - performed} of {runs} were not performed, for lack of time" if performed < runs else ""
+    print(f"{performed - bad} of {performed} runs without a finding{left}")
     return 1 if bad else 0
 
 
