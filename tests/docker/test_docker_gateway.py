@@ -11,6 +11,7 @@ from gateway_contract import Bench, GatewayContract, Make, StopSignal
 from rollback_drills.errors import StackError
 from rollback_drills.meter import Meter
 from rollback_drills.runtimes.docker import DockerRuntime
+from rollback_drills.runtimes.docker_gateway import DockerGateway
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
@@ -33,3 +34,23 @@ class TestDocker(GatewayContract, StopSignal):
             bench.gateway.deploy("2")
         assert "no-such" in (raised.value.cause or "")
         assert not bench.gateway.running
+
+    def test_asking_while_another_thread_removes_it(self, bench: Bench, monkeypatch: pytest.MonkeyPatch):
+        """As a drill does that waits for a deploy in another thread: the answer is late, and no error."""
+        gateway = bench.gateway
+        assert isinstance(gateway, DockerGateway)
+        gateway.deploy("2")
+        container = gateway._container
+        assert container is not None
+        wrapped = container.get_wrapped_container()
+        reload = wrapped.reload
+
+        def removed_meanwhile() -> None:
+            reload()
+            container.remove()
+
+        monkeypatch.setattr(wrapped, "reload", removed_meanwhile)
+        assert gateway.running
+        assert not gateway.running
+        assert gateway.logs() == ""
+        assert container.exit_code() is None

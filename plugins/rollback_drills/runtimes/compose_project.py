@@ -6,6 +6,7 @@ are run in the copy as the runbook writes them: `COMPOSE_FILE` and `COMPOSE_PROJ
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import docker.errors
 from docker.models.containers import Container
 
 from rollback_drills.errors import RuntimeUnavailable
@@ -215,8 +217,10 @@ class Project:
             f"com.docker.compose.service={service}",
             "com.docker.compose.oneoff=False",
         ]
-        found = self._engine.client.api.containers(all=True, filters={"label": chosen})
-        return self._engine.client.containers.get(found[0]["Id"]) if found else None
+        for found in self._engine.client.api.containers(all=True, filters={"label": chosen}):
+            with contextlib.suppress(docker.errors.NotFound):  # Compose may just be replacing it
+                return self._engine.client.containers.get(found["Id"])
+        return None
 
     @property
     def network(self) -> str:

@@ -70,17 +70,23 @@ class DrillContainer(DockerContainer):
 
     def state(self) -> str:
         """What the engine says at this moment: created, running, paused, restarting, exited, dead; '' when gone."""
-        if self._container is None:
-            return ""  # another thread is about to start it
+        container = self._seen()
+        return "" if container is None else str(container.status)
+
+    def _seen(self) -> Container | None:
+        """As it is now. Another thread may be about to start or to remove it: it is taken once."""
+        container = self._container
         try:
-            self.get_wrapped_container().reload()
+            if container is not None:
+                container.reload()
         except docker.errors.NotFound:
-            return ""
-        return str(self.get_wrapped_container().status)
+            return None
+        return container
 
     def exit_code(self) -> int | None:
         """None while it runs; negative where a signal ended it, as for processes."""
-        return exit_code_of(self.get_wrapped_container()) if self.state() in STOPPED else None
+        container = self._seen()
+        return exit_code_of(container) if container is not None and container.status in STOPPED else None
 
     def died(self) -> str | None:
         """For `wait.until`: why waiting for this container is pointless, or None."""
@@ -88,8 +94,9 @@ class DrillContainer(DockerContainer):
         return None if code is None else f"its container has exited with code {code}"
 
     def tail(self) -> str:
-        """The end of what it has written since it was created, both streams as they came."""
-        return tail_of(self.get_wrapped_container())
+        """The end of what it has written since it was created, both streams as they came; nothing where it is gone."""
+        container = self._container
+        return "" if container is None else tail_of(container)
 
     def remove(self) -> None:
         """Gone at once, with its anonymous volumes."""

@@ -88,7 +88,8 @@ class DockerGateway:
 
     @property
     def running(self) -> bool:
-        return self._container is not None and self._container.state() in ("running", "paused")
+        container = self._container  # a deploy in another thread may be replacing it
+        return container is not None and container.state() in ("running", "paused")
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -146,7 +147,8 @@ class DockerGateway:
             self._container = None
 
     def logs(self) -> str:
-        return self._container.tail() if self._container is not None else ""
+        container = self._container
+        return container.tail() if container is not None else ""
 
     def _create(self, image: str, command: list[str] | None) -> None:
         """Create and start; until a port has been ours once, another one is tried where one is taken."""

@@ -64,11 +64,12 @@ class EmbeddedGateway:
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.running
+        return self.pid is not None
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and self._process.running else None
+        child = self._process  # a deploy in another thread may be ending
+        return child.pid if child is not None and child.running else None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -135,8 +136,9 @@ class EmbeddedGateway:
             self._process = None
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
+        child = self._process
+        if child is not None:
+            child.kill()
             self._process = None
 
     def remove(self) -> None:
