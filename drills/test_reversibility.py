@@ -18,7 +18,6 @@ from rollback_drills.migrations.scripts import Scripts
 from rollback_drills.pytest_plugin.reversibility import EVERY
 from rollback_drills.report.revisions import FACT
 from rollback_drills.reversibility.history import problems_of, revisions_above
-from rollback_drills.reversibility.interrupting import MOST
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.walk import Walk
 
@@ -101,8 +100,8 @@ def record(drill: Drill, proof: Proof) -> None:
     ]
     if strong:
         drill.observe("strongest locks on what was there", strong)
-    if proof.interruptions and proof.statements > MOST:
-        drill.observe("statements at which it was interrupted", f"the first {MOST} of {proof.statements}")
+    if proof.not_interrupted:
+        drill.observe("statements at which it was not interrupted", list(proof.not_interrupted))
     for each in proof.interruptions:
         if each.left:
             drill.observe(f"failing, {each.where}, it is restored by", [each.restored_by, *each.commands])

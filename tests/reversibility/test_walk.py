@@ -201,6 +201,20 @@ def test_a_downgrade_is_interrupted_as_well(tmp_path: Path, postgres_server: Pos
     assert four.codes == set()
 
 
+def test_rows_that_interruptions_have_written_anew_are_no_loss_of_the_next_revision(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = Project(tmp_path)
+    project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a float8)"], ["DROP TABLE t"])
+    project.add("two", ["UPDATE t SET a = random()", "CREATE INDEX i ON t (a)"],
+                ["with: DROP INDEX CONCURRENTLY IF EXISTS i"])  # fmt: skip
+    project.add("three", ["ALTER TABLE t ADD b integer"], ["ALTER TABLE t DROP b"])
+    with walking(project, postgres_server, workspace, migrations=Migrations(lossy={"one": "x", "two": "x"})) as walk:
+        codes = {proof.revision: proof.codes for proof in walk.prove_all()}
+        assert len(walk.proofs["two"].interruptions) == 2
+    assert codes["three"] <= {"loss-undeclared"}  # of b alone
+
+
 def test_an_upgrade_that_fails_on_empty_tables_stops_the_walk(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):

@@ -268,6 +268,17 @@ MOUNTED = {
         "main.py": "import incoming.web as web\napp.include_router(web.r, prefix=f'{ROOT}/v1')\nROOT = '/api'",
         "incoming/web.py": "r = APIRouter(prefix='/hooks/{source}')\n@r.post('')\ndef f(): ...",
     },
+    "fastapi, src is the package, and paths that are no prefix": {
+        "src/main.py": "from src.hooks import router as hooks\napp.include_router(hooks.r, prefix='/api/' + VERSION)\n"
+        "VERSION = 'v1'\napp.state['files'], x = '/tmp', 1\nos.environ['TZDIR'] = '/usr/share'",
+        "src/hooks/router.py": "r = APIRouter()\n@r.post('/hooks/{source}')\ndef f(): ...\nx['y'] = T(prefix='/no')",
+    },
+    "flask, one name for two blueprints": {
+        "app.py": "def create():\n    from users import bp\n    app.register_blueprint(bp, url_prefix='/users')\n"
+        "    from hooks import bp\n    app.register_blueprint(bp, url_prefix='/api/v1')",
+        "users.py": "bp = Blueprint()",
+        "hooks.py": "bp = Blueprint(url_prefix='/api/v1')\n@bp.post('/hooks/<source>')\ndef f(): ...",
+    },
     "flask, a blueprint whose own prefix is replaced": {
         "wsgi.py": "from hooks import views\napp.register_blueprint(views.bp, url_prefix='/api/v1/hooks')",
         "hooks/views.py": "bp = Blueprint('hooks', __name__, url_prefix='/old')\n"
@@ -289,6 +300,18 @@ def test_the_prefixes_of_routers_are_followed_through_the_files(tmp_path: Path, 
     delivery = tomllib.loads(starter_file(survey(tmp_path)).text)["delivery"]
     path = delivery["path"]
     assert (path.replace("{integration}", "{}"), path.count("{integration}")) == ("/api/v1/hooks/{}", 1)
+
+
+def test_health_is_no_other_route_that_ends_so_and_deep_sources_are_passed_by(tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "@app.get('/orders/ready')\ndef f(): ...\n@app.get('/healthz')\ndef g(): ...\n"
+        "@app.post('/hook/{x}')\ndef h(): ..."
+    )
+    (tmp_path / "deep.py").write_text("x" + ".a(1)" * 300 + ".b.c(2)")
+    (tmp_path / "deeper.py").write_text("-" * 10_000 + "1")
+    document = tomllib.loads(starter_file(survey(tmp_path)).text)
+    assert document["health"]["path"] == "/healthz"
+    assert document["delivery"]["path"] == "/hook/{integration}"
 
 
 def test_health_below_a_prefix_is_found_and_routers_that_include_each_other_end(tmp_path: Path):

@@ -160,9 +160,11 @@ class Walker:
                 perform()
             except TakenBack:
                 self.settle(connection, external, failed=True)
+                self.unhinder(connection)
                 self.answer(**self.record.answer(None))
             except Exception as error:  # a migration may raise anything; our side judges it
                 self.settle(connection, external, failed=True)
+                self.unhinder(connection)
                 self.answer(**self.record.answer(describe(error, self.record)))
             else:
                 return
@@ -203,6 +205,11 @@ class Walker:
             raw.rollback() if failed else raw.commit()
         elif failed or connection.in_transaction():
             connection.rollback() if failed else connection.commit()
+
+    def unhinder(self, connection: Any) -> None:
+        """Where a listener of the project's own has kept `Record.failed` from doing it; after the rollback, to stay."""
+        if self.record.unhinder(connection):
+            connection.connection.commit()
 
     def check_marker(self, connection: Any) -> None:
         """Raise unless the database that env.py has connected to is one of this run's."""

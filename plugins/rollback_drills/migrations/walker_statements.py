@@ -47,27 +47,45 @@ class Hindrance:
     def __init__(self, connection: Any, statement: str) -> None:
         """Raise Injected where it cannot be hindered; it then fails before it begins."""
         match = BUILT_ON.match(statement)
-        name = match.group(1).replace("'", "''") if match else ""
+        if match is None:
+            raise Injected("injected before: " + statement.strip()[:200])
+        name = match.group(1).replace("'", "''")
         found = query(
             connection,
-            "SELECT format('%I.%I', n.nspname, c.relname), current_setting('lock_timeout') FROM pg_class c"
-            f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('{name}')",
+            "SELECT format('%I.%I', n.nspname, c.relname), current_setting('lock_timeout'), pg_backend_pid()"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            f" WHERE c.oid = to_regclass('{name}')",
         )
         if not found:
             raise Injected("injected before: " + statement.strip()[:200])
-        ((table, self.timeout),) = found
+        ((table, self.timeout, session),) = found
         try:
             self.other = connection.engine.connect()
-            execute(self.other, "BEGIN")
-            execute(self.other, "LOCK TABLE " + table + " IN ROW EXCLUSIVE MODE")
         except Exception as error:
             raise Injected("there is no second session: " + last_line(error)) from None
-        execute(connection, "SET lock_timeout = '100ms'")
+        try:
+            if query(self.other, "SELECT pg_backend_pid()") == [(session,)]:
+                raise Injected("env.py shares one session")
+            execute(self.other, "BEGIN")
+            execute(self.other, "SET LOCAL lock_timeout = '5s'")
+            execute(self.other, "LOCK TABLE " + table + " IN ROW EXCLUSIVE MODE")
+            execute(connection, "SET lock_timeout = '100ms'")
+        except Exception as error:
+            self.leave()
+            raise Injected("the table cannot be held: " + last_line(error)) from None
 
     def end(self, connection: Any) -> None:
-        query(connection, f"SELECT set_config('lock_timeout', '{self.timeout}', false)")
-        execute(self.other, "ROLLBACK")
-        self.other.close()
+        """Let go, and leave the migration's session as it was."""
+        try:
+            query(connection, f"SELECT set_config('lock_timeout', '{self.timeout}', false)")
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        try:
+            execute(self.other, "ROLLBACK")
+        finally:
+            self.other.close()
 
 
 class Record:
@@ -120,7 +138,8 @@ class Record:
         if not self.in_script:
             return
         if self.fail_at is not None and self.fail_at == len(self.statements):
-            if not self.within:
+            within, self.within = self.within, False  # once, however often the script tries
+            if not within:
                 raise Injected("injected before: " + statement.strip()[:200])
             self.hindrance = Hindrance(conn, statement)
         # Outside a transaction locks are gone with the statement: it gets one of its own, in which they can be read.

@@ -12,6 +12,7 @@ from rollback_drills.migrations.walker import Walked
 from rollback_drills.postgres.schema_live import Delta
 from rollback_drills.reversibility.bench import Bench
 from rollback_drills.reversibility.cleanup import clean_up
+from rollback_drills.reversibility.judging import without_names_of_not_null
 from rollback_drills.reversibility.proof import Interruption
 
 MOST = 12  # statements at which a step is interrupted
@@ -33,7 +34,7 @@ class Point:
 def points(step: Walked) -> Iterator[Point]:
     """Where a step is interrupted: at each statement, within the building of an index, and at the end."""
     for at, each in enumerate(step.statements[:MOST]):
-        text = each.sql.splitlines()[0][:200]
+        text = each.sql.partition("\n")[0][:200]
         yield Point(at, text)
         if each.autocommit and _BUILDS.match(each.sql):
             yield Point(at, text, within=True)
@@ -78,11 +79,10 @@ class Interrupter:
             total = total.then(failed.refresh.delta)
             if failed.walked.error is None:
                 return found, False
-            if point.within and failed.walked.error.injected:
-                point = Point(point.at, point.statement)  # it could not be brought about
             seen, restoring = self._restore(point, failed.refresh.delta)
             total = total.then(restoring)
-            found.append(seen)
+            if not (point.within and failed.walked.error.injected):  # else it could not be brought about
+                found.append(seen)
             if seen.restored_by in ("", STAMP):  # a stamp is not performed: what is left is what it would name
                 return found, False
         if direction == "downgrade":
@@ -99,10 +99,10 @@ class Interrupter:
         done = again.refresh.delta
         if again.walked.error is not None:
             return self._clean_up(point, left, done)
-        differs = self._to_start.then(left).then(done) if self._steady else Delta()
+        differs = _net(self._to_start.then(left).then(done)) if self._steady else Delta()
         back = self._bench.move(opposite, self._revision)
         done = done.then(back.refresh.delta)
-        if back.walked.error is not None or left.then(done):
+        if back.walked.error is not None or _net(left.then(done)):
             return self._seen(point, left, "", differs=differs), done
         if differs:
             ways = [self._command(each) for each in (direction, opposite, direction)]
@@ -118,9 +118,9 @@ class Interrupter:
             except psycopg.Error:
                 break
         done = done.then(self._bench.schema.refresh((), everything=True).delta)
-        if commands and not left.then(done):
+        if commands and not _net(left.then(done)):
             return self._seen(point, left, "clean-up", commands), done
-        if point.last and self._steady and not self._to_start.then(now):
+        if point.last and self._steady and not _net(self._to_start.then(now)):
             return self._seen(point, left, STAMP, [f"alembic stamp {self._goal()}"]), done
         return self._seen(point, left, "", commands), done
 
@@ -141,3 +141,7 @@ class Interrupter:
             left=tuple(left.diff().lines()), restored_by=restored_by, commands=tuple(commands),
             taken_for_done=tuple(differs.diff().lines()) if differs else (),
         )  # fmt: skip
+
+
+def _net(delta: Delta) -> Delta:
+    return without_names_of_not_null(delta)[0]

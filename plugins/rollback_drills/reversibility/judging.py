@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rollback_drills.migrations.walker import StepError
-from rollback_drills.postgres import SchemaDiff
 from rollback_drills.postgres.schema_live import Delta
 from rollback_drills.reversibility.bench import Moved
 from rollback_drills.reversibility.declarations import Declarations
@@ -51,7 +50,7 @@ class Legs:
         if self.down is None or self.again is None or self.again_error is not None or self.refused_rows:
             return False
         up, down, again = (each.refresh.delta for each in (self.up, self.down, self.again))
-        return not up.then(down) and not down.then(again)
+        return not any(without_names_of_not_null(each)[0] for each in (up.then(down), down.then(again)))
 
 
 def judge(proof: Proof, declarations: Declarations, legs: Legs, blocking: float) -> None:
@@ -135,7 +134,8 @@ def _way_back(proof: Proof, declarations: Declarations, legs: Legs) -> None:
 def _judge_schema(proof: Proof, legs: Legs) -> bool:
     assert legs.down is not None
     net = legs.up.refresh.delta.then(legs.down.refresh.delta)
-    difference, proof.renamed = _without_names_of_not_null(net)
+    kept, proof.renamed = without_names_of_not_null(net)
+    difference = kept.diff()
     proof.schema = difference.lines()
     proof.reordered = net.reordered()
     if not difference:
@@ -146,7 +146,7 @@ def _judge_schema(proof: Proof, legs: Legs) -> bool:
     return False
 
 
-def _without_names_of_not_null(delta: Delta) -> tuple[SchemaDiff, list[str]]:
+def without_names_of_not_null(delta: Delta) -> tuple[Delta, list[str]]:
     """The difference without NOT NULL constraints of which only the name is another, and those.
 
     From PostgreSQL 18 on they have names, which keep what a column or table was called when they were made
@@ -154,7 +154,7 @@ def _without_names_of_not_null(delta: Delta) -> tuple[SchemaDiff, list[str]]:
     """
     renamed = [key for key, change in delta.objects.items() if key.startswith(_NOT_NULL) and _is_a_name(change)]
     kept = {key: change for key, change in delta.objects.items() if key not in renamed}
-    return Delta(kept, delta.order).diff(), [key.removeprefix(_NOT_NULL) for key in renamed]
+    return Delta(kept, delta.order), [key.removeprefix(_NOT_NULL) for key in renamed]
 
 
 def _is_a_name(change: tuple[str | None, str | None]) -> bool:
@@ -180,9 +180,9 @@ def _judge_repetition(proof: Proof, legs: Legs, restored: bool) -> None:
             proof.find("upgrade-not-repeatable", f"{proof.revision}: {legs.again_error.brief}")
         return
     if legs.again is not None:
-        differs, _ = _without_names_of_not_null(legs.down.refresh.delta.then(legs.again.refresh.delta))
+        differs, _ = without_names_of_not_null(legs.down.refresh.delta.then(legs.again.refresh.delta))
         if differs and restored:
-            lines = "; ".join(line.strip() for line in differs.lines()[:_SHOWN])
+            lines = "; ".join(line.strip() for line in differs.diff().lines()[:_SHOWN])
             proof.find("upgrade-not-repeatable", f"{proof.revision}: {lines}")
 
 

@@ -100,6 +100,7 @@ class Proof:
     statements: int = 0
     atomic: bool = True
     interruptions: list[Interruption] = field(default_factory=list)
+    not_interrupted: list[str] = field(default_factory=list)
     seeded: int = 0
     refused_rows: bool = False
     restored: str = ""
@@ -154,6 +155,7 @@ class Proof:
             "statements": self.statements,
             "atomic": self.atomic,
             "interruptions": interruptions,
+            "not_interrupted": list(self.not_interrupted),
             "rows": self.seeded,
             "restored": self.restored,
             "findings": [found.code for found in self.findings],

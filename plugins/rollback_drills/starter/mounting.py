@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 Ref = tuple[str, str]  # the dotted name of a module, and a name in it
@@ -28,8 +28,9 @@ class Module:
     name: str
     is_package: bool = False
     imported: dict[str, Ref] = field(default_factory=dict)
+    ambiguous: set[str] = field(default_factory=set)  # names that are imported from more than one place
     prefixes: dict[str, ast.expr] = field(default_factory=dict)
-    constants: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, set[str]] = field(default_factory=dict)
     mounts: list[Mount] = field(default_factory=list)
 
     def refer(self, node: ast.expr) -> Ref:
@@ -51,14 +52,19 @@ def read_module(tree: ast.Module, file: str) -> Module:
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
             source = _imported_from(module, node)
-            module.imported |= {each.asname or each.name: (source, each.name) for each in node.names}
+            _import(module, {each.asname or each.name: (source, each.name) for each in node.names})
         elif isinstance(node, ast.Import):
             split = {each.asname: each.name.rpartition(".") for each in node.names if each.asname}
-            module.imported |= {name: (source, last) for name, (source, _, last) in split.items()}
+            _import(module, {name: (source, last) for name, (source, _, last) in split.items()})
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             _assigned(module, node.targets[0] if isinstance(node, ast.Assign) else node.target, node.value)
     module.mounts = [mount for node in nodes if isinstance(node, ast.Call) for mount in _mounts(module, node)]
     return module
+
+
+def _import(module: Module, names: Mapping[str, Ref]) -> None:
+    module.ambiguous |= {name for name, ref in names.items() if module.imported.get(name, ref) != ref}
+    module.imported |= names
 
 
 def _imported_from(module: Module, node: ast.ImportFrom) -> str:
@@ -70,9 +76,11 @@ def _imported_from(module: Module, node: ast.ImportFrom) -> str:
 
 
 def _assigned(module: Module, target: ast.expr, value: ast.expr) -> None:
-    name = target.id if isinstance(target, ast.Name) else target.attr if isinstance(target, ast.Attribute) else ""
-    if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value.startswith("/"):
-        module.constants[name] = value.value
+    name = _name(target)
+    if not name:
+        return
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        module.constants.setdefault(name, set()).add(value.value)
     elif isinstance(value, ast.Call):
         prefix = next((each.value for each in value.keywords if each.arg in ("prefix", "url_prefix")), None)
         if prefix is not None:
@@ -90,7 +98,8 @@ def _mounts(module: Module, call: ast.Call) -> Iterator[Mount]:
     if kind == "mount" and prefix is None and given:
         prefix = given.pop(0)
     router = given[0] if given else named.get("app" if kind == "mount" else "router")
-    if isinstance(router, ast.Name | ast.Attribute):  # what has no name, such as StaticFiles(…), has no routes either
+    # What has no name, such as StaticFiles(…), has no routes either.
+    if router is not None and _name(router) and _first(router) not in module.ambiguous:
         owner = module.refer(call.func.value)
         yield Mount(owner, module.refer(router), prefix, kind == "register_blueprint" and prefix is not None)
 
@@ -102,8 +111,8 @@ class Mounts:
         self._modules = {each.name: each for each in modules}
         self._constants: dict[str, set[str]] = {}
         for each in self._modules.values():
-            for name, value in each.constants.items():
-                self._constants.setdefault(name, set()).add(value)
+            for name, values in each.constants.items():
+                self._constants.setdefault(name, set()).update(values)
         mounts = [mount for each in self._modules.values() for mount in each.mounts]
         self._mounted = {self._resolve(each.router): each for each in reversed(mounts)}  # the first one counts
 
@@ -111,11 +120,11 @@ class Mounts:
         """The path before the paths of its routes; without what cannot be read from the sources."""
         router = self._resolve(router)
         module = self._modules.get(router[0])
-        own = self._text(module.prefixes.get(router[1])) if module is not None else ""
+        own = self._path(module.prefixes.get(router[1])) if module is not None else ""
         mount = self._mounted.get(router)
         if mount is None or router in seen:
             return own
-        outer = self.prefix(mount.owner, seen | {router}) + self._text(mount.prefix)
+        outer = self.prefix(mount.owner, seen | {router}) + self._path(mount.prefix)
         return outer if mount.replaces else outer + own
 
     def _resolve(self, ref: Ref) -> Ref:
@@ -132,21 +141,37 @@ class Mounts:
 
     def _find(self, name: str) -> Module | None:
         """The module of that name; the project may be imported from a directory below its root."""
+        name = name.removeprefix("src.")
         if name in self._modules:
             return self._modules[name]
         ending = [each for known, each in self._modules.items() if name and known.endswith(f".{name}")]
         return ending[0] if len(ending) == 1 else None
 
+    def _path(self, node: ast.expr | None) -> str:
+        """A prefix as far as it is written down; nothing where that is no path."""
+        text = self._text(node).rstrip("/")
+        return text if text.startswith("/") else ""
+
     def _text(self, node: ast.expr | None) -> str:
-        """A prefix as far as it is written down: in quotes, or as a constant that the project has once."""
+        """In quotes, or as a constant that the project has once."""
         if isinstance(node, ast.Constant):
-            return node.value.rstrip("/") if isinstance(node.value, str) else ""
+            return node.value if isinstance(node.value, str) else ""
         if isinstance(node, ast.JoinedStr):
             return "".join(self._text(each) for each in node.values)
         if isinstance(node, ast.FormattedValue):
             return self._text(node.value)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return self._text(node.left) + self._text(node.right)
-        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-        values = self._constants.get(name, set())
-        return next(iter(values)).rstrip("/") if len(values) == 1 else ""
+        values = self._constants.get(_name(node), set())
+        return next(iter(values)) if len(values) == 1 else ""
+
+
+def _name(node: ast.expr | None) -> str:
+    """The last part of a dotted name; nothing where it is none."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _first(node: ast.expr | None) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return _name(node)

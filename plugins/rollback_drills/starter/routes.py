@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -47,16 +48,13 @@ class Sources:
         Args:
             file: its path from the project's root.
         """
-        try:
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):  # generated sources may be deep
             tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError):
-            return
-        module = read_module(tree, file)
-        self._modules.append(module)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                owner = module.refer(node.func.value) if isinstance(node.func, ast.Attribute) else (module.name, "")
-                self._found += [(Route(path, method, file), owner) for path, method in _routes(node)]
+            module = read_module(tree, file)
+            self._modules.append(module)
+            for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+                owner = module.refer(call.func.value) if isinstance(call.func, ast.Attribute) else (module.name, "")
+                self._found += [(Route(path, method, file), owner) for path, method in _routes(call)]
 
     def routes(self) -> list[Route]:
         """The routes of FastAPI, Starlette, Flask and aiohttp that take GET, POST or PUT, in the order of files."""

@@ -74,16 +74,16 @@ class Survey:
     def route(self, *patterns: str) -> tuple[str, str] | None:
         """The first path that matches the first of the patterns, and the file that it stands in.
 
-        Of routes in the sources also one below a router's prefix, the shortest.
+        A route in the sources rather than what only stands in quotes, one that is the pattern rather than one that has
+        it below a prefix.
         """
-        read = sorted((each for each in self.routes if each.method == "GET"), key=lambda each: len(each.path))
-        for pattern in patterns:
-            for each in read:
-                if re.fullmatch(rf"(/[\w.\-]+)*{pattern}", each.path):
-                    return each.path, each.file
-            for path, file in self.quoted.items():
-                if re.fullmatch(pattern, path):
-                    return path, file
+        read = [(each.path, each.file) for each in self.routes if each.method == "GET"]
+        below = [each for each in sorted(read, key=lambda each: len(each[0])) if each[0].count("/") > 1]
+        for before, paths in (("", read), (r"/(?:api|v\d+|[\w.\-]+/v\d+)(?:/v\d+)?", below), ("", self.quoted.items())):
+            for pattern in patterns:
+                for path, file in paths:
+                    if re.fullmatch(before + pattern, path):
+                        return path, file
         return None
 
 
