@@ -209,7 +209,9 @@ def test_rows_that_interruptions_have_written_anew_are_no_loss_of_the_next_revis
     project.add("two", ["UPDATE t SET a = random()", "CREATE INDEX i ON t (a)"],
                 ["with: DROP INDEX CONCURRENTLY IF EXISTS i"])  # fmt: skip
     project.add("three", ["ALTER TABLE t ADD b integer"], ["ALTER TABLE t DROP b"])
-    with walking(project, postgres_server, workspace, migrations=Migrations(lossy={"one": "x", "two": "x"})) as walk:
+    with walking(
+        project, postgres_server, workspace, migrations=Migrations(lossy={"one": "empty", "two": "random"})
+    ) as walk:
         codes = {proof.revision: proof.codes for proof in walk.prove_all()}
         assert len(walk.proofs["two"].interruptions) == 2
     assert codes["three"] <= {"loss-undeclared"}  # of b alone
