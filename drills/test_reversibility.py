@@ -104,7 +104,7 @@ def record(drill: Drill, proof: Proof) -> None:
         drill.observe("statements at which it was not interrupted", list(proof.not_interrupted))
     for each in proof.interruptions:
         if each.left:
-            drill.observe(f"failing, {each.where}, it is restored by", [each.restored_by, *each.commands])
+            drill.observe(f"{each.where}: it is restored by", [each.restored_by, *each.commands])
 
 
 @pytest.mark.drill("Reversibility: locks and the walk itself", runbook="reversibility", group="reversibility")

@@ -196,7 +196,7 @@ def test_a_downgrade_is_interrupted_as_well(tmp_path: Path, postgres_server: Pos
     assert two.codes == set()
     assert [(each.at, each.restored_by) for each in three.interruptions] == [(0, "nothing"), (1, "")]
     assert three.codes == {"interruption-not-restored"}
-    assert "downgrade before 'DROP INDEX CONCURRENTLY k'" in three.findings[0].detail
+    assert "the downgrade fails before 'DROP INDEX CONCURRENTLY k'" in three.findings[0].detail
     assert [each.restored_by for each in four.interruptions] == ["nothing", "downgrade", "downgrade"]
     assert four.codes == set()
 

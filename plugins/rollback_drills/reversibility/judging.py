@@ -79,11 +79,11 @@ def judge_interruptions(proof: Proof, seen: Sequence[Interruption]) -> None:
     """Findings where a step that failed half-way leads to nothing good."""
     for each in seen:
         if not each.restored_by:
-            proof.find("interruption-not-restored", f"{proof.revision} fails, {each.where}: {list(each.left)}")
+            proof.find("interruption-not-restored", f"{proof.revision}: {each.where}, and leaves {list(each.left)}")
         if each.taken_for_done:
             proof.find(
                 "interruption-taken-for-done",
-                f"{proof.revision} fails, {each.where}; the same again reports success, and leaves: "
+                f"{proof.revision}: {each.where}; the same again reports success, and leaves: "
                 + "; ".join(each.taken_for_done[:_SHOWN]),
             )
 

@@ -71,7 +71,7 @@ class Interruption:
 
     @property
     def where(self) -> str:
-        return f"{self.direction} {'within' if self.within else 'before'} {self.statement!r}"
+        return f"the {self.direction} fails {'within' if self.within else 'before'} {self.statement!r}"
 
 
 @dataclass(slots=True)
