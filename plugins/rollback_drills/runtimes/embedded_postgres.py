@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -200,7 +201,7 @@ class PostgresServer:
             os.chown(password_file, owner.pw_uid, owner.pw_gid)
         result = self._run(
             "initdb", "-D", str(self.data), "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
-            "--no-instructions", "-A", "scram-sha-256", f"--pwfile={password_file}",
+            "--no-instructions", "-A", "scram-sha-256", f"--pwfile={password_file}", *self._without_posix_memory(),
         )  # fmt: skip
         password_file.unlink()
         if result.exit_code != 0:
@@ -209,6 +210,12 @@ class PostgresServer:
                 cause=result.output,
                 fix=f"see whether {self._workspace.path} has space left",
             )
+
+    def _without_posix_memory(self) -> tuple[str, ...]:
+        """For initdb, which leaves some in /dev/shm when it is killed; before PostgreSQL 16 it takes no settings."""
+        major = re.search(r"\d+", self._run("initdb", "--version").output)
+        known = major is not None and int(major[0]) >= 16
+        return ("-c", f"dynamic_shared_memory_type={_SETTINGS['dynamic_shared_memory_type']}") if known else ()
 
     def _run(self, program: str, *arguments: str) -> CommandResult:
         return process.run(
