@@ -173,6 +173,18 @@ def test_an_index_that_was_given_up_half_way_is_no_index(
     assert [each.restored_by for each in proof.interruptions if not each.within] == ["nothing", "upgrade"]
 
 
+def test_what_could_not_be_interrupted_is_said(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
+    """env.py has one session, so that nothing can hold the table against it."""
+    project = Project(tmp_path, ENV.replace("NullPool", "StaticPool"))
+    project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
+    project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
+    proof = prove(project, postgres_server, workspace, "two")
+    assert [each.within for each in proof.interruptions] == [False, False]
+    (missed,) = proof.not_interrupted
+    assert missed.startswith("upgrade: within 'CREATE INDEX CONCURRENTLY")
+    assert "one session" in missed
+
+
 def test_a_downgrade_is_interrupted_as_well(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (a integer, b integer)"], ["DROP TABLE t"])

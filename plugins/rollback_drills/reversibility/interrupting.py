@@ -54,6 +54,7 @@ class Interrupter:
 
     def __init__(self, bench: Bench, revision: str, down: Sequence[str], *, steady: bool) -> None:
         self._bench, self._revision, self._down, self._steady = bench, revision, down, steady
+        self.missed: list[str] = []  # where it was not interrupted, and why
         self._direction = ""
         self._to_start = Delta()  # from where the step leads to where it begins
 
@@ -65,13 +66,17 @@ class Interrupter:
         """
         self._direction = direction
         found: list[Interruption] = []
+        if len(step.statements) > MOST:
+            self.missed.append(f"{direction}: after the first {MOST} of {len(step.statements)}")
         down = self._bench.move("downgrade", self._revision)
         if down.walked.error is not None:
+            self.missed.append(f"{direction}: the downgrade before it fails: {down.walked.error.brief}")
             return [], False
         total = self._to_start = down.refresh.delta
         if direction == "downgrade":
             up = self._bench.move("upgrade", self._revision)
             if up.walked.error is not None:
+                self.missed.append(f"{direction}: the upgrade before it fails: {up.walked.error.brief}")
                 return [], False
             total, self._to_start = total.then(up.refresh.delta), up.refresh.delta
         for point in points(step):
@@ -81,7 +86,9 @@ class Interrupter:
                 return found, False
             seen, restoring = self._restore(point, failed.refresh.delta)
             total = total.then(restoring)
-            if not (point.within and failed.walked.error.injected):  # else it could not be brought about
+            if point.within and failed.walked.error.injected:
+                self.missed.append(f"{direction}: within {point.statement!r}: {failed.walked.error.message}")
+            else:
                 found.append(seen)
             if seen.restored_by in ("", STAMP):  # a stamp is not performed: what is left is what it would name
                 return found, False

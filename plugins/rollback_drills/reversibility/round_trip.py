@@ -10,7 +10,7 @@ from rollback_drills.reversibility.bench import Bench, Moved, tables_filled_by
 from rollback_drills.reversibility.cleanup import clean_up
 from rollback_drills.reversibility.declarations import declared
 from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.interrupting import MOST, Interrupter
+from rollback_drills.reversibility.interrupting import Interrupter
 from rollback_drills.reversibility.judging import Legs, judge, judge_interruptions
 from rollback_drills.reversibility.locking import Speed, locks_of, without_timeout
 from rollback_drills.reversibility.proof import Proof
@@ -113,8 +113,7 @@ class RoundTrip:
             interrupter = Interrupter(self._bench, proof.revision, proof.down, steady=steady)
             seen, intact = interrupter.interrupt(direction, moved.walked)
             proof.interruptions += seen
-            if len(moved.walked.statements) > MOST:
-                proof.not_interrupted.append(f"{direction}: after the first {MOST} of {len(moved.walked.statements)}")
+            proof.not_interrupted += interrupter.missed
             judge_interruptions(proof, seen)
             if not intact:
                 self._way.begin_anew(self._place)
