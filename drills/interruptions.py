@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import psycopg
 
-from rollback_drills import postgres, wait
+from rollback_drills import postgres
 from rollback_drills.answers import matches
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError
 from rollback_drills.database import LiveDatabase
-from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.stack import CommandResult
 
@@ -129,7 +130,7 @@ def killed_while_it_starts(stack: Stack, release: str) -> bool:
 
         try:
             timeout = stack.target.gateway.ready_timeout
-            wait.until(lambda: deploying.done() or under_way(), what=f"release {release} to begin", timeout=timeout)
+            polling.until(lambda: deploying.done() or under_way(), what=f"release {release} to begin", timeout=timeout)
         finally:
             gateway.kill()
         try:

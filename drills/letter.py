@@ -9,9 +9,9 @@ from shlex import quote
 from uuid import uuid4
 
 from rollback_drills import runbook_commands
+from rollback_drills.core.errors import TargetError
 from rollback_drills.deliveries import prepare
 from rollback_drills.drill import Drill
-from rollback_drills.errors import TargetError
 from rollback_drills.lab import Stack
 from rollback_drills.runbook_blocks import Context
 from rollback_drills.target import Target

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rollback_drills.client_account import conclude
+from rollback_drills.core.errors import StackError
 from rollback_drills.drill import Drill
-from rollback_drills.errors import StackError
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.migrations.alembic import JOINT
 from rollback_drills.target_tables import Downgrade

@@ -9,9 +9,9 @@ import pytest
 from pydantic import JsonValue
 
 from rollback_drills.backup import Manifest
+from rollback_drills.core.errors import BackupRefused
 from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
-from rollback_drills.errors import BackupRefused
 from rollback_drills.lab import Stack
 from rollback_drills.postgres import SequenceState
 

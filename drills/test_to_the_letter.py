@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills import wait
+from rollback_drills.core import polling
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
@@ -97,7 +97,7 @@ def bring_database_to(release: str, stack: Stack, drill: Drill) -> None:
 
 def _version(stack: Stack) -> object:
     """Of whatever answers: the current release does, but may not be healthy on the older schema."""
-    wait.until(
+    polling.until(
         lambda: stack.client.health().status is not None,
         what="an answer of the gateway",
         timeout=stack.target.gateway.ready_timeout,

@@ -18,10 +18,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from rollback_drills import wait
-from rollback_drills.errors import DrillError
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError
+from rollback_drills.core.meter import Meter
 from rollback_drills.evidence import RunEvidence
-from rollback_drills.meter import Meter
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.ports import free_port
@@ -123,7 +123,7 @@ def print_steps(run: RunEvidence) -> None:
 
 def bench_start() -> None:
     """PostgreSQL and the gateway, from nothing to the first answer, in turn by the runtime and by hand."""
-    from rollback_drills.errors import RuntimeUnavailable
+    from rollback_drills.core.errors import RuntimeUnavailable
     from rollback_drills.runtimes.docker import DockerRuntime
 
     target = Target.load(TARGET)
@@ -186,11 +186,11 @@ def start_by_hand(target: Target) -> Start:
                "-e", f"POSTGRES_USER={SUPERUSER}", "-e", "POSTGRES_PASSWORD=secret", "-e", "POSTGRES_DB=postgres",
                "-e", "PGDATA=/drill/data", "--tmpfs", "/drill", "-p", f"127.0.0.1:{port}:5432",
                target.database.image, "postgres", *settings)  # fmt: skip
-        wait.until(lambda: connects(url.format(f"127.0.0.1:{port}")), what="PostgreSQL", timeout=60)
+        polling.until(lambda: connects(url.format(f"127.0.0.1:{port}")), what="PostgreSQL", timeout=60)
         server = time.monotonic()
         docker("run", "-d", "--name", f"{mark}-web", "--network", mark, "-p", f"127.0.0.1:{web}:8000",
                "-e", f"DATABASE_URL={url.format('database:5432')}", image)  # fmt: skip
-        wait.until(lambda: answers(target, "127.0.0.1", web), what="the gateway", timeout=60)
+        polling.until(lambda: answers(target, "127.0.0.1", web), what="the gateway", timeout=60)
         end = time.monotonic()
     finally:
         subprocess.run(["docker", "rm", "-f", "-v", f"{mark}-db", f"{mark}-web"], capture_output=True, check=False)

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent / "reversibility"))
 
 from migration_histories import Project, walking
 
-from rollback_drills.meter import Meter
+from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect, create_database, drop_database, with_database
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace

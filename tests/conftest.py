@@ -10,7 +10,7 @@ from pathlib import Path
 import httpcore  # noqa: F401 - before pytester takes its snapshot of modules: httpx knows its errors by identity
 import pytest
 
-from rollback_drills.meter import Meter
+from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import Connection, connect, create_database, drop_database, with_database
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir
 from rollback_drills.runtimes.workspace import Workspace

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Gateway
 from rollback_drills.target import Target

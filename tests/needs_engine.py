@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailable
 from rollback_drills.runtimes.engine import Engine
 
 REQUIRE = "ROLLBACK_DRILLS_TEST_DOCKER"  # "required": what is missing fails the tests instead of skipping them

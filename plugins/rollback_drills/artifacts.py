@@ -7,7 +7,7 @@ import re
 from itertools import count
 from pathlib import Path
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence import Artifact
 
 DIRECTORY = "artifacts"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from rollback_drills.core.errors import BackupRefused, StackError
 from rollback_drills.database import LiveDatabase
-from rollback_drills.errors import BackupRefused, StackError
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.stack import CommandResult, Commands
 from rollback_drills.target import Target

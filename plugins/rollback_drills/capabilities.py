@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.target import Target
 
 

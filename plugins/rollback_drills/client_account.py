@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from rollback_drills.answers import TOO_MANY, is_rate_limited
+from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed
-from rollback_drills.errors import DrillError
 from rollback_drills.evidence import ClientTraffic, Downtime, Writes
 from rollback_drills.lab import Stack
 from rollback_drills.traffic import Account, Attempt, Request, account, analyse

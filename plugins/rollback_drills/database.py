@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from rollback_drills import postgres
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.postgres import (
     Connection,
     DataFingerprint,

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from rollback_drills.placeholders import fill, fill_json
+from rollback_drills.core.placeholders import fill, fill_json
 from rollback_drills.signing import Signer
 from rollback_drills.target import Target
 from rollback_drills.target_clients import Delivery

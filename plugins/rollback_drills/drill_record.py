@@ -12,7 +12,10 @@ from pydantic_core import to_jsonable_python
 from rollback_drills import runbook
 from rollback_drills.acceptance import Acceptances
 from rollback_drills.artifacts import write_artifact
-from rollback_drills.clock import Clock
+from rollback_drills.core.clock import Clock
+from rollback_drills.core.errors import DrillError, DrillTimeout
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill_plan import (
     CheckFailed,
     Clients,
@@ -23,7 +26,6 @@ from rollback_drills.drill_plan import (
     short,
     subject_of,
 )
-from rollback_drills.errors import DrillError, DrillTimeout
 from rollback_drills.evidence import (
     Artifact,
     Check,
@@ -40,8 +42,6 @@ from rollback_drills.evidence import (
 )
 from rollback_drills.findings import entry
 from rollback_drills.journal import Journal
-from rollback_drills.meter import Meter
-from rollback_drills.redaction import Redactor
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 

@@ -16,11 +16,12 @@ from typing import Protocol
 import psycopg
 from pydantic import JsonValue
 
-from rollback_drills import postgres, wait
+from rollback_drills import postgres
 from rollback_drills.backup import Backups
+from rollback_drills.core import polling
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.database import LiveDatabase
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
 from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
@@ -107,7 +108,7 @@ class Stack:
         """Whether the gateway is healthy within the time in which it has to be ready."""
         try:
             timeout = self.target.gateway.ready_timeout
-            return wait.until(self.client.healthy, what="becoming healthy", timeout=timeout)
+            return polling.until(self.client.healthy, what="becoming healthy", timeout=timeout)
         except StackError:
             return False
 

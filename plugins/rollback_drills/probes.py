@@ -20,10 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import JsonValue
 
 from rollback_drills.answers import BODY_LIMIT, TEXT_LIMIT, Answer, is_acknowledged, is_agreed, matches, pointer
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill, fill_json
 from rollback_drills.deliveries import Prepared, prepare
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill, fill_json
 from rollback_drills.target import Target
 from rollback_drills.target_clients import Fingerprint, Probe, Routes
 

@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from rollback_drills.errors import TargetError
-from rollback_drills.placeholders import Expansion
+from rollback_drills.core.errors import TargetError
+from rollback_drills.core.placeholders import Expansion
 from rollback_drills.target_clients import (
     AgreedAnswer,
     Behaviour,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from rollback_drills.placeholders import check
+from rollback_drills.core.placeholders import check
 
 RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
 IMAGE_PLACEHOLDERS = frozenset({"here", "release"})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailable
 from rollback_drills.runtimes.compose import ComposeRuntime
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.target import Target

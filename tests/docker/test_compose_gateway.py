@@ -8,7 +8,7 @@ import pytest
 from contract_images import contract_images
 from gateway_contract import Bench, GatewayContract, Make
 
-from rollback_drills.meter import Meter
+from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.compose import ComposeRuntime
 from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.engine import Engine

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rollback_drills.core.meter import Meter
 from rollback_drills.lab import Lab
-from rollback_drills.meter import Meter
 from rollback_drills.runtimes.compose import ComposeRuntime
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace

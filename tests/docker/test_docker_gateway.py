@@ -8,8 +8,8 @@ import pytest
 from contract_images import contract_images
 from gateway_contract import Bench, GatewayContract, Make, StopSignal
 
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.docker import DockerRuntime
 from rollback_drills.runtimes.docker_gateway import DockerGateway
 from rollback_drills.runtimes.engine import Engine

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills import wait
-from rollback_drills.errors import DrillError, StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError, StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect, create_database, with_database
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.container_commands import ContainerCommands
@@ -289,7 +289,7 @@ def test_removing_waits_for_a_container_that_is_removed_already(engine: Engine, 
     container.start()
     container.remove()
     container.remove()
-    wait.until(lambda: len(ours(runtime)) == before, what="its removal", timeout=10)
+    polling.until(lambda: len(ours(runtime)) == before, what="its removal", timeout=10)
 
 
 def labelled(engine: Engine, workspace: Workspace) -> set[tuple[str, str]]:

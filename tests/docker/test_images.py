@@ -24,8 +24,8 @@ import pytest
 from docker.errors import NotFound
 from docker.models.containers import Container
 
+from rollback_drills.core.polling import until
 from rollback_drills.runtimes.engine import Engine
-from rollback_drills.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "fixtures" / "images" / "build.py"

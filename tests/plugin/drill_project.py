@@ -16,7 +16,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from rollback_drills import wait
+from rollback_drills.core import polling
 from rollback_drills.evidence import DrillEvidence, RunEvidence
 from rollback_drills.runtimes.process import WORKSPACE_VARIABLE
 
@@ -35,7 +35,7 @@ def pytest_configure(config):
 
 
 def until(condition: Callable[[], T | None], what: str, timeout: float = PATIENCE) -> T:
-    return wait.until(condition, what=what, timeout=timeout)
+    return polling.until(condition, what=what, timeout=timeout)
 
 
 def interruptible() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres import connect, libpq_url, quote_ident, quote_literal, redact, with_database
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from ddl_cases import CASES, SETUP, Case
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres import (
     Connection,
     SchemaFingerprint,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from migration_histories import ENV, Project, walking
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.walker import Walker, walker_command
 from rollback_drills.postgres import connect, invalid_indexes
 from rollback_drills.reversibility.history import problems_of

@@ -12,7 +12,7 @@ from rollback_drills.report.history import HISTORY, read_history
 from rollback_drills.report.manifest import verify
 
 # libfaketime would do it from outside, but breaks time.sleep(), which waits by the monotonic clock. tests/unit
-# (test_layers) sees to it that nothing but `rollback_drills.clock` asks for the time of day as a datetime.
+# (test_layers) sees to it that nothing but `rollback_drills.core.clock` asks for the time of day as a datetime.
 SET_BY_A_FILE = """
 import datetime
 import os
@@ -28,7 +28,7 @@ class Wrong(datetime.datetime):
         return cls.fromtimestamp(time.time(), tz)
 
 time.time = lambda: real_time() + float(Path(os.environ["CLOCK"]).read_text())
-rollback_drills.clock.datetime = Wrong
+rollback_drills.core.clock.datetime = Wrong
 """
 DRILLS = """
 import os

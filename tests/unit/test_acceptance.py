@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from rollback_drills.acceptance import Acceptances, matches
+from rollback_drills.core.errors import TargetError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk, Plan
-from rollback_drills.errors import TargetError
 from rollback_drills.evidence import DrillEvidence
-from rollback_drills.meter import Meter
-from rollback_drills.redaction import Redactor
 from rollback_drills.target import Target
 from rollback_drills.target_risks import Accepted
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.migrations import Alembic
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.errors import TargetError
+from rollback_drills.core.errors import TargetError
 from rollback_drills.migrations.ini import driver_of, script_directories, working_directory
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from rollback_drills import postgres
 from rollback_drills.backup import TRAILER, Backups, Manifest, defect_of
+from rollback_drills.core.errors import BackupRefused, StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.database import LiveDatabase
-from rollback_drills.errors import BackupRefused, StackError
-from rollback_drills.meter import Meter
 from rollback_drills.runtimes.embedded import EmbeddedCommands
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.trees import Trees

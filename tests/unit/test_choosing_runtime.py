@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailable
 from rollback_drills.runtimes import resolve
 from rollback_drills.target import Target
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills import client_account, wait
+from rollback_drills import client_account
 from rollback_drills.client_account import conclude
+from rollback_drills.core import polling
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, Plan
 from rollback_drills.lab import Lab, Stack
-from rollback_drills.meter import Meter
-from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded import EmbeddedRuntime
 from rollback_drills.runtimes.process import clean_environment
@@ -406,7 +407,7 @@ def test_a_backup_is_what_its_manifest_says_although_clients_write(stack: Stack,
     with drill.step("Back up"):
         _, manifest = stack.backups.take(stack.database, file)
     held = stack.database.data()
-    wait.until(
+    polling.until(
         lambda: bool(held.diff(stack.database.data())) or None, what="a write after the backup", timeout=PATIENCE
     )
     fresh = stack.database.create_empty()

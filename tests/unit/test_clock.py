@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from rollback_drills.clock import Clock
+from rollback_drills.core.clock import Clock
 
 
 def test_it_goes_on_with_the_monotonic_clock():

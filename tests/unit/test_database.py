@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rollback_drills import postgres
+from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.database import LiveDatabase, sqlalchemy_url
-from rollback_drills.errors import DrillError, StackError
 
 ROLE = "unit_database_role"
 PASSWORD = secrets.token_hex(8)

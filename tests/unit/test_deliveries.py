@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from rollback_drills.core.errors import StackError, TargetError
+from rollback_drills.core.meter import Meter
 from rollback_drills.deliveries import prepare
-from rollback_drills.errors import StackError, TargetError
-from rollback_drills.meter import Meter
 from rollback_drills.probes import Client
 from rollback_drills.signing import Signer
 from rollback_drills.target import Target

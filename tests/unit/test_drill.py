@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollback_drills.core.errors import DrillError, DrillTimeout
+from rollback_drills.core.redaction import MASK, Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, Plan
 from rollback_drills.drill_record import OUTPUT_LIMIT
-from rollback_drills.errors import DrillError, DrillTimeout
 from rollback_drills.evidence import DrillEvidence, Writes
 from rollback_drills.journal import Journal, read_journals
-from rollback_drills.redaction import MASK, Redactor
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 

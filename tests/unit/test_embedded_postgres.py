@@ -14,9 +14,9 @@ import psutil
 import psycopg
 import pytest
 
-from rollback_drills import wait
-from rollback_drills.errors import RuntimeUnavailable, StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core import polling
+from rollback_drills.core.errors import RuntimeUnavailable, StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes import embedded_postgres
 from rollback_drills.runtimes.embedded_postgres import PostgresServer, bundled_bin_dir, find_bin_dir
@@ -121,7 +121,7 @@ def test_a_server_that_died_is_revived_with_what_it_had_acknowledged(server: Pos
         psutil.Process(busy.info.backend_pid).suspend()
         assert server._process is not None
         os.kill(server._process.pid, signal.SIGKILL)
-        wait.until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
+        polling.until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
         server.revive()
         server.revive()
         with pytest.raises(psycopg.OperationalError):

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from rollback_drills import errors
-from rollback_drills.errors import DrillError, StackError
+from rollback_drills.core import errors
+from rollback_drills.core.errors import DrillError, StackError
 
 
 def test_an_error_says_what_was_wrong_why_and_what_to_do():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.findings import CATALOGUE, entry
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ import time
 import pytest
 from gateway_contract import Bench, GatewayContract, Make, StopSignal
 
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes import embedded_gateway, process
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway
 from rollback_drills.runtimes.ports import is_free

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.target import Target
 from rollback_drills.target_tables import Git, Releases

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rollback_drills import postgres
+from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.database import database_values
-from rollback_drills.errors import DrillError, RuntimeUnavailable, StackError
 from rollback_drills.lab import Lab
-from rollback_drills.meter import Meter
 from rollback_drills.runtimes.embedded import EmbeddedRuntime
 from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace

@@ -6,8 +6,8 @@ import contextlib
 
 import pytest
 
-from rollback_drills import meter as module
-from rollback_drills.meter import Meter
+from rollback_drills.core import meter as module
+from rollback_drills.core.meter import Meter
 
 
 class Clock:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.placeholders import Expansion, check, fill, fill_json, names_in, strings_in
+from rollback_drills.core.placeholders import Expansion, check, fill, fill_json, names_in, strings_in
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text("ab{}", max_size=6),

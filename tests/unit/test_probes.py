@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_drills.answers import Answer, contains, matches, pointer
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.probes import Client, Traffic
 from rollback_drills.target import Target
 from rollback_drills.target_clients import Behaviour, Probe, Routes, Version, WriteProbe

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rollback_drills import wait
-from rollback_drills.errors import StackError
+from rollback_drills.core import polling
+from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.process import WORKSPACE_VARIABLE, Process, clean_environment, read_tail, run
 from rollback_drills.stack import CommandResult
@@ -59,7 +59,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         log = tmp_path / f"{len(started)}.log"
         child = Process([sys.executable, "-c", code], cwd=tmp_path, env=environment, log=log)
         started.append(child)
-        wait.until(lambda: until in child.tail(), what="starting", timeout=30)
+        polling.until(lambda: until in child.tail(), what="starting", timeout=30)
         return child
 
     yield start
@@ -76,7 +76,7 @@ def gone(pid: int) -> bool:
 
 
 def ends(pid: int) -> bool:
-    return wait.until(lambda: gone(pid), what=f"the end of {pid}", timeout=10)
+    return polling.until(lambda: gone(pid), what=f"the end of {pid}", timeout=10)
 
 
 # --- environment ---------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_a_condition_that_breaks_ends_the_command(python: Callable[..., CommandR
 
     with pytest.raises(KeyError):
         python("import time; time.sleep(600)", timeout=60, kill_when=broken)
-    assert wait.until(lambda: not process.of_workspace(tmp_path), what="its end", timeout=10)
+    assert polling.until(lambda: not process.of_workspace(tmp_path), what="its end", timeout=10)
 
 
 def test_files_are_input_and_output(python: Callable[..., CommandResult], tmp_path: Path):
@@ -252,7 +252,7 @@ def test_children_of_children_are_ended(start: Callable[..., Process]):
 
 def test_children_are_ended_when_their_parent_has_died_already(start: Callable[..., Process]):
     child = start(SPAWN.format(own=False), until="\n")
-    wait.until(lambda: not child.running, what="its end", timeout=30)
+    polling.until(lambda: not child.running, what="its end", timeout=30)
     child.stop(timeout=1)
     assert ends(int(child.tail()))
 

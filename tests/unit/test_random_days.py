@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.random_days import Found, Operation, Search, parse, token
 from rollback_drills.random_days.expected import Expected, KeptBackup
 from rollback_drills.random_days.operations import ALONE, TITLES

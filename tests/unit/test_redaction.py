@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rollback_drills.redaction import MASK, Redactor
+from rollback_drills.core.redaction import MASK, Redactor
 
 SECRETS = [
     # the text, what must not be left of it

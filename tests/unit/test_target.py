@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rollback_drills.errors import TargetError
+from rollback_drills.core.errors import TargetError
 from rollback_drills.target import Target
 from rollback_drills.target_tables import Objectives
 

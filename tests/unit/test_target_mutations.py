@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from rollback_drills.errors import TargetError
+from rollback_drills.core.errors import TargetError
 from rollback_drills.target import Target
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 
 from rollback_drills import capabilities
 from rollback_drills.capabilities import missing
-from rollback_drills.meter import Meter
+from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.host_tools import type_on_host
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 
 Outcome = Literal["ok", "note", "problem", "not looked at"]
 

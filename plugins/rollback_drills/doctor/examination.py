@@ -10,16 +10,16 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from rollback_drills.core.errors import DrillError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.redaction import Redactor
 from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.doctor.filling import left_to_fill_in
 from rollback_drills.doctor.rows import examine_rows
 from rollback_drills.doctor.scripts import examine_scripts
 from rollback_drills.doctor.serving import examine_release
-from rollback_drills.errors import DrillError
 from rollback_drills.lab import Lab
-from rollback_drills.meter import Meter
 from rollback_drills.migrations import JOINT
-from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import resolve
 from rollback_drills.runtimes.workspace import Workspace, root, sweep
 from rollback_drills.target import Target

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.remedies import remedy_in
 from rollback_drills.stack import CommandResult, Commands
 from rollback_drills.target import Target

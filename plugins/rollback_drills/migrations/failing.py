@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.alembic import JOINT
 
 REVISION = "drill_failing_migration"

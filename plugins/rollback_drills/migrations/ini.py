@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from rollback_drills.errors import TargetError
+from rollback_drills.core.errors import TargetError
 
 SECTION = "alembic"
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}

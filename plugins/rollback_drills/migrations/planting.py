@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from rollback_drills.errors import TargetError
+from rollback_drills.core.errors import TargetError
 from rollback_drills.migrations.alembic import Alembic
 from rollback_drills.migrations.failing import FailingMigration, down_revision_in_python
 from rollback_drills.stack import Commands

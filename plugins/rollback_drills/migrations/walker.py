@@ -27,7 +27,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.stack import Conversation
 from rollback_drills.target_tables import Migrations
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from rollback_drills import wait
-from rollback_drills.errors import StackError
+from rollback_drills.core import polling
+from rollback_drills.core.errors import StackError
 from rollback_drills.postgres.connection import Connection
 
 # From weakest to strongest, as listed in the manual, "Explicit Locking", section "Table-Level Locks".  The
@@ -77,7 +77,7 @@ def terminate(conn: Connection, pid: int, *, timeout: float = 5.0) -> bool:
     conn.execute(b"SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
     gone = b"SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s)"
     try:
-        return wait.until(
+        return polling.until(
             lambda: conn.execute(gone, (pid,)).fetchone() == (True,), what="ending a session", timeout=timeout
         )
     except StackError:
@@ -96,7 +96,7 @@ def terminate_all(conn: Connection, database: str, *, timeout: float = 5.0) -> t
     clients = others + b" AND backend_type = 'client backend'"
     rows = conn.execute(b"SELECT pid, pg_catalog.pg_terminate_backend(pid) " + clients, (database,)).fetchall()
     if rows:
-        wait.until(
+        polling.until(
             lambda: conn.execute(b"SELECT count(*) = 0 " + clients, (database,)).fetchone() == (True,),
             what=f"ending the sessions of {database}",
             timeout=timeout,

@@ -23,7 +23,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 
 Row = tuple[Any, ...]  # a row exactly as psycopg types it: ``psycopg.rows.TupleRow``
 Connection = psycopg.Connection[Row]

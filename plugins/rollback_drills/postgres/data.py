@@ -19,7 +19,7 @@ from typing import Final
 
 import psycopg
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres.connection import Connection, Row, quote_literal, read_pinned
 from rollback_drills.postgres.relations import VERSION_TABLE, columns, common_columns, row_text
 from rollback_drills.postgres.sequence_state import SequenceState, sequences

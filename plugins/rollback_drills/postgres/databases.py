@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 from psycopg import pq
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres.activity import terminate_all
 from rollback_drills.postgres.connection import Connection, connect, quote_ident, quote_literal, redact
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres import schema_sql
 from rollback_drills.postgres.connection import Connection, Row, read_pinned
 from rollback_drills.postgres.relations import VERSION_TABLE

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres import schema_probe, schema_sql
 from rollback_drills.postgres.connection import Connection
 from rollback_drills.postgres.prepared import Prepared, oid_array, read_prepared

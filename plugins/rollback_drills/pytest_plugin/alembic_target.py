@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rollback_drills.errors import TargetError
+from rollback_drills.core.errors import TargetError
 from rollback_drills.target import Target
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from rollback_drills.clock import Clock
+from rollback_drills.core.clock import Clock
 from rollback_drills.pytest_plugin.collecting import USAGE_ERROR
 
 ATTRIBUTE = "rollback_drills_evidence"

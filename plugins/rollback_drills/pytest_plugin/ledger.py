@@ -20,8 +20,8 @@ import pytest
 from pydantic import BaseModel, JsonValue
 
 from rollback_drills import runbook
+from rollback_drills.core.errors import DrillError
 from rollback_drills.drill_plan import Plan
-from rollback_drills.errors import DrillError
 from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.journal import read_journals
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE

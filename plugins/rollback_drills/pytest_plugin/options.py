@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.errors import TargetError
+from rollback_drills.core.errors import TargetError
 
 REPORTS = "reports"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.redaction import Redactor
 from rollback_drills.evidence import RuntimeFacts
 from rollback_drills.lab import Lab, Stack
-from rollback_drills.meter import Meter
-from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice
 from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded_postgres import PostgresServer

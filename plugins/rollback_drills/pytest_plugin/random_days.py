@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.random_days.operations import Operation, parse
 from rollback_drills.target import Target
 

@@ -66,7 +66,7 @@ def revisions_of(session: Session) -> Found:
 
 
 def _find(session: Session) -> Found:
-    from rollback_drills.errors import DrillError
+    from rollback_drills.core.errors import DrillError
     from rollback_drills.migrations.scripts import Scripts
 
     source = session.target.releases
@@ -84,9 +84,9 @@ def _find(session: Session) -> Found:
 
 
 def _scripts(session: Session) -> Scripts:
+    from rollback_drills.core.placeholders import fill
     from rollback_drills.migrations.ini import script_directories
     from rollback_drills.migrations.scripts import read_scripts
-    from rollback_drills.placeholders import fill
     from rollback_drills.runtimes.trees import Trees
     from rollback_drills.runtimes.workspace import Workspace
 

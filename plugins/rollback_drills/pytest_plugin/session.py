@@ -12,12 +12,13 @@ import pytest
 
 from rollback_drills import capabilities, runbook
 from rollback_drills.acceptance import Acceptances
+from rollback_drills.core.errors import DrillError, TargetError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import Plan
-from rollback_drills.errors import DrillError, TargetError
 from rollback_drills.evidence import DrillEvidence, Step
 from rollback_drills.journal import Journal, read_journals
-from rollback_drills.meter import Meter
 from rollback_drills.pytest_plugin.choosing import NO_TARGET, added_runtimes, chosen_target, overridden
 from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
 from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
@@ -25,7 +26,6 @@ from rollback_drills.pytest_plugin.options import option, reports, seconds, temp
 from rollback_drills.pytest_plugin.premises import Premises
 from rollback_drills.pytest_plugin.random_days import RandomDays, wanted
 from rollback_drills.pytest_plugin.signals import Signals
-from rollback_drills.redaction import Redactor
 from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.workspace import sweep
 from rollback_drills.target import Target

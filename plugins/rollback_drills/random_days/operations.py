@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.target import Target
 
 # Kind → the words for it; {} is the argument: a release for `deploy`, an integration for `on`, `off` and `deliver`.

@@ -22,7 +22,7 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from pydantic import JsonValue
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence import same
 from rollback_drills.lab import Lab
 from rollback_drills.random_days.day import Day

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rollback_drills import wait
-from rollback_drills.errors import DrillError, StackError
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError, StackError
 
 TEMPORARY = ".part"
 LOCK = ".lock"
@@ -73,7 +73,7 @@ def one_at_a_time(directory: Path, *, patience: float = PATIENCE) -> Iterator[No
         raise unwritable(path, error) from error
     try:
         try:
-            wait.until(lambda: _lock(descriptor), what=f"waiting for {path}", timeout=patience)
+            polling.until(lambda: _lock(descriptor), what=f"waiting for {path}", timeout=patience)
         except StackError:
             raise StillWriting(
                 f"another run has been holding {path} for {patience:g} s",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rollback_drills.errors import DrillError
+from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence import RunEvidence
 from rollback_drills.report.history import History
 from rollback_drills.report.markdown import render_markdown

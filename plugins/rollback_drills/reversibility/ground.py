@@ -8,7 +8,7 @@ from typing import Protocol
 import psycopg
 
 from rollback_drills import postgres
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.walker import Walker
 from rollback_drills.stack import CommandResult
 

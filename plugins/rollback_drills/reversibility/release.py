@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rollback_drills import postgres
 from rollback_drills.backup import DUMP, RESTORE
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker, walker_command
 from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.stack import CommandResult, Commands

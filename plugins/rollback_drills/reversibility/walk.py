@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.walker import History
 from rollback_drills.reversibility.bench import Bench, tables_filled_by
 from rollback_drills.reversibility.ground import Ground

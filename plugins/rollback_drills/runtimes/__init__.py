@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from rollback_drills.errors import DrillError, RuntimeUnavailable
+from rollback_drills.core.errors import DrillError, RuntimeUnavailable
+from rollback_drills.core.meter import Meter
 from rollback_drills.lab import Runtime
-from rollback_drills.meter import Meter
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.target import Target
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rollback_drills import postgres
 from rollback_drills.backup import DUMP, RESTORE
+from rollback_drills.core.placeholders import fill
 from rollback_drills.database import sqlalchemy_url
 from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker
-from rollback_drills.placeholders import fill
 from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.conversation import PipedConversation

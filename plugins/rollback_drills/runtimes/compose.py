@@ -10,10 +10,11 @@ from signal import SIGKILL
 
 from pydantic import JsonValue
 
-from rollback_drills import postgres, wait
-from rollback_drills.errors import DrillError, RuntimeUnavailable, StackError
-from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill, names_in
+from rollback_drills import postgres
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill, names_in
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.compose_project import Project, require_compose
@@ -66,7 +67,7 @@ class ComposeServer:
                     cause=f"{result.output}\n{self._last_words()}",
                     fix="run it by hand; the report shows the override file that is used with it",
                 )
-            wait.until(
+            polling.until(
                 lambda: self._answers(first), what="starting PostgreSQL", timeout=START_TIMEOUT,
                 last_words=self._last_words,
             )  # fmt: skip
@@ -102,7 +103,7 @@ class ComposeServer:
             return
         with self._meter.target(), explained("PostgreSQL's container cannot be started again"):
             container.start()
-            wait.until(
+            polling.until(
                 lambda: self._answers(self._url), what="starting PostgreSQL again", timeout=START_TIMEOUT,
                 last_words=self._last_words,
             )  # fmt: skip

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from docker.models.containers import Container
 
-from rollback_drills import wait
-from rollback_drills.errors import DrillError, StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError, StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.compose_project import Project
 from rollback_drills.runtimes.containers import environment_of, exit_code_of, tail_of
@@ -104,7 +104,7 @@ class ComposeGateway:
     def kill(self) -> None:
         if self.running:
             self._must(self._project.compose("kill", self._project.settings.gateway))
-            wait.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
+            polling.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
 
     def remove(self) -> None:
         container = self._container()
@@ -140,7 +140,7 @@ class ComposeGateway:
                 return None
 
             try:
-                wait.until(
+                polling.until(
                     lambda: answers(self._target, self._engine.host, port),
                     what=f"starting release {release}",
                     timeout=self._target.gateway.ready_timeout,

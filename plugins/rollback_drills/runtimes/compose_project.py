@@ -18,7 +18,7 @@ from pathlib import Path
 import docker.errors
 from docker.models.containers import Container
 
-from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailable
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.compose_safety import Model, refuse_what_is_not_ours
 from rollback_drills.runtimes.engine import VARIABLES, Engine, labels, namespace

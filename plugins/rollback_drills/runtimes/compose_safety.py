@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from rollback_drills.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailable
 
 Model = dict[str, Any]
 """What ``docker compose config --format json`` prints: https://docs.docker.com/reference/compose-file/"""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes.container_conversation import ContainerConversation
 from rollback_drills.runtimes.containers import DrillContainer, run_once
 from rollback_drills.runtimes.docker_gateway import container_values

@@ -11,8 +11,8 @@ import struct
 import time
 from typing import Any
 
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.containers import DrillContainer
 from rollback_drills.runtimes.engine import explained
 

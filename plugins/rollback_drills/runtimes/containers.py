@@ -14,8 +14,8 @@ from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from rollback_drills import wait
-from rollback_drills.errors import StackError
+from rollback_drills.core import polling
+from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.engine import Engine, explained, labels
 from rollback_drills.stack import CommandResult
 
@@ -179,7 +179,7 @@ def _attend(container: DrillContainer, deadline: float, kill_when: Callable[[], 
         return False
 
     try:
-        return wait.until(ended, what="a command", timeout=max(0.0, deadline - time.monotonic()))
+        return polling.until(ended, what="a command", timeout=max(0.0, deadline - time.monotonic()))
     except StackError:
         with contextlib.suppress(docker.errors.APIError):
             container.get_wrapped_container().kill()

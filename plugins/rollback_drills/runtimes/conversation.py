@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.logs import read_tail
 
 _CHUNK = 1 << 16

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollback_drills.errors import StackError
-from rollback_drills.placeholders import fill
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.placeholders import fill
 from rollback_drills.stack import Stop
 from rollback_drills.target import Target
 

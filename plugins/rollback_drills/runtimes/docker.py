@@ -11,9 +11,9 @@ from pydantic import JsonValue
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.network import Network
 
-from rollback_drills import wait
-from rollback_drills.errors import DrillError, StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError, StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.container_commands import ContainerCommands
@@ -66,7 +66,7 @@ class _Postgres(PostgresContainer):
     def _connect(self) -> None:
         """Testcontainers calls this when the container has been started."""
         try:
-            wait.until(
+            polling.until(
                 self._answers,
                 what="starting PostgreSQL",
                 timeout=START_TIMEOUT,

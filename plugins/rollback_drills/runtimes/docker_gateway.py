@@ -10,11 +10,11 @@ from typing import Protocol
 
 import docker.errors
 
-from rollback_drills import wait
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError, StackError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill
 from rollback_drills.database import database_values
-from rollback_drills.errors import DrillError, StackError
-from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import ports
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.containers import DrillContainer
@@ -139,7 +139,7 @@ class DockerGateway:
         if self.running:
             with explained("the gateway's container cannot be killed"):
                 self._existing().get_wrapped_container().kill()
-            wait.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
+            polling.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
 
     def remove(self) -> None:
         if self._container is not None:
@@ -186,7 +186,7 @@ class DockerGateway:
                 ) from None
             container = self._existing()
             try:
-                wait.until(
+                polling.until(
                     lambda: answers(self._target, self._engine.host, self._port),
                     what=f"starting release {release}",
                     timeout=self._target.gateway.ready_timeout,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rollback_drills.errors import RuntimeUnavailable, StackError
-from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill
+from rollback_drills.core.errors import RuntimeUnavailable, StackError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 
-from rollback_drills import wait
+from rollback_drills.core import polling
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill
 from rollback_drills.database import database_values
-from rollback_drills.errors import StackError
-from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill
 from rollback_drills.runtimes import logs, process
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.deployment import Deployment
@@ -157,7 +157,7 @@ class EmbeddedGateway:
             child = process.Process(self._argv, cwd=directory, env=self._created, log=self._log)
             self._process = child
             try:
-                wait.until(
+                polling.until(
                     self._answers,
                     what=f"starting release {release}",
                     timeout=self._target.gateway.ready_timeout,

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from rollback_drills import wait
-from rollback_drills.errors import DrillError, RuntimeUnavailable, StackError
-from rollback_drills.meter import Meter
+from rollback_drills.core import polling
+from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.ports import free_port
@@ -174,7 +174,7 @@ class PostgresServer:
             user=self.user,
         )
         self._process = server
-        wait.until(
+        polling.until(
             self._answers,
             what="starting PostgreSQL",
             timeout=START_TIMEOUT,
@@ -242,7 +242,7 @@ class PostgresServer:
 
 def _wait_until_stopped(member: psutil.Process) -> None:
     """SIGSTOP is not obeyed at once: the process may be in the middle of a fork."""
-    wait.until(
+    polling.until(
         lambda: member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE),
         what="freezing PostgreSQL",
         timeout=5.0,

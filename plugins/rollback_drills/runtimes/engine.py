@@ -28,7 +28,7 @@ from docker.models.networks import Network
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.docker_client import DockerClient
 
-from rollback_drills.errors import RuntimeUnavailable, StackError
+from rollback_drills.core.errors import RuntimeUnavailable, StackError
 from rollback_drills.runtimes.workspace import ENGINE, Workspace
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rollback_drills.errors import StackError
-from rollback_drills.placeholders import fill
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes import process
 from rollback_drills.target import Target
 

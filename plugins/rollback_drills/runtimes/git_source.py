@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes import process
 from rollback_drills.stack import CommandResult
 

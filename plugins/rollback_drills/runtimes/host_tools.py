@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rollback_drills.meter import Meter
-from rollback_drills.placeholders import fill, names_in
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill, names_in
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.embedded_postgres import find_bin_dir
 from rollback_drills.stack import CommandResult

@@ -21,8 +21,8 @@ import docker.errors
 from docker.utils import build as context_files
 from docker.utils import parse_repository_tag
 
-from rollback_drills.errors import RuntimeUnavailable
-from rollback_drills.placeholders import fill
+from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes import workspace
 from rollback_drills.runtimes.engine import (
     LABEL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 
 # Below the range from which Linux and macOS take the local ports of outgoing connections (ip(7),
 # ip_local_port_range: 32768 upwards), so that no client takes the port while its server is being restarted.

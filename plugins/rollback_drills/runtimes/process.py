@@ -14,8 +14,8 @@ from typing import TypedDict
 
 import psutil
 
-from rollback_drills import wait
-from rollback_drills.errors import StackError
+from rollback_drills.core import polling
+from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.logs import read_tail
 from rollback_drills.stack import CommandResult
 
@@ -119,7 +119,7 @@ class Process:
         self.signal(SIGKILL)
         self._popen.wait()
         with contextlib.suppress(StackError):  # whoever cannot be killed is found by the workspace's clean-up
-            wait.until(lambda: not _group_exists(self.pid), what="ending a process group", timeout=2.0)
+            polling.until(lambda: not _group_exists(self.pid), what="ending a process group", timeout=2.0)
 
 
 def _group_exists(group: int) -> bool:
@@ -292,7 +292,7 @@ def end_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> No
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     if everyone:
-        wait.until(
+        polling.until(
             lambda: not any(_alive(process) for process in everyone),
             what="ending leftover processes", timeout=timeout,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import psutil
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes import process
 
 KEPT = "kept"

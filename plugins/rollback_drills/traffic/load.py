@@ -10,8 +10,8 @@ from dataclasses import asdict
 from urllib.parse import quote
 from uuid import uuid4
 
+from rollback_drills.core.errors import StackError
 from rollback_drills.deliveries import prepare
-from rollback_drills.errors import StackError
 from rollback_drills.target import Target
 from rollback_drills.traffic.analysis import Span, held
 from rollback_drills.traffic.records import DELIVERY, HEALTH, Request, judged

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from rollback_drills.errors import StackError
+from rollback_drills.core.errors import StackError
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.004, 0.05, 1.5  # seconds, seconds, factor
 
