@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from shlex import quote
 from uuid import uuid4
 
-from rollback_drills import runbook_commands
 from rollback_drills.core.errors import TargetError
 from rollback_drills.deliveries import prepare
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
-from rollback_drills.runbook_blocks import Context
+from rollback_drills.runbook import linter
+from rollback_drills.runbook.markdown import Context
 from rollback_drills.target import Target
 
 
@@ -25,7 +25,7 @@ def to_the_letter(drill: Drill, command: str) -> Iterator[None]:
 
 def blame(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
     """A finding where the command misled us *and* the runbook has it."""
-    told = runbook_commands.instructions(code, text_of_runbook(stack.target), _context(stack.target))
+    told = linter.instructions(code, text_of_runbook(stack.target), _context(stack.target))
     drill.observe("the command misleads", misled)
     drill.observe("lines of the runbook that say so", [f"{each.line}: {each.text}" for each in told])
     if misled and told:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rollback_drills import runbook
 from rollback_drills.client_account import conclude
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.report.coverage import NOT_PROVEN
+from rollback_drills.runbook import sections
 
 from .procedures import (
     account_for_writes,
@@ -71,15 +71,15 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         requests, errors = errors_among(stack, kept, rounds=WATCHED_ROUNDS)
         drill.observe("requests watched", requests)
         drill.check("errors among them", errors, expected=0.0, finding="errors-go-on")
-        drill.observe("left to a person", runbook.BY_HAND["monitor"])
+        drill.observe("left to a person", sections.BY_HAND["monitor"])
     with drill.step("Document the incident", checklist="document"):
         judge_rows(drill, lab.seed_rows, stack.database.rows())
         account_for_writes(stack, drill, writes)
         performed = {step.checklist for step in drill.evidence().steps}
-        untouched = sorted(set(runbook.CHECKLIST) - set(runbook.BY_HAND) - performed)
+        untouched = sorted(set(sections.CHECKLIST) - set(sections.BY_HAND) - performed)
         unseen = [] if target.metrics is not None else ["error-rates"]
         drill.check("items that no step has performed", untouched, expected=unseen)
-        drill.observe("left to a person", runbook.BY_HAND["document"])
+        drill.observe("left to a person", sections.BY_HAND["document"])
 
 
 @pytest.mark.drill("Health tells the truth", runbook="recovery-checklist")

@@ -9,7 +9,6 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from rollback_drills import runbook
 from rollback_drills.acceptance import Acceptances
 from rollback_drills.artifacts import write_artifact
 from rollback_drills.core.clock import Clock
@@ -42,6 +41,7 @@ from rollback_drills.evidence import (
 )
 from rollback_drills.findings import entry
 from rollback_drills.journal import Journal
+from rollback_drills.runbook import sections
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 
@@ -73,8 +73,8 @@ class Record:
         acceptances: Acceptances | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if plan.runbook not in runbook.SECTIONS:
-            raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(runbook.SECTIONS)}")
+        if plan.runbook not in sections.SECTIONS:
+            raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(sections.SECTIONS)}")
         self.plan, self.target = plan, target
         self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
         self._timeout, self._on_step, self._acceptances = timeout, on_step, acceptances or Acceptances()
@@ -128,8 +128,8 @@ class Record:
         Raises:
             DrillTimeout: the drill's time was already used up.
         """
-        if checklist is not None and checklist not in runbook.CHECKLIST:
-            known = ", ".join(runbook.CHECKLIST)
+        if checklist is not None and checklist not in sections.CHECKLIST:
+            known = ", ".join(sections.CHECKLIST)
             raise DrillError(f"the recovery checklist has no item {checklist!r}", fix=f"use one of {known}")
         if self._open is not None:
             raise DrillError(

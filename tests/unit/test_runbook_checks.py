@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.runbook_blocks import Context
-from rollback_drills.runbook_commands import instructions
-from rollback_drills.shell_lines import commands_in, options_of
+from rollback_drills.runbook.linter import instructions
+from rollback_drills.runbook.markdown import Context
+from rollback_drills.runbook.shell import commands_in, options_of
 
 CONTEXT = Context("gateway", "db", webhook="/webhooks/{integration}", flag="FLAG_{NAME}_ENABLED")
 URL = "http://localhost:8000/health"

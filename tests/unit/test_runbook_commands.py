@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.findings import CATALOGUE
-from rollback_drills.runbook_blocks import Context, blocks_in
-from rollback_drills.runbook_commands import LITERAL, instructions
+from rollback_drills.runbook.linter import LITERAL, instructions
+from rollback_drills.runbook.markdown import Context, blocks_in
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CONTEXT = Context("gateway", "db", webhook="/webhooks/{integration}", flag="FLAG_{NAME}_ENABLED")

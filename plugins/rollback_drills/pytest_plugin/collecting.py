@@ -119,7 +119,7 @@ def _order_as_the_runbook(items: list[pytest.Item]) -> None:
     That is how the runbook is read, and it leaves the short drills of the last sections for the end, where under
     pytest-xdist a long one would keep a single worker busy.
     """
-    from rollback_drills.runbook import SECTIONS
+    from rollback_drills.runbook.sections import SECTIONS
 
     places = [(index, mark) for index, item in enumerate(items) if (mark := mark_of(item)) is not None]
     order = {name: number for number, name in enumerate(SECTIONS)}

@@ -19,7 +19,6 @@ import psutil
 import pytest
 from pydantic import BaseModel, JsonValue
 
-from rollback_drills import runbook
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill_plan import Plan
 from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
@@ -28,6 +27,7 @@ from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
 from rollback_drills.report.history import History
 from rollback_drills.report.job_summary import append_job_summary
+from rollback_drills.runbook import sections as runbook
 from rollback_drills.target import Target
 from rollback_drills.target_risks import Accepted
 from rollback_drills.target_tables import Objectives

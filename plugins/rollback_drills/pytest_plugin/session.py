@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rollback_drills import capabilities, runbook
+from rollback_drills import capabilities
 from rollback_drills.acceptance import Acceptances
 from rollback_drills.core.errors import DrillError, TargetError
 from rollback_drills.core.meter import Meter
@@ -26,6 +26,7 @@ from rollback_drills.pytest_plugin.options import option, reports, seconds, temp
 from rollback_drills.pytest_plugin.premises import Premises
 from rollback_drills.pytest_plugin.random_days import RandomDays, wanted
 from rollback_drills.pytest_plugin.signals import Signals
+from rollback_drills.runbook import sections
 from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.workspace import sweep
 from rollback_drills.target import Target
@@ -181,8 +182,8 @@ class Session:
             capabilities.missing(self.target, mark.requires)
         except DrillError as error:
             raise pytest.UsageError(f"{nodeid}: {error}") from None
-        if mark.runbook not in runbook.SECTIONS:
-            raise pytest.UsageError(f"{nodeid}: runbook={mark.runbook!r} is none of {', '.join(runbook.SECTIONS)}")
+        if mark.runbook not in sections.SECTIONS:
+            raise pytest.UsageError(f"{nodeid}: runbook={mark.runbook!r} is none of {', '.join(sections.SECTIONS)}")
         if mark.objective is not None and mark.objective not in Objectives.recovery_times():
             known = ", ".join(Objectives.recovery_times())
             raise pytest.UsageError(f"{nodeid}: objective={mark.objective!r} is none of {known}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rollback_drills.runbook_blocks import Block, Context, Instruction
-from rollback_drills.shell_lines import Command, commands_in, options_of
+from rollback_drills.runbook.markdown import Block, Context, Instruction
+from rollback_drills.runbook.shell import Command, commands_in, options_of
 
 _URL = re.compile(r"^(https?://|localhost\b|127\.0\.0\.1\b|\$\{?\w+\}?(/|$))", re.IGNORECASE)
 _SHOWS_STATUS = {"-f", "--fail", "--fail-with-body", "-i", "--include", "-I", "--head", "-D", "--dump-header",

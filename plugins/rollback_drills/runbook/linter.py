@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from rollback_drills import runbook_checks
-from rollback_drills.runbook_blocks import Block, Context, Instruction, blocks_in
+from rollback_drills.runbook import rules
+from rollback_drills.runbook.markdown import Block, Context, Instruction, blocks_in
 
 _COMPOSE = r"\bdocker[ -]compose\b[^|;&]*?\s"
 _ASSIGNMENT = re.compile(r"^\s*(export\s+)?[A-Z][A-Z0-9_<>]*=\S*\s*$|\bsed\b.*\.env\b")
@@ -78,12 +78,12 @@ LITERAL: dict[str, Finder] = {
     "down-destroys-evidence": _matching(_COMPOSE + r"down\b"),
     "database-not-waited-for": _does_not_wait,
     "build-replaces-release": _matching(_COMPOSE + r"build\b"),
-    "check-ignores-status": runbook_checks.ignores_status,
-    "flag-checked-by-get": runbook_checks.checks_flag_by_get,
-    "flag-check-fails-when-off": runbook_checks.fails_when_off,
-    "clean-leaves-younger-tables": runbook_checks.cleans,
-    "dropdb-while-connected": runbook_checks.drops_while_connected,
-    "checkout-not-checked": runbook_checks.goes_on_after_checkout,
-    "placeholder-redirects": runbook_checks.has_placeholders,
+    "check-ignores-status": rules.ignores_status,
+    "flag-checked-by-get": rules.checks_flag_by_get,
+    "flag-check-fails-when-off": rules.fails_when_off,
+    "clean-leaves-younger-tables": rules.cleans,
+    "dropdb-while-connected": rules.drops_while_connected,
+    "checkout-not-checked": rules.goes_on_after_checkout,
+    "placeholder-redirects": rules.has_placeholders,
 }
 """By finding: where a runbook's literal command leads to it."""

@@ -1,0 +1,1 @@
+"""What a rollback runbook is, and what is wrong with its commands."""
