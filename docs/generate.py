@@ -13,8 +13,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from rollback_drills.findings import CATALOGUE
-from rollback_drills.report.schema import evidence_schema
+from rollback_drills.evidence.findings.catalogue import CATALOGUE
+from rollback_drills.evidence.schema import evidence_schema
 from rollback_drills.target import Target
 
 DOCS = Path(__file__).resolve().parent

@@ -21,7 +21,7 @@ from pathlib import Path
 from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.ports import free_port

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from rollback_drills.evidence import Acceptance, AcceptedRisk, DrillEvidence, Finding
+from rollback_drills.evidence.model import Acceptance, AcceptedRisk, DrillEvidence, Finding
 from rollback_drills.target_risks import Accepted
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence import same
+from rollback_drills.evidence.model import same
 from rollback_drills.target import Target
 from rollback_drills.target_clients import AgreedAnswer, Probe
 

@@ -21,12 +21,7 @@ from rollback_drills.drill_plan import (
     sentence,
 )
 from rollback_drills.drill_record import Record
-from rollback_drills.evidence import (
-    ClientTraffic,
-    DrillEvidence,
-    Recovery,
-    Writes,
-)
+from rollback_drills.evidence.model import ClientTraffic, DrillEvidence, Recovery, Writes
 
 
 class Drill(Record):

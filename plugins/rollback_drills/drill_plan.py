@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence import Check, Command, Finding, Observation, Step
+from rollback_drills.evidence.model import Check, Command, Finding, Observation, Step
 
 Progress = Callable[["Plan", Step], None]
 

@@ -10,7 +10,6 @@ from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
 from rollback_drills.acceptance import Acceptances
-from rollback_drills.artifacts import write_artifact
 from rollback_drills.core.clock import Clock
 from rollback_drills.core.errors import DrillError, DrillTimeout
 from rollback_drills.core.meter import Meter
@@ -25,7 +24,10 @@ from rollback_drills.drill_plan import (
     short,
     subject_of,
 )
-from rollback_drills.evidence import (
+from rollback_drills.evidence.artifacts import write_artifact
+from rollback_drills.evidence.findings.catalogue import entry
+from rollback_drills.evidence.journal import Journal
+from rollback_drills.evidence.model import (
     Artifact,
     Check,
     ClientTraffic,
@@ -39,8 +41,6 @@ from rollback_drills.evidence import (
     Writes,
     same,
 )
-from rollback_drills.findings import entry
-from rollback_drills.journal import Journal
 from rollback_drills.runbook import sections
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from rollback_drills.findings import CATALOGUE
+from rollback_drills.evidence.findings.catalogue import CATALOGUE
 from rollback_drills.target_fields import Reason, Table
 
 _NEAREST = 3

@@ -17,8 +17,8 @@ import jsonschema
 import pytest
 import tomli_w
 
-from rollback_drills.evidence import RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
-from rollback_drills.report.schema import evidence_schema
+from rollback_drills.evidence.model import RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
+from rollback_drills.evidence.schema import evidence_schema
 from rollback_drills.report.write import file_run
 from rollback_drills.target import Target
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from planting import FAULTS, ROOT, evidence, perform, plant
 
-from rollback_drills.evidence import DrillEvidence
+from rollback_drills.evidence.model import DrillEvidence
 
 GATEWAY = ROOT / "fixtures" / "gateway"
 HEAD, OLD = "0012_delivery_volume_by_status", "0006_delivery_volume"

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from rollback_drills.core import polling
-from rollback_drills.evidence import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence
 from rollback_drills.runtimes.process import WORKSPACE_VARIABLE
 
 SMALL = Path(__file__).parent / "small"

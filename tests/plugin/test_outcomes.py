@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from drill_project import Project
 
-from rollback_drills.evidence import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence
 from rollback_drills.report.manifest import verify
 
 DRILLS = """

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence import (
+from rollback_drills.evidence.findings.catalogue import entry
+from rollback_drills.evidence.model import (
     Check,
     ClientTraffic,
     Command,
@@ -26,7 +27,6 @@ from rollback_drills.evidence import (
     Verdict,
     Writes,
 )
-from rollback_drills.findings import entry
 
 INTEGRATIONS = (
     "github",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import evidence_builder as build
 from pydantic import JsonValue
 
-from rollback_drills.evidence import DrillEvidence, Observation, RunEvidence, Verdict, Writes
+from rollback_drills.evidence.model import DrillEvidence, Observation, RunEvidence, Verdict, Writes
 
 SCHEMA_DIFF: JsonValue = {
     "left_over": [{"key": "type public.delivery_state", "definition": "ENUM ('received', 'stored', 'failed')"}],

@@ -5,7 +5,14 @@ from __future__ import annotations
 import evidence_builder as build
 import pytest
 
-from rollback_drills.evidence import Acceptance, AcceptedRisk, Check, DrillEvidence, Finding, RunEvidence
+from rollback_drills.evidence.model import (
+    Acceptance,
+    AcceptedRisk,
+    Check,
+    DrillEvidence,
+    Finding,
+    RunEvidence,
+)
 from rollback_drills.report.html import render_html
 from rollback_drills.report.markdown import render_markdown
 from rollback_drills.report.model import fold

@@ -12,7 +12,7 @@ import evidence_builder as build
 import pytest
 
 from rollback_drills.cli import main
-from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
 from rollback_drills.report.html import render_html
 from rollback_drills.report.manifest import verify
 from rollback_drills.report.model import fold

@@ -8,7 +8,7 @@ import evidence_builder as build
 import evidence_samples as samples
 import pytest
 
-from rollback_drills.evidence import ClientTraffic, Interval, Writes
+from rollback_drills.evidence.model import ClientTraffic, Interval, Writes
 from rollback_drills.report.chart import HEIGHT, WIDTH, charts
 from rollback_drills.report.clients import clients_view, milliseconds, percent, writes_view
 from rollback_drills.report.html import render_html

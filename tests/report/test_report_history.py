@@ -14,7 +14,7 @@ import evidence_samples as samples
 import pytest
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict, Writes
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict, Writes
 from rollback_drills.report.files import LOCK, one_at_a_time
 from rollback_drills.report.history import HISTORY, History, append_history, past_of, read_history, trend
 from rollback_drills.report.html import render_html

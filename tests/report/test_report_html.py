@@ -13,7 +13,7 @@ import evidence_builder as build
 import evidence_samples as samples
 import pytest
 
-from rollback_drills.evidence import RunEvidence, Writes
+from rollback_drills.evidence.model import RunEvidence, Writes
 from rollback_drills.report.html import MAX_BYTES, render_html
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}

@@ -12,7 +12,7 @@ import evidence_builder as build
 import pytest
 
 from rollback_drills.cli import main
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.manifest import read_manifest, verify, write_manifest
 from rollback_drills.report.write import file_run, write_report
 

@@ -10,7 +10,7 @@ import evidence_samples as samples
 import pytest
 
 from rollback_drills.capabilities import missing
-from rollback_drills.evidence import DrillEvidence, Verdict, Writes
+from rollback_drills.evidence.model import DrillEvidence, Verdict, Writes
 from rollback_drills.report.coverage import NOT_PROVEN
 from rollback_drills.report.groups import MEASURED_FOR, group_drills, split_id
 from rollback_drills.report.limits import Limits

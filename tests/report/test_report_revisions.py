@@ -5,7 +5,7 @@ from __future__ import annotations
 import evidence_builder as build
 from pydantic import JsonValue
 
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.pytest_plugin.revision_table import revision_lines
 from rollback_drills.report.html import render_html
 from rollback_drills.report.limits import Limits

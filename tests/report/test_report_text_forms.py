@@ -11,9 +11,9 @@ import evidence_samples as samples
 import pytest
 from test_report_html import HOSTILE, hostile_run
 
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.schema import evidence_schema
 from rollback_drills.report.markdown import MAX_CHARACTERS, code, escape, render_markdown
-from rollback_drills.report.schema import evidence_schema
 from rollback_drills.report.terminal import terminal_lines
 
 STYLES = {"", "bold", "green", "red", "yellow", "green bold", "red bold", "yellow bold"}

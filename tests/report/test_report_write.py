@@ -13,7 +13,7 @@ import evidence_samples as samples
 import pytest
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import Artifact, RunEvidence
+from rollback_drills.evidence.model import Artifact, RunEvidence
 from rollback_drills.report.manifest import verify, write_manifest
 from rollback_drills.report.write import refresh_latest, write_report
 

@@ -19,8 +19,8 @@ import pytest
 from conftest import SEED
 from drill_project import Project, Running, until
 
-from rollback_drills.evidence import DrillEvidence
-from rollback_drills.journal import read_journals
+from rollback_drills.evidence.journal import read_journals
+from rollback_drills.evidence.model import DrillEvidence
 
 ROOT = Path(__file__).parents[2]
 MOMENTS = int(os.environ.get("ROLLBACK_DRILLS_MOMENTS", "8"))

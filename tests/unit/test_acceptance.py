@@ -14,7 +14,7 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk, Plan
-from rollback_drills.evidence import DrillEvidence
+from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.target import Target
 from rollback_drills.target_risks import Accepted
 

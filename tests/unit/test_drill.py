@@ -18,8 +18,8 @@ from rollback_drills.core.redaction import MASK, Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, Plan
 from rollback_drills.drill_record import OUTPUT_LIMIT
-from rollback_drills.evidence import DrillEvidence, Writes
-from rollback_drills.journal import Journal, read_journals
+from rollback_drills.evidence.journal import Journal, read_journals
+from rollback_drills.evidence.model import DrillEvidence, Writes
 from rollback_drills.stack import CommandResult
 from rollback_drills.target import Target
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rollback_drills.evidence import (
+from rollback_drills.evidence.model import (
     Check,
     DrillEvidence,
     Finding,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.findings import CATALOGUE, entry
+from rollback_drills.evidence.findings.catalogue import CATALOGUE, entry
 
 ROOT = Path(__file__).parents[2]
 # Described, and found by no drill yet: a release that cannot be obtained ends the session before any drill begins.

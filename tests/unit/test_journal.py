@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.evidence import DrillEvidence, Step
-from rollback_drills.journal import Journal, read_journals
+from rollback_drills.evidence.journal import Journal, read_journals
+from rollback_drills.evidence.model import DrillEvidence, Step
 
 
 def drill(name: str, verdict: str = "incomplete", started: str = "2026-11-22T10:00:00.000+00:00", **more: object):

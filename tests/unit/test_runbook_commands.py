@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.findings import CATALOGUE
+from rollback_drills.evidence.findings.catalogue import CATALOGUE
 from rollback_drills.runbook.linter import LITERAL, instructions
 from rollback_drills.runbook.markdown import Context, blocks_in
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollback_drills.evidence import DrillEvidence
+from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.report.junit import PREFIX, properties
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from rollback_drills.evidence import DrillEvidence
+from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import Session
 from rollback_drills.report.groups import anchor_of

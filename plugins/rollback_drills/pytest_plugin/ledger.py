@@ -21,8 +21,14 @@ from pydantic import BaseModel, JsonValue
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill_plan import Plan
-from rollback_drills.evidence import DrillEvidence, RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
-from rollback_drills.journal import read_journals
+from rollback_drills.evidence.journal import read_journals
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    RunbookFacts,
+    RunEvidence,
+    RuntimeFacts,
+    TargetFacts,
+)
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
 from rollback_drills.report.history import History

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
-from rollback_drills.evidence import RuntimeFacts
+from rollback_drills.evidence.model import RuntimeFacts
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.runtimes import Choice
 from rollback_drills.runtimes.conversation import PipedConversation

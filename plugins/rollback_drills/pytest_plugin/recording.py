@@ -17,7 +17,7 @@ from rollback_drills import capabilities, client_account
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk
-from rollback_drills.evidence import DrillEvidence
+from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.pytest_plugin.choosing import is_overridden
 from rollback_drills.pytest_plugin.ci import record_properties
 from rollback_drills.pytest_plugin.collecting import Mark, mark_of

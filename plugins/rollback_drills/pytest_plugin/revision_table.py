@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.revisions import RevisionRow, revision_rows
 from rollback_drills.report.terminal import Line, clip, pad

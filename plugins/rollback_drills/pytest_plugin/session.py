@@ -17,8 +17,8 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import Plan
-from rollback_drills.evidence import DrillEvidence, Step
-from rollback_drills.journal import Journal, read_journals
+from rollback_drills.evidence.journal import Journal, read_journals
+from rollback_drills.evidence.model import DrillEvidence, Step
 from rollback_drills.pytest_plugin.choosing import NO_TARGET, added_runtimes, chosen_target, overridden
 from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
 from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME

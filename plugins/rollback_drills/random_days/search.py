@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from pydantic import JsonValue
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import same
+from rollback_drills.evidence.model import same
 from rollback_drills.lab import Lab
 from rollback_drills.random_days.day import Day
 from rollback_drills.random_days.operations import Operation

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rollback_drills.evidence import Acceptance, AcceptedRisk, RunEvidence
-from rollback_drills.findings import CATALOGUE
+from rollback_drills.evidence.findings.catalogue import CATALOGUE
+from rollback_drills.evidence.model import Acceptance, AcceptedRisk, RunEvidence
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import count, cut, one_line
 

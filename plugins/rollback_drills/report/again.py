@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import SCHEMA_VERSION, RunEvidence
+from rollback_drills.evidence.model import SCHEMA_VERSION, RunEvidence
 from rollback_drills.report.files import unwritable
 from rollback_drills.report.history import History
 from rollback_drills.report.manifest import MANIFEST, verify

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.evidence import ClientTraffic
+from rollback_drills.evidence.model import ClientTraffic
 from rollback_drills.report.clients import percent
 from rollback_drills.report.text import seconds
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.evidence import RunEvidence, Verdict
+from rollback_drills.evidence.model import RunEvidence, Verdict
 from rollback_drills.report.groups import Group
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.problems import Reference

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
 from rollback_drills.report.text import count, humanise, one_line
 
 # path::name[parameter], and the group that pytest-xdist's loadgroup appends

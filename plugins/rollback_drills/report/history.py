@@ -15,7 +15,7 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rollback_drills.evidence import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
 from rollback_drills.report.files import unwritable
 from rollback_drills.report.groups import NOT_BEGUN
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.history import History
 from rollback_drills.report.limits import LADDER
 from rollback_drills.report.model import Report, fold

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.history import History
 from rollback_drills.report.markdown import render_markdown
 

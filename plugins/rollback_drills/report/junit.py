@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 
-from rollback_drills.evidence import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence
 from rollback_drills.report.text import visible
 
 PREFIX = "drill_"

@@ -13,7 +13,14 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import AcceptedRisk, Attempt, DrillEvidence, RunEvidence, RuntimeFacts, SourceRun
+from rollback_drills.evidence.model import (
+    AcceptedRisk,
+    Attempt,
+    DrillEvidence,
+    RunEvidence,
+    RuntimeFacts,
+    SourceRun,
+)
 from rollback_drills.report.groups import NOT_BEGUN
 from rollback_drills.report.text import count, one_line
 

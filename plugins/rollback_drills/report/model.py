@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence, RunEvidence
 from rollback_drills.report.accepted import AcceptedView, accepted_risks
 from rollback_drills.report.coverage import ChecklistItem, Section, checklist, sections
 from rollback_drills.report.groups import NOT_BEGUN, Group, group_drills

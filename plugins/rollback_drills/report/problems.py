@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.evidence import DrillEvidence, Finding, Severity
-from rollback_drills.findings import CATALOGUE
+from rollback_drills.evidence.findings.catalogue import CATALOGUE
+from rollback_drills.evidence.model import DrillEvidence, Finding, Severity
 from rollback_drills.report.accepted import acceptance_text
 from rollback_drills.report.groups import Group
 from rollback_drills.report.limits import Limits

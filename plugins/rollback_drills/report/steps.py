@@ -7,7 +7,7 @@ from itertools import islice
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence import Artifact, Check, Command, DrillEvidence, Observation, Step
+from rollback_drills.evidence.model import Artifact, Check, Command, DrillEvidence, Observation, Step
 from rollback_drills.report.clients import ClientsView, WritesView, clients_view, writes_view
 from rollback_drills.report.integrity import Integrity, integrity, rows_of
 from rollback_drills.report.limits import Limits

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.evidence import Acceptance, DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import Acceptance, DrillEvidence, RunEvidence, Verdict
 from rollback_drills.report.accepted import accepted_risks
 from rollback_drills.report.clients import rpo_text
 from rollback_drills.report.coverage import Section

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.history import History
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.model import DrillView, Report, fold

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Literal
 
-from rollback_drills.evidence import ClientTraffic, DrillEvidence, Step
+from rollback_drills.evidence.model import ClientTraffic, DrillEvidence, Step
 from rollback_drills.report.chart import Chart, charts
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import one_line, seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.groups import Group
 from rollback_drills.report.history import History, Trend, trend
 from rollback_drills.report.text import count, one_line, seconds

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import RunEvidence
+from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.files import PATIENCE, TEMPORARY, StillWriting, one_at_a_time, write_whole
 from rollback_drills.report.history import HISTORY, History, append_history, read_history
 from rollback_drills.report.html import render_html

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from rollback_drills.evidence import ClientTraffic, Downtime, Interval, Latency, Phase
+from rollback_drills.evidence.model import ClientTraffic, Downtime, Interval, Latency, Phase
 from rollback_drills.traffic.records import Request
 
 MOST_INTERVALS = 120

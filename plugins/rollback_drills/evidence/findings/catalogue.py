@@ -6,8 +6,8 @@ docs/findings.md is generated from this module (``make docs``), so the report ca
 from __future__ import annotations
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.finding_entry import Entry
-from rollback_drills.findings_to_the_letter import TO_THE_LETTER
+from rollback_drills.evidence.findings.entry import Entry
+from rollback_drills.evidence.findings.runbook import TO_THE_LETTER
 
 _ENTRIES = (
     # --- any drill -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence import Artifact
+from rollback_drills.evidence.model import Artifact
 
 DIRECTORY = "artifacts"
 _NAME_LIMIT = 120  # characters

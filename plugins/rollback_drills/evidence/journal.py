@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
 
-from rollback_drills.evidence import DrillEvidence, Step
+from rollback_drills.evidence.model import DrillEvidence, Step
 
 _FORMAT = 1
 _PAYLOADS: dict[str, type[DrillEvidence] | type[Step]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rollback_drills.evidence import Severity
+from rollback_drills.evidence.model import Severity
 
 
 @dataclass(frozen=True, slots=True)

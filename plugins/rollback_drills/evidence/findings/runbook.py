@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollback_drills.finding_entry import Entry
+from rollback_drills.evidence.findings.entry import Entry
 
 TO_THE_LETTER = (
     Entry(

@@ -1,0 +1,1 @@
+"""What a run leaves behind: the JSON contract between drills and reports."""
