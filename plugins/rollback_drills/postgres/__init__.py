@@ -47,7 +47,7 @@ from rollback_drills.postgres.databases import (
     swap_databases,
 )
 from rollback_drills.postgres.relations import columns, common_columns, version_tables
-from rollback_drills.postgres.schema import (
+from rollback_drills.postgres.schema.fingerprint import (
     Change,
     Entry,
     SchemaDiff,

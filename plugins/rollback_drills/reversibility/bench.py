@@ -11,7 +11,7 @@ import psycopg
 
 from rollback_drills.migrations.walker import Walked
 from rollback_drills.postgres import connect
-from rollback_drills.postgres.schema_live import LiveSchema, Refresh, Relation
+from rollback_drills.postgres.schema.tracker import LiveSchema, Refresh, Relation
 from rollback_drills.reversibility import rows
 from rollback_drills.reversibility.catalogue import Catalogue, Table
 from rollback_drills.reversibility.ground import Ground

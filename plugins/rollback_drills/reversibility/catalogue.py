@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollback_drills.postgres import Connection
-from rollback_drills.postgres.prepared import Prepared, oid_array, read_prepared
+from rollback_drills.postgres.schema.prepared import Prepared, oid_array, read_prepared
 
 FIRST_NORMAL_OID = 16384
 

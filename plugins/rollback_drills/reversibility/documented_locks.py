@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rollback_drills.migrations.walker import Statement
-from rollback_drills.postgres.schema_live import Refresh, Relation
+from rollback_drills.postgres.schema.tracker import Refresh, Relation
 from rollback_drills.reversibility.proof import Work
 
 _NAME = r'(?P<name>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from rollback_drills.migrations.walker import Walked
-from rollback_drills.postgres.schema_live import Delta
+from rollback_drills.postgres.schema.tracker import Delta
 from rollback_drills.reversibility.bench import Bench
 from rollback_drills.reversibility.cleanup import clean_up
 from rollback_drills.reversibility.judging import without_names_of_not_null

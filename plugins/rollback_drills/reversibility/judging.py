@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rollback_drills.migrations.walker import StepError
-from rollback_drills.postgres.schema_live import Delta
+from rollback_drills.postgres.schema.tracker import Delta
 from rollback_drills.reversibility.bench import Moved
 from rollback_drills.reversibility.declarations import Declarations
 from rollback_drills.reversibility.proof import Interruption, Proof

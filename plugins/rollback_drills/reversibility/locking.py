@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rollback_drills.migrations.walker import Statement, Walked, strongest
 from rollback_drills.postgres import Connection
-from rollback_drills.postgres.schema_live import Refresh, Relation
+from rollback_drills.postgres.schema.tracker import Refresh, Relation
 from rollback_drills.reversibility.documented_locks import documented_locks
 from rollback_drills.reversibility.proof import BLOCKS_WRITES, Lock, Work
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from rollback_drills.postgres import schema_sql_other as other
 from rollback_drills.postgres.connection import quote_literal
-from rollback_drills.postgres.schema_sql_other import FIRST_NORMAL_OID, PG14, not_extension, options, owner
+from rollback_drills.postgres.schema import others_sql as other
+from rollback_drills.postgres.schema.others_sql import FIRST_NORMAL_OID, PG14, not_extension, options, owner
 
 
 def statement(version: int, ignore_tables: Sequence[str]) -> str:

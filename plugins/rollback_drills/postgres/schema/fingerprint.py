@@ -20,9 +20,9 @@ from types import MappingProxyType
 from typing import Final
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.postgres import schema_sql
 from rollback_drills.postgres.connection import Connection, Row, read_pinned
 from rollback_drills.postgres.relations import VERSION_TABLE
+from rollback_drills.postgres.schema import relations_sql
 
 OLDEST_SUPPORTED: Final = 130000  # server_version_num of PostgreSQL 13
 _ORDER: Final = "#order"
@@ -142,7 +142,7 @@ def schema_fingerprint(conn: Connection, *, ignore_tables: Sequence[str] = (VERS
             cause="the schema fingerprint reads catalogue columns that appeared in PostgreSQL 13",
             fix="drill with PostgreSQL 13 or newer",
         )
-    rows = _read_prepared(conn, schema_sql.statement(version, tuple(ignore_tables)))
+    rows = _read_prepared(conn, relations_sql.statement(version, tuple(ignore_tables)))
     objects: dict[str, str] = {}
     order: dict[str, tuple[str, ...]] = {}
     for kind, name, definition in rows:

@@ -13,11 +13,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.postgres import schema_probe, schema_sql
 from rollback_drills.postgres.connection import Connection
-from rollback_drills.postgres.prepared import Prepared, oid_array, read_prepared
 from rollback_drills.postgres.relations import VERSION_TABLE
-from rollback_drills.postgres.schema import Change, Entry, SchemaDiff, SchemaFingerprint, schema_fingerprint
+from rollback_drills.postgres.schema import changes_sql, relations_sql
+from rollback_drills.postgres.schema.fingerprint import (
+    Change,
+    Entry,
+    SchemaDiff,
+    SchemaFingerprint,
+    schema_fingerprint,
+)
+from rollback_drills.postgres.schema.prepared import Prepared, oid_array, read_prepared
 
 _ORDER: Final = "#order"
 _REST: Final = 0  # in place of a relation's OID: what hangs on none
@@ -99,9 +105,9 @@ class LiveSchema:
     def __init__(self, conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> None:
         self._conn, self._ignored = conn, tuple(ignore_tables)
         version = conn.info.server_version
-        self._probe = Prepared("probe", "oid[], xid, boolean", schema_probe.statement(version))
-        self._relations = Prepared("relations", "oid[]", schema_sql.relations_statement(version, self._ignored))
-        self._rest = Prepared("rest", "", schema_sql.rest_statement(version, self._ignored), whole=True)
+        self._probe = Prepared("probe", "oid[], xid, boolean", changes_sql.statement(version))
+        self._relations = Prepared("relations", "oid[]", relations_sql.relations_statement(version, self._ignored))
+        self._rest = Prepared("rest", "", relations_sql.rest_statement(version, self._ignored), whole=True)
         self._groups: dict[int, dict[str, str]] = {}
         self._orders: dict[int, dict[str, str]] = {}
         self._since = "3"  # the first ordinary transaction id

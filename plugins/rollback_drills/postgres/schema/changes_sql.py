@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rollback_drills.postgres.schema_sql_other import FIRST_NORMAL_OID, PG15
+from rollback_drills.postgres.schema.others_sql import FIRST_NORMAL_OID, PG15
 
 # What the fingerprint reads besides relations: catalogue, and which of its rows.
 _USER: Final = f"oid >= {FIRST_NORMAL_OID}"

@@ -1,0 +1,1 @@
+"""Fingerprints of a schema, and how they change."""
