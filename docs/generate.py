@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
 from rollback_drills.evidence.schema import evidence_schema
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))

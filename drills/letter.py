@@ -14,7 +14,7 @@ from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 from rollback_drills.runbook import linter
 from rollback_drills.runbook.markdown import Context
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 @contextmanager

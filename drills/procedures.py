@@ -14,7 +14,7 @@ from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.postgres import RowSet
 from rollback_drills.probes import Delivered, Traffic
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 def deliver_to_each(

@@ -9,7 +9,7 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.migrations.alembic import JOINT
-from rollback_drills.target_tables import Downgrade
+from rollback_drills.target.system_tables import Downgrade
 
 from .procedures import (
     account_for_writes,

@@ -26,7 +26,7 @@ from rollback_drills.postgres import connect
 from rollback_drills.runtimes.answering import answers
 from rollback_drills.runtimes.ports import free_port
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "fixtures" / "targets" / "reference.toml"

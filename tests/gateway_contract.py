@@ -21,9 +21,9 @@ import pytest
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Gateway
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Gateway as GatewayTable
-from rollback_drills.target_tables import Releases
+from rollback_drills.target.system_tables import Gateway as GatewayTable
+from rollback_drills.target.system_tables import Releases
+from rollback_drills.target.target import Target
 
 REFERENCE = Path(__file__).parents[1] / "fixtures" / "targets" / "reference.toml"
 APPLICATION = """

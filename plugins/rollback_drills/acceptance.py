@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from rollback_drills.evidence.model import Acceptance, AcceptedRisk, DrillEvidence, Finding
-from rollback_drills.target_risks import Accepted
+from rollback_drills.target.accepted import Accepted
 
 
 class Acceptances:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import same
-from rollback_drills.target import Target
-from rollback_drills.target_clients import AgreedAnswer, Probe
+from rollback_drills.target.client_tables import AgreedAnswer, Probe
+from rollback_drills.target.target import Target
 
 BODY_LIMIT = 2_000  # characters of a body that is not JSON which are worth recording
 TOO_MANY = 429

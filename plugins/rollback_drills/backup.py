@@ -20,8 +20,8 @@ from rollback_drills.core.errors import BackupRefused, StackError
 from rollback_drills.database import LiveDatabase
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.stack import CommandResult, Commands
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Backup
+from rollback_drills.target.system_tables import Backup
+from rollback_drills.target.target import Target
 
 # pg_dump ends a complete plain dump with this line, and an \unrestrict line after it in recent versions
 # (src/bin/pg_dump/pg_dump.c). A dump cut short restores without an error otherwise. The line alone proves nothing, as

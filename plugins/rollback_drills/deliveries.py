@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from rollback_drills.core.placeholders import fill, fill_json
 from rollback_drills.signing import Signer
-from rollback_drills.target import Target
-from rollback_drills.target_clients import Delivery
+from rollback_drills.target.client_tables import Delivery
+from rollback_drills.target.target import Target
 
 _JSON, _FORM, _TEXT = "application/json", "application/x-www-form-urlencoded", "text/plain; charset=utf-8"
 

@@ -26,7 +26,7 @@ from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
 from rollback_drills.stack import Account, Commands, DatabaseServer, Gateway, Listeners, Outcome, Project, UrlSource
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 from rollback_drills.traffic import Clients, Sender
 
 ROLE = "gateway"

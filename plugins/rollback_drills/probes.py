@@ -24,8 +24,8 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, fill_json
 from rollback_drills.deliveries import Prepared, prepare
-from rollback_drills.target import Target
-from rollback_drills.target_clients import Fingerprint, Probe, Routes
+from rollback_drills.target.client_tables import Fingerprint, Probe, Routes
+from rollback_drills.target.target import Target
 
 _MOST_BYTES = 16_000_000  # of one answer that are read at all
 

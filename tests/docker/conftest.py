@@ -11,7 +11,7 @@ from docker_project import Project
 
 from rollback_drills.runtimes import engine as engines
 from rollback_drills.runtimes.engine import Engine
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Releases
+from rollback_drills.target.system_tables import Releases
+from rollback_drills.target.target import Target
 
 # A registry that refuses at once, so that a release which is not there does not depend on the network.
 REPOSITORY = "127.0.0.1:1/gateway-contract"

@@ -11,8 +11,8 @@ import pytest
 from rollback_drills.core.errors import RuntimeUnavailable
 from rollback_drills.runtimes.compose import ComposeRuntime
 from rollback_drills.runtimes.engine import Engine
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Compose
+from rollback_drills.target.system_tables import Compose
+from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = """

@@ -14,8 +14,8 @@ from rollback_drills.runtimes.compose_gateway import ComposeGateway
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Outcome
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Compose
+from rollback_drills.target.system_tables import Compose
+from rollback_drills.target.target import Target
 
 FILE = """
 services:

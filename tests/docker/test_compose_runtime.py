@@ -12,8 +12,8 @@ from rollback_drills.lab import Lab
 from rollback_drills.runtimes.compose import ComposeRuntime
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Compose
+from rollback_drills.target.system_tables import Compose
+from rollback_drills.target.target import Target
 
 PASSWORD = "p@ss:w/rd#1?&%41"
 FILE = """

@@ -14,7 +14,7 @@ from rollback_drills.runtimes.docker import DockerRuntime
 from rollback_drills.runtimes.docker_gateway import DockerGateway
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 class TestDocker(GatewayContract, StopSignal):

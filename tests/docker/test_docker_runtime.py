@@ -20,7 +20,7 @@ from rollback_drills.runtimes.docker import DockerRuntime
 from rollback_drills.runtimes.engine import OWNER_LABEL, WORKSPACE_LABEL, Engine
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult, Listeners
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 def make_workspace(name: str) -> Workspace:

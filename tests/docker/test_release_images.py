@@ -9,8 +9,8 @@ import pytest
 from rollback_drills.runtimes.engine import Engine
 from rollback_drills.runtimes.images import NAMESPACE, Images
 from rollback_drills.runtimes.trees import Trees
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Build, Releases
+from rollback_drills.target.system_tables import Build, Releases
+from rollback_drills.target.target import Target
 
 DOCKERFILE = """\
 FROM {base} AS served

@@ -9,7 +9,6 @@ import evidence_builder as build
 import evidence_samples as samples
 import pytest
 
-from rollback_drills.capabilities import missing
 from rollback_drills.evidence.model import DrillEvidence, Verdict, Writes
 from rollback_drills.report.coverage import NOT_PROVEN
 from rollback_drills.report.groups import MEASURED_FOR, group_drills, split_id
@@ -18,7 +17,8 @@ from rollback_drills.report.model import fold
 from rollback_drills.report.text import cut, humanise, moment, seconds, visible
 from rollback_drills.report.timeline import ticks, timeline
 from rollback_drills.report.values import Diff, Items, Pairs, Plain, view
-from rollback_drills.target import Target
+from rollback_drills.target.capabilities import missing
+from rollback_drills.target.target import Target
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete", "not run")

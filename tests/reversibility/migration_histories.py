@@ -11,7 +11,7 @@ from rollback_drills.reversibility.walk import Walk
 from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target_tables import Migrations
+from rollback_drills.target.system_tables import Migrations
 
 ENV = """
 from alembic import context

@@ -14,7 +14,7 @@ from rollback_drills.reversibility.walk import Walk
 from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target_tables import Migrations
+from rollback_drills.target.system_tables import Migrations
 
 ORDERS = "CREATE TABLE orders (id serial PRIMARY KEY, total integer, note text)"
 SEED = "INSERT INTO orders (total, note) SELECT n, 'note ' || n FROM generate_series(1, 2500) AS n"

@@ -10,7 +10,7 @@ from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult
-from rollback_drills.target_tables import Migrations
+from rollback_drills.target.system_tables import Migrations
 
 LOSSY = Migrations(lossy={"*": "not what is looked at here"})
 RAISES = ["raise NotImplementedError('restore the backup')"]

@@ -15,8 +15,8 @@ from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk, Plan
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.target import Target
-from rollback_drills.target_risks import Accepted
+from rollback_drills.target.accepted import Accepted
+from rollback_drills.target.target import Target
 
 TODAY = date(2026, 11, 23)
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"

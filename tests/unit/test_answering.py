@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rollback_drills.runtimes.answering import answers
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 Serve = Callable[[socket.socket, threading.Event], None]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_drills.answers import Answer, is_acknowledged, is_agreed, is_disabled
-from rollback_drills.target import Target
-from rollback_drills.target_clients import AgreedAnswer, Flags, Integration
+from rollback_drills.target.client_tables import AgreedAnswer, Flags, Integration
+from rollback_drills.target.target import Target
 from rollback_drills.traffic.records import fate, judged
 
 DETAIL = {"detail": "integration disabled"}

@@ -22,8 +22,8 @@ from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Listeners
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Backup
+from rollback_drills.target.system_tables import Backup
+from rollback_drills.target.target import Target
 
 # Rows that look like the end of a dump, so that a cut just behind them is the hardest to see.
 SCRIPT = f"""

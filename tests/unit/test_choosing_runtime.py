@@ -8,7 +8,7 @@ import pytest
 
 from rollback_drills.core.errors import RuntimeUnavailable
 from rollback_drills.runtimes import resolve
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 SMALL = Path(__file__).parents[1] / "plugin" / "small"
 
@@ -41,7 +41,7 @@ def test_where_neither_can_run_both_are_told(target: Target):
 
 def test_a_base_image_that_cannot_be_had_is_named_as_its_owner_knows_it(tmp_path: Path):
     from rollback_drills.runtimes.images import _other_base
-    from rollback_drills.target_tables import Build
+    from rollback_drills.target.system_tables import Build
 
     private = _other_base(Build(context="{tree}"), tmp_path / "Dockerfile", "python:3.12")
     assert "let the release's Dockerfile build on" in private

@@ -23,7 +23,7 @@ from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded import EmbeddedRuntime
 from rollback_drills.runtimes.process import clean_environment
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 from rollback_drills.traffic import Request, Sender
 from rollback_drills.traffic.sender import ARGV
 

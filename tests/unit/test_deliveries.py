@@ -25,8 +25,8 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.deliveries import prepare
 from rollback_drills.probes import Client
 from rollback_drills.signing import Signer
-from rollback_drills.target import Target
-from rollback_drills.target_clients import Integration, Signature
+from rollback_drills.target.client_tables import Integration, Signature
+from rollback_drills.target.target import Target
 
 STORED = {"stored": "SELECT %(ids)s"}
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}"), max_size=30)

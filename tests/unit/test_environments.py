@@ -13,8 +13,8 @@ import pytest
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes import environments
 from rollback_drills.runtimes.trees import Trees
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Python, Releases
+from rollback_drills.target.system_tables import Python, Releases
+from rollback_drills.target.target import Target
 
 WHEEL = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 WHEEL_METADATA = "Metadata-Version: 2.1\nName: answer\nVersion: {}\n"

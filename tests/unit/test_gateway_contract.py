@@ -15,7 +15,7 @@ from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway
 from rollback_drills.runtimes.ports import is_free
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 # Goes into the background as daemons do, and serves nobody from there.
 DAEMON = """

@@ -9,8 +9,8 @@ import pytest
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.trees import Trees
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Git, Releases
+from rollback_drills.target.system_tables import Git, Releases
+from rollback_drills.target.target import Target
 
 
 def git(repository: Path, *arguments: str) -> str:

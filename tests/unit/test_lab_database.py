@@ -15,8 +15,8 @@ from rollback_drills.lab import Lab
 from rollback_drills.runtimes.embedded import EmbeddedRuntime
 from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Database, Gateway, Migrations, Releases
+from rollback_drills.target.system_tables import Database, Gateway, Migrations, Releases
+from rollback_drills.target.target import Target
 
 # Stands in for alembic as far as a new database goes; it must be run where its settings lie.
 MIGRATE = """

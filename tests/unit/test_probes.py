@@ -19,8 +19,8 @@ from rollback_drills.answers import Answer, contains, matches, pointer
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.probes import Client, Traffic
-from rollback_drills.target import Target
-from rollback_drills.target_clients import Behaviour, Probe, Routes, Version, WriteProbe
+from rollback_drills.target.client_tables import Behaviour, Probe, Routes, Version, WriteProbe
+from rollback_drills.target.target import Target
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.random_days import Found, Operation, Search, parse, token
 from rollback_drills.random_days.expected import Expected, KeptBackup
 from rollback_drills.random_days.operations import ALONE, TITLES
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).parents[2]
 TARGET = Target.load(ROOT / "fixtures" / "targets" / "reference.toml", {})

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_drills.starter import StarterFile, starter_file, survey
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 GATEWAY = Path(__file__).parents[2] / "fixtures" / "gateway"
 EXAMPLES = Path(__file__).parents[2] / "examples"

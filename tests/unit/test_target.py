@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rollback_drills.core.errors import TargetError
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Objectives
+from rollback_drills.target.system_tables import Objectives
+from rollback_drills.target.target import Target
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
 TEXT = REFERENCE.read_text()

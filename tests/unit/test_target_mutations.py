@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from rollback_drills.core.errors import TargetError
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "fixtures" / "targets" / "reference.toml", *sorted((ROOT / "examples").glob("*/target.toml"))]

@@ -22,8 +22,8 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.ports import free_port
 from rollback_drills.runtimes.process import WORKSPACE_VARIABLE, clean_environment
-from rollback_drills.target import Target
-from rollback_drills.target_clients import Signature
+from rollback_drills.target.client_tables import Signature
+from rollback_drills.target.target import Target
 from rollback_drills.traffic import Load, Request, Sender, begin
 from rollback_drills.traffic.sender import ARGV
 from rollback_drills.traffic.sender_program import NOT_SENT, REFUSED

@@ -9,8 +9,8 @@ import pytest
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.trees import Trees
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Releases
+from rollback_drills.target.system_tables import Releases
+from rollback_drills.target.target import Target
 
 MAKE = "import os, sys; os.makedirs(sys.argv[1]); open(sys.argv[1] + '/made', 'w').write(repr(sorted(os.environ)))"
 

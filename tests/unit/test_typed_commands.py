@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills import capabilities
-from rollback_drills.capabilities import missing
 from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.host_tools import type_on_host
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult
-from rollback_drills.target import Target
+from rollback_drills.target import capabilities
+from rollback_drills.target.capabilities import missing
+from rollback_drills.target.target import Target
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def perform(options: argparse.Namespace) -> int:
     from rollback_drills.starter import SCHEMA, starter_file, survey
-    from rollback_drills.target import Target
+    from rollback_drills.target.target import Target
 
     root: Path = options.path
     if not root.is_dir():

@@ -11,8 +11,8 @@ from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.doctor.starting import not_started
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.probes import Delivered
-from rollback_drills.target import Target
-from rollback_drills.target_clients import WriteProbe
+from rollback_drills.target.client_tables import WriteProbe
+from rollback_drills.target.target import Target
 
 _LISTED = 5  # integrations whose answers are quoted
 

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.stack import Conversation
-from rollback_drills.target_tables import Migrations
+from rollback_drills.target.system_tables import Migrations
 
 # Without braces, which the target file's placeholders have.
 BOOTSTRAP = (

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from rollback_drills.core.errors import TargetError
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 def alembic_target(file: Path) -> Target:

@@ -13,7 +13,7 @@ import pytest
 from rollback_drills.core.errors import RuntimeUnavailable, TargetError
 from rollback_drills.pytest_plugin.alembic_target import alembic_target
 from rollback_drills.runtimes import AddedRuntime, built_in
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 NO_TARGET = TargetError(
     "no target file is given: nothing says which system to drill",

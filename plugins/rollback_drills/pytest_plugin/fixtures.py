@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rollback_drills.lab import Lab, Stack
     from rollback_drills.pytest_plugin.random_days import RandomDays
     from rollback_drills.pytest_plugin.sharing import SharedDrills
-    from rollback_drills.target import Target
+    from rollback_drills.target.target import Target
 
 
 STACK = pytest.StashKey["Stack"]()

@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from rollback_drills.runtimes import AddedRuntime
-    from rollback_drills.target import Target
+    from rollback_drills.target.target import Target
 
 
 @pytest.hookspec

@@ -34,9 +34,9 @@ from rollback_drills.pytest_plugin.session import JOURNALS, Session
 from rollback_drills.report.history import History
 from rollback_drills.report.job_summary import append_job_summary
 from rollback_drills.runbook import sections as runbook
-from rollback_drills.target import Target
-from rollback_drills.target_risks import Accepted
-from rollback_drills.target_tables import Objectives
+from rollback_drills.target.accepted import Accepted
+from rollback_drills.target.system_tables import Objectives
+from rollback_drills.target.target import Target
 
 WORKER_OUTPUT = "rollback_drills"
 _PACKAGES = (

@@ -13,7 +13,7 @@ from rollback_drills.runtimes.conversation import PipedConversation
 from rollback_drills.runtimes.embedded_postgres import PostgresServer
 from rollback_drills.runtimes.process import clean_environment
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 from rollback_drills.traffic import Sender
 from rollback_drills.traffic.sender import ARGV
 

@@ -9,7 +9,7 @@ import pytest
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.random_days.operations import Operation, parse
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 NO_DAYS = "no time was given to random game days: --drill-budget=SECONDS"
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 import rollback_drills
-from rollback_drills import capabilities, client_account
+from rollback_drills import client_account
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk
@@ -26,7 +26,8 @@ from rollback_drills.pytest_plugin.fixtures import STACK
 from rollback_drills.pytest_plugin.random_days import NO_DAYS
 from rollback_drills.pytest_plugin.session import Session, session_of
 from rollback_drills.stopping import judge_stops
-from rollback_drills.target import Target
+from rollback_drills.target import capabilities
+from rollback_drills.target.target import Target
 
 _DRILL = pytest.StashKey[Drill]()
 _LIBRARY = Path(rollback_drills.__file__).parent

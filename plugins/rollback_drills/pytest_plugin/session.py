@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rollback_drills import capabilities
 from rollback_drills.acceptance import Acceptances
 from rollback_drills.core.errors import DrillError, TargetError
 from rollback_drills.core.meter import Meter
@@ -29,9 +28,10 @@ from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.runbook import sections
 from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.workspace import sweep
-from rollback_drills.target import Target
-from rollback_drills.target_risks import Accepted
-from rollback_drills.target_tables import Objectives
+from rollback_drills.target import capabilities
+from rollback_drills.target.accepted import Accepted
+from rollback_drills.target.system_tables import Objectives
+from rollback_drills.target.target import Target
 
 if TYPE_CHECKING:
     from rollback_drills.pytest_plugin.terminal import Progress

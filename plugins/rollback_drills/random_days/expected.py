@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollback_drills.backup import Manifest
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 # Kind → the words for it; {} is the argument: a release for `deploy`, an integration for `on`, `off` and `deliver`.
 TITLES = {

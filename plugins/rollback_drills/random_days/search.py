@@ -27,7 +27,7 @@ from rollback_drills.evidence.model import same
 from rollback_drills.lab import Lab
 from rollback_drills.random_days.day import Day
 from rollback_drills.random_days.operations import Operation
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 LONGEST = 12  # actions of a day
 MOST = 8  # flags that one of them turns

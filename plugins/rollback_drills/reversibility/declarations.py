@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from rollback_drills.target_tables import Migrations
+from rollback_drills.target.system_tables import Migrations
 
 Kind = Literal["irreversible", "lossy", "precondition"]
 KINDS: tuple[Kind, ...] = ("irreversible", "lossy", "precondition")

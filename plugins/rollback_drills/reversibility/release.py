@@ -11,7 +11,7 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker, walker_command
 from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.stack import CommandResult, Commands
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 _numbers = count(1)
 

@@ -17,7 +17,7 @@ from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.restoring import back_up, prove_restore
 from rollback_drills.reversibility.rows import Snapshot, shown
 from rollback_drills.reversibility.shrinking import InPlace, OnCopies, smallest
-from rollback_drills.target_tables import Migrations
+from rollback_drills.target.system_tables import Migrations
 
 _ENOUGH = 3  # rows of a table with which the revisions above can be proven
 VERSION_LENGTH = 32  # alembic/runtime/migration.py: version_num is String(32)

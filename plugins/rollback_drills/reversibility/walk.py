@@ -12,7 +12,7 @@ from rollback_drills.reversibility.ledger import SeedLedger
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.round_trip import RoundTrip
 from rollback_drills.reversibility.rows import Snapshot
-from rollback_drills.target_tables import Migrations
+from rollback_drills.target.system_tables import Migrations
 
 FAR = 50  # revisions that are applied again at most when the walk has to begin anew
 

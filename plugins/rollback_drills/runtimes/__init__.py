@@ -12,7 +12,7 @@ from rollback_drills.core.errors import DrillError, RuntimeUnavailable
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab import Runtime
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 Tell = Callable[[str], None]
 _Known: TypeAlias = "tuple[Choice, Callable[[Target, Tell], None]]"

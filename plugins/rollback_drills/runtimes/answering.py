@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import h11
 
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 _ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, and what begins or escapes a query
 _CHUNK = 1 << 16

@@ -27,8 +27,8 @@ from rollback_drills.runtimes.trees import Trees, checking
 from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Account, CommandResult, Listeners, ServiceState, UrlSource
-from rollback_drills.target import Target
-from rollback_drills.target_fields import DATABASE_PLACEHOLDERS
+from rollback_drills.target.fields import DATABASE_PLACEHOLDERS
+from rollback_drills.target.target import Target
 
 START_TIMEOUT = 120.0  # seconds until the services beside the gateway are up
 SHELL_TIMEOUT = 600.0  # seconds for a line of a runbook, a build included

@@ -17,7 +17,7 @@ from rollback_drills.runtimes.containers import environment_of, exit_code_of, ta
 from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
 from rollback_drills.stack import CommandResult, Outcome, Stop
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 _GIVEN_UP = ("exited", "dead", "restarting")  # a container that its restart policy starts again has failed all the same
 

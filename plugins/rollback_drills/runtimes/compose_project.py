@@ -25,8 +25,8 @@ from rollback_drills.runtimes.engine import VARIABLES, Engine, labels, namespace
 from rollback_drills.runtimes.ports import free_port
 from rollback_drills.runtimes.trees import LEFT_OUT
 from rollback_drills.stack import CommandResult
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Compose
+from rollback_drills.target.system_tables import Compose
+from rollback_drills.target.target import Target
 
 OVERRIDE = "rollback-drills.override.yaml"
 ENVIRONMENT = ".env"

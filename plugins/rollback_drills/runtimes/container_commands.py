@@ -16,7 +16,7 @@ from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host, ty
 from rollback_drills.runtimes.images import Images
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import CommandResult, Listeners, UrlSource
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 class ContainerRuntime(Protocol):

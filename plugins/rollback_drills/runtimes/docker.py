@@ -25,7 +25,7 @@ from rollback_drills.runtimes.trees import Trees, checking
 from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Account, Listeners, UrlSource
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 SUPERUSER = "drill_admin"
 ALIAS = "database"  # the server's name on the private network

@@ -22,7 +22,7 @@ from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
 from rollback_drills.runtimes.images import Images
 from rollback_drills.stack import Outcome, Stop, UrlSource
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 _TRIES = 20  # ports that are tried before giving up
 

@@ -21,7 +21,7 @@ from rollback_drills.runtimes.trees import Trees
 from rollback_drills.runtimes.versions import require_version
 from rollback_drills.runtimes.workspace import Workspace
 from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 class EmbeddedCommands:

@@ -18,7 +18,7 @@ from rollback_drills.runtimes.deployment import Deployment
 from rollback_drills.runtimes.ports import free_port, is_free
 from rollback_drills.runtimes.trees import Trees
 from rollback_drills.stack import Outcome, Stop, UrlSource
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 _HOST = "127.0.0.1"
 _PORTS = 3  # that are tried before a gateway has served

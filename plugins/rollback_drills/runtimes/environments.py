@@ -16,7 +16,7 @@ from pathlib import Path
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes import process
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 INSTALL_TIMEOUT = 900.0  # seconds
 KEPT_FOR = 30 * 86_400.0  # seconds since an environment was used the last time

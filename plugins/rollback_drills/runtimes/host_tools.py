@@ -12,7 +12,7 @@ from rollback_drills.core.placeholders import fill, names_in
 from rollback_drills.runtimes import process
 from rollback_drills.runtimes.embedded_postgres import find_bin_dir
 from rollback_drills.stack import CommandResult
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 _OF_THIS_MACHINE = {"here", "python"}
 TYPED_TIMEOUT = 60.0  # seconds for lines that an operator types

@@ -36,8 +36,8 @@ from rollback_drills.runtimes.engine import (
     words_of,
 )
 from rollback_drills.runtimes.trees import Trees
-from rollback_drills.target import Target
-from rollback_drills.target_tables import Build
+from rollback_drills.target.system_tables import Build
+from rollback_drills.target.target import Target
 
 Tell = Callable[[str], None]
 BUILT_LABEL = f"{LABEL}.built-from"

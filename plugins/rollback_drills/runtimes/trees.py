@@ -15,7 +15,7 @@ from rollback_drills.runtimes import process
 from rollback_drills.runtimes.environments import interpreter
 from rollback_drills.runtimes.git_source import Repository
 from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache")
 ASSEMBLY_TIMEOUT = 300.0  # seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rollback_drills.core.errors import RuntimeUnavailable
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 _MAJOR = re.compile(r"PostgreSQL\D*(\d+)")
 

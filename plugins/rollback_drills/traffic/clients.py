@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.probes import Client
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 from rollback_drills.traffic.accounting import Attempt
 from rollback_drills.traffic.load import Load, begin
 from rollback_drills.traffic.records import DELIVERY, Request, fate

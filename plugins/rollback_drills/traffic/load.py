@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.deliveries import prepare
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 from rollback_drills.traffic.analysis import Span, held
 from rollback_drills.traffic.records import DELIVERY, HEALTH, Request, judged
 from rollback_drills.traffic.sender import Line, Sender

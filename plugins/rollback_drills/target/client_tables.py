@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, cast
 from pydantic import Discriminator, Field, JsonValue, SecretStr, Tag, field_validator, model_validator
 
 from rollback_drills.core.placeholders import check, check_answer, fill_answer, names_in, strings_in
-from rollback_drills.target_fields import (
+from rollback_drills.target.fields import (
     DELIVERY_PLACEHOLDERS,
     DeliveryText,
     HeaderName,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from rollback_drills.target_fields import (
+from rollback_drills.target.fields import (
     BACKUP_PLACEHOLDERS,
     CONTEXT_PLACEHOLDERS,
     IMAGE_PLACEHOLDERS,

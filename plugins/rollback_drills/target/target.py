@@ -24,7 +24,8 @@ from pydantic import (
 
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import Expansion
-from rollback_drills.target_clients import (
+from rollback_drills.target.accepted import Accepted
+from rollback_drills.target.client_tables import (
     AgreedAnswer,
     Behaviour,
     Delivery,
@@ -38,10 +39,9 @@ from rollback_drills.target_clients import (
     WriteProbe,
     merged,
 )
-from rollback_drills.target_errors import explain
-from rollback_drills.target_fields import Name, Table
-from rollback_drills.target_risks import Accepted
-from rollback_drills.target_tables import (
+from rollback_drills.target.fields import Name, Table
+from rollback_drills.target.mistakes import explain
+from rollback_drills.target.system_tables import (
     Backup,
     Compose,
     Database,

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.target import Target
+from rollback_drills.target.target import Target
 
 
 def _tells_previous(target: Target) -> bool:

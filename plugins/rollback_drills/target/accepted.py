@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
-from rollback_drills.target_fields import Reason, Table
+from rollback_drills.target.fields import Reason, Table
 
 _NEAREST = 3
 

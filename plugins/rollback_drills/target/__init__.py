@@ -1,0 +1,1 @@
+"""The target file: the system under drill."""
