@@ -16,7 +16,7 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
 from rollback_drills.database import LiveDatabase
 from rollback_drills.lab import Lab, Stack
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult
 
 KillWhen = Callable[[], bool] | None
 Reached = Callable[[], postgres.Session | None]

@@ -17,7 +17,7 @@ from rollback_drills.core import polling
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
-from rollback_drills.stack import Project
+from rollback_drills.runtimes.protocols import Project
 
 from .letter import blame, to_the_letter
 from .procedures import back_up, deliver_to_each, deploy, fullest_table, judge_rows, verify_release

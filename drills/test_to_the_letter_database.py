@@ -13,7 +13,7 @@ from rollback_drills.backup import Manifest
 from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult
 
 from .letter import blame, to_the_letter
 from .procedures import back_up, deliver_to_each, deploy, judge_rows, verify_release

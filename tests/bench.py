@@ -23,9 +23,9 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.postgres import connect
-from rollback_drills.runtimes.answering import answers
-from rollback_drills.runtimes.ports import free_port
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.host.ports import free_port
+from rollback_drills.runtimes.host.readiness import answers
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,7 +124,7 @@ def print_steps(run: RunEvidence) -> None:
 def bench_start() -> None:
     """PostgreSQL and the gateway, from nothing to the first answer, in turn by the runtime and by hand."""
     from rollback_drills.core.errors import RuntimeUnavailable
-    from rollback_drills.runtimes.docker import DockerRuntime
+    from rollback_drills.runtimes.docker.runtime import DockerRuntime
 
     target = Target.load(TARGET)
     try:
@@ -149,7 +149,7 @@ def bench_start() -> None:
 
 
 def start_by_the_runtime(target: Target) -> Start:
-    from rollback_drills.runtimes.docker import DockerRuntime
+    from rollback_drills.runtimes.docker.runtime import DockerRuntime
 
     workspace = Workspace(f"bench-{os.getpid()}-{time.monotonic_ns()}", "main")
     try:
@@ -167,10 +167,10 @@ def start_by_the_runtime(target: Target) -> Start:
 
 def start_by_hand(target: Target) -> Start:
     """As a shell script would do it: `docker run`, and connecting until there is an answer."""
-    from rollback_drills.runtimes.docker import _SETTINGS, SUPERUSER
-    from rollback_drills.runtimes.engine import Engine
-    from rollback_drills.runtimes.images import Images
-    from rollback_drills.runtimes.trees import checking
+    from rollback_drills.runtimes.docker.engine import Engine
+    from rollback_drills.runtimes.docker.images import Images
+    from rollback_drills.runtimes.docker.runtime import _SETTINGS, SUPERUSER
+    from rollback_drills.runtimes.releases.trees import checking
 
     engine, mark = Engine(), f"bench-{os.getpid()}-{time.monotonic_ns()}"
     with checking(target) as trees:

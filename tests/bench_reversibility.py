@@ -24,8 +24,8 @@ from migration_histories import Project, walking
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect, create_database, drop_database, with_database
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "reversibility-bench.md"

@@ -12,8 +12,8 @@ import pytest
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import Connection, connect, create_database, drop_database, with_database
-from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir
+from rollback_drills.runtimes.workspace.directory import Workspace
 
 pytest.register_assert_rewrite("gateway_contract")
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from rollback_drills.core.errors import RuntimeUnavailable
-from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.docker.engine import Engine
 
 REQUIRE = "ROLLBACK_DRILLS_TEST_DOCKER"  # "required": what is missing fails the tests instead of skipping them
 # Made by fixtures/images/build.py, unless the caller has others.

@@ -8,7 +8,6 @@ over what is there, a sequence left behind.
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,21 +18,10 @@ from pydantic import JsonValue
 from rollback_drills.core.errors import BackupRefused, StackError
 from rollback_drills.database import LiveDatabase
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
-from rollback_drills.stack import CommandResult, Commands
+from rollback_drills.postgres.dump import DUMP, RESTORE, defect_of
+from rollback_drills.runtimes.protocols import CommandResult, Commands
 from rollback_drills.target.system_tables import Backup
 from rollback_drills.target.target import Target
-
-# pg_dump ends a complete plain dump with this line, and an \unrestrict line after it in recent versions
-# (src/bin/pg_dump/pg_dump.c). A dump cut short restores without an error otherwise. The line alone proves nothing, as
-# it may be somebody's data: it has to be the file's very end.
-TRAILER = b"-- PostgreSQL database dump complete"
-_ENDING = re.compile(rb"(?:\A|\n)--\r?\n" + re.escape(TRAILER) + rb"\r?\n--\s*(?:\\unrestrict \w+\s*)?\Z")
-_TAIL = 4096  # bytes in which that ending has to stand
-DUMP = ("pg_dump", "--dbname={database_url}", "--file={file}")
-RESTORE = (
-    "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction",
-    "--dbname={database_url}", "--file={file}",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +124,7 @@ class Backups:
         """Restore ``file`` into a new, empty database. Compare it with the manifest before it goes live.
 
         Args:
-            kill_when: as for `rollback_drills.stack.Commands.in_release`.
+            kill_when: as for `rollback_drills.runtimes.protocols.Commands.in_release`.
         """
         return self._run(self.settings.restore or RESTORE, fresh, file, kill_when)
 
@@ -154,17 +142,3 @@ class Backups:
             )  # fmt: skip
         except StackError as error:
             raise StackError(error.what, cause=error.cause, fix="correct [backup] in the target file") from None
-
-
-def defect_of(file: Path) -> str:
-    """What makes a plain dump unusable, whatever it holds; empty when nothing does."""
-    if not file.is_file():
-        return "there is no such file"
-    size = file.stat().st_size
-    if size == 0:
-        return "it is empty"
-    with file.open("rb") as dump:
-        dump.seek(max(0, size - _TAIL))
-        if not _ENDING.search(dump.read()):
-            return "it is cut short: pg_dump's last line is missing"
-    return ""

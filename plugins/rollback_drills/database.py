@@ -8,7 +8,6 @@ from itertools import count
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from rollback_drills import postgres
 from rollback_drills.core.errors import StackError
@@ -24,25 +23,6 @@ from rollback_drills.postgres import (
 
 Row = tuple[Any, ...]
 _copies = count(1)
-
-
-def sqlalchemy_url(url: str) -> str:
-    """The same address for SQLAlchemy with psycopg 3; libpq's own tools must never see it."""
-    return "postgresql+psycopg://" + url.split("://", 1)[1]
-
-
-def database_values(url: str) -> dict[str, str]:
-    """What the placeholders of a database mean: whole addresses, and their parts for whoever wants them apart."""
-    parts = conninfo_to_dict(url)
-    return {
-        "database_url": url,
-        "sqlalchemy_url": sqlalchemy_url(url),
-        "database_host": str(parts.get("host", "")),
-        "database_port": str(parts.get("port", "5432")),
-        "database_name": str(parts.get("dbname", "")),
-        "database_user": str(parts.get("user", "")),
-        "database_password": str(parts.get("password", "")),
-    }
 
 
 class LiveDatabase:

@@ -42,7 +42,7 @@ from rollback_drills.evidence.model import (
     same,
 )
 from rollback_drills.runbook import sections
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 
 OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact

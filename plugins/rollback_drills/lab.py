@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
 
 import psycopg
-from pydantic import JsonValue
 
 from rollback_drills import postgres
 from rollback_drills.backup import Backups
@@ -25,40 +23,19 @@ from rollback_drills.database import LiveDatabase
 from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.probes import Client
-from rollback_drills.stack import Account, Commands, DatabaseServer, Gateway, Listeners, Outcome, Project, UrlSource
+from rollback_drills.runtimes.protocols import (
+    Commands,
+    DatabaseServer,
+    Gateway,
+    Listeners,
+    Outcome,
+    Project,
+    Runtime,
+)
 from rollback_drills.target.target import Target
 from rollback_drills.traffic import Clients, Sender
 
 ROLE = "gateway"
-
-
-class Runtime(Protocol):
-    """Where stacks run. `start` is called once per worker, `close` always."""
-
-    name: str
-
-    @property
-    def account(self) -> Account | None:
-        """What the target's own configuration connects with; None: the lab makes a role, and names the databases."""
-
-    @property
-    def server(self) -> DatabaseServer: ...
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def gateway(self, name: str, database_url: UrlSource) -> Gateway: ...
-
-    def commands(self, listeners: Listeners, database_url: UrlSource) -> Commands: ...
-
-    def project(self, listeners: Listeners) -> Project | None:
-        """Where the runbook's commands can be run to the letter; None where there is no such place."""
-
-    def secrets(self) -> tuple[str, ...]:
-        """Passwords that were made up for this run."""
-
-    def facts(self) -> dict[str, JsonValue]: ...
 
 
 @dataclass(frozen=True, slots=True)

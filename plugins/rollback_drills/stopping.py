@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
-from rollback_drills.stack import Stop
+from rollback_drills.runtimes.protocols import Stop
 
 FINDING = "stop-not-normal"
 _LOG = 600  # characters of the log's end that the finding quotes

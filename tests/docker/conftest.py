@@ -9,8 +9,8 @@ import needs_engine
 import pytest
 from docker_project import Project
 
-from rollback_drills.runtimes import engine as engines
-from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.docker import engine as engines
+from rollback_drills.runtimes.docker.engine import Engine
 from rollback_drills.target.target import Target
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rollback_drills.runtimes.engine import Engine
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.docker.engine import Engine
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Releases
 from rollback_drills.target.target import Target
 

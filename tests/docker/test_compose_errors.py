@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.errors import RuntimeUnavailable
-from rollback_drills.runtimes.compose import ComposeRuntime
-from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.compose.runtime import ComposeRuntime
+from rollback_drills.runtimes.docker.engine import Engine
 from rollback_drills.target.system_tables import Compose
 from rollback_drills.target.target import Target
 

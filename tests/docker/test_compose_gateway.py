@@ -9,11 +9,11 @@ from contract_images import contract_images
 from gateway_contract import Bench, GatewayContract, Make
 
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes.compose import ComposeRuntime
-from rollback_drills.runtimes.compose_gateway import ComposeGateway
-from rollback_drills.runtimes.engine import Engine
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Outcome
+from rollback_drills.runtimes.compose.gateway import ComposeGateway
+from rollback_drills.runtimes.compose.runtime import ComposeRuntime
+from rollback_drills.runtimes.docker.engine import Engine
+from rollback_drills.runtimes.protocols import Outcome
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Compose
 from rollback_drills.target.target import Target
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core import polling
-from rollback_drills.runtimes.engine import WORKSPACE_LABEL, Engine, namespace
+from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine, namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 180.0  # seconds

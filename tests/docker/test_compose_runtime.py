@@ -9,9 +9,9 @@ import pytest
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab import Lab
-from rollback_drills.runtimes.compose import ComposeRuntime
-from rollback_drills.runtimes.engine import Engine
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.compose.runtime import ComposeRuntime
+from rollback_drills.runtimes.docker.engine import Engine
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Compose
 from rollback_drills.target.target import Target
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from docker_project import Project
 
-from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.docker.engine import Engine
 
 # A registry that refuses at once, whatever network there is.
 NOWHERE = "127.0.0.1:1/nowhere:1"

@@ -10,10 +10,10 @@ from gateway_contract import Bench, GatewayContract, Make, StopSignal
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes.docker import DockerRuntime
-from rollback_drills.runtimes.docker_gateway import DockerGateway
-from rollback_drills.runtimes.engine import Engine
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.docker.engine import Engine
+from rollback_drills.runtimes.docker.gateway import DockerGateway
+from rollback_drills.runtimes.docker.runtime import DockerRuntime
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 

@@ -13,7 +13,7 @@ from docker_project import Project
 from needs_engine import is_missing
 from second_engine import HERE, THERE, SecondEngine, running, why_not
 
-from rollback_drills.runtimes.engine import WORKSPACE_LABEL, Engine
+from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine
 
 
 @pytest.fixture(scope="module")

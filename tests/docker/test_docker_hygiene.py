@@ -20,7 +20,7 @@ import pytest
 from docker_project import PATIENCE, Project
 
 from rollback_drills.core import polling
-from rollback_drills.runtimes.engine import WORKSPACE_LABEL, Engine
+from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine
 
 KILLS = 10
 

@@ -14,12 +14,12 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect, create_database, with_database
-from rollback_drills.runtimes import engine as engines
-from rollback_drills.runtimes.container_commands import ContainerCommands
-from rollback_drills.runtimes.docker import DockerRuntime
-from rollback_drills.runtimes.engine import OWNER_LABEL, WORKSPACE_LABEL, Engine
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import CommandResult, Listeners
+from rollback_drills.runtimes.docker import engine as engines
+from rollback_drills.runtimes.docker.commands import ContainerCommands
+from rollback_drills.runtimes.docker.engine import OWNER_LABEL, WORKSPACE_LABEL, Engine
+from rollback_drills.runtimes.docker.runtime import DockerRuntime
+from rollback_drills.runtimes.protocols import CommandResult, Listeners
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 

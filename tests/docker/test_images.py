@@ -25,7 +25,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from rollback_drills.core.polling import until
-from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.docker.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "fixtures" / "images" / "build.py"

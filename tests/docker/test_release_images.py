@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.runtimes.engine import Engine
-from rollback_drills.runtimes.images import NAMESPACE, Images
-from rollback_drills.runtimes.trees import Trees
+from rollback_drills.runtimes.docker.engine import Engine
+from rollback_drills.runtimes.docker.images import NAMESPACE, Images
+from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.target.system_tables import Build, Releases
 from rollback_drills.target.target import Target
 

@@ -15,7 +15,7 @@ import needs_engine
 import pytest
 from example_project import EXAMPLES, ROOT, Example
 
-from rollback_drills.runtimes.engine import Engine
+from rollback_drills.runtimes.docker.engine import Engine
 
 CONSTRAINTS = ROOT / "constraints.txt"
 IMAGE = "rollback-drills/python-of-examples"

@@ -18,7 +18,7 @@ import pytest
 
 from rollback_drills.core import polling
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence
-from rollback_drills.runtimes.process import WORKSPACE_VARIABLE
+from rollback_drills.runtimes.host.process import WORKSPACE_VARIABLE
 
 SMALL = Path(__file__).parent / "small"
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from migration_cases import CASES, Case
 from migration_histories import Project, walking
 
 from rollback_drills.reversibility.proof import Proof
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.workspace.directory import Workspace
 
 BACK = "SET LOCAL search_path = public"  # where the version table is
 

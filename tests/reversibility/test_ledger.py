@@ -12,8 +12,8 @@ from rollback_drills.postgres import connect
 from rollback_drills.reversibility.proof import Proof
 from rollback_drills.reversibility.walk import Walk
 from rollback_drills.runtimes.alembic_ini import AlembicIni
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
 ORDERS = "CREATE TABLE orders (id serial PRIMARY KEY, total integer, note text)"

@@ -7,9 +7,9 @@ from pathlib import Path
 from migration_histories import Project, walking
 
 from rollback_drills.runtimes.alembic_ini import AlembicIni
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
 LOSSY = Migrations(lossy={"*": "not what is looked at here"})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rollback_drills.postgres import Connection, connect, create_database, drop_database, with_database
 from rollback_drills.postgres.schema.tracker import LiveSchema
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
 
 EXAMPLES = int(os.environ.get("ROLLBACK_DRILLS_EXAMPLES", "25"))  # `make soak` asks for 500
 

@@ -8,8 +8,8 @@ import pytest
 from migration_histories import ENV, Project, walking
 
 from rollback_drills.reversibility.proof import Proof
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
 ANYTHING = {"*": "not what is looked at here"}

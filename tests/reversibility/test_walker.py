@@ -13,8 +13,8 @@ from rollback_drills.migrations.walker import Walker, walker_command
 from rollback_drills.postgres import connect, invalid_indexes
 from rollback_drills.reversibility.history import problems_of
 from rollback_drills.runtimes.alembic_ini import AlembicIni
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
 NOISY = "print('{}')\nimport sys, logging\nlogging.basicConfig(stream=sys.stdout, level=0)\n" + ENV

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from drill_project import Project
 
-from rollback_drills.runtimes.logs import MOST
+from rollback_drills.runtimes.host.logs import MOST
 
 DRILLS = """
 import pytest

@@ -13,7 +13,7 @@ import pytest
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations import Alembic
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 
 ENV = """

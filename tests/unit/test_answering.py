@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rollback_drills.runtimes.answering import answers
+from rollback_drills.runtimes.host.readiness import answers
 from rollback_drills.target.target import Target
 
 Serve = Callable[[socket.socket, threading.Event], None]

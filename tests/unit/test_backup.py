@@ -13,15 +13,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills import postgres
-from rollback_drills.backup import TRAILER, Backups, Manifest, defect_of
+from rollback_drills.backup import (
+    Backups,
+    Manifest,
+)
 from rollback_drills.core.errors import BackupRefused, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.database import LiveDatabase
-from rollback_drills.runtimes.embedded import EmbeddedCommands
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.trees import Trees
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Listeners
+from rollback_drills.postgres.dump import (
+    TRAILER,
+    defect_of,
+)
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.embedded.runtime import EmbeddedCommands
+from rollback_drills.runtimes.protocols import Listeners
+from rollback_drills.runtimes.releases.trees import Trees
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Backup
 from rollback_drills.target.target import Target
 

@@ -40,7 +40,7 @@ def test_where_neither_can_run_both_are_told(target: Target):
 
 
 def test_a_base_image_that_cannot_be_had_is_named_as_its_owner_knows_it(tmp_path: Path):
-    from rollback_drills.runtimes.images import _other_base
+    from rollback_drills.runtimes.docker.images import _other_base
     from rollback_drills.target.system_tables import Build
 
     private = _other_base(Build(context="{tree}"), tmp_path / "Dockerfile", "python:3.12")

@@ -17,7 +17,7 @@ import pytest
 from rollback_drills.cli import main
 from rollback_drills.cli.doctoring import lines_of
 from rollback_drills.doctor import Diagnosis
-from rollback_drills.runtimes.workspace import root
+from rollback_drills.runtimes.workspace.directory import root
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests" / "plugin" / "small"

@@ -19,10 +19,10 @@ from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed, Plan
 from rollback_drills.lab import Lab, Stack
-from rollback_drills.runtimes.conversation import PipedConversation
-from rollback_drills.runtimes.embedded import EmbeddedRuntime
-from rollback_drills.runtimes.process import clean_environment
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
+from rollback_drills.runtimes.host.conversation import PipedConversation
+from rollback_drills.runtimes.host.process import clean_environment
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 from rollback_drills.traffic import Request, Sender
 from rollback_drills.traffic.sender import ARGV

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rollback_drills.core.errors import RuntimeUnavailable
-from rollback_drills.runtimes.compose_safety import refuse_what_is_not_ours
+from rollback_drills.runtimes.compose.safety import refuse_what_is_not_ours
 
 Service = dict[str, Any]
 

@@ -20,7 +20,7 @@ from rollback_drills.drill_plan import CheckFailed, Plan
 from rollback_drills.drill_record import OUTPUT_LIMIT
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Writes
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 
 SECRET = "hunter2-and-more"

@@ -18,10 +18,10 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import RuntimeUnavailable, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect
-from rollback_drills.runtimes import embedded_postgres
-from rollback_drills.runtimes.embedded_postgres import PostgresServer, bundled_bin_dir, find_bin_dir
-from rollback_drills.runtimes.ports import free_port
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded import postgres
+from rollback_drills.runtimes.embedded.postgres import PostgresServer, bundled_bin_dir, find_bin_dir
+from rollback_drills.runtimes.host.ports import free_port
+from rollback_drills.runtimes.workspace.directory import Workspace
 
 
 def test_programs_that_the_unprivileged_account_cannot_reach_are_copied(tmp_path: Path):
@@ -77,7 +77,7 @@ def test_a_port_that_somebody_takes_before_the_server(bin_dir: Path, monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = somebody.getsockname()[1]
         ports = iter([port] * taken)
-        monkeypatch.setattr(embedded_postgres, "free_port", lambda: next(ports, 0) or free_port())
+        monkeypatch.setattr(postgres, "free_port", lambda: next(ports, 0) or free_port())
         try:
             if taken == 1:
                 server.start()

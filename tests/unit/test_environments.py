@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes import environments
-from rollback_drills.runtimes.trees import Trees
+from rollback_drills.runtimes.releases import python as environments
+from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.target.system_tables import Python, Releases
 from rollback_drills.target.target import Target
 

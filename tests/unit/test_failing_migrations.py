@@ -15,10 +15,10 @@ from sqlalchemy import create_engine, exc
 from sqlalchemy.engine import Engine
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.database import sqlalchemy_url
 from rollback_drills.migrations import WAYS_TO_FAIL, failing_migration
 from rollback_drills.migrations.failing import LEFTOVER_COLUMN, LEFTOVER_INDEX, REVISION
 from rollback_drills.postgres import quote_ident
+from rollback_drills.postgres.addresses import sqlalchemy_url
 
 ODD_NAMES = [
     "plain",

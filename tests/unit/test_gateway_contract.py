@@ -10,11 +10,12 @@ from gateway_contract import Bench, GatewayContract, Make, StopSignal
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes import embedded_gateway, process
-from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway
-from rollback_drills.runtimes.ports import is_free
-from rollback_drills.runtimes.trees import Trees
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded import gateway
+from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.host.ports import is_free
+from rollback_drills.runtimes.releases.trees import Trees
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 # Goes into the background as daemons do, and serves nobody from there.
@@ -64,7 +65,7 @@ class TestEmbedded(GatewayContract, StopSignal):
             looked.append(port)
             return len(looked) <= 2 or is_free(port)
 
-        monkeypatch.setattr(embedded_gateway, "is_free", looks_free)
+        monkeypatch.setattr(gateway, "is_free", looks_free)
         with socket.create_server(("127.0.0.1", port_of(bench))) as other:
             assert bench.gateway.deploy("2").started
             assert port_of(bench) != other.getsockname()[1]

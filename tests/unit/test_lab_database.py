@@ -10,11 +10,11 @@ import pytest
 from rollback_drills import postgres
 from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.database import database_values
 from rollback_drills.lab import Lab
-from rollback_drills.runtimes.embedded import EmbeddedRuntime
-from rollback_drills.runtimes.versions import require_version
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.postgres.addresses import database_values
+from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
+from rollback_drills.runtimes.releases.versions import require_version
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Database, Gateway, Migrations, Releases
 from rollback_drills.target.target import Target
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core import polling
-from rollback_drills.runtimes import logs
-from rollback_drills.runtimes.logs import LogKeeper, clear, read_tail, shorten
+from rollback_drills.runtimes.host import logs
+from rollback_drills.runtimes.host.logs import LogKeeper, clear, read_tail, shorten
 
 FLOOD = """
 import sys

@@ -17,9 +17,15 @@ import pytest
 
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.process import WORKSPACE_VARIABLE, Process, clean_environment, read_tail, run
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.host.process import (
+    WORKSPACE_VARIABLE,
+    Process,
+    clean_environment,
+    read_tail,
+    run,
+)
+from rollback_drills.runtimes.protocols import CommandResult
 
 FOREIGN = {
     "DATABASE_URL": "x",

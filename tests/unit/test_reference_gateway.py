@@ -28,7 +28,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.runtimes.embedded_postgres import find_bin_dir
+from rollback_drills.runtimes.embedded.postgres import find_bin_dir
 
 SOURCE = Path(__file__).resolve().parents[2] / "fixtures" / "gateway"
 HEADS = {"0.4.0": "0006_delivery_volume", "0.5.0": "0012_delivery_volume_by_status"}

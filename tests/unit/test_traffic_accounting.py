@@ -14,7 +14,7 @@ from rollback_drills import lab
 from rollback_drills.answers import Answer
 from rollback_drills.database import LiveDatabase
 from rollback_drills.postgres import connect, create_database, with_database
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.target.target import Target
 from rollback_drills.traffic import Attempt, account, fate
 from rollback_drills.traffic.accounting import LISTED

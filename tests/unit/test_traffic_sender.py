@@ -19,9 +19,9 @@ import pytest
 
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes.conversation import PipedConversation
-from rollback_drills.runtimes.ports import free_port
-from rollback_drills.runtimes.process import WORKSPACE_VARIABLE, clean_environment
+from rollback_drills.runtimes.host.conversation import PipedConversation
+from rollback_drills.runtimes.host.ports import free_port
+from rollback_drills.runtimes.host.process import WORKSPACE_VARIABLE, clean_environment
 from rollback_drills.target.client_tables import Signature
 from rollback_drills.target.target import Target
 from rollback_drills.traffic import Load, Request, Sender, begin

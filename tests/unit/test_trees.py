@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes.trees import Trees
+from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.target.system_tables import Releases
 from rollback_drills.target.target import Target
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes.host_tools import type_on_host
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.host.tools import type_on_host
+from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target import capabilities
 from rollback_drills.target.capabilities import missing
 from rollback_drills.target.target import Target

@@ -18,10 +18,10 @@ import pytest
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes import workspace as workspaces
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.workspace import KEPT, Workspace, root, sweep
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.workspace import directory as workspaces
+from rollback_drills.runtimes.workspace.directory import KEPT, Workspace, root, sweep
 
 # A run that starts a child and a daemon, says so, and waits to be told to end.
 OWNER = """
@@ -127,7 +127,7 @@ def test_what_is_kept_stays(owner: Callable[..., Owner]):
 
 
 def removal(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rollback_drills.runtimes.remove", str(path)]
+    command = [sys.executable, "-m", "rollback_drills.runtimes.workspace.remove", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -188,7 +188,7 @@ def test_files_and_links_are_no_workspaces(private: Path):
 
 
 def test_tmpdir_is_honoured(private: Path):
-    script = "from rollback_drills.runtimes.workspace import Workspace as W; w = W('r', 'w'); print(w.path); w.close()"
+    script = "from rollback_drills.runtimes.workspace.directory import Workspace as W; w = W('r', 'w'); print(w.path); w.close()"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).parent == private / f"rollback-drills-{os.getuid()}"
 

@@ -21,7 +21,7 @@ from rollback_drills.doctor.serving import examine_release
 from rollback_drills.lab import Lab
 from rollback_drills.migrations import JOINT
 from rollback_drills.runtimes import resolve
-from rollback_drills.runtimes.workspace import Workspace, root, sweep
+from rollback_drills.runtimes.workspace.directory import Workspace, root, sweep
 from rollback_drills.target.target import Target
 
 ROOM = 1 << 30  # bytes that a run needs at least where temporary files lie

@@ -6,7 +6,7 @@ import re
 
 from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.migrations import NO_MODULE
-from rollback_drills.stack import Outcome
+from rollback_drills.runtimes.protocols import Outcome
 
 _NAME = r"(?P<name>[A-Z][A-Z0-9]*_[A-Z0-9_]+|[A-Z]{4,})"
 # As Python, pydantic-settings, and people say it.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.remedies import remedy_in
-from rollback_drills.stack import CommandResult, Commands
+from rollback_drills.runtimes.protocols import CommandResult, Commands
 from rollback_drills.target.target import Target
 
 # alembic/script/base.py, Script._head_only: "down, down2 (depends) -> revision (label) (head) (mergepoint), message"

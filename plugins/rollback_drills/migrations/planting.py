@@ -7,7 +7,7 @@ from textwrap import dedent
 from rollback_drills.core.errors import TargetError
 from rollback_drills.migrations.alembic import Alembic
 from rollback_drills.migrations.failing import FailingMigration, down_revision_in_python
-from rollback_drills.stack import Commands
+from rollback_drills.runtimes.protocols import Commands
 from rollback_drills.target.target import Target
 
 _PROBE = "drill_is_read"

@@ -28,7 +28,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.stack import Conversation
+from rollback_drills.runtimes.protocols import Conversation
 from rollback_drills.target.system_tables import Migrations
 
 # Without braces, which the target file's placeholders have.

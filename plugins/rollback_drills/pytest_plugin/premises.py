@@ -9,10 +9,10 @@ from rollback_drills.core.redaction import Redactor
 from rollback_drills.evidence.model import RuntimeFacts
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.runtimes import Choice
-from rollback_drills.runtimes.conversation import PipedConversation
-from rollback_drills.runtimes.embedded_postgres import PostgresServer
-from rollback_drills.runtimes.process import clean_environment
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.host.conversation import PipedConversation
+from rollback_drills.runtimes.host.process import clean_environment
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 from rollback_drills.traffic import Sender
 from rollback_drills.traffic.sender import ARGV

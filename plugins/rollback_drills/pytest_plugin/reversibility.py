@@ -87,8 +87,8 @@ def _scripts(session: Session) -> Scripts:
     from rollback_drills.core.placeholders import fill
     from rollback_drills.migrations.ini import script_directories
     from rollback_drills.migrations.scripts import read_scripts
-    from rollback_drills.runtimes.trees import Trees
-    from rollback_drills.runtimes.workspace import Workspace
+    from rollback_drills.runtimes.releases.trees import Trees
+    from rollback_drills.runtimes.workspace.directory import Workspace
 
     target = session.target
     if session.config.getoption("drill_alembic"):
@@ -144,7 +144,7 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     from rollback_drills.pytest_plugin.session import session_of
     from rollback_drills.reversibility.release import ReleaseGround
     from rollback_drills.reversibility.walk import Walk
-    from rollback_drills.stack import Listeners
+    from rollback_drills.runtimes.protocols import Listeners
 
     session = session_of(request.config)
     reason = revisions_of(session).reason

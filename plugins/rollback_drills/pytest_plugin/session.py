@@ -27,7 +27,7 @@ from rollback_drills.pytest_plugin.random_days import RandomDays, wanted
 from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.runbook import sections
 from rollback_drills.runtimes import Choice, resolve, settled
-from rollback_drills.runtimes.workspace import sweep
+from rollback_drills.runtimes.workspace.directory import sweep
 from rollback_drills.target import capabilities
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.system_tables import Objectives

@@ -23,7 +23,7 @@ from rollback_drills.lab import Lab
 from rollback_drills.probes import Delivered
 from rollback_drills.random_days.expected import Expected, KeptBackup
 from rollback_drills.random_days.operations import Operation
-from rollback_drills.stack import Outcome
+from rollback_drills.runtimes.protocols import Outcome
 from rollback_drills.traffic.records import fate
 
 _MOVES_SCHEMA = frozenset({"upgrade", "downgrade", "restore", "deploy", "deploy-migrating", "restart", "recreate"})

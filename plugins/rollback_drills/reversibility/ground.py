@@ -10,7 +10,7 @@ import psycopg
 from rollback_drills import postgres
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.walker import Walker
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult
 
 
 class Ground(Protocol):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rollback_drills.backup import defect_of
 from rollback_drills.postgres import (
     Connection,
     DataFingerprint,
@@ -16,6 +15,7 @@ from rollback_drills.postgres import (
     schema_fingerprint,
     sequences,
 )
+from rollback_drills.postgres.dump import defect_of
 from rollback_drills.reversibility.ground import Ground
 from rollback_drills.reversibility.proof import Found, Proof
 

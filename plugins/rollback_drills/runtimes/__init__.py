@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from rollback_drills.core.errors import DrillError, RuntimeUnavailable
 from rollback_drills.core.meter import Meter
-from rollback_drills.lab import Runtime
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.protocols import Runtime
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 Tell = Callable[[str], None]
@@ -140,37 +140,37 @@ def _obstacle(target: Target) -> str:
 
 # The engines of the runtimes are imported when one is chosen: Docker's packages take a quarter of a second.
 def _require_embedded(target: Target, tell: Tell) -> None:
-    from rollback_drills.runtimes.embedded import EmbeddedRuntime
+    from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 
     EmbeddedRuntime.require(target)
 
 
 def _require_docker(target: Target, tell: Tell) -> None:
-    from rollback_drills.runtimes.docker import DockerRuntime
+    from rollback_drills.runtimes.docker.runtime import DockerRuntime
 
     DockerRuntime.require(target, tell)
 
 
 def _require_compose(target: Target, tell: Tell) -> None:
-    from rollback_drills.runtimes.compose import ComposeRuntime
+    from rollback_drills.runtimes.compose.runtime import ComposeRuntime
 
     ComposeRuntime.require(target, tell)
 
 
 def _make_embedded(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
-    from rollback_drills.runtimes.embedded import EmbeddedRuntime
+    from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 
     return EmbeddedRuntime(target, workspace, meter)
 
 
 def _make_docker(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
-    from rollback_drills.runtimes.docker import DockerRuntime
+    from rollback_drills.runtimes.docker.runtime import DockerRuntime
 
     return DockerRuntime(target, workspace, meter)
 
 
 def _make_compose(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
-    from rollback_drills.runtimes.compose import ComposeRuntime
+    from rollback_drills.runtimes.compose.runtime import ComposeRuntime
 
     return ComposeRuntime(target, workspace, meter)
 

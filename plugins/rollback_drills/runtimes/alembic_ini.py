@@ -7,15 +7,18 @@ from itertools import count
 from pathlib import Path
 
 from rollback_drills import postgres
-from rollback_drills.backup import DUMP, RESTORE
 from rollback_drills.core.placeholders import fill
-from rollback_drills.database import sqlalchemy_url
 from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.walker import BOOTSTRAP, Walker
+from rollback_drills.postgres.addresses import sqlalchemy_url
+from rollback_drills.postgres.dump import (
+    DUMP,
+    RESTORE,
+)
 from rollback_drills.reversibility.ground import lay_baseline
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.conversation import PipedConversation
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.host.conversation import PipedConversation
+from rollback_drills.runtimes.protocols import CommandResult
 
 _numbers = count(1)
 _TOOL_TIMEOUT = 300.0  # seconds for a backup or a restore

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.stack import Conversation
+from rollback_drills.runtimes.protocols import Conversation
 from rollback_drills.traffic import sender_program
 
 ARGV = (sys.executable, "-I", str(Path(sender_program.__file__)))

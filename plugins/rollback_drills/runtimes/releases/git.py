@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes import process
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.protocols import CommandResult
 
 TIMEOUT = 300.0  # seconds for one git command
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import JsonValue
+
 UrlSource = Callable[[], str]
 """Gives the database's libpq URL at the moment of asking: after a restore it may be another database."""
 
@@ -283,3 +285,32 @@ class Listeners:
         for listener in self.command:
             listener(result)
         return result
+
+
+class Runtime(Protocol):
+    """Where stacks run. `start` is called once per worker, `close` always."""
+
+    name: str
+
+    @property
+    def account(self) -> Account | None:
+        """What the target's own configuration connects with; None: the lab makes a role, and names the databases."""
+
+    @property
+    def server(self) -> DatabaseServer: ...
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def gateway(self, name: str, database_url: UrlSource) -> Gateway: ...
+
+    def commands(self, listeners: Listeners, database_url: UrlSource) -> Commands: ...
+
+    def project(self, listeners: Listeners) -> Project | None:
+        """Where the runbook's commands can be run to the letter; None where there is no such place."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Passwords that were made up for this run."""
+
+    def facts(self) -> dict[str, JsonValue]: ...

@@ -23,10 +23,10 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.ports import free_port
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.host.ports import free_port
+from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.workspace.directory import Workspace
 
 START_TIMEOUT = 60.0  # seconds; a start takes 0.2 s where nothing else runs
 UNPRIVILEGED = "nobody"

@@ -19,12 +19,12 @@ import docker.errors
 from docker.models.containers import Container
 
 from rollback_drills.core.errors import RuntimeUnavailable
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.compose_safety import Model, refuse_what_is_not_ours
-from rollback_drills.runtimes.engine import VARIABLES, Engine, labels, namespace
-from rollback_drills.runtimes.ports import free_port
-from rollback_drills.runtimes.trees import LEFT_OUT
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.compose.safety import Model, refuse_what_is_not_ours
+from rollback_drills.runtimes.docker.engine import VARIABLES, Engine, labels, namespace
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.host.ports import free_port
+from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.releases.trees import LEFT_OUT
 from rollback_drills.target.system_tables import Compose
 from rollback_drills.target.target import Target
 

@@ -29,7 +29,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.docker_client import DockerClient
 
 from rollback_drills.core.errors import RuntimeUnavailable, StackError
-from rollback_drills.runtimes.workspace import ENGINE, Workspace
+from rollback_drills.runtimes.workspace.directory import ENGINE, Workspace
 
 T = TypeVar("T")
 LABEL = "org.rollback-drills"

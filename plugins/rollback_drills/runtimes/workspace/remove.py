@@ -1,4 +1,4 @@
-"""Removes a stack that was kept: ``python -m rollback_drills.runtimes.remove DIRECTORY``."""
+"""Removes a stack that was kept: ``python -m rollback_drills.runtimes.workspace.remove DIRECTORY``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes.workspace import remove_kept
+from rollback_drills.runtimes.workspace.directory import remove_kept
 
 
 def main(arguments: list[str]) -> int:

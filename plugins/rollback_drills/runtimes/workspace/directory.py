@@ -22,7 +22,7 @@ from typing import NamedTuple
 import psutil
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes import process
+from rollback_drills.runtimes.host import process
 
 KEPT = "kept"
 ENGINE = "engine.json"  # says which Docker engine holds what belongs to a workspace
@@ -98,7 +98,7 @@ class Workspace:
 
     def removal_command(self) -> str:
         """A shell command that ends what runs from here and deletes it, whenever it is called."""
-        return shlex.join([sys.executable, "-m", "rollback_drills.runtimes.remove", str(self.path)])
+        return shlex.join([sys.executable, "-m", "rollback_drills.runtimes.workspace.remove", str(self.path)])
 
     def close(self) -> None:
         try:
@@ -193,7 +193,9 @@ def _remove(path: Path) -> int:
     process.end_all(processes)
     containers = 0  # after the processes: one of them may be a command line that is creating some
     if (path / ENGINE).is_file():
-        from rollback_drills.runtimes.engine import remove_of  # Docker's packages take a quarter of a second to import
+        from rollback_drills.runtimes.docker.engine import (
+            remove_of,  # Docker's packages take a quarter of a second to import
+        )
 
         containers = remove_of(path)
     for version in path.glob("*/PG_VERSION"):

@@ -8,14 +8,14 @@ from typing import Protocol
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
-from rollback_drills.runtimes.container_conversation import ContainerConversation
-from rollback_drills.runtimes.containers import DrillContainer, run_once
-from rollback_drills.runtimes.docker_gateway import container_values
-from rollback_drills.runtimes.engine import Engine
-from rollback_drills.runtimes.host_tools import is_for_the_host, run_on_host, type_on_host
-from rollback_drills.runtimes.images import Images
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import CommandResult, Listeners, UrlSource
+from rollback_drills.runtimes.docker.containers import DrillContainer, run_once
+from rollback_drills.runtimes.docker.conversation import ContainerConversation
+from rollback_drills.runtimes.docker.engine import Engine
+from rollback_drills.runtimes.docker.gateway import container_values
+from rollback_drills.runtimes.docker.images import Images
+from rollback_drills.runtimes.host.tools import is_for_the_host, run_on_host, type_on_host
+from rollback_drills.runtimes.protocols import CommandResult, Listeners, UrlSource
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 
@@ -47,7 +47,7 @@ class ContainerRuntime(Protocol):
 
 
 class ContainerCommands:
-    """Implements `rollback_drills.stack.Commands` with containers that live as long as the command."""
+    """Implements `rollback_drills.runtimes.protocols.Commands` with containers that live as long as the command."""
 
     def __init__(self, runtime: ContainerRuntime, listeners: Listeners, database_url: UrlSource) -> None:
         self._container_runtime, self._listeners, self._database_url = runtime, listeners, database_url

@@ -15,18 +15,18 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, names_in
-from rollback_drills.runtimes import engine as engines
-from rollback_drills.runtimes.compose_gateway import ComposeGateway
-from rollback_drills.runtimes.compose_project import Project, require_compose
-from rollback_drills.runtimes.container_commands import ContainerCommands
-from rollback_drills.runtimes.containers import DrillContainer, environment_of, tail_of
-from rollback_drills.runtimes.docker_gateway import container_values
-from rollback_drills.runtimes.engine import Engine, explained, forget_stages
-from rollback_drills.runtimes.images import Images
-from rollback_drills.runtimes.trees import Trees, checking
-from rollback_drills.runtimes.versions import require_version
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Account, CommandResult, Listeners, ServiceState, UrlSource
+from rollback_drills.runtimes.compose.gateway import ComposeGateway
+from rollback_drills.runtimes.compose.project import Project, require_compose
+from rollback_drills.runtimes.docker import engine as engines
+from rollback_drills.runtimes.docker.commands import ContainerCommands
+from rollback_drills.runtimes.docker.containers import DrillContainer, environment_of, tail_of
+from rollback_drills.runtimes.docker.engine import Engine, explained, forget_stages
+from rollback_drills.runtimes.docker.gateway import container_values
+from rollback_drills.runtimes.docker.images import Images
+from rollback_drills.runtimes.protocols import Account, CommandResult, Listeners, ServiceState, UrlSource
+from rollback_drills.runtimes.releases.trees import Trees, checking
+from rollback_drills.runtimes.releases.versions import require_version
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.fields import DATABASE_PLACEHOLDERS
 from rollback_drills.target.target import Target
 
@@ -37,7 +37,7 @@ MAINTENANCE = "rollback_drills"  # a database of our own to connect to: the targ
 
 
 class ComposeServer:
-    """Implements `rollback_drills.stack.DatabaseServer` with the compose file's own service."""
+    """Implements `rollback_drills.runtimes.protocols.DatabaseServer` with the compose file's own service."""
 
     def __init__(self, project: Project, engine: Engine, meter: Meter) -> None:
         self._project, self._engine, self._meter = project, engine, meter
@@ -118,7 +118,7 @@ class ComposeServer:
 
 
 class ComposeCommands(ContainerCommands):
-    """Implements `rollback_drills.stack.Commands` with ``docker compose run``, where the file finds the release."""
+    """Implements `rollback_drills.runtimes.protocols.Commands` with ``docker compose run``, where the file finds the release."""
 
     def __init__(self, runtime: ComposeRuntime, listeners: Listeners, database_url: UrlSource) -> None:
         super().__init__(runtime, listeners, database_url)
@@ -187,7 +187,7 @@ class ComposeCommands(ContainerCommands):
 
 
 class LiteralProject:
-    """Implements `rollback_drills.stack.Project`: a shell in the copy, and the engine's view of what came of it."""
+    """Implements `rollback_drills.runtimes.protocols.Project`: a shell in the copy, and the engine's view of what came of it."""
 
     def __init__(self, copy: Project, engine: Engine, meter: Meter, listeners: Listeners) -> None:
         self._copy, self._engine, self._meter, self._listeners = copy, engine, meter, listeners

@@ -11,13 +11,13 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
-from rollback_drills.database import database_values
-from rollback_drills.runtimes import logs, process
-from rollback_drills.runtimes.answering import answers
-from rollback_drills.runtimes.deployment import Deployment
-from rollback_drills.runtimes.ports import free_port, is_free
-from rollback_drills.runtimes.trees import Trees
-from rollback_drills.stack import Outcome, Stop, UrlSource
+from rollback_drills.postgres.addresses import database_values
+from rollback_drills.runtimes.host import logs, process
+from rollback_drills.runtimes.host.ports import free_port, is_free
+from rollback_drills.runtimes.host.readiness import answers
+from rollback_drills.runtimes.protocols import Outcome, Stop, UrlSource
+from rollback_drills.runtimes.releases.deployment import Deployment
+from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.target.target import Target
 
 _HOST = "127.0.0.1"
@@ -37,7 +37,7 @@ def process_values(target: Target, release: str, trees: Trees, private: Path, da
 
 
 class EmbeddedGateway:
-    """Implements `rollback_drills.stack.Gateway` with one process at a time, always on the same port."""
+    """Implements `rollback_drills.runtimes.protocols.Gateway` with one process at a time, always on the same port."""
 
     def __init__(
         self, target: Target, trees: Trees, workspace: Path, name: str, meter: Meter, database_url: UrlSource

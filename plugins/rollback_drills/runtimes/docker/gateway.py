@@ -14,14 +14,14 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
-from rollback_drills.database import database_values
-from rollback_drills.runtimes import ports
-from rollback_drills.runtimes.answering import answers
-from rollback_drills.runtimes.containers import DrillContainer
-from rollback_drills.runtimes.deployment import Deployment
-from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
-from rollback_drills.runtimes.images import Images
-from rollback_drills.stack import Outcome, Stop, UrlSource
+from rollback_drills.postgres.addresses import database_values
+from rollback_drills.runtimes.docker.containers import DrillContainer
+from rollback_drills.runtimes.docker.engine import Engine, explained, port_is_taken
+from rollback_drills.runtimes.docker.images import Images
+from rollback_drills.runtimes.host import ports
+from rollback_drills.runtimes.host.readiness import answers
+from rollback_drills.runtimes.protocols import Outcome, Stop, UrlSource
+from rollback_drills.runtimes.releases.deployment import Deployment
 from rollback_drills.target.target import Target
 
 _TRIES = 20  # ports that are tried before giving up
@@ -55,7 +55,7 @@ def container_values(target: Target, release: str, engine: Engine, image: str, d
 
 
 class DockerGateway:
-    """Implements `rollback_drills.stack.Gateway` with one container at a time.
+    """Implements `rollback_drills.runtimes.protocols.Gateway` with one container at a time.
 
     Args:
         database_url: the database as it is addressed from the container.

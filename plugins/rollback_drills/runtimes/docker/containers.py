@@ -16,8 +16,8 @@ from testcontainers.core.network import Network
 
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes.engine import Engine, explained, labels
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.docker.engine import Engine, explained, labels
+from rollback_drills.runtimes.protocols import CommandResult
 
 _TAIL_LINES = 200
 _KILLED = 128 + signal.SIGKILL

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes.logs import read_tail
+from rollback_drills.runtimes.host.logs import read_tail
 
 _CHUNK = 1 << 16
 _PATIENCE = 2.0  # seconds that a program has to end by itself once its input has ended
 
 
 class PipedConversation:
-    """Implements `rollback_drills.stack.Conversation` with one process in a session of its own.
+    """Implements `rollback_drills.runtimes.protocols.Conversation` with one process in a session of its own.
 
     Args:
         log: where its standard error goes.

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.placeholders import fill
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.environments import interpreter
-from rollback_drills.runtimes.git_source import Repository
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.releases.git import Repository
+from rollback_drills.runtimes.releases.python import interpreter
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache")

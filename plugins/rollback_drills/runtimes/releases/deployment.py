@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.placeholders import fill
-from rollback_drills.stack import Stop
+from rollback_drills.runtimes.protocols import Stop
 from rollback_drills.target.target import Target
 
 

@@ -15,16 +15,16 @@ from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect
-from rollback_drills.runtimes import engine as engines
-from rollback_drills.runtimes.container_commands import ContainerCommands
-from rollback_drills.runtimes.containers import DrillContainer, tail_of
-from rollback_drills.runtimes.docker_gateway import DockerGateway
-from rollback_drills.runtimes.engine import Engine, explained, remedy_in
-from rollback_drills.runtimes.images import Images
-from rollback_drills.runtimes.trees import Trees, checking
-from rollback_drills.runtimes.versions import require_version
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Account, Listeners, UrlSource
+from rollback_drills.runtimes.docker import engine as engines
+from rollback_drills.runtimes.docker.commands import ContainerCommands
+from rollback_drills.runtimes.docker.containers import DrillContainer, tail_of
+from rollback_drills.runtimes.docker.engine import Engine, explained, remedy_in
+from rollback_drills.runtimes.docker.gateway import DockerGateway
+from rollback_drills.runtimes.docker.images import Images
+from rollback_drills.runtimes.protocols import Account, Listeners, UrlSource
+from rollback_drills.runtimes.releases.trees import Trees, checking
+from rollback_drills.runtimes.releases.versions import require_version
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 SUPERUSER = "drill_admin"
@@ -98,7 +98,7 @@ class _Postgres(PostgresContainer):
 
 
 class DockerServer:
-    """Implements `rollback_drills.stack.DatabaseServer` with a container."""
+    """Implements `rollback_drills.runtimes.protocols.DatabaseServer` with a container."""
 
     def __init__(self, engine: Engine, workspace: Path, image: str, network: Network, meter: Meter) -> None:
         self.password = secrets.token_urlsafe(24)

@@ -13,8 +13,8 @@ from typing import Any
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes.containers import DrillContainer
-from rollback_drills.runtimes.engine import explained
+from rollback_drills.runtimes.docker.containers import DrillContainer
+from rollback_drills.runtimes.docker.engine import explained
 
 _HEADER = struct.Struct(">BxxxL")
 _ERRORS = 2  # the number of standard error
@@ -23,7 +23,7 @@ _LAST_WORDS = 8_192  # bytes of standard error that are kept
 
 
 class ContainerConversation:
-    """Implements `rollback_drills.stack.Conversation`.
+    """Implements `rollback_drills.runtimes.protocols.Conversation`.
 
     Args:
         container: with its standard input open, not created yet; it is removed at the end.

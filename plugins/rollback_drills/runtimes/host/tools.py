@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, names_in
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.embedded_postgres import find_bin_dir
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.embedded.postgres import find_bin_dir
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 
 _OF_THIS_MACHINE = {"here", "python"}

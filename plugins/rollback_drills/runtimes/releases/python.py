@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.placeholders import fill
-from rollback_drills.runtimes import process
+from rollback_drills.runtimes.host import process
 from rollback_drills.target.target import Target
 
 INSTALL_TIMEOUT = 900.0  # seconds

@@ -16,8 +16,8 @@ import psutil
 
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes.logs import read_tail
-from rollback_drills.stack import CommandResult
+from rollback_drills.runtimes.host.logs import read_tail
+from rollback_drills.runtimes.protocols import CommandResult
 
 WORKSPACE_VARIABLE = "ROLLBACK_DRILLS_WORKSPACE"
 """Marks every child, so that whatever a killed run left behind can be found by its environment."""

@@ -11,21 +11,21 @@ from pydantic import JsonValue
 from rollback_drills.core.errors import RuntimeUnavailable, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.conversation import PipedConversation
-from rollback_drills.runtimes.embedded_gateway import EmbeddedGateway, process_values
-from rollback_drills.runtimes.embedded_postgres import PostgresServer, find_bin_dir, server_version
-from rollback_drills.runtimes.host_tools import run_on_host, type_on_host
-from rollback_drills.runtimes.logs import LogKeeper
-from rollback_drills.runtimes.trees import Trees
-from rollback_drills.runtimes.versions import require_version
-from rollback_drills.runtimes.workspace import Workspace
-from rollback_drills.stack import Account, CommandResult, Listeners, UrlSource
+from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_values
+from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir, server_version
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.host.conversation import PipedConversation
+from rollback_drills.runtimes.host.logs import LogKeeper
+from rollback_drills.runtimes.host.tools import run_on_host, type_on_host
+from rollback_drills.runtimes.protocols import Account, CommandResult, Listeners, UrlSource
+from rollback_drills.runtimes.releases.trees import Trees
+from rollback_drills.runtimes.releases.versions import require_version
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 
 class EmbeddedCommands:
-    """Implements `rollback_drills.stack.Commands` with processes."""
+    """Implements `rollback_drills.runtimes.protocols.Commands` with processes."""
 
     def __init__(
         self,

@@ -11,19 +11,19 @@ from docker.models.containers import Container
 from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes.answering import answers
-from rollback_drills.runtimes.compose_project import Project
-from rollback_drills.runtimes.containers import environment_of, exit_code_of, tail_of
-from rollback_drills.runtimes.deployment import Deployment
-from rollback_drills.runtimes.engine import Engine, explained, port_is_taken
-from rollback_drills.stack import CommandResult, Outcome, Stop
+from rollback_drills.runtimes.compose.project import Project
+from rollback_drills.runtimes.docker.containers import environment_of, exit_code_of, tail_of
+from rollback_drills.runtimes.docker.engine import Engine, explained, port_is_taken
+from rollback_drills.runtimes.host.readiness import answers
+from rollback_drills.runtimes.protocols import CommandResult, Outcome, Stop
+from rollback_drills.runtimes.releases.deployment import Deployment
 from rollback_drills.target.target import Target
 
 _GIVEN_UP = ("exited", "dead", "restarting")  # a container that its restart policy starts again has failed all the same
 
 
 class ComposeGateway:
-    """Implements `rollback_drills.stack.Gateway` with ``up``, ``restart``, ``stop`` and ``kill``.
+    """Implements `rollback_drills.runtimes.protocols.Gateway` with ``up``, ``restart``, ``stop`` and ``kill``.
 
     Args:
         image: sees to it that the image of a release is there under the name that the compose file uses.

@@ -23,8 +23,7 @@ from docker.utils import parse_repository_tag
 
 from rollback_drills.core.errors import RuntimeUnavailable
 from rollback_drills.core.placeholders import fill
-from rollback_drills.runtimes import workspace
-from rollback_drills.runtimes.engine import (
+from rollback_drills.runtimes.docker.engine import (
     LABEL,
     ApiError,
     Engine,
@@ -35,7 +34,8 @@ from rollback_drills.runtimes.engine import (
     to_its_end,
     words_of,
 )
-from rollback_drills.runtimes.trees import Trees
+from rollback_drills.runtimes.releases.trees import Trees
+from rollback_drills.runtimes.workspace import directory as workspace
 from rollback_drills.target.system_tables import Build
 from rollback_drills.target.target import Target
 

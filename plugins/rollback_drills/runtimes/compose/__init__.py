@@ -1,0 +1,1 @@
+"""The target's own Compose file, as an isolated project."""

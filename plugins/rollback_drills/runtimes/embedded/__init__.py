@@ -1,0 +1,1 @@
+"""Private processes of this machine."""
