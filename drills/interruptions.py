@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 
 from rollback_drills import postgres
-from rollback_drills.answers import matches
+from rollback_drills.clients.answers import matches
 from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
 from rollback_drills.database import LiveDatabase

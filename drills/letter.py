@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from shlex import quote
 from uuid import uuid4
 
+from rollback_drills.clients.delivery import prepare
 from rollback_drills.core.errors import TargetError
-from rollback_drills.deliveries import prepare
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 from rollback_drills.runbook import linter

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.answers import is_disabled
 from rollback_drills.backup import Manifest
+from rollback_drills.clients.answers import is_disabled
 from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import JsonValue
 
-from rollback_drills.answers import matches
+from rollback_drills.clients.answers import matches
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
 from rollback_drills.migrations.scripts import Scripts

@@ -11,7 +11,7 @@ from shlex import quote
 
 import pytest
 
-from rollback_drills.answers import Answer, is_disabled, matches
+from rollback_drills.clients.answers import Answer, is_disabled, matches
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Stack
 

@@ -16,13 +16,14 @@ import psycopg
 
 from rollback_drills import postgres
 from rollback_drills.backup import Backups
+from rollback_drills.clients.http import Client
+from rollback_drills.clients.traffic import Clients, Sender
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.database import LiveDatabase
 from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
-from rollback_drills.probes import Client
 from rollback_drills.runtimes.protocols import (
     Commands,
     DatabaseServer,
@@ -33,7 +34,6 @@ from rollback_drills.runtimes.protocols import (
     Runtime,
 )
 from rollback_drills.target.target import Target
-from rollback_drills.traffic import Clients, Sender
 
 ROLE = "gateway"
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.answers import Answer, is_acknowledged, is_agreed, is_disabled
+from rollback_drills.clients.answers import Answer, is_acknowledged, is_agreed, is_disabled
+from rollback_drills.clients.traffic.records import fate, judged
 from rollback_drills.target.client_tables import AgreedAnswer, Flags, Integration
 from rollback_drills.target.target import Target
-from rollback_drills.traffic.records import fate, judged
 
 DETAIL = {"detail": "integration disabled"}
 

@@ -13,6 +13,8 @@ import pytest
 
 from rollback_drills import client_account
 from rollback_drills.client_account import conclude
+from rollback_drills.clients.traffic import Request, Sender
+from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core import polling
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
@@ -24,8 +26,6 @@ from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
-from rollback_drills.traffic import Request, Sender
-from rollback_drills.traffic.sender import ARGV
 
 PATIENCE = 60.0  # seconds; nothing here takes a tenth of it on an idle machine
 

@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from rollback_drills.clients.delivery import prepare
+from rollback_drills.clients.http import Client
+from rollback_drills.clients.signing import Signer
 from rollback_drills.core.errors import StackError, TargetError
 from rollback_drills.core.meter import Meter
-from rollback_drills.deliveries import prepare
-from rollback_drills.probes import Client
-from rollback_drills.signing import Signer
 from rollback_drills.target.client_tables import Integration, Signature
 from rollback_drills.target.target import Target
 

@@ -15,10 +15,10 @@ from answering_server import Reply, Server, reply, serving
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.answers import Answer, contains, matches, pointer
+from rollback_drills.clients.answers import Answer, contains, matches, pointer
+from rollback_drills.clients.http import Client, Traffic
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.probes import Client, Traffic
 from rollback_drills.target.client_tables import Behaviour, Probe, Routes, Version, WriteProbe
 from rollback_drills.target.target import Target
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rollback_drills.traffic import Request, Span, analyse, held
-from rollback_drills.traffic.analysis import MOST_INTERVALS, interval_length, latency
+from rollback_drills.clients.traffic import Request, Span, analyse, held
+from rollback_drills.clients.traffic.analysis import MOST_INTERVALS, interval_length, latency
 
 RATE = 25.0
 KINDS = ("health", "delivery")

@@ -17,6 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rollback_drills.clients.traffic import Load, Request, Sender, begin
+from rollback_drills.clients.traffic.sender import ARGV
+from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.host.conversation import PipedConversation
@@ -24,9 +27,6 @@ from rollback_drills.runtimes.host.ports import free_port
 from rollback_drills.runtimes.host.process import WORKSPACE_VARIABLE, clean_environment
 from rollback_drills.target.client_tables import Signature
 from rollback_drills.target.target import Target
-from rollback_drills.traffic import Load, Request, Sender, begin
-from rollback_drills.traffic.sender import ARGV
-from rollback_drills.traffic.sender_program import NOT_SENT, REFUSED
 
 PATIENCE = 20.0  # seconds; nothing here takes a tenth of it on an idle machine
 SECRET = "Bearer hunter2-and-more"
@@ -239,7 +239,7 @@ def test_each_request_has_its_own_limit(sender: Sender, server: Server, referenc
 def test_what_is_too_much_is_not_sent_and_counts_as_failed(
     sender: Sender, server: Server, reference_target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollback_drills.traffic.load.MOST_IN_FLIGHT", 5)
+    monkeypatch.setattr("rollback_drills.clients.traffic.load.MOST_IN_FLIGHT", 5)
     server.answer = lambda handler: server.released.wait(PATIENCE)  # type: ignore[assignment,return-value]
     load = begin(sender, changed(reference_target, rate=100.0, timeout=1.0), server.url)
     assert load.wait_for(at_least(20), timeout=PATIENCE)

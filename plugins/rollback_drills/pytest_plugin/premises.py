@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rollback_drills.clients.traffic import Sender
+from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.evidence.model import RuntimeFacts
@@ -14,8 +16,6 @@ from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
-from rollback_drills.traffic import Sender
-from rollback_drills.traffic.sender import ARGV
 
 
 class Premises:

@@ -17,14 +17,14 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from rollback_drills import postgres
-from rollback_drills.answers import is_disabled
+from rollback_drills.clients.answers import is_disabled
+from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.traffic.records import fate
 from rollback_drills.database import LiveDatabase
 from rollback_drills.lab import Lab
-from rollback_drills.probes import Delivered
 from rollback_drills.random_days.expected import Expected, KeptBackup
 from rollback_drills.random_days.operations import Operation
 from rollback_drills.runtimes.protocols import Outcome
-from rollback_drills.traffic.records import fate
 
 _MOVES_SCHEMA = frozenset({"upgrade", "downgrade", "restore", "deploy", "deploy-migrating", "restart", "recreate"})
 _STARTS = frozenset({"deploy", "deploy-migrating", "restart", "recreate"})

@@ -10,13 +10,13 @@ from dataclasses import asdict
 from urllib.parse import quote
 from uuid import uuid4
 
+from rollback_drills.clients.delivery import prepare
+from rollback_drills.clients.traffic.analysis import Span, held
+from rollback_drills.clients.traffic.records import DELIVERY, HEALTH, Request, judged
+from rollback_drills.clients.traffic.sender import Line, Sender
+from rollback_drills.clients.traffic.sender_program import DIGITS, Template
 from rollback_drills.core.errors import StackError
-from rollback_drills.deliveries import prepare
 from rollback_drills.target.target import Target
-from rollback_drills.traffic.analysis import Span, held
-from rollback_drills.traffic.records import DELIVERY, HEALTH, Request, judged
-from rollback_drills.traffic.sender import Line, Sender
-from rollback_drills.traffic.sender_program import DIGITS, Template
 
 MOST_IN_FLIGHT = 500  # more would be more than a process may have open, and no client waits that long
 _GRACE = 5.0  # seconds beyond the requests' own limit in which the sender has to answer

@@ -4,12 +4,12 @@
 what a request came to, `analysis` and `accounting` derive what is reported; they are pure functions of the records.
 """
 
-from rollback_drills.traffic.accounting import Account, Attempt, account
-from rollback_drills.traffic.analysis import Span, analyse, held
-from rollback_drills.traffic.clients import Clients, Held
-from rollback_drills.traffic.load import Load, begin
-from rollback_drills.traffic.records import Request, fate
-from rollback_drills.traffic.sender import Sender
+from rollback_drills.clients.traffic.accounting import Account, Attempt, account
+from rollback_drills.clients.traffic.analysis import Span, analyse, held
+from rollback_drills.clients.traffic.clients import Clients, Held
+from rollback_drills.clients.traffic.load import Load, begin
+from rollback_drills.clients.traffic.records import Request, fate
+from rollback_drills.clients.traffic.sender import Sender
 
 __all__ = [
     "Account",

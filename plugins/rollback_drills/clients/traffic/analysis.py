@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from rollback_drills.clients.traffic.records import Request
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Interval, Latency, Phase
-from rollback_drills.traffic.records import Request
 
 MOST_INTERVALS = 120
 _LENGTHS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)  # seconds of one interval of the time line

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from rollback_drills.answers import Answer, is_acknowledged, is_disabled, matches
+from rollback_drills.clients.answers import Answer, is_acknowledged, is_disabled, matches
+from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
 from rollback_drills.target.target import Target
-from rollback_drills.traffic.sender_program import NOT_SENT, REFUSED
 
 HEALTH, DELIVERY = "health", "delivery"
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from rollback_drills.clients.signing import Signer
 from rollback_drills.core.placeholders import fill, fill_json
-from rollback_drills.signing import Signer
 from rollback_drills.target.client_tables import Delivery
 from rollback_drills.target.target import Target
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rollback_drills.clients.traffic import sender_program
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.protocols import Conversation
-from rollback_drills.traffic import sender_program
 
 ARGV = (sys.executable, "-I", str(Path(sender_program.__file__)))
 """Isolated: neither the caller's PYTHON* variables nor the current directory have a say."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from rollback_drills.clients.http import Client
+from rollback_drills.clients.traffic.accounting import Attempt
+from rollback_drills.clients.traffic.load import Load, begin
+from rollback_drills.clients.traffic.records import DELIVERY, Request, fate
+from rollback_drills.clients.traffic.sender import Sender
 from rollback_drills.core.errors import StackError
-from rollback_drills.probes import Client
 from rollback_drills.target.target import Target
-from rollback_drills.traffic.accounting import Attempt
-from rollback_drills.traffic.load import Load, begin
-from rollback_drills.traffic.records import DELIVERY, Request, fate
-from rollback_drills.traffic.sender import Sender
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from rollback_drills.signing import Signer
+from rollback_drills.clients.signing import Signer
 
 LIMIT = 1 << 24  # bytes of one order
 MOST_BYTES = 1 << 20  # of one answer; more is no answer

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from rollback_drills.clients.traffic.records import Fate
 from rollback_drills.evidence.model import Writes
-from rollback_drills.traffic.records import Fate
 
 LISTED = 50  # ids that are listed in the evidence; all of them are in an artifact
 

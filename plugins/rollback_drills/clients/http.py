@@ -19,11 +19,19 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import JsonValue
 
-from rollback_drills.answers import BODY_LIMIT, TEXT_LIMIT, Answer, is_acknowledged, is_agreed, matches, pointer
+from rollback_drills.clients.answers import (
+    BODY_LIMIT,
+    TEXT_LIMIT,
+    Answer,
+    is_acknowledged,
+    is_agreed,
+    matches,
+    pointer,
+)
+from rollback_drills.clients.delivery import Prepared, prepare
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, fill_json
-from rollback_drills.deliveries import Prepared, prepare
 from rollback_drills.target.client_tables import Fingerprint, Probe, Routes
 from rollback_drills.target.target import Target
 
