@@ -14,12 +14,12 @@ from pydantic import JsonValue
 from rollback_drills.clients.answers import matches
 from rollback_drills.drill import Drill
 from rollback_drills.lab import Lab, Stack
+from rollback_drills.migrations.reversibility.history import problems_of, revisions_above
+from rollback_drills.migrations.reversibility.proof import Proof
+from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.migrations.scripts import Scripts
 from rollback_drills.pytest_plugin.reversibility import EVERY
 from rollback_drills.report.revisions import FACT
-from rollback_drills.reversibility.history import problems_of, revisions_above
-from rollback_drills.reversibility.proof import Proof
-from rollback_drills.reversibility.walk import Walk
 
 from .procedures import judge_downgrade
 

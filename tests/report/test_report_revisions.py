@@ -6,13 +6,13 @@ import evidence_builder as build
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.migrations.reversibility.proof import Lock, Proof
+from rollback_drills.migrations.reversibility.rows import Loss
 from rollback_drills.pytest_plugin.revision_table import revision_lines
 from rollback_drills.report.html import render_html
 from rollback_drills.report.limits import Limits
 from rollback_drills.report.markdown import render_markdown
 from rollback_drills.report.revisions import revision_rows
-from rollback_drills.reversibility.proof import Lock, Proof
-from rollback_drills.reversibility.rows import Loss
 
 
 def run_of(*proofs: Proof) -> RunEvidence:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rollback_drills.reversibility.walk import Walk
+from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace

@@ -8,7 +8,7 @@ import pytest
 from migration_cases import CASES, Case
 from migration_histories import Project, walking
 
-from rollback_drills.reversibility.proof import Proof
+from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue
+from rollback_drills.migrations.reversibility.generate.rows import Seeder
+from rollback_drills.migrations.reversibility.rows import Snapshot, compare, take
 from rollback_drills.postgres import Connection
-from rollback_drills.reversibility.catalogue import Catalogue
-from rollback_drills.reversibility.rows import Snapshot, compare, take
-from rollback_drills.reversibility.seeding import Seeder
 
 TYPES = (
     "boolean", "smallint", "integer", "bigint", "real", "double precision", "numeric", "numeric(6,2)", "numeric(2,2)", "text",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from migration_histories import ENV, Project, walking
 
-from rollback_drills.reversibility.proof import Proof
+from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from rollback_drills.migrations.reversibility.environment import Ground
+    from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.migrations.scripts import Scripts
     from rollback_drills.pytest_plugin.session import Session
-    from rollback_drills.reversibility.ground import Ground
-    from rollback_drills.reversibility.walk import Walk
 
 UNKNOWN = "unknown"
 EVERY = "every revision of the image"
@@ -141,9 +141,9 @@ def scripts(request: pytest.FixtureRequest) -> Scripts:
 def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     """One walk through the current release's revisions, which all items of this worker share."""
     from rollback_drills.lab import Lab
+    from rollback_drills.migrations.reversibility.release_environment import ReleaseGround
+    from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.pytest_plugin.session import session_of
-    from rollback_drills.reversibility.release import ReleaseGround
-    from rollback_drills.reversibility.walk import Walk
     from rollback_drills.runtimes.protocols import Listeners
 
     session = session_of(request.config)

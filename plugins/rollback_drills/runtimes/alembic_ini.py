@@ -9,13 +9,13 @@ from pathlib import Path
 from rollback_drills import postgres
 from rollback_drills.core.placeholders import fill
 from rollback_drills.migrations.ini import SECTION, working_directory
-from rollback_drills.migrations.walker import BOOTSTRAP, Walker
+from rollback_drills.migrations.reversibility.environment import lay_baseline
+from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker
 from rollback_drills.postgres.addresses import sqlalchemy_url
 from rollback_drills.postgres.dump import (
     DUMP,
     RESTORE,
 )
-from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.protocols import CommandResult
@@ -25,7 +25,7 @@ _TOOL_TIMEOUT = 300.0  # seconds for a backup or a restore
 
 
 class AlembicIni:
-    """Implements `rollback_drills.reversibility.ground.Ground` with the file's own scripts, run where they lie.
+    """Implements `rollback_drills.migrations.reversibility.environment.Ground` with the file's own scripts, run where they lie.
 
     env.py finds the database in ``sqlalchemy.url`` and in the environment variable ``DATABASE_URL``; nothing else of
     the caller's environment reaches it but ``variables``.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # Python 3.8 has no such generics; annotations are never evaluated here
     from collections.abc import Iterator
 
-    from rollback_drills.migrations.walker_statements import Json, Record, Refused, describe, last_line, query
+    from rollback_drills.migrations.walker.statements import Json, Record, Refused, describe, last_line, query
 
 MARKER = """
 SELECT substr(o, strpos(o, '=') + 1), current_database()::text FROM (SELECT) one

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import psycopg
 
-from rollback_drills.migrations.walker import Walked
+from rollback_drills.migrations.reversibility.cleanup import clean_up
+from rollback_drills.migrations.reversibility.database import Bench
+from rollback_drills.migrations.reversibility.proof import Interruption
+from rollback_drills.migrations.reversibility.verdict import without_names_of_not_null
+from rollback_drills.migrations.walker.client import Walked
 from rollback_drills.postgres.schema.tracker import Delta
-from rollback_drills.reversibility.bench import Bench
-from rollback_drills.reversibility.cleanup import clean_up
-from rollback_drills.reversibility.judging import without_names_of_not_null
-from rollback_drills.reversibility.proof import Interruption
 
 MOST = 12  # statements at which a step is interrupted
 STAMP = "stamp"

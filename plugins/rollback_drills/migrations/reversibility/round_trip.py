@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from rollback_drills.migrations.walker import StepError, WalkedRevision
-from rollback_drills.reversibility.bench import Bench, Moved, tables_filled_by
-from rollback_drills.reversibility.cleanup import clean_up
-from rollback_drills.reversibility.declarations import declared
-from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.interrupting import Interrupter
-from rollback_drills.reversibility.judging import Legs, judge, judge_interruptions
-from rollback_drills.reversibility.locking import Speed, locks_of, without_timeout
-from rollback_drills.reversibility.proof import Proof
-from rollback_drills.reversibility.restoring import back_up, prove_restore
-from rollback_drills.reversibility.rows import Snapshot, shown
-from rollback_drills.reversibility.shrinking import InPlace, OnCopies, smallest
+from rollback_drills.migrations.reversibility.cleanup import clean_up
+from rollback_drills.migrations.reversibility.database import Bench, Moved, tables_filled_by
+from rollback_drills.migrations.reversibility.declarations import declared
+from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.interruptions import Interrupter
+from rollback_drills.migrations.reversibility.locks import Speed, locks_of, without_timeout
+from rollback_drills.migrations.reversibility.proof import Proof
+from rollback_drills.migrations.reversibility.restore import back_up, prove_restore
+from rollback_drills.migrations.reversibility.rows import Snapshot, shown
+from rollback_drills.migrations.reversibility.shrinking import InPlace, OnCopies, smallest
+from rollback_drills.migrations.reversibility.verdict import Legs, judge, judge_interruptions
+from rollback_drills.migrations.walker.client import StepError, WalkedRevision
 from rollback_drills.target.system_tables import Migrations
 
 _ENOUGH = 3  # rows of a table with which the revisions above can be proven

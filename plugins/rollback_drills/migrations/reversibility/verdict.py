@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rollback_drills.migrations.walker import StepError
+from rollback_drills.migrations.reversibility.database import Moved
+from rollback_drills.migrations.reversibility.declarations import Declarations
+from rollback_drills.migrations.reversibility.proof import Interruption, Proof
+from rollback_drills.migrations.reversibility.rows import Loss, Snapshot, compare
+from rollback_drills.migrations.walker.client import StepError
 from rollback_drills.postgres.schema.tracker import Delta
-from rollback_drills.reversibility.bench import Moved
-from rollback_drills.reversibility.declarations import Declarations
-from rollback_drills.reversibility.proof import Interruption, Proof
-from rollback_drills.reversibility.rows import Loss, Snapshot, compare
 
 _NOT_NULL = "not-null constraint "
 _PLAIN_NOT_NULL = re.compile(r'CONSTRAINT ("(?:[^"]|"")+"|\S+) NOT NULL ("(?:[^"]|"")+"|\S+)')

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from rollback_drills.migrations.reversibility.generate.catalogue import Column, ForeignKey, Table, Type
+from rollback_drills.migrations.reversibility.generate.values import hinted, pool, unused
 from rollback_drills.postgres import Connection, quote_ident, quote_literal
-from rollback_drills.reversibility.catalogue import Column, ForeignKey, Table, Type
-from rollback_drills.reversibility.values import hinted, pool, unused
 
 ROWS = 5
 ATTEMPTS = 14

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import psycopg
 
-from rollback_drills.migrations.walker import Walked
+from rollback_drills.migrations.reversibility import rows
+from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, Table
+from rollback_drills.migrations.reversibility.generate.rows import Seeded, Seeder
+from rollback_drills.migrations.reversibility.row_edits import insert_rows
+from rollback_drills.migrations.reversibility.rows import Snapshot
+from rollback_drills.migrations.walker.client import Walked
 from rollback_drills.postgres import connect
 from rollback_drills.postgres.schema.tracker import LiveSchema, Refresh, Relation
-from rollback_drills.reversibility import rows
-from rollback_drills.reversibility.catalogue import Catalogue, Table
-from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.moving_rows import insert_rows
-from rollback_drills.reversibility.rows import Snapshot
-from rollback_drills.reversibility.seeding import Seeded, Seeder
 
 _READING = frozenset({"AccessShareLock", "RowShareLock"})
 _GRANTS = ("grant", "revoke", "do $", "do '", "select ", "call ", "alter default", "reassign")

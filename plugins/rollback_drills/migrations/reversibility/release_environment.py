@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rollback_drills import postgres
 from rollback_drills.core.errors import StackError
-from rollback_drills.migrations.walker import BOOTSTRAP, Walker, walker_command
+from rollback_drills.migrations.reversibility.environment import lay_baseline
+from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker, walker_command
 from rollback_drills.postgres.dump import (
     DUMP,
     RESTORE,
 )
-from rollback_drills.reversibility.ground import lay_baseline
 from rollback_drills.runtimes.protocols import CommandResult, Commands
 from rollback_drills.target.target import Target
 

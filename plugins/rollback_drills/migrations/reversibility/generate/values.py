@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
-from rollback_drills.reversibility.catalogue import Type
+from rollback_drills.migrations.reversibility.generate.catalogue import Type
 
 DRAWN: Final = 6  # values of Hypothesis per type, besides the edges
 LONG: Final = 1200  # characters of a "very long" text where the type knows no limit

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rollback_drills.migrations.reversibility.generate.catalogue import Table
+from rollback_drills.migrations.reversibility.rows import Row
 from rollback_drills.postgres import Connection, quote_ident, quote_literal
-from rollback_drills.reversibility.catalogue import Table
-from rollback_drills.reversibility.rows import Row
 
 
 def delete_rows(conn: Connection, table: Table, some: Iterable[Row]) -> None:

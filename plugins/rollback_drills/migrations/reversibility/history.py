@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rollback_drills.migrations.scripts import read_scripts
-from rollback_drills.migrations.walker import History
+from rollback_drills.migrations.walker.client import History
 
 
 def problems_of(history: History) -> list[str]:

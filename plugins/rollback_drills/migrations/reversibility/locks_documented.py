@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rollback_drills.migrations.walker import Statement
+from rollback_drills.migrations.reversibility.proof import Work
+from rollback_drills.migrations.walker.client import Statement
 from rollback_drills.postgres.schema.tracker import Refresh, Relation
-from rollback_drills.reversibility.proof import Work
 
 _NAME = r'(?P<name>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
 _MILD, _ALL = "ShareUpdateExclusiveLock", "AccessExclusiveLock"

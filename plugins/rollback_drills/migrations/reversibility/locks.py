@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rollback_drills.migrations.walker import Statement, Walked, strongest
+from rollback_drills.migrations.reversibility.locks_documented import documented_locks
+from rollback_drills.migrations.reversibility.proof import BLOCKS_WRITES, Lock, Work
+from rollback_drills.migrations.walker.client import Statement, Walked, strongest
 from rollback_drills.postgres import Connection
 from rollback_drills.postgres.schema.tracker import Refresh, Relation
-from rollback_drills.reversibility.documented_locks import documented_locks
-from rollback_drills.reversibility.proof import BLOCKS_WRITES, Lock, Work
 
 _DATA = re.compile(r"^\s*(?:select|insert|update|delete|merge|with|copy)\b", re.IGNORECASE)
 _CALIBRATION_ROWS = 100_000

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.proof import Found, Proof
 from rollback_drills.postgres import (
     Connection,
     DataFingerprint,
@@ -16,8 +18,6 @@ from rollback_drills.postgres import (
     sequences,
 )
 from rollback_drills.postgres.dump import defect_of
-from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.proof import Found, Proof
 
 _FILE = "below_irreversible.sql"
 _SHOWN = 8  # lines of a difference in a finding's detail

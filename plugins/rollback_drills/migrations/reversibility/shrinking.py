@@ -8,13 +8,13 @@ from typing import Protocol
 
 import psycopg
 
-from rollback_drills.migrations.walker import StepError, Walked
+from rollback_drills.migrations.reversibility.database import Bench
+from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, Table
+from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, tables_in
+from rollback_drills.migrations.reversibility.rows import Row
+from rollback_drills.migrations.walker.client import StepError, Walked
 from rollback_drills.postgres import Connection, connect
-from rollback_drills.reversibility.bench import Bench
-from rollback_drills.reversibility.catalogue import Catalogue, Table
-from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.moving_rows import delete_rows, insert_rows, tables_in
-from rollback_drills.reversibility.rows import Row
 
 
 class Trial(Protocol):

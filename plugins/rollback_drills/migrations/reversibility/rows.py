@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from rollback_drills.migrations.reversibility.generate.catalogue import Table
 from rollback_drills.postgres import Connection, quote_ident, quote_literal, read_pinned
-from rollback_drills.reversibility.catalogue import Table
 
 MOST_ROWS = 2_000  # of one table that are compared; more come only from data that a revision brings along
 _SHOWN = 60  # characters of a value in a message

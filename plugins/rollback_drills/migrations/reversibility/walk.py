@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.migrations.walker import History
-from rollback_drills.reversibility.bench import Bench, tables_filled_by
-from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.ledger import SeedLedger
-from rollback_drills.reversibility.proof import Proof
-from rollback_drills.reversibility.round_trip import RoundTrip
-from rollback_drills.reversibility.rows import Snapshot
+from rollback_drills.migrations.reversibility.database import Bench, tables_filled_by
+from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.proof import Proof
+from rollback_drills.migrations.reversibility.round_trip import RoundTrip
+from rollback_drills.migrations.reversibility.rows import Snapshot
+from rollback_drills.migrations.reversibility.seed_losses import SeedLedger
+from rollback_drills.migrations.walker.client import History
 from rollback_drills.target.system_tables import Migrations
 
 FAR = 50  # revisions that are applied again at most when the walk has to begin anew

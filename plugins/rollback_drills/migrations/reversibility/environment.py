@@ -9,7 +9,7 @@ import psycopg
 
 from rollback_drills import postgres
 from rollback_drills.core.errors import StackError
-from rollback_drills.migrations.walker import Walker
+from rollback_drills.migrations.walker.client import Walker
 from rollback_drills.runtimes.protocols import CommandResult
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rollback_drills.migrations.walker import History
+from rollback_drills.migrations.reversibility.database import Bench
+from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.rows import Loss
+from rollback_drills.migrations.reversibility.verdict import Legs, losses_of
+from rollback_drills.migrations.walker.client import History
 from rollback_drills.postgres import version_tables
-from rollback_drills.reversibility.bench import Bench
-from rollback_drills.reversibility.ground import Ground
-from rollback_drills.reversibility.judging import Legs, losses_of
-from rollback_drills.reversibility.rows import Loss
 
 MOST_ROWS = 100_000  # of one table that are counted
 

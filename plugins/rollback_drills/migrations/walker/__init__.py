@@ -1,0 +1,1 @@
+"""Alembic, driven one step at a time in the target's own interpreter."""
