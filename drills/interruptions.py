@@ -14,8 +14,8 @@ from rollback_drills import postgres
 from rollback_drills.clients.answers import matches
 from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
-from rollback_drills.database import LiveDatabase
-from rollback_drills.lab import Lab, Stack
+from rollback_drills.lab.database import LiveDatabase
+from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.runtimes.protocols import CommandResult
 
 KillWhen = Callable[[], bool] | None

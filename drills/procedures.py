@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from rollback_drills.backup import Manifest
 from rollback_drills.clients.answers import Answer, is_agreed, is_disabled, is_rate_limited, matches
 from rollback_drills.clients.http import Delivered, Traffic
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import Drill
-from rollback_drills.lab import Lab, Stack
+from rollback_drills.lab.backup import Manifest
+from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.postgres import RowSet
 from rollback_drills.postgres.dump import defect_of
 from rollback_drills.target.target import Target

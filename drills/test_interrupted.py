@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.backup import Manifest
 from rollback_drills.clients.answers import is_disabled
-from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
-from rollback_drills.lab import Lab, Stack
+from rollback_drills.lab.backup import Manifest
+from rollback_drills.lab.database import LiveDatabase
+from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
 
 from .interruptions import (

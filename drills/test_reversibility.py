@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from rollback_drills.clients.answers import matches
 from rollback_drills.drill import Drill
-from rollback_drills.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.migrations.reversibility.history import problems_of, revisions_above
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.walk import Walk

@@ -11,7 +11,7 @@ from rollback_drills.client_account import conclude
 from rollback_drills.clients.http import Delivered
 from rollback_drills.codes import disable_rounds
 from rollback_drills.drill import Drill
-from rollback_drills.lab import Stack
+from rollback_drills.lab.lab import Stack
 from rollback_drills.pytest_plugin.sharing import SharedDrills
 
 from .procedures import deploy, error_rate_of, judge_disabled, note_ungated

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.backup import Manifest
-from rollback_drills.database import LiveDatabase
 from rollback_drills.drill import Drill
-from rollback_drills.lab import Stack
+from rollback_drills.lab.backup import Manifest
+from rollback_drills.lab.database import LiveDatabase
+from rollback_drills.lab.lab import Stack
 from rollback_drills.runtimes.protocols import CommandResult
 
 from .letter import blame, to_the_letter

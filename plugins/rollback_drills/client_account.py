@@ -15,7 +15,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import Drill
 from rollback_drills.drill_plan import CheckFailed
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Writes
-from rollback_drills.lab import Stack
+from rollback_drills.lab.lab import Stack
 
 STEP = "What clients saw"
 

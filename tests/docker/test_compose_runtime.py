@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.meter import Meter
-from rollback_drills.lab import Lab
+from rollback_drills.lab.lab import Lab
 from rollback_drills.runtimes.compose.runtime import ComposeRuntime
 from rollback_drills.runtimes.docker.engine import Engine
 from rollback_drills.runtimes.workspace.directory import Workspace

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rollback_drills.lab.bare_alembic import AlembicIni
 from rollback_drills.migrations.reversibility.walk import Walk
-from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from migration_histories import Project
 
+from rollback_drills.lab.bare_alembic import AlembicIni
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.postgres import connect
-from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from migration_histories import Project, walking
 
-from rollback_drills.runtimes.alembic_ini import AlembicIni
+from rollback_drills.lab.bare_alembic import AlembicIni
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.runtimes.workspace.directory import Workspace

@@ -9,10 +9,10 @@ import pytest
 from migration_histories import ENV, Project, walking
 
 from rollback_drills.core.errors import StackError
+from rollback_drills.lab.bare_alembic import AlembicIni
 from rollback_drills.migrations.reversibility.history import problems_of
 from rollback_drills.migrations.walker.client import Walker, walker_command
 from rollback_drills.postgres import connect, invalid_indexes
-from rollback_drills.runtimes.alembic_ini import AlembicIni
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations

@@ -13,13 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills import postgres
-from rollback_drills.backup import (
-    Backups,
-    Manifest,
-)
 from rollback_drills.core.errors import BackupRefused, StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.database import LiveDatabase
+from rollback_drills.lab.backup import Backups, Manifest
+from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres.dump import (
     TRAILER,
     defect_of,

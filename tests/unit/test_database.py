@@ -9,7 +9,7 @@ import pytest
 
 from rollback_drills import postgres
 from rollback_drills.core.errors import DrillError, StackError
-from rollback_drills.database import LiveDatabase
+from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres.addresses import sqlalchemy_url
 
 ROLE = "unit_database_role"

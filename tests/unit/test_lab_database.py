@@ -10,7 +10,7 @@ import pytest
 from rollback_drills import postgres
 from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.lab import Lab
+from rollback_drills.lab.lab import Lab
 from rollback_drills.postgres.addresses import database_values
 from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.releases.versions import require_version

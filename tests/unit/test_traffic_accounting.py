@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rollback_drills import lab
 from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.traffic import Attempt, account, fate
 from rollback_drills.clients.traffic.accounting import LISTED
 from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
-from rollback_drills.database import LiveDatabase
+from rollback_drills.lab import lab
+from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres import connect, create_database, with_database
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.target.target import Target

@@ -18,7 +18,7 @@ from rollback_drills.doctor.filling import left_to_fill_in
 from rollback_drills.doctor.rows import examine_rows
 from rollback_drills.doctor.scripts import examine_scripts
 from rollback_drills.doctor.serving import examine_release
-from rollback_drills.lab import Lab
+from rollback_drills.lab.lab import Lab
 from rollback_drills.migrations import JOINT
 from rollback_drills.runtimes import resolve
 from rollback_drills.runtimes.workspace.directory import Workspace, root, sweep

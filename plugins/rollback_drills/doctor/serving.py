@@ -10,7 +10,7 @@ from rollback_drills.clients.http import Delivered
 from rollback_drills.core.errors import DrillError
 from rollback_drills.doctor.diagnosis import Diagnosis
 from rollback_drills.doctor.starting import not_started
-from rollback_drills.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.target.client_tables import WriteProbe
 from rollback_drills.target.target import Target
 

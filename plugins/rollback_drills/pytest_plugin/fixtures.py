@@ -10,7 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from rollback_drills.drill import Drill
-    from rollback_drills.lab import Lab, Stack
+    from rollback_drills.lab.lab import Lab, Stack
     from rollback_drills.pytest_plugin.random_days import RandomDays
     from rollback_drills.pytest_plugin.sharing import SharedDrills
     from rollback_drills.target.target import Target

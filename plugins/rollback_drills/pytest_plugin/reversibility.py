@@ -140,7 +140,7 @@ def scripts(request: pytest.FixtureRequest) -> Scripts:
 @pytest.fixture(scope="session")
 def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     """One walk through the current release's revisions, which all items of this worker share."""
-    from rollback_drills.lab import Lab
+    from rollback_drills.lab.lab import Lab
     from rollback_drills.migrations.reversibility.release_environment import ReleaseGround
     from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.pytest_plugin.session import session_of
@@ -181,8 +181,8 @@ def _bare_ground(session: Session) -> Ground:
     """A server for the migrations alone; it ends with the session's workspace."""
     import sys
 
+    from rollback_drills.lab.bare_alembic import AlembicIni
     from rollback_drills.migrations.ini import driver_of
-    from rollback_drills.runtimes.alembic_ini import AlembicIni
 
     server, workspace = session.premises.open_server(session.choice)
     config = session.config

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rollback_drills import client_account
 from rollback_drills.drill import Drill
-from rollback_drills.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.pytest_plugin.collecting import Mark
 from rollback_drills.pytest_plugin.session import Session
 from rollback_drills.report.groups import MEASURED_FOR

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rollback_drills.backup import Manifest
+from rollback_drills.lab.backup import Manifest
 from rollback_drills.target.target import Target
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from rollback_drills.core.errors import BackupRefused, StackError
-from rollback_drills.database import LiveDatabase
+from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.postgres.dump import DUMP, RESTORE, defect_of
 from rollback_drills.runtimes.protocols import CommandResult, Commands

@@ -15,13 +15,13 @@ from itertools import count
 import psycopg
 
 from rollback_drills import postgres
-from rollback_drills.backup import Backups
 from rollback_drills.clients.http import Client
 from rollback_drills.clients.traffic import Clients, Sender
 from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.database import LiveDatabase
+from rollback_drills.lab.backup import Backups
+from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.runtimes.protocols import (

@@ -1,0 +1,1 @@
+"""A disposable copy of the system, ready to be drilled."""
