@@ -10,7 +10,7 @@ from pathlib import Path
 from rollback_drills.clients.answers import Answer, is_agreed, is_disabled, is_rate_limited, matches
 from rollback_drills.clients.http import Delivered, Traffic
 from rollback_drills.core.errors import DrillError
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.postgres import RowSet

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.clients.answers import is_disabled
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Lab, Stack

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
 from rollback_drills.pytest_plugin.random_days import RandomDays
 from rollback_drills.random_days import Day, Operation, Search, token

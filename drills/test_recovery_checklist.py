@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rollback_drills.client_account import conclude
-from rollback_drills.drill import Drill
+from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.report.coverage import NOT_PROVEN
 from rollback_drills.runbook import sections

@@ -12,7 +12,7 @@ import pytest
 from pydantic import JsonValue
 
 from rollback_drills.clients.answers import matches
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.migrations.reversibility.history import problems_of, revisions_above
 from rollback_drills.migrations.reversibility.proof import Proof

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from rollback_drills.client_account import conclude
 from rollback_drills.clients.http import Delivered
 from rollback_drills.codes import disable_rounds
-from rollback_drills.drill import Drill
+from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Stack
 from rollback_drills.pytest_plugin.sharing import SharedDrills
 

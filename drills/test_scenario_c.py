@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from rollback_drills.core.errors import BackupRefused
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Stack

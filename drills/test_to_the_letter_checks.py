@@ -12,7 +12,7 @@ from shlex import quote
 import pytest
 
 from rollback_drills.clients.answers import Answer, is_disabled, matches
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Stack
 
 from .letter import blame, curl_for, to_the_letter

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Stack

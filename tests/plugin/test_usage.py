@@ -139,7 +139,7 @@ OTHER_PROJECT = """
 import sys
 
 def test_nothing_was_imported():
-    foreign = {"pydantic", "psycopg", "psutil", "httpx", "docker", "alembic", "rollback_drills.drill"}
+    foreign = {"pydantic", "psycopg", "psutil", "httpx", "docker", "alembic", "rollback_drills.drill.drill"}
     assert not foreign & sys.modules.keys()
 """
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from rollback_drills.acceptance import Acceptances, matches
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
-from rollback_drills.drill import Drill
-from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk, Plan
+from rollback_drills.drill.acceptance import Acceptances, matches
+from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import CheckFailed, EndedByAcceptedRisk, Plan
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.target import Target

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills import client_account
-from rollback_drills.client_account import conclude
 from rollback_drills.clients.traffic import Request, Sender
 from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core import polling
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
-from rollback_drills.drill import Drill
-from rollback_drills.drill_plan import CheckFailed, Plan
+from rollback_drills.drill import clients
+from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import CheckFailed, Plan
 from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.host.conversation import PipedConversation
@@ -182,7 +182,7 @@ def test_nothing_is_lost_over_a_restart(stack: Stack, drill: Drill) -> None:
     assert (writes.lost, writes.duplicated, writes.unexpected, writes.rpo_seconds) == ((), (), (), 0.0)
     assert findings(drill) == []
     conclude(stack, drill)
-    assert [step.title for step in drill.evidence().steps] == [client_account.STEP]
+    assert [step.title for step in drill.evidence().steps] == [clients.STEP]
 
 
 def test_what_is_given_up_is_no_finding_and_counts_for_the_rpo(stack: Stack, drill: Drill) -> None:
@@ -263,7 +263,7 @@ def test_a_drill_that_broke_off_is_recorded_and_not_judged(stack: Stack, drill: 
     stack.clients.begin()
     wait_for(stack, 10)
     stack.database.execute("TRUNCATE deliveries CASCADE")
-    client_account.record(stack, drill)
+    clients.record(stack, drill)
     writes = drill.evidence().writes
     assert writes is not None
     assert writes.lost
@@ -366,7 +366,7 @@ def test_a_good_moment_is_no_steady_state(
     assert recovery.seconds is None
     assert findings(drill) == ["steady-state-not-held"]
     assert "connection refused" in drill.evidence().findings[0].detail
-    client_account.record(stack, drill)
+    clients.record(stack, drill)
     traffic = drill.evidence().traffic
     assert traffic is not None
     assert [phase.name for phase in traffic.phases] == ["before", "during"]

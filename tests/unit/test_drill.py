@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from rollback_drills.core.errors import DrillError, DrillTimeout
 from rollback_drills.core.redaction import MASK, Redactor
-from rollback_drills.drill import Drill
-from rollback_drills.drill_plan import CheckFailed, Plan
-from rollback_drills.drill_record import OUTPUT_LIMIT
+from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import CheckFailed, Plan
+from rollback_drills.drill.record import OUTPUT_LIMIT
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Writes
 from rollback_drills.runtimes.protocols import CommandResult

@@ -210,7 +210,7 @@ def test_what_is_imported_is_declared_as_a_dependency():
 
 
 def test_importing_the_entry_point_imports_no_engine():
-    heavy = ["pydantic", "httpx", "sqlalchemy", "psycopg", "jinja2", "prometheus_client", "rollback_drills.drill"]
+    heavy = ["pydantic", "httpx", "sqlalchemy", "psycopg", "jinja2", "prometheus_client", "rollback_drills.drill.drill"]
     script = (
         "import sys, rollback_drills.pytest_plugin\n"
         f"print([name for name in {heavy!r} if name in sys.modules],"

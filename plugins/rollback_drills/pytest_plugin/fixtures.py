@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from rollback_drills.drill import Drill
+    from rollback_drills.drill.drill import Drill
     from rollback_drills.lab.lab import Lab, Stack
     from rollback_drills.pytest_plugin.random_days import RandomDays
     from rollback_drills.pytest_plugin.sharing import SharedDrills

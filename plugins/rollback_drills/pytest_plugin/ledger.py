@@ -20,7 +20,7 @@ import pytest
 from pydantic import BaseModel, JsonValue
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.drill_plan import Plan
+from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import read_journals
 from rollback_drills.evidence.model import (
     DrillEvidence,

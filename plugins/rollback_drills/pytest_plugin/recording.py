@@ -13,10 +13,11 @@ from typing import NoReturn
 import pytest
 
 import rollback_drills
-from rollback_drills import client_account
 from rollback_drills.core.errors import DrillError
-from rollback_drills.drill import Drill
-from rollback_drills.drill_plan import CheckFailed, EndedByAcceptedRisk
+from rollback_drills.drill import clients
+from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import CheckFailed, EndedByAcceptedRisk
+from rollback_drills.drill.stops import judge_stops
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.pytest_plugin.choosing import is_overridden
 from rollback_drills.pytest_plugin.ci import record_properties
@@ -25,7 +26,6 @@ from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.fixtures import STACK
 from rollback_drills.pytest_plugin.random_days import NO_DAYS
 from rollback_drills.pytest_plugin.session import Session, session_of
-from rollback_drills.stopping import judge_stops
 from rollback_drills.target import capabilities
 from rollback_drills.target.target import Target
 
@@ -74,13 +74,13 @@ class Recorder:
             result = yield
         except (Exception, pytest.fail.Exception) as error:
             if drill is not None and stack is not None:
-                client_account.record(stack, drill)
+                clients.record(stack, drill)
             if isinstance(error, EndedByAcceptedRisk):
                 _end(item, error)
             raise
         if drill is not None and stack is not None:
             judge_stops(stack, drill)
-            client_account.conclude(stack, drill)
+            clients.conclude(stack, drill)
         if drill is not None and drill.findings_sentence:
             raise CheckFailed(drill.findings_sentence)
         return result

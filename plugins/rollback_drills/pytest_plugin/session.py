@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rollback_drills.acceptance import Acceptances
 from rollback_drills.core.errors import DrillError, TargetError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
-from rollback_drills.drill import Drill
-from rollback_drills.drill_plan import Plan
+from rollback_drills.drill.acceptance import Acceptances
+from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Step
 from rollback_drills.pytest_plugin.choosing import NO_TARGET, added_runtimes, chosen_target, overridden

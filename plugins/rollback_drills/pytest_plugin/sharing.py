@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rollback_drills import client_account
-from rollback_drills.drill import Drill
+from rollback_drills.drill import clients
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.pytest_plugin.collecting import Mark
 from rollback_drills.pytest_plugin.session import Session
@@ -31,7 +31,7 @@ class SharedDrills:
             with drill:
                 drill.fact(MEASURED_FOR, "several drills, which judge it")
                 yield stack, drill
-                client_account.record(stack, drill)
+                clients.record(stack, drill)
         finally:
             stack.clients.end()
             self._session.finished(drill.evidence())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.drill_plan import Plan
+from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.model import DrillEvidence, Step
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.ledger import Ledger

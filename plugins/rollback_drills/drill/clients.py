@@ -12,8 +12,8 @@ from rollback_drills.clients.answers import TOO_MANY, is_rate_limited
 from rollback_drills.clients.traffic import Account, Attempt, Request, account, analyse
 from rollback_drills.clients.traffic.accounting import LISTED
 from rollback_drills.core.errors import DrillError
-from rollback_drills.drill import Drill
-from rollback_drills.drill_plan import CheckFailed
+from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import CheckFailed
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Writes
 from rollback_drills.lab.lab import Stack
 

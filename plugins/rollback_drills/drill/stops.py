@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollback_drills.drill import Drill
+from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Stack
 from rollback_drills.runtimes.protocols import Stop
 

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rollback_drills.drill_plan import (
+from rollback_drills.drill.plan import (
     CheckFailed,
     Clients,
     EndedByAcceptedRisk,
     first_line,
     sentence,
 )
-from rollback_drills.drill_record import Record
+from rollback_drills.drill.record import Record
 from rollback_drills.evidence.model import ClientTraffic, DrillEvidence, Recovery, Writes
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from rollback_drills.acceptance import Acceptances
 from rollback_drills.core.clock import Clock
 from rollback_drills.core.errors import DrillError, DrillTimeout
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
-from rollback_drills.drill_plan import (
+from rollback_drills.drill.acceptance import Acceptances
+from rollback_drills.drill.plan import (
     CheckFailed,
     Clients,
     EndedByAcceptedRisk,

@@ -1,0 +1,1 @@
+"""A drill and its verdict."""
