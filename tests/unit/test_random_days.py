@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.random_days import Found, Operation, Search, parse, token
-from rollback_drills.random_days.expected import Expected, KeptBackup
-from rollback_drills.random_days.operations import ALONE, TITLES
+from rollback_drills.gamedays import Found, Operation, Search, parse, token
+from rollback_drills.gamedays.model import Expected, KeptBackup
+from rollback_drills.gamedays.operations import ALONE, TITLES
 from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).parents[2]

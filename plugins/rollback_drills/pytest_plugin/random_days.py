@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.random_days.operations import Operation, parse
+from rollback_drills.gamedays.operations import Operation, parse
 from rollback_drills.target.target import Target
 
 NO_DAYS = "no time was given to random game days: --drill-budget=SECONDS"

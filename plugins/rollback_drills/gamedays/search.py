@@ -24,9 +24,9 @@ from pydantic import JsonValue
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import same
+from rollback_drills.gamedays.day import Day
+from rollback_drills.gamedays.operations import Operation
 from rollback_drills.lab.lab import Lab
-from rollback_drills.random_days.day import Day
-from rollback_drills.random_days.operations import Operation
 from rollback_drills.target.target import Target
 
 LONGEST = 12  # actions of a day

@@ -20,10 +20,10 @@ from rollback_drills import postgres
 from rollback_drills.clients.answers import is_disabled
 from rollback_drills.clients.http import Delivered
 from rollback_drills.clients.traffic.records import fate
+from rollback_drills.gamedays.model import Expected, KeptBackup
+from rollback_drills.gamedays.operations import Operation
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Lab
-from rollback_drills.random_days.expected import Expected, KeptBackup
-from rollback_drills.random_days.operations import Operation
 from rollback_drills.runtimes.protocols import Outcome
 
 _MOVES_SCHEMA = frozenset({"upgrade", "downgrade", "restore", "deploy", "deploy-migrating", "restart", "recreate"})

@@ -1,0 +1,7 @@
+"""Random game days: operations in any order, with what must hold after each of them."""
+
+from rollback_drills.gamedays.day import Day, Judge
+from rollback_drills.gamedays.operations import Operation, parse, token
+from rollback_drills.gamedays.search import Found, Search
+
+__all__ = ["Day", "Found", "Judge", "Operation", "Search", "parse", "token"]

@@ -1,7 +1,0 @@
-"""Random game days: operations in any order, with what must hold after each of them."""
-
-from rollback_drills.random_days.day import Day, Judge
-from rollback_drills.random_days.operations import Operation, parse, token
-from rollback_drills.random_days.search import Found, Search
-
-__all__ = ["Day", "Found", "Judge", "Operation", "Search", "parse", "token"]
