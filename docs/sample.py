@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rollback_drills.report.manifest import verify
+from rollback_drills.report.filing.manifest import verify
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "reports" / "sample"

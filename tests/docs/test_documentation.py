@@ -19,7 +19,7 @@ import tomli_w
 
 from rollback_drills.evidence.model import RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.evidence.schema import evidence_schema
-from rollback_drills.report.write import file_run
+from rollback_drills.report.filing.filing import file_run
 from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from planting import ROOT, evidence, perform, plant
 
-from rollback_drills.report.model import fold
+from rollback_drills.report.views.report import fold
 
 VARIANTS = sorted((ROOT / "fixtures" / "variants").glob("*.toml"))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from drill_project import Project
 
-from rollback_drills.report.job_summary import MAX_SUMMARY_BYTES
-from rollback_drills.report.manifest import verify
+from rollback_drills.report.filing.manifest import verify
+from rollback_drills.report.formats.job_summary import MAX_SUMMARY_BYTES
 
 DRILLS = """
 import pytest

@@ -9,7 +9,7 @@ import pytest
 from drill_project import Project
 
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence
-from rollback_drills.report.manifest import verify
+from rollback_drills.report.filing.manifest import verify
 
 DRILLS = """
 import pytest

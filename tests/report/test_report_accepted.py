@@ -13,10 +13,10 @@ from rollback_drills.evidence.model import (
     Finding,
     RunEvidence,
 )
-from rollback_drills.report.html import render_html
-from rollback_drills.report.markdown import render_markdown
-from rollback_drills.report.model import fold
-from rollback_drills.report.terminal import terminal_lines
+from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.formats.markdown import render_markdown
+from rollback_drills.report.formats.terminal import terminal_lines
+from rollback_drills.report.views.report import fold
 
 OWNER = "payments <b>team</b>"
 ACCEPTANCE = Acceptance(reason="the vendor mends it", owner=OWNER, until="2026-12-31")

@@ -13,10 +13,10 @@ import pytest
 
 from rollback_drills.cli import main
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
-from rollback_drills.report.html import render_html
-from rollback_drills.report.manifest import verify
-from rollback_drills.report.model import fold
-from rollback_drills.report.write import file_run
+from rollback_drills.report.filing.filing import file_run
+from rollback_drills.report.filing.manifest import verify
+from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.views.report import fold
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 

@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Page
 from test_report_html import HOSTILE, hostile_run
 from visiting import visit
 
-from rollback_drills.report.history import History, past_of
-from rollback_drills.report.html import render_html
-from rollback_drills.report.write import write_report
+from rollback_drills.report.filing.filing import write_report
+from rollback_drills.report.filing.history import History, past_of
+from rollback_drills.report.formats.html import render_html
 
 TELLTALE = """<!doctype html><html lang="en"><title>x</title>
 <meta http-equiv="Content-Security-Policy" content="style-src 'none'"><p style="color: red">x</p>

@@ -9,12 +9,12 @@ import evidence_samples as samples
 import pytest
 
 from rollback_drills.evidence.model import ClientTraffic, Interval, Writes
-from rollback_drills.report.chart import HEIGHT, WIDTH, charts
-from rollback_drills.report.clients import clients_view, milliseconds, percent, writes_view
-from rollback_drills.report.html import render_html
-from rollback_drills.report.integrity import integrity
-from rollback_drills.report.limits import FULL, LADDER, Limits
-from rollback_drills.report.values import DiffLine
+from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.views.chart import HEIGHT, WIDTH, charts
+from rollback_drills.report.views.clients import clients_view, milliseconds, percent, writes_view
+from rollback_drills.report.views.integrity import integrity
+from rollback_drills.report.views.limits import FULL, LADDER, Limits
+from rollback_drills.report.views.values import DiffLine
 
 
 def corners(path: str) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page
 from visiting import Visit, visit
 
-from rollback_drills.report.write import write_report
+from rollback_drills.report.filing.filing import write_report
 
 NASTY = "\n</textarea><script>document.title = 'owned'</script>\n\n\"quoted\" & 'single' <b>bold</b>"
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }})"

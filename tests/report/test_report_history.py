@@ -15,14 +15,21 @@ import pytest
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict, Writes
-from rollback_drills.report.files import LOCK, one_at_a_time
-from rollback_drills.report.history import HISTORY, History, append_history, past_of, read_history, trend
-from rollback_drills.report.html import render_html
-from rollback_drills.report.manifest import read_manifest, verify
-from rollback_drills.report.markdown import render_markdown
-from rollback_drills.report.model import fold
-from rollback_drills.report.terminal import terminal_lines
-from rollback_drills.report.write import file_run
+from rollback_drills.report.filing.files import LOCK, one_at_a_time
+from rollback_drills.report.filing.filing import file_run
+from rollback_drills.report.filing.history import (
+    HISTORY,
+    History,
+    append_history,
+    past_of,
+    read_history,
+    trend,
+)
+from rollback_drills.report.filing.manifest import read_manifest, verify
+from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.formats.markdown import render_markdown
+from rollback_drills.report.formats.terminal import terminal_lines
+from rollback_drills.report.views.report import fold
 
 
 def run_of(name: str, *drills: DrillEvidence, **changes: object) -> RunEvidence:

@@ -14,7 +14,7 @@ import evidence_samples as samples
 import pytest
 
 from rollback_drills.evidence.model import RunEvidence, Writes
-from rollback_drills.report.html import MAX_BYTES, render_html
+from rollback_drills.report.formats.html import MAX_BYTES, render_html
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 TAGS = {

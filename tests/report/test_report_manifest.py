@@ -13,8 +13,8 @@ import pytest
 
 from rollback_drills.cli import main
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.manifest import read_manifest, verify, write_manifest
-from rollback_drills.report.write import file_run, write_report
+from rollback_drills.report.filing.filing import file_run, write_report
+from rollback_drills.report.filing.manifest import read_manifest, verify, write_manifest
 
 NAMES = ("20261120-030405-aaaa", "20261121-030405-bbbb", "20261122-030405-cccc")
 

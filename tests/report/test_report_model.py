@@ -10,13 +10,13 @@ import evidence_samples as samples
 import pytest
 
 from rollback_drills.evidence.model import DrillEvidence, Verdict, Writes
-from rollback_drills.report.coverage import NOT_PROVEN
-from rollback_drills.report.groups import MEASURED_FOR, group_drills, split_id
-from rollback_drills.report.limits import Limits
-from rollback_drills.report.model import fold
 from rollback_drills.report.text import cut, humanise, moment, seconds, visible
-from rollback_drills.report.timeline import ticks, timeline
-from rollback_drills.report.values import Diff, Items, Pairs, Plain, view
+from rollback_drills.report.views.coverage import NOT_PROVEN
+from rollback_drills.report.views.groups import MEASURED_FOR, group_drills, split_id
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.report import fold
+from rollback_drills.report.views.timeline import ticks, timeline
+from rollback_drills.report.views.values import Diff, Items, Pairs, Plain, view
 from rollback_drills.target.capabilities import missing
 from rollback_drills.target.target import Target
 

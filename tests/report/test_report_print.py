@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 from visiting import visit
 
-from rollback_drills.report.write import write_report
+from rollback_drills.report.filing.filing import write_report
 
 SIZES = {"A4": (595, 842), "Letter": (612, 792)}  # points
 LONG = "\n".join(f"Line {number} of a long analysis." for number in range(1, 121))

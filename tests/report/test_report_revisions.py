@@ -9,10 +9,10 @@ from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.migrations.reversibility.proof import Lock, Proof
 from rollback_drills.migrations.reversibility.rows import Loss
 from rollback_drills.pytest_plugin.revision_table import revision_lines
-from rollback_drills.report.html import render_html
-from rollback_drills.report.limits import Limits
-from rollback_drills.report.markdown import render_markdown
-from rollback_drills.report.revisions import revision_rows
+from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.formats.markdown import render_markdown
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.revisions import revision_rows
 
 
 def run_of(*proofs: Proof) -> RunEvidence:

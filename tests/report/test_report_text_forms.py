@@ -13,8 +13,8 @@ from test_report_html import HOSTILE, hostile_run
 
 from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.evidence.schema import evidence_schema
-from rollback_drills.report.markdown import MAX_CHARACTERS, code, escape, render_markdown
-from rollback_drills.report.terminal import terminal_lines
+from rollback_drills.report.formats.markdown import MAX_CHARACTERS, code, escape, render_markdown
+from rollback_drills.report.formats.terminal import terminal_lines
 
 STYLES = {"", "bold", "green", "red", "yellow", "green bold", "red bold", "yellow bold"}
 

@@ -14,8 +14,8 @@ import pytest
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import Artifact, RunEvidence
-from rollback_drills.report.manifest import verify, write_manifest
-from rollback_drills.report.write import refresh_latest, write_report
+from rollback_drills.report.filing.filing import refresh_latest, write_report
+from rollback_drills.report.filing.manifest import verify, write_manifest
 
 
 def test_files_and_manifest(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from drill_project import Project
 
-from rollback_drills.report.history import HISTORY, read_history
-from rollback_drills.report.manifest import verify
+from rollback_drills.report.filing.history import HISTORY, read_history
+from rollback_drills.report.filing.manifest import verify
 
 # libfaketime would do it from outside, but breaks time.sleep(), which waits by the monotonic clock. tests/unit
 # (test_layers) sees to it that nothing but `rollback_drills.core.clock` asks for the time of day as a datetime.

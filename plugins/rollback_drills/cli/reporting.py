@@ -24,12 +24,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def perform(options: argparse.Namespace) -> int:
-    from rollback_drills.report.again import report_again
-    from rollback_drills.report.files import write_whole
-    from rollback_drills.report.job_summary import append_job_summary
-    from rollback_drills.report.junit import render_junit
-    from rollback_drills.report.terminal import terminal_lines
-    from rollback_drills.report.write import PAGE
+    from rollback_drills.report.filing.files import write_whole
+    from rollback_drills.report.filing.filing import PAGE
+    from rollback_drills.report.filing.rerender import report_again
+    from rollback_drills.report.formats.job_summary import append_job_summary
+    from rollback_drills.report.formats.junit import render_junit
+    from rollback_drills.report.formats.terminal import terminal_lines
 
     try:
         run, history, changes = report_again(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rollback_drills.cli.codes import OK, USAGE, WRONG
 from rollback_drills.core.errors import DrillError
-from rollback_drills.report.again import run_directory
-from rollback_drills.report.manifest import verify
+from rollback_drills.report.filing.manifest import verify
+from rollback_drills.report.filing.rerender import run_directory
 from rollback_drills.report.text import count, visible
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.report.junit import PREFIX, properties
+from rollback_drills.report.formats.junit import PREFIX, properties
 
 
 def record_properties(item: pytest.Item, report: pytest.TestReport, evidence: DrillEvidence) -> None:

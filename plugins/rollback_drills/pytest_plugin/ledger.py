@@ -31,8 +31,8 @@ from rollback_drills.evidence.model import (
 )
 from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
-from rollback_drills.report.history import History
-from rollback_drills.report.job_summary import append_job_summary
+from rollback_drills.report.filing.history import History
+from rollback_drills.report.formats.job_summary import append_job_summary
 from rollback_drills.runbook import sections as runbook
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.system_tables import Objectives
@@ -151,7 +151,7 @@ class Ledger:
                 self._drills[plan.id] = self._session.left_out(plan, why)
 
     def _write(self, session: pytest.Session) -> None:
-        from rollback_drills.report.write import file_run
+        from rollback_drills.report.filing.filing import file_run
 
         self.run = self._evidence(session)
         try:

@@ -9,10 +9,10 @@ from typing import Final
 import pytest
 
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.limits import Limits
-from rollback_drills.report.revisions import RevisionRow, revision_rows
-from rollback_drills.report.terminal import Line, clip, pad
+from rollback_drills.report.formats.terminal import Line, clip, pad
 from rollback_drills.report.text import visible
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 
 MOST: Final = 20  # revisions without -v
 _HEAD: Final = ("revision", "class", "loss", "lock", "time", "findings")

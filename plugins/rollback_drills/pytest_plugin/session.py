@@ -241,7 +241,7 @@ class Session:
 
     def _unreported(self, run: str) -> list[str]:
         """What there is of a run that was killed before it had written its report."""
-        from rollback_drills.report.write import EVIDENCE  # imports the renderers, which workers do without
+        from rollback_drills.report.filing.filing import EVIDENCE  # imports the renderers, which workers do without
 
         directory = self.reports / run
         files = sorted((directory / JOURNALS).glob("*.jsonl"))

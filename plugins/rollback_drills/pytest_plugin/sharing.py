@@ -10,7 +10,7 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.pytest_plugin.collecting import Mark
 from rollback_drills.pytest_plugin.session import Session
-from rollback_drills.report.groups import MEASURED_FOR
+from rollback_drills.report.views.groups import MEASURED_FOR
 
 
 class SharedDrills:

@@ -81,7 +81,7 @@ class Summary:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         from rollback_drills.pytest_plugin.revision_table import write_revisions
-        from rollback_drills.report.terminal import terminal_lines
+        from rollback_drills.report.formats.terminal import terminal_lines
 
         self._shown = True
         for line in self._session.swept:

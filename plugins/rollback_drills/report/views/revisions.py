@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import one_line
+from rollback_drills.report.views.limits import Limits
 
 FACT = "reversibility"
 """The fact of a drill that holds what was proven of revisions, each a table."""

@@ -16,11 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.history import History
-from rollback_drills.report.limits import LADDER
-from rollback_drills.report.model import Report, fold
-from rollback_drills.report.steps import File
+from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import cut, visible
+from rollback_drills.report.views.limits import LADDER
+from rollback_drills.report.views.report import Report, fold
+from rollback_drills.report.views.steps import File
 
 MAX_BYTES = 1_000_000
 """What the document stays under, whatever the logs."""

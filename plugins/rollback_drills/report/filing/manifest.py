@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.report.files import TEMPORARY, write_whole
+from rollback_drills.report.filing.files import TEMPORARY, write_whole
 from rollback_drills.report.text import count, visible
 
 MANIFEST = "manifest.json"

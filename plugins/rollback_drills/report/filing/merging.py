@@ -21,8 +21,8 @@ from rollback_drills.evidence.model import (
     RuntimeFacts,
     SourceRun,
 )
-from rollback_drills.report.groups import NOT_BEGUN
 from rollback_drills.report.text import count, one_line
+from rollback_drills.report.views.groups import NOT_BEGUN
 
 OVERRIDE = "--different-targets"
 _T = TypeVar("_T")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollback_drills.evidence.model import ClientTraffic
-from rollback_drills.report.clients import percent
 from rollback_drills.report.text import seconds
+from rollback_drills.report.views.clients import percent
 
 WIDTH, HEIGHT = 1000, 100
 """The box in which the outlines lie; it is stretched to the width of the axis."""

@@ -11,18 +11,26 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence
-from rollback_drills.report.accepted import AcceptedView, accepted_risks
-from rollback_drills.report.coverage import ChecklistItem, Section, checklist, sections
-from rollback_drills.report.groups import NOT_BEGUN, Group, group_drills
-from rollback_drills.report.history import History
-from rollback_drills.report.limits import FULL, Limits
-from rollback_drills.report.problems import Problem, problems
-from rollback_drills.report.revisions import RevisionRow, revision_rows
-from rollback_drills.report.steps import CaseView, File, case_view
-from rollback_drills.report.summary import Headline, Objective, Row, headline, objectives, recovery_of, rows
+from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
-from rollback_drills.report.trends import TrendView, slower, trends
-from rollback_drills.report.values import Value, view
+from rollback_drills.report.views.accepted import AcceptedView, accepted_risks
+from rollback_drills.report.views.coverage import ChecklistItem, Section, checklist, sections
+from rollback_drills.report.views.groups import NOT_BEGUN, Group, group_drills
+from rollback_drills.report.views.limits import FULL, Limits
+from rollback_drills.report.views.problems import Problem, problems
+from rollback_drills.report.views.revisions import RevisionRow, revision_rows
+from rollback_drills.report.views.steps import CaseView, File, case_view
+from rollback_drills.report.views.summary import (
+    Headline,
+    Objective,
+    Row,
+    headline,
+    objectives,
+    recovery_of,
+    rows,
+)
+from rollback_drills.report.views.trends import TrendView, slower, trends
+from rollback_drills.report.views.values import Value, view
 
 
 @dataclass(frozen=True, slots=True)

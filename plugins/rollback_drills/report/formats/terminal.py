@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.history import History
-from rollback_drills.report.limits import Limits
-from rollback_drills.report.model import DrillView, Report, fold
-from rollback_drills.report.problems import Problem
-from rollback_drills.report.summary import Row
+from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import cut, enumerate_words, one_line, visible
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.problems import Problem
+from rollback_drills.report.views.report import DrillView, Report, fold
+from rollback_drills.report.views.summary import Row
 
 Line = tuple[str, str]
 """Text, and the marks of pytest's terminal writer to write it with: ``"red bold"``, ``"green"``, or nothing."""

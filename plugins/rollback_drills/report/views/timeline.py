@@ -12,9 +12,9 @@ from math import floor, log10
 from typing import Literal
 
 from rollback_drills.evidence.model import ClientTraffic, DrillEvidence, Step
-from rollback_drills.report.chart import Chart, charts
-from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import one_line, seconds
+from rollback_drills.report.views.chart import Chart, charts
+from rollback_drills.report.views.limits import Limits
 
 Kind = Literal["target", "harness", "recovery", "missed", "objective", "down"]
 _LEAST = 0.35  # percent: what is shorter would not be seen

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.history import History
-from rollback_drills.report.limits import Limits
-from rollback_drills.report.model import Report, fold
-from rollback_drills.report.problems import Problem
+from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import one_line, visible
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.problems import Problem
+from rollback_drills.report.views.report import Report, fold
 
 MAX_CHARACTERS = 60_000
 """Below what the strictest of the usual services accepts in one comment (65 536)."""

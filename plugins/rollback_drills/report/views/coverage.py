@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rollback_drills.evidence.model import RunEvidence, Verdict
-from rollback_drills.report.groups import Group
-from rollback_drills.report.limits import Limits
-from rollback_drills.report.problems import Reference
 from rollback_drills.report.text import enumerate_words, humanise, one_line, seconds
+from rollback_drills.report.views.groups import Group
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.problems import Reference
 
 NOT_PROVEN = "not proven"
 """The fact by which a drill that has passed says what of its section it could not prove, and why."""

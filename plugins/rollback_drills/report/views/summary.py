@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rollback_drills.evidence.model import Acceptance, DrillEvidence, RunEvidence, Verdict
-from rollback_drills.report.accepted import accepted_risks
-from rollback_drills.report.clients import rpo_text
-from rollback_drills.report.coverage import Section
-from rollback_drills.report.groups import MEASURED_FOR, NOT_BEGUN, Group
-from rollback_drills.report.limits import FULL
 from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
+from rollback_drills.report.views.accepted import accepted_risks
+from rollback_drills.report.views.clients import rpo_text
+from rollback_drills.report.views.coverage import Section
+from rollback_drills.report.views.groups import MEASURED_FOR, NOT_BEGUN, Group
+from rollback_drills.report.views.limits import FULL
 
 COMPOSE = "--drill-runtime=compose"
 """What the reason of a drill says that was skipped for want of a runtime with a compose file."""

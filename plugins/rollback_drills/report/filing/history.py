@@ -16,8 +16,8 @@ from statistics import median
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
-from rollback_drills.report.files import unwritable
-from rollback_drills.report.groups import NOT_BEGUN
+from rollback_drills.report.filing.files import unwritable
+from rollback_drills.report.views.groups import NOT_BEGUN
 
 HISTORY = "history.jsonl"
 SHOWN = 5

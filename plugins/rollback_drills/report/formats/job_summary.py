@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.history import History
-from rollback_drills.report.markdown import render_markdown
+from rollback_drills.report.filing.history import History
+from rollback_drills.report.formats.markdown import render_markdown
 
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 """The variable by which a CI service names the file that it shows as the summary of a step."""

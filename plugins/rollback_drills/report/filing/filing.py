@@ -12,13 +12,19 @@ from pydantic_core import PydanticSerializationError
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.files import PATIENCE, TEMPORARY, StillWriting, one_at_a_time, write_whole
-from rollback_drills.report.history import HISTORY, History, append_history, read_history
-from rollback_drills.report.html import render_html
-from rollback_drills.report.manifest import ManifestEntry, entries, read_manifest, write_manifest
-from rollback_drills.report.markdown import render_markdown
-from rollback_drills.report.steps import File
+from rollback_drills.report.filing.files import (
+    PATIENCE,
+    TEMPORARY,
+    StillWriting,
+    one_at_a_time,
+    write_whole,
+)
+from rollback_drills.report.filing.history import HISTORY, History, append_history, read_history
+from rollback_drills.report.filing.manifest import ManifestEntry, entries, read_manifest, write_manifest
+from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.text import size, visible
+from rollback_drills.report.views.steps import File
 
 EVIDENCE, PAGE, SUMMARY = "evidence.json", "incident.html", "incident.md"
 

@@ -8,13 +8,13 @@ from itertools import islice
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import Artifact, Check, Command, DrillEvidence, Observation, Step
-from rollback_drills.report.clients import ClientsView, WritesView, clients_view, writes_view
-from rollback_drills.report.integrity import Integrity, integrity, rows_of
-from rollback_drills.report.limits import Limits
-from rollback_drills.report.revisions import FACT
 from rollback_drills.report.text import count, cut, one_line, seconds, size
-from rollback_drills.report.timeline import Timeline, split, timeline
-from rollback_drills.report.values import Diff, Pairs, Value, brief, view
+from rollback_drills.report.views.clients import ClientsView, WritesView, clients_view, writes_view
+from rollback_drills.report.views.integrity import Integrity, integrity, rows_of
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.revisions import FACT
+from rollback_drills.report.views.timeline import Timeline, split, timeline
+from rollback_drills.report.views.values import Diff, Pairs, Value, brief, view
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import cut
+from rollback_drills.report.views.limits import Limits
 
 _DIFF_KEYS = frozenset({"left_over", "missing", "changed"})
 _BEFORE_AFTER = (("before", "after"), ("expected", "observed"), ("old", "new"))

@@ -13,11 +13,11 @@ from typing import Literal
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
 from rollback_drills.evidence.model import DrillEvidence, Finding, Severity
-from rollback_drills.report.accepted import acceptance_text
-from rollback_drills.report.groups import Group
-from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import cut, one_line, seconds
-from rollback_drills.report.values import Value, view
+from rollback_drills.report.views.accepted import acceptance_text
+from rollback_drills.report.views.groups import Group
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.values import Value, view
 
 Rank = Severity | Literal["unclassified", "accepted"]
 _ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor", "accepted", "info")

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import SCHEMA_VERSION, RunEvidence
-from rollback_drills.report.files import unwritable
-from rollback_drills.report.history import History
-from rollback_drills.report.manifest import MANIFEST, verify
-from rollback_drills.report.merging import Source, merge, place_of
+from rollback_drills.report.filing.files import unwritable
+from rollback_drills.report.filing.filing import EVIDENCE, PAGE, SUMMARY, file_run
+from rollback_drills.report.filing.history import History
+from rollback_drills.report.filing.manifest import MANIFEST, verify
+from rollback_drills.report.filing.merging import Source, merge, place_of
 from rollback_drills.report.text import visible
-from rollback_drills.report.write import EVIDENCE, PAGE, SUMMARY, file_run
 
 _WRITTEN_ANEW = {EVIDENCE, PAGE, SUMMARY, MANIFEST}
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.groups import Group
-from rollback_drills.report.history import History, Trend, trend
+from rollback_drills.report.filing.history import History, Trend, trend
 from rollback_drills.report.text import count, one_line, seconds
+from rollback_drills.report.views.groups import Group
 
 WIDTH, HEIGHT = 120, 28
 _EDGE = 3

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import Check, DrillEvidence
-from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import one_line
-from rollback_drills.report.values import brief
+from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.values import brief
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
 from rollback_drills.evidence.model import Acceptance, AcceptedRisk, RunEvidence
-from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import count, cut, one_line
+from rollback_drills.report.views.limits import Limits
 
 SOON = 14
 """Days before its last one from which on an acceptance is told to expire."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Phase, Writes
-from rollback_drills.report.limits import Limits
 from rollback_drills.report.text import one_line, seconds
+from rollback_drills.report.views.limits import Limits
 
 _PHASES = {
     "before": "Before the trigger",

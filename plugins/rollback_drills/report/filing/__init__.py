@@ -1,0 +1,1 @@
+"""Where the documents of a run land, and how runs are kept in order."""

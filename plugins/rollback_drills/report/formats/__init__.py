@@ -1,0 +1,1 @@
+"""Documents: HTML, Markdown, terminal, JUnit, CI job summary."""
