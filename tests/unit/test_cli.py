@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.cli import main
-from rollback_drills.cli.doctoring import lines_of
-from rollback_drills.doctor import Diagnosis
+from rollback_drills.cli.doctor import Diagnosis
+from rollback_drills.cli.doctor_command import lines_of
 from rollback_drills.runtimes.workspace.directory import root
 
 ROOT = Path(__file__).parents[2]

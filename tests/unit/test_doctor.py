@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.doctor import Diagnosis, examination, examine
+from rollback_drills.cli.doctor import Diagnosis, examination, examine
 from rollback_drills.runtimes.workspace.directory import Workspace
 
 SMALL = Path(__file__).parents[1] / "plugin" / "small"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.doctor import Diagnosis, examine
+from rollback_drills.cli.doctor import Diagnosis, examine
 
 SMALL = Path(__file__).parents[1] / "plugin" / "small"
 ENV = """

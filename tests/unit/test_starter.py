@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.starter import StarterFile, starter_file, survey
+from rollback_drills.cli.init import StarterFile, starter_file, survey
 from rollback_drills.target.target import Target
 
 GATEWAY = Path(__file__).parents[2] / "fixtures" / "gateway"

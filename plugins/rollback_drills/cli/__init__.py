@@ -6,31 +6,31 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from rollback_drills.cli import doctoring, initialising, reporting, verifying
+from rollback_drills.cli import doctor_command, init_command, report_command, verify_command
 
 _COMMANDS = {
     "init": (
-        initialising.add_to,
+        init_command.add_to,
         "write a first target file for a project",
         "Read compose file, Dockerfile, alembic.ini, sources and git tags of a project, and write target.toml: "
         "what was found, what is guessed, what is left to fill in. Nothing is run, and nothing overwritten. "
         "Exit code 0: written; 2: a file is in the way, or there is no such directory.",
     ),
     "doctor": (
-        doctoring.add_to,
+        doctor_command.add_to,
         "go through a target step by step, and say how to mend what does not hold",
         "Obtain the releases, start a disposable stack, migrate, and ask each release all that a drill will ask. "
         "Exit code 0: drills can run; 1: something does not hold, and is named with its remedy; 2: a wrong option.",
     ),
     "report": (
-        reporting.add_to,
+        report_command.add_to,
         "write the report of a run once more, or of several as one",
         "Render the evidence of a run again, or merge those of several runs or shards of a CI into one document. "
         "No run is ever overwritten. Exit code 0: written; 1: written, but a file of these runs was changed since, and "
         "is named; 2: it could not be written. The verdict of the drills is no part of it.",
     ),
     "verify": (
-        verifying.add_to,
+        verify_command.add_to,
         "check the files of a run against its manifest",
         "Check every file of a run against its manifest, and the manifests of the runs before it. "
         "Exit code 0: nothing was changed; 1: something was, and is named; 2: there is no such run.",

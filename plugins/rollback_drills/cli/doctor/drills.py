@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import rollback_drills
-from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.diagnosis import Diagnosis
 
 _PROGRAM = "rollback_drills.pytest_plugin.listing"
 _TITLE = "drills"

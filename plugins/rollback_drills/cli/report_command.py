@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rollback_drills.cli.codes import OK, USAGE, WRONG
+from rollback_drills.cli.exit_codes import OK, USAGE, WRONG
 from rollback_drills.core.errors import DrillError
 from rollback_drills.report.text import count, visible
 

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-from rollback_drills.starter.environment import Variable, database_placeholder, from_compose, from_dockerfile
-from rollback_drills.starter.flags import FlagFacts, flags_among
-from rollback_drills.starter.hints import hints
-from rollback_drills.starter.migrating import always_migrates
-from rollback_drills.starter.releases import absent_from
-from rollback_drills.starter.routes import delivery_route
-from rollback_drills.starter.survey import Survey
+from rollback_drills.cli.init.environment import (
+    Variable,
+    database_placeholder,
+    from_compose,
+    from_dockerfile,
+)
+from rollback_drills.cli.init.flags import FlagFacts, flags_among
+from rollback_drills.cli.init.hints import hints
+from rollback_drills.cli.init.migrating import always_migrates
+from rollback_drills.cli.init.releases import absent_from
+from rollback_drills.cli.init.routes import delivery_route
+from rollback_drills.cli.init.survey import Survey
 
 SCHEMA = "target.schema.json"
 Kind = Literal["found", "guessed", "fill in", "default", "off"]

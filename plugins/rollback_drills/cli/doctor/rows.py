@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.lab.lab import Lab
 from rollback_drills.postgres import SchemaFingerprint
 

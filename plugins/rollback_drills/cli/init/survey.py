@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rollback_drills.starter.compose_file import ComposeFacts, read_compose
-from rollback_drills.starter.releases import Tags, tags_of
-from rollback_drills.starter.routes import Route, Sources
+from rollback_drills.cli.init.compose_file import ComposeFacts, read_compose
+from rollback_drills.cli.init.releases import Tags, tags_of
+from rollback_drills.cli.init.routes import Route, Sources
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _SKIPPED = frozenset({".git", ".venv", "venv", "env", "node_modules", "__pycache__", "site-packages", ".tox", "dist"})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.diagnosis import Diagnosis
 
 _MARK = re.compile(r"#[^\n]*\bFILL IN:")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.migrations import NO_MODULE
 from rollback_drills.runtimes.protocols import Outcome
 

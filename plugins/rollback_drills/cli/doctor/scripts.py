@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ValidationError
 
-from rollback_drills.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.lab.lab import Lab, Stack
 from rollback_drills.migrations import JOINT, is_read
 

@@ -10,14 +10,14 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from rollback_drills.cli.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.filling import left_to_fill_in
+from rollback_drills.cli.doctor.rows import examine_rows
+from rollback_drills.cli.doctor.scripts import examine_scripts
+from rollback_drills.cli.doctor.serving import examine_release
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
-from rollback_drills.doctor.diagnosis import Diagnosis
-from rollback_drills.doctor.filling import left_to_fill_in
-from rollback_drills.doctor.rows import examine_rows
-from rollback_drills.doctor.scripts import examine_scripts
-from rollback_drills.doctor.serving import examine_release
 from rollback_drills.lab.lab import Lab
 from rollback_drills.migrations import JOINT
 from rollback_drills.runtimes import resolve

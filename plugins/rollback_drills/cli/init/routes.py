@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rollback_drills.starter.mounting import Module, Mounts, Ref, read_module
+from rollback_drills.cli.init.mounting import Module, Mounts, Ref, read_module
 
 _METHODS = ("get", "post", "put")
 WRITING = ("POST", "PUT")

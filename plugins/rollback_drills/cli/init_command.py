@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from rollback_drills.cli.codes import OK, USAGE
+from rollback_drills.cli.exit_codes import OK, USAGE
 
 TARGET = "target.toml"
 
@@ -18,7 +18,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def perform(options: argparse.Namespace) -> int:
-    from rollback_drills.starter import SCHEMA, starter_file, survey
+    from rollback_drills.cli.init import SCHEMA, starter_file, survey
     from rollback_drills.target.target import Target
 
     root: Path = options.path

@@ -14,10 +14,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rollback_drills.cli.codes import OK, WRONG
+from rollback_drills.cli.exit_codes import OK, WRONG
 
 if TYPE_CHECKING:
-    from rollback_drills.doctor import Diagnosis
+    from rollback_drills.cli.doctor import Diagnosis
 
 RUNTIMES = ("auto", "embedded", "docker", "compose")
 _TITLE = 24  # columns
@@ -34,7 +34,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def perform(options: argparse.Namespace) -> int:
-    from rollback_drills.doctor import examine, examine_drills
+    from rollback_drills.cli.doctor import examine, examine_drills
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: nothing stays behind
     outcomes: Counter[str] = Counter()
@@ -62,7 +62,7 @@ def _conclude(target: Path, problems: int, chosen: list[str]) -> int:
         several = "" if problems == 1 else "s"
         print(f"\n{problems} problem{several}: drills of this target would not prove what they should")
         return WRONG
-    from rollback_drills.doctor import where_they_are
+    from rollback_drills.cli.doctor import where_they_are
 
     runtime = [f"--drill-runtime={each}" for each in chosen]
     command = shlex.join(["pytest", *where_they_are(), "--drill-target", str(target), *runtime])
