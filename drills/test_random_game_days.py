@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from rollback_drills.drill.drill import Drill
 from rollback_drills.gamedays import Day, Operation, Search, token
 from rollback_drills.lab.lab import Lab
-from rollback_drills.pytest_plugin.random_days import RandomDays
+from rollback_drills.pytest_plugin.gamedays import RandomDays
 
 
 @pytest.mark.drill("Random game days: what must hold holds in every state", runbook="prevention")

@@ -18,7 +18,7 @@ from rollback_drills.migrations.reversibility.history import problems_of, revisi
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.migrations.scripts import Scripts
-from rollback_drills.pytest_plugin.reversibility import EVERY
+from rollback_drills.pytest_plugin.revisions import EVERY
 from rollback_drills.report.views.revisions import FACT
 
 from .procedures import judge_downgrade

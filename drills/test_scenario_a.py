@@ -12,7 +12,7 @@ from rollback_drills.codes import disable_rounds
 from rollback_drills.drill.clients import conclude
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Stack
-from rollback_drills.pytest_plugin.sharing import SharedDrills
+from rollback_drills.pytest_plugin.shared_drills import SharedDrills
 
 from .procedures import deploy, error_rate_of, judge_disabled, note_ungated
 

@@ -108,19 +108,19 @@ def pytest_configure(config: pytest.Config) -> None:
     options = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout", "drill_alembic")
     if any(config.getoption(name) is not None for name in options):
         config.stash[ACTIVE] = True
-    from rollback_drills.pytest_plugin import collecting, distributing, fixtures, reversibility
+    from rollback_drills.pytest_plugin import collection, fixtures, revisions, xdist
 
     config.pluginmanager.register(fixtures, "rollback-drills-fixtures")
-    config.pluginmanager.register(collecting, "rollback-drills-collecting")
-    config.pluginmanager.register(reversibility, "rollback-drills-reversibility")
-    distributing.register(config)
+    config.pluginmanager.register(collection, "rollback-drills-collecting")
+    config.pluginmanager.register(revisions, "rollback-drills-reversibility")
+    xdist.register(config)
     if config.stash.get(ACTIVE, False):
         _begin(config)
     config.stash[CONFIGURED] = True
 
 
 def _begin(config: pytest.Config) -> None:
-    from rollback_drills.pytest_plugin.collecting import only_shows_something
+    from rollback_drills.pytest_plugin.collection import only_shows_something
     from rollback_drills.pytest_plugin.session import session_of
 
     if not only_shows_something(config):

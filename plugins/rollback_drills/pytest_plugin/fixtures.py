@@ -11,8 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from rollback_drills.drill.drill import Drill
     from rollback_drills.lab.lab import Lab, Stack
-    from rollback_drills.pytest_plugin.random_days import RandomDays
-    from rollback_drills.pytest_plugin.sharing import SharedDrills
+    from rollback_drills.pytest_plugin.gamedays import RandomDays
+    from rollback_drills.pytest_plugin.shared_drills import SharedDrills
     from rollback_drills.target.target import Target
 
 
@@ -49,7 +49,7 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def random_days(pytestconfig: pytest.Config, drill_target: Target) -> RandomDays:
     """Of the session, so that it comes before the lab: nothing is started for days that nobody wants."""
-    from rollback_drills.pytest_plugin.random_days import NO_DAYS
+    from rollback_drills.pytest_plugin.gamedays import NO_DAYS
     from rollback_drills.pytest_plugin.session import session_of
 
     wanted = session_of(pytestconfig).random_days
@@ -61,7 +61,7 @@ def random_days(pytestconfig: pytest.Config, drill_target: Target) -> RandomDays
 @pytest.fixture
 def drill(request: pytest.FixtureRequest, drill_target: Target) -> Drill:
     """The record of this drill: steps, checks, observations, findings."""
-    from rollback_drills.pytest_plugin.recording import begin
+    from rollback_drills.pytest_plugin.recorder import begin
 
     return begin(request.node, drill_target)
 
@@ -70,7 +70,7 @@ def drill(request: pytest.FixtureRequest, drill_target: Target) -> Drill:
 def shared_drills(pytestconfig: pytest.Config, lab: Lab) -> SharedDrills:
     """For measurements that several drills judge."""
     from rollback_drills.pytest_plugin.session import session_of
-    from rollback_drills.pytest_plugin.sharing import SharedDrills
+    from rollback_drills.pytest_plugin.shared_drills import SharedDrills
 
     return SharedDrills(session_of(pytestconfig), lab)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.pytest_plugin.collecting import mark_of
-from rollback_drills.pytest_plugin.recording import lacking
+from rollback_drills.pytest_plugin.collection import mark_of
+from rollback_drills.pytest_plugin.recorder import lacking
 from rollback_drills.pytest_plugin.session import session_of
 
 

@@ -18,13 +18,13 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Step
-from rollback_drills.pytest_plugin.choosing import NO_TARGET, added_runtimes, chosen_target, overridden
-from rollback_drills.pytest_plugin.collecting import Mark, drill_id, mark_of, only_shows_something, summary_of
-from rollback_drills.pytest_plugin.distributing import RUN, RUNTIME
+from rollback_drills.pytest_plugin.collection import Mark, drill_id, mark_of, only_shows_something, summary_of
+from rollback_drills.pytest_plugin.gamedays import RandomDays, wanted
 from rollback_drills.pytest_plugin.options import option, reports, seconds, temporary
-from rollback_drills.pytest_plugin.premises import Premises
-from rollback_drills.pytest_plugin.random_days import RandomDays, wanted
 from rollback_drills.pytest_plugin.signals import Signals
+from rollback_drills.pytest_plugin.target_choice import NO_TARGET, added_runtimes, chosen_target, overridden
+from rollback_drills.pytest_plugin.worker import Premises
+from rollback_drills.pytest_plugin.xdist import RUN, RUNTIME
 from rollback_drills.runbook import sections
 from rollback_drills.runtimes import Choice, resolve, settled
 from rollback_drills.runtimes.workspace.directory import sweep
@@ -47,7 +47,7 @@ def session_of(config: pytest.Config) -> Session:
         pytest.UsageError: an option or the target file is wrong.
     """
     if KEY not in config.stash:
-        from rollback_drills.pytest_plugin.hooks import register
+        from rollback_drills.pytest_plugin.lifecycle import register
 
         try:
             config.stash[KEY] = session = Session(config)

@@ -9,9 +9,9 @@ import pytest
 
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.model import DrillEvidence, Step
-from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
-from rollback_drills.pytest_plugin.ledger import Ledger
+from rollback_drills.pytest_plugin.run_report import Ledger
 from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.text import one_line, visible
 
 _SIGNS = {"passed": "ok  ", "failed": "FAIL", "error": "ERR "}

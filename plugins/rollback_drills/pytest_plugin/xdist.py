@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rollback_drills.core.clock import Clock
-from rollback_drills.pytest_plugin.collecting import USAGE_ERROR
+from rollback_drills.pytest_plugin.collection import USAGE_ERROR
 
 ATTRIBUTE = "rollback_drills_evidence"
 """Of a test report: the evidence of the drills that have ended since the last one, each as JSON text."""

@@ -29,8 +29,8 @@ from rollback_drills.evidence.model import (
     RuntimeFacts,
     TargetFacts,
 )
-from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import JOURNALS, Session
+from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.filing.history import History
 from rollback_drills.report.formats.job_summary import append_job_summary
 from rollback_drills.runbook import sections as runbook

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
 from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.views.groups import anchor_of
 
 _TEST_ID_CELL = 1

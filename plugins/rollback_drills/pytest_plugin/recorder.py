@@ -19,13 +19,13 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import CheckFailed, EndedByAcceptedRisk
 from rollback_drills.drill.stops import judge_stops
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.pytest_plugin.choosing import is_overridden
-from rollback_drills.pytest_plugin.ci import record_properties
-from rollback_drills.pytest_plugin.collecting import Mark, mark_of
-from rollback_drills.pytest_plugin.distributing import ATTRIBUTE
+from rollback_drills.pytest_plugin.collection import Mark, mark_of
 from rollback_drills.pytest_plugin.fixtures import STACK
-from rollback_drills.pytest_plugin.random_days import NO_DAYS
+from rollback_drills.pytest_plugin.gamedays import NO_DAYS
+from rollback_drills.pytest_plugin.junit import record_properties
 from rollback_drills.pytest_plugin.session import Session, session_of
+from rollback_drills.pytest_plugin.target_choice import is_overridden
+from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.target import capabilities
 from rollback_drills.target.target import Target
 

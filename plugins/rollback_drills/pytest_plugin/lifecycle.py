@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.pytest_plugin import CONFIGURED
-from rollback_drills.pytest_plugin.collecting import STARTED
-from rollback_drills.pytest_plugin.distributing import distribution_of
-from rollback_drills.pytest_plugin.html_bridge import HtmlBridge
-from rollback_drills.pytest_plugin.ledger import Ledger, WorkerReporter
-from rollback_drills.pytest_plugin.recording import Recorder, SetupEnder
+from rollback_drills.pytest_plugin.collection import STARTED
+from rollback_drills.pytest_plugin.html_report import HtmlBridge
+from rollback_drills.pytest_plugin.recorder import Recorder, SetupEnder
+from rollback_drills.pytest_plugin.run_report import Ledger, WorkerReporter
 from rollback_drills.pytest_plugin.session import Session
 from rollback_drills.pytest_plugin.terminal import Announcer, Progress, Summary
+from rollback_drills.pytest_plugin.xdist import distribution_of
 
 
 def register(config: pytest.Config, session: Session) -> None:
