@@ -19,7 +19,7 @@ from rollback_drills.lab.lab import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
 from rollback_drills.runtimes.protocols import Project
 
-from .letter import blame, to_the_letter
+from .literal_commands import blame, to_the_letter
 from .procedures import back_up, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
 from .test_scenario_c import damage, restore
 

@@ -15,7 +15,7 @@ from rollback_drills.clients.answers import Answer, is_disabled, matches
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Stack
 
-from .letter import blame, curl_for, to_the_letter
+from .literal_commands import blame, curl_for, to_the_letter
 from .procedures import deploy
 
 STATUS = "-o /dev/null -w '%{http_code}'"

@@ -15,7 +15,7 @@ from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Stack
 from rollback_drills.runtimes.protocols import CommandResult
 
-from .letter import blame, to_the_letter
+from .literal_commands import blame, to_the_letter
 from .procedures import back_up, deliver_to_each, deploy, judge_rows, verify_release
 from .test_scenario_c import damage, restore
 

@@ -6,10 +6,9 @@ from itertools import permutations
 from math import comb
 
 import pytest
+from drills.disable_rounds import disable_rounds, rounds_needed
 from hypothesis import given
 from hypothesis import strategies as st
-
-from rollback_drills.codes import disable_rounds, rounds_needed
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_size=60, unique=True))

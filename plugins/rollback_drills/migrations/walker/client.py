@@ -41,7 +41,7 @@ BOOTSTRAP = (
     "exec(compile(f.read(n), 'rollback_drills_walker', 'exec'), names)\n"
     "names['serve'](f)\n"
 )
-PROGRAM = ("walker_statements.py", "walker_program.py")
+PROGRAM = ("statements.py", "program.py")
 _STRENGTH = (
     "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
     "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
@@ -277,7 +277,7 @@ class Walker:
 @cache
 def _program() -> bytes:
     """One text of two modules; only the first line of a program may be one from __future__."""
-    here = resources.files("rollback_drills.migrations")
+    here = resources.files("rollback_drills.migrations.walker")
     first, second = (here.joinpath(name).read_text("utf-8") for name in PROGRAM)
     return (first + second.replace("from __future__ import annotations\n", "")).encode()
 

@@ -1,6 +1,6 @@
 """The walker: it runs in the *target's* interpreter, where nothing but alembic is to be found.
 
-It is sent as text over standard input (`walker.BOOTSTRAP`), after `walker_statements.py`, whose names it uses; neither
+It is sent as text over standard input (`walker.BOOTSTRAP`), after `statements.py`, whose names it uses; neither
 is ever imported by the suite. The user's env.py runs once, unmodified; where it calls ``context.run_migrations()`` it
 stays, and performs one step after the other as it is told, each committed before the next command is read. Commands
 and answers are lines of JSON on private descriptors: what the user's code prints or logs goes to standard error.

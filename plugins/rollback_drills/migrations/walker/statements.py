@@ -1,4 +1,4 @@
-"""What one step of the walker does, statement by statement; sent before `walker_program.py` as one text with it."""
+"""What one step of the walker does, statement by statement; sent before `program.py` as one text with it."""
 
 from __future__ import annotations
 

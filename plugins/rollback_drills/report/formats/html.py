@@ -25,7 +25,7 @@ from rollback_drills.report.views.steps import File
 MAX_BYTES = 1_000_000
 """What the document stays under, whatever the logs."""
 
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATES = Path(__file__).parents[1] / "templates"
 _LONGEST = 20_000  # characters of any one text, a safety net behind the model's own limits
 _OFTEN = 120  # characters up to which a text is likely to be met again
 
