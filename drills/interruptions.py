@@ -15,7 +15,8 @@ from rollback_drills.clients.answers import matches
 from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.database import LiveDatabase
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import CommandResult
 
 KillWhen = Callable[[], bool] | None

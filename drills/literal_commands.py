@@ -11,7 +11,7 @@ from uuid import uuid4
 from rollback_drills.clients.delivery import prepare
 from rollback_drills.core.errors import TargetError
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 from rollback_drills.runbook import linter
 from rollback_drills.runbook.markdown import Context
 from rollback_drills.target.target import Target

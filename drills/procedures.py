@@ -12,7 +12,8 @@ from rollback_drills.clients.http import Delivered, Traffic
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.postgres import RowSet
 from rollback_drills.postgres.dump import defect_of
 from rollback_drills.target.target import Target

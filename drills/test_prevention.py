@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 
 from .procedures import back_up, deploy, error_rate_of, judge_flag_defaults, note_ungated, verify_release
 

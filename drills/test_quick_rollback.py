@@ -7,7 +7,8 @@ import pytest
 from rollback_drills.core.errors import StackError
 from rollback_drills.drill.clients import conclude
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations.alembic import JOINT
 from rollback_drills.target.system_tables import Downgrade
 

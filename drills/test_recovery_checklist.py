@@ -6,7 +6,8 @@ import pytest
 
 from rollback_drills.drill.clients import conclude
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.report.views.coverage import NOT_PROVEN
 from rollback_drills.runbook import sections
 

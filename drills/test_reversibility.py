@@ -13,7 +13,8 @@ from pydantic import JsonValue
 
 from rollback_drills.clients.answers import matches
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations.reversibility.history import problems_of, revisions_above
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.walk import Walk

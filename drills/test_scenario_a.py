@@ -10,7 +10,7 @@ import pytest
 from rollback_drills.clients.http import Delivered
 from rollback_drills.drill.clients import conclude
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.shared_drills import SharedDrills
 
 from .disable_rounds import disable_rounds

@@ -12,7 +12,7 @@ from rollback_drills import postgres
 from rollback_drills.clients.http import Delivered
 from rollback_drills.drill.clients import conclude
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration, plant, require_read
 from rollback_drills.migrations.failing import SLEEP_MARK
 from rollback_drills.postgres import SchemaFingerprint

@@ -12,7 +12,7 @@ from rollback_drills.core.errors import BackupRefused
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 from rollback_drills.postgres import SequenceState
 
 from .procedures import account_for_writes, back_up, deliver_to_each, deploy, fullest_table, verify_release

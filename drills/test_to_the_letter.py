@@ -15,7 +15,7 @@ import pytest
 
 from rollback_drills.core import polling
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
 from rollback_drills.runtimes.protocols import Project
 

@@ -13,7 +13,7 @@ import pytest
 
 from rollback_drills.clients.answers import Answer, is_disabled, matches
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 
 from .literal_commands import blame, curl_for, to_the_letter
 from .procedures import deploy

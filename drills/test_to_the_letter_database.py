@@ -12,7 +12,7 @@ import pytest
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import CommandResult
 
 from .literal_commands import blame, to_the_letter

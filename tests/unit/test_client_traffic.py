@@ -20,7 +20,8 @@ from rollback_drills.drill import clients
 from rollback_drills.drill.clients import conclude
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import CheckFailed, Plan
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment

@@ -14,7 +14,7 @@ from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.traffic import Attempt, account, fate
 from rollback_drills.clients.traffic.accounting import LISTED
 from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
-from rollback_drills.lab import lab
+from rollback_drills.lab import stack
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres import connect, create_database, with_database
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
@@ -112,7 +112,7 @@ def test_every_number_is_exact_when_a_database_is_asked(
         connection.execute(b"TRUNCATE deliveries")
         connection.execute(b"INSERT INTO deliveries SELECT unnest(%s::text[])", (names,))
     ids = sorted({attempt.id for attempt in attempts_of(planted)})
-    judge(planted, lab.copies(database, reference_target, ids, at_once=at_once))
+    judge(planted, stack.copies(database, reference_target, ids, at_once=at_once))
 
 
 def test_rpo_is_judged_by_the_oldest_lost_write() -> None:

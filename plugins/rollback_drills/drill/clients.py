@@ -15,7 +15,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import CheckFailed
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Writes
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 
 STEP = "What clients saw"
 

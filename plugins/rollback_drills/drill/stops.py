@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Stack
+from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import Stop
 
 FINDING = "stop-not-normal"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
 from rollback_drills import postgres
+from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import fill
 from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.reversibility.environment import lay_baseline
@@ -19,6 +21,7 @@ from rollback_drills.postgres.dump import (
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.target.target import Target
 
 _numbers = count(1)
 _TOOL_TIMEOUT = 300.0  # seconds for a backup or a restore
@@ -113,3 +116,29 @@ class AlembicIni:
             env=process.clean_environment(self.directory),
             timeout=_TOOL_TIMEOUT,
         )
+
+
+def alembic_target(file: Path) -> Target:
+    """A target whose migrations are drilled and nothing else.
+
+    Raises:
+        TargetError: there is no such file.
+    """
+    if not file.is_file():
+        raise TargetError(f"there is no file {file}", fix="name alembic's configuration with --drill-alembic")
+    nothing = "/"
+    document = {
+        "name": f"migrations of {file.resolve().parent.name}",
+        "current": "head",
+        "previous": "base",
+        "releases": {"path": "{here}/{release}"},
+        "gateway": {"start": ["false", "{port}"]},
+        "health": {"path": nothing},
+        "version": {"path": nothing},
+        "delivery": {"path": "/{integration}", "json": "{unique}", "stored": "SELECT unnest(%(ids)s::text[])"},
+        "integrations": {"none": {}},
+        "runbook": {"file": file.name, "title": "Migrations"},
+    }
+    target = Target.model_validate_json(json.dumps(document))
+    target._file = file.resolve()
+    return target

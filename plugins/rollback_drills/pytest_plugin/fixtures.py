@@ -10,7 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from rollback_drills.drill.drill import Drill
-    from rollback_drills.lab.lab import Lab, Stack
+    from rollback_drills.lab.lab import Lab
+    from rollback_drills.lab.stack import Stack
     from rollback_drills.pytest_plugin.gamedays import RandomDays
     from rollback_drills.pytest_plugin.shared_drills import SharedDrills
     from rollback_drills.target.target import Target

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from rollback_drills.drill import clients
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.collection import Mark
 from rollback_drills.pytest_plugin.session import Session
 from rollback_drills.report.views.groups import MEASURED_FOR

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rollback_drills.core.errors import RuntimeUnavailable, TargetError
-from rollback_drills.pytest_plugin.alembic_target import alembic_target
+from rollback_drills.lab.bare_alembic import alembic_target
 from rollback_drills.runtimes import AddedRuntime, built_in
 from rollback_drills.target.target import Target
 

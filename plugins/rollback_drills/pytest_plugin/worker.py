@@ -9,7 +9,8 @@ from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.evidence.model import RuntimeFacts
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes import Choice
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.host.conversation import PipedConversation

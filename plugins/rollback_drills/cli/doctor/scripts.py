@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from pydantic import BaseModel, ValidationError
 
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
-from rollback_drills.lab.lab import Lab, Stack
+from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import JOINT, is_read
 
 _LISTED = 6  # names of files that are quoted
