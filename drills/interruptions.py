@@ -12,15 +12,15 @@ import psycopg
 
 from rollback_drills import postgres
 from rollback_drills.clients.answers import matches
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
+from rollback_drills.core.polling import poll_until
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import CommandResult
 
 KillWhen = Callable[[], bool] | None
-Reached = Callable[[], postgres.Session | None]
+Reached = Callable[[], postgres.BackendSession | None]
 ACCIDENTS = ("whoever performs it is killed", "its connection is cut", "PostgreSQL is killed")
 STARTING = "the gateway that starts is killed"
 _GATE = 7_267_003  # an advisory lock that nothing else takes in a database of this run
@@ -91,7 +91,7 @@ class Procedure:
                 action.perform(strike)
         return happened
 
-    def _strike(self, accident: str, session: postgres.Session) -> bool:
+    def _strike(self, accident: str, session: postgres.BackendSession) -> bool:
         """Whether the command has to be killed for it."""
         if accident == ACCIDENTS[0]:
             return True
@@ -131,7 +131,7 @@ def killed_while_it_starts(stack: Stack, release: str) -> bool:
 
         try:
             timeout = stack.target.gateway.ready_timeout
-            polling.until(lambda: deploying.done() or under_way(), what=f"release {release} to begin", timeout=timeout)
+            poll_until(lambda: deploying.done() or under_way(), what=f"release {release} to begin", timeout=timeout)
         finally:
             gateway.kill()
         try:
@@ -180,7 +180,7 @@ def waiting_for(holder: postgres.Connection, database: LiveDatabase) -> Reached:
     """Which session waits for what the holder has."""
     mine = holder.info.backend_pid
 
-    def waiting() -> postgres.Session | None:
+    def waiting() -> postgres.BackendSession | None:
         with database.connect() as connection:
             found = postgres.blocked(connection, database.name)
         return next((session for session in found if mine in session.blocked_by), None)

@@ -23,9 +23,9 @@ def to_the_letter(drill: Drill, command: str) -> Iterator[None]:
         yield
 
 
-def blame(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
+def report_if_in_runbook(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
     """A finding where the command misled us *and* the runbook has it."""
-    told = linter.instructions(code, text_of_runbook(stack.target), _context(stack.target))
+    told = linter.find(code, text_of_runbook(stack.target), _context(stack.target))
     drill.observe("the command misleads", misled)
     drill.observe("lines of the runbook that say so", [f"{each.line}: {each.text}" for each in told])
     if misled and told:

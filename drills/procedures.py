@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollback_drills.clients.answers import Answer, is_agreed, is_disabled, is_rate_limited, matches
-from rollback_drills.clients.http import Delivered, Traffic
+from rollback_drills.clients.http import (
+    Delivered,
+    RequestCounters,
+)
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
@@ -267,7 +270,7 @@ def account_for_writes(stack: Stack, drill: Drill, writes: list[Delivered]) -> N
     drill.check("every delivery taken before is still stored", missing, expected=[], finding="writes-lost")
 
 
-def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[Traffic, list[Delivered]]:
+def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[RequestCounters, list[Delivered]]:
     """Deliver to these integrations and read from the gateway's own counters what came of it."""
     before = stack.client.traffic()
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]

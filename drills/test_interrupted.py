@@ -133,7 +133,7 @@ class Restore:
                 raise Stopped("the restored database is not what was backed up: " + "; ".join([*schema, *rows]))
 
         def swap(_: KillWhen) -> None:
-            self.new.take_place_of(stack.database)
+            self.new.swap_with(stack.database)
             self.fresh = None
 
         return Procedure(

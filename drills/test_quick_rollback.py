@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
@@ -158,7 +158,7 @@ def named_downgrade(stack: Stack) -> Downgrade | None:
 
 def go_to(stack: Stack, drill: Drill, revision: str) -> None:
     """Where the named downgrade begins. Clients take no part: nothing says what of theirs it has to keep."""
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
     if stack.database.revision() == revision:
         return
     with drill.step(f"Bring the database to {revision}, where the named downgrade begins"):

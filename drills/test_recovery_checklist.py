@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
@@ -111,7 +111,9 @@ def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
         recovered = stack.becomes_healthy()
         drill.check("/health is positive again", recovered, finding="release-not-serving")
         judge_write_probe(stack, drill)
-    conclude(stack, drill)  # the schema is taken away with everything that is stored: there is nothing to account for
+    account_for_clients(
+        stack, drill
+    )  # the schema is taken away with everything that is stored: there is nothing to account for
     with drill.step("Take the schema away: `downgrade base`"):
         stack.alembic.downgrade(stack.target.current, "base")
         drill.check("the database is at base", stack.database.revision(), expected="base", finding="downgrade-failed")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from rollback_drills.clients.http import Delivered
-from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.shared_drills import SharedDrills
@@ -57,7 +57,7 @@ def perform_rounds(stack: Stack, drill: Drill) -> Rounds:
         stack.set_flags(dict.fromkeys(gated, True))
         deploy(stack, drill, stack.target.current)
         restored = {name: stack.client.deliver(name) for name in names}
-    found = conclude(stack, drill, judge=False)
+    found = account_for_clients(stack, drill, judge=False)
     assert found is not None
     names_of = {each.id: each.integration for each in stack.client.delivered}
     names_of |= {each.id: each.integration for each in (stack.clients.load.requests if stack.clients.load else ())}

@@ -10,7 +10,7 @@ import pytest
 
 from rollback_drills import postgres
 from rollback_drills.clients.http import Delivered
-from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration, plant, require_read
@@ -57,7 +57,7 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
         judge_rows(drill, rows, stack.database.rows())
         account_for_writes(stack, drill, writes)
     if way in SHOWN_BLIND:
-        conclude(stack, drill)  # what follows is a demonstration that no client takes part in
+        account_for_clients(stack, drill)  # what follows is a demonstration that no client takes part in
         with drill.step("On a copy: what a blind `downgrade -1` would have destroyed"):
             demonstrate_blind_downgrade(stack, drill, good)
 
@@ -135,7 +135,7 @@ def open_transaction(stack: Stack, table: str) -> Iterator[None]:
         yield
 
 
-def sleeping(stack: Stack) -> tuple[postgres.Session, ...]:
+def sleeping(stack: Stack) -> tuple[postgres.BackendSession, ...]:
     """The sessions in which the killed migration still runs."""
     with stack.database.connect() as connection:
         found = postgres.sessions(connection, stack.database.name)

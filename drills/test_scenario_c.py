@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from rollback_drills.core.errors import BackupRefused
+from rollback_drills.core.errors import BackupRefusedError
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -49,7 +49,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
             stack.backups.verify(file, manifest)
         fresh = restore(stack, drill, file, manifest)
         with drill.step("Put the restored database in the damaged one's place", checklist="rollback-database"):
-            damaged = fresh.take_place_of(stack.database)
+            damaged = fresh.swap_with(stack.database)
             stack.clients.give_up(since=manifest.began)
             drill.check("revision", stack.database.revision(), expected=manifest.revision, finding="revision-wrong")
             drill.observe("the damaged database is kept for the analysis as", damaged.name)
@@ -132,7 +132,7 @@ def test_scenario_c_bad_backup(defect: str, idle_stack: Stack, drill: Drill, tmp
         try:
             stack.backups.verify(bad, manifest)
             refusal = ""
-        except BackupRefused as refused:
+        except BackupRefusedError as refused:
             refusal = refused.what
         drill.check("it is refused", bool(refusal), finding="bad-backup-accepted", detail=f"a {defect} backup passes")
         drill.observe("the refusal says", refusal)

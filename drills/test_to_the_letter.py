@@ -13,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.core import polling
+from rollback_drills.core.polling import poll_until
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
 from rollback_drills.runtimes.protocols import Project
 
-from .literal_commands import blame, to_the_letter
+from .literal_commands import (
+    report_if_in_runbook,
+    to_the_letter,
+)
 from .procedures import back_up, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
 from .test_scenario_c import damage, restore
 
@@ -44,7 +47,7 @@ def test_letter_restart(stack: Stack, drill: Drill) -> None:
         answer = stack.client.deliver(name)
         drill.observe("exit code and health", [result.exit_code, healthy])
         drill.observe(f"answer of {name}, which .env turns off", answer.answer.brief())
-        blame(
+        report_if_in_runbook(
             stack, drill, "restart-keeps-environment", result.ok and answer.acknowledged,
             f"It exits 0, and {name} takes deliveries although .env turns it off.",
         )  # fmt: skip
@@ -70,7 +73,7 @@ def test_letter_export(stack: Stack, drill: Drill) -> None:
         theirs = project.shell(up)
         version = _version(stack)
         drill.observe("version afterwards", version)
-        blame(
+        report_if_in_runbook(
             stack, drill, "rollback-lives-in-a-shell", mine.ok and theirs.ok and version == target.current,
             f"The next `docker compose up -d` from another shell brought {target.current} back, with exit code 0.",
         )  # fmt: skip
@@ -97,7 +100,7 @@ def bring_database_to(release: str, stack: Stack, drill: Drill) -> None:
 
 def _version(stack: Stack) -> object:
     """Of whatever answers: the current release does, but may not be healthy on the older schema."""
-    polling.until(
+    poll_until(
         lambda: stack.client.health().status is not None,
         what="an answer of the gateway",
         timeout=stack.target.gateway.ready_timeout,
@@ -115,7 +118,7 @@ def test_letter_exec(stack: Stack, drill: Drill) -> None:
     with to_the_letter(drill, command):
         result = project.shell(command)
         drill.observe("exit code", result.exit_code)
-        blame(
+        report_if_in_runbook(
             stack, drill, "exec-needs-running-gateway", not result.ok,
             f"With the gateway down it exits {result.exit_code}: {result.output.strip()[-200:]}",
         )  # fmt: skip
@@ -150,7 +153,7 @@ def test_letter_blind_downgrade(stack: Stack, drill: Drill) -> None:
         drill.observe("exit code", result.exit_code)
         drill.observe("revision", f"{good} → {after}")
         drill.observe("what it removed", lost.to_json())
-        blame(
+        report_if_in_runbook(
             stack, drill, "blind-downgrade", result.ok and after != good,
             f"It exits 0 and takes the database from the good revision {good} to {after}.",
         )  # fmt: skip
@@ -180,14 +183,16 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
         drill.observe("exit code", result.exit_code)
         drill.observe("what is left of the log", logs)
         drill.observe("the database's container", project.service(database) is not None)
-        blame(stack, drill, "down-destroys-evidence", result.ok and not logs, "It exits 0, and the log is gone.")
+        report_if_in_runbook(
+            stack, drill, "down-destroys-evidence", result.ok and not logs, "It exits 0, and the log is gone."
+        )
     command = f"docker compose up -d {database}"
     with to_the_letter(drill, command):
         result = project.shell(command)
         state = project.service(database)
         health = state.health if state is not None else ""
         drill.observe("exit code, and the health of the database when it returned", [result.exit_code, health])
-        blame(
+        report_if_in_runbook(
             stack, drill, "database-not-waited-for", result.ok and health != "healthy",
             f"It returned while the database was {health or 'running without a health check'}.",
         )  # fmt: skip
@@ -225,12 +230,12 @@ def test_letter_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> 
         differs = manifest.data.diff(stack.database.data()).lines()
         drill.observe("exit code, and errors that psql printed", [result.exit_code, errors])
         drill.observe("what differs from the backup afterwards", differs)
-        blame(
+        report_if_in_runbook(
             stack, drill, "restore-over-live-database", result.ok and bool(differs),
             f"It exits 0 after {errors} errors, and {len(differs)} tables are not what was backed up.",
         )  # fmt: skip
     fresh = restore(stack, drill, file, manifest)
-    fresh.take_place_of(stack.database).drop()
+    fresh.swap_with(stack.database).drop()
     stack.clients.give_up(since=manifest.began)
     with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
         deploy(stack, drill, target.previous)
@@ -272,4 +277,4 @@ def test_letter_build(stack: Stack, drill: Drill) -> None:
             if result.ok
             else f"It exits {result.exit_code}: whoever has to build first cannot roll back. {result.output[-300:]}"
         )
-        blame(stack, drill, "build-replaces-release", misled, how)
+        report_if_in_runbook(stack, drill, "build-replaces-release", misled, how)

@@ -15,7 +15,11 @@ from rollback_drills.clients.answers import Answer, is_disabled, matches
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
-from .literal_commands import blame, curl_for, to_the_letter
+from .literal_commands import (
+    curl_for,
+    report_if_in_runbook,
+    to_the_letter,
+)
 from .procedures import deploy
 
 STATUS = "-o /dev/null -w '%{http_code}'"
@@ -29,14 +33,14 @@ def test_letter_curl_status(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
         deploy(stack, drill, target.current)
         drill.check("it is healthy", stack.becomes_healthy(), finding="release-not-serving")
     with drill.step("Take the database away: an empty one is in its place"):
-        stack.database.create_empty().take_place_of(stack.database).drop()
+        stack.database.create_empty().swap_with(stack.database).drop()
     address = quote(stack.gateway.base_url + target.health.path)
     with to_the_letter(drill, f"curl {address}"):
         result = stack.commands.typed(f"curl -s {address}", tmp_path)
         answer = stack.client.health()
         drill.observe("exit code", result.exit_code)
         drill.observe("what health answers", answer.brief())
-        blame(
+        report_if_in_runbook(
             stack, drill, "check-ignores-status", result.ok and not matches(target.health, answer),
             f"It exits 0, and the answer is {answer.status}: the database is empty.",
         )  # fmt: skip
@@ -76,14 +80,14 @@ def test_letter_flag_check(idle_stack: Stack, drill: Drill, tmp_path: Path) -> N
             + (f" and not {agreed.brief()}" if agreed is not None else ""),
         )  # fmt: skip
     with to_the_letter(drill, f"curl {address}, as a check of the flag"):
-        blame(
+        report_if_in_runbook(
             stack, drill, "flag-checked-by-get", looks["on"] == looks["off"],
             f"With {name} on and off it exits {looks['off'][0]} and prints {looks['off'][1]!r}.",
         )  # fmt: skip
     with to_the_letter(drill, "curl -f -X POST, as a check of the flag"):
         failing = stack.commands.typed(curl_for(stack, name, "-fsS"), tmp_path)
         drill.observe("exit code", failing.exit_code)
-        blame(
+        report_if_in_runbook(
             stack, drill, "flag-check-fails-when-off", not failing.ok,
             f"{name} is off as it should be, and curl exits {failing.exit_code}: {failing.stderr.strip()}",
         )  # fmt: skip
@@ -128,7 +132,7 @@ def test_letter_checkout(idle_stack: Stack, drill: Drill, tmp_path: Path) -> Non
         deploy(stack, drill, built)
         version = stack.client.version()
         drill.observe("version afterwards", version)
-        blame(
+        report_if_in_runbook(
             stack, drill, "checkout-not-checked", result.ok and built != target.previous,
             f"There is no tag {tag}; the lines after it exit 0 and start {version}, which was to be rolled back.",
         )  # fmt: skip
@@ -166,7 +170,7 @@ def test_letter_placeholder(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
         drill.observe("exit code", emptied.exit_code)
         drill.observe("bytes of the backup", f"{size} → {left}")
     with drill.step("Was it what the reader believes?"):
-        blame(
+        report_if_in_runbook(
             stack, drill, "placeholder-redirects", after != goal and left < size,
             f"`alembic downgrade <revision_id>` exits {result.exit_code} and leaves the database at {after}; "
             f"`psql -d <database> backup.sql` leaves {left} of the backup's {size} bytes.",

@@ -15,7 +15,10 @@ from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import CommandResult
 
-from .literal_commands import blame, to_the_letter
+from .literal_commands import (
+    report_if_in_runbook,
+    to_the_letter,
+)
 from .procedures import back_up, deliver_to_each, deploy, judge_rows, verify_release
 from .test_scenario_c import damage, restore
 
@@ -55,7 +58,7 @@ def test_letter_clean(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
             drill.observe("what differs from the backup's rows", manifest.data.diff(stack.database.data()).lines())
     with drill.step("Is the database what was backed up?"):
         how = f"; over a younger foreign key it exits {stopped.exit_code}, and the damage stays" if stopped else ""
-        blame(
+        report_if_in_runbook(
             stack, drill, "clean-leaves-younger-tables", bool(left),
             f"It exits {result.exit_code}, and there is still: {_brief(left)}{how}.",
         )  # fmt: skip
@@ -95,7 +98,7 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
         drill.observe("exit code", result.exit_code)
         drill.observe("what it says", result.stderr.strip())
         drill.observe("sessions of the gateway, just before", connected)
-        blame(
+        report_if_in_runbook(
             stack, drill, "dropdb-while-connected", not result.ok,
             f"With the gateway connected it exits {result.exit_code}, and the database is still there: "
             f"{result.stderr.strip()}",

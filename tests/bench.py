@@ -18,9 +18,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.host.ports import free_port
@@ -123,13 +123,13 @@ def print_steps(run: RunEvidence) -> None:
 
 def bench_start() -> None:
     """PostgreSQL and the gateway, from nothing to the first answer, in turn by the runtime and by hand."""
-    from rollback_drills.core.errors import RuntimeUnavailable
+    from rollback_drills.core.errors import RuntimeUnavailableError
     from rollback_drills.runtimes.docker.runtime import DockerRuntime
 
     target = Target.load(TARGET)
     try:
         DockerRuntime.require(target, lambda line: print(line, file=sys.stderr))
-    except RuntimeUnavailable as error:
+    except RuntimeUnavailableError as error:
         print(f"\nthe docker runtime's start was not measured: {error.what}: {error.cause}")
         return
     ours, hand = [], []
@@ -186,11 +186,11 @@ def start_by_hand(target: Target) -> Start:
                "-e", f"POSTGRES_USER={SUPERUSER}", "-e", "POSTGRES_PASSWORD=secret", "-e", "POSTGRES_DB=postgres",
                "-e", "PGDATA=/drill/data", "--tmpfs", "/drill", "-p", f"127.0.0.1:{port}:5432",
                target.database.image, "postgres", *settings)  # fmt: skip
-        polling.until(lambda: connects(url.format(f"127.0.0.1:{port}")), what="PostgreSQL", timeout=60)
+        poll_until(lambda: connects(url.format(f"127.0.0.1:{port}")), what="PostgreSQL", timeout=60)
         server = time.monotonic()
         docker("run", "-d", "--name", f"{mark}-web", "--network", mark, "-p", f"127.0.0.1:{web}:8000",
                "-e", f"DATABASE_URL={url.format('database:5432')}", image)  # fmt: skip
-        polling.until(lambda: answers(target, "127.0.0.1", web), what="the gateway", timeout=60)
+        poll_until(lambda: answers(target, "127.0.0.1", web), what="the gateway", timeout=60)
         end = time.monotonic()
     finally:
         subprocess.run(["docker", "rm", "-f", "-v", f"{mark}-db", f"{mark}-web"], capture_output=True, check=False)

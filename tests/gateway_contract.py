@@ -21,7 +21,7 @@ import pytest
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.protocols import Gateway
 from rollback_drills.runtimes.workspace.directory import Workspace
-from rollback_drills.target.system_tables import Gateway as GatewayTable
+from rollback_drills.target.system_tables import GatewaySettings as GatewayTable
 from rollback_drills.target.system_tables import Releases
 from rollback_drills.target.target import Target
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.runtimes.docker.engine import Engine
 
 REQUIRE = "ROLLBACK_DRILLS_TEST_DOCKER"  # "required": what is missing fails the tests instead of skipping them
@@ -31,7 +31,7 @@ def engine_with(images: dict[str, str]) -> Engine:
     """The engine that answers, which has these images; to be closed by the caller."""
     try:
         engine = Engine()
-    except RuntimeUnavailable as error:
+    except RuntimeUnavailableError as error:
         is_missing(f"{error.what}: {error.cause}")
     missing = [image for image in images.values() if engine.image(image) is None]
     if missing:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from rollback_drills.core import polling
+from rollback_drills.core.polling import poll_until
 
 PATIENCE = 120.0  # seconds; nothing here takes a fifth of it on an idle machine
 SMALL = Path(__file__).parents[1] / "plugin" / "small"
@@ -139,7 +139,7 @@ class Project:
             read = [json.loads(line) for line in lines if line.endswith("\n")]
             return any(line["event"] == "step" and line["payload"]["title"] == title for line in read)
 
-        polling.until(seen, what=f"the end of the step {title!r}", timeout=PATIENCE)
+        poll_until(seen, what=f"the end of the step {title!r}", timeout=PATIENCE)
 
     def end_everything(self) -> None:
         for process in self._started:

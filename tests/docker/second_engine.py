@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rollback_drills.core import polling
+from rollback_drills.core.polling import poll_until
 
 # Of RFC 2544's addresses, which no network routes, four for each process: another worker may do the same.
 _NETWORK = ipaddress.ip_network("198.18.0.0/16")[4 * (os.getpid() % (1 << 14))]
@@ -79,7 +79,7 @@ class SecondEngine:
             "--pidfile", str(self.directory / "dockerd.pid"), "--containerd-namespace", self.namespace,
             "--containerd-plugins-namespace", f"{self.namespace}-plugins", "--bip", "198.51.100.129/26",
         )  # fmt: skip
-        polling.until(lambda: self._listens(API_PORT), what="starting a second engine", timeout=60,
+        poll_until(lambda: self._listens(API_PORT), what="starting a second engine", timeout=60,
                    died=self._died, last_words=self._log)  # fmt: skip
         with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
             load = ["docker", "-H", self.tcp, "load", "--quiet"]
@@ -108,7 +108,7 @@ class SecondEngine:
         client.write_text(f'#!/bin/sh\nexec {real} -F {shlex.quote(str(self.directory / "ssh_config"))} "$@"\n')
         client.chmod(0o755)
         self._run(str(shutil.which("sshd", path=_path())), "-D", "-e", "-f", str(self.directory / "sshd_config"))
-        polling.until(lambda: self._listens(SSH_PORT), what="starting sshd", timeout=20, died=self._died,
+        poll_until(lambda: self._listens(SSH_PORT), what="starting sshd", timeout=20, died=self._died,
                    last_words=self._log)  # fmt: skip
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.runtimes.compose.runtime import ComposeRuntime
 from rollback_drills.runtimes.docker.engine import Engine
 from rollback_drills.target.system_tables import Compose
@@ -40,8 +40,8 @@ def project(reference: Target, engine: Engine, base_images: dict[str, str], tmp_
     return make
 
 
-def refused(target: Target) -> RuntimeUnavailable:
-    with pytest.raises(RuntimeUnavailable) as caught:
+def refused(target: Target) -> RuntimeUnavailableError:
+    with pytest.raises(RuntimeUnavailableError) as caught:
         ComposeRuntime.require(target, print)
     assert caught.value.fix, "every refusal says what to do"
     assert "rollback-drills-" not in str(caught.value), "the private copy is no place for a user to look"

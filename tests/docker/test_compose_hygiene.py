@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.core import polling
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine, namespace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def runs(tmp_path: Path, engine: Engine):
 
 
 def until_both_services_run(runs: Runs) -> None:
-    polling.until(lambda: len(runs.there()) >= 4, what="gateway, database, network and volume", timeout=PATIENCE)
+    poll_until(lambda: len(runs.there()) >= 4, what="gateway, database, network and volume", timeout=PATIENCE)
 
 
 def test_after_sigterm_nothing_is_left(runs: Runs):

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from docker_project import PATIENCE, Project
 
-from rollback_drills.core import polling
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine
 
 KILLS = 10
@@ -202,5 +202,5 @@ def test_a_worker_that_is_killed(project: Project, engine: Engine):
     (worker,) = psutil.Process(running.pid).children()
     worker.kill()
     assert running.wait(PATIENCE) == pytest.ExitCode.TESTS_FAILED, project.output(running)
-    polling.until(lambda: of_project(engine, project) == [], what="its removal", timeout=10)
+    poll_until(lambda: of_project(engine, project) == [], what="its removal", timeout=10)
     assert_nothing_left(engine, project)

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect, create_database, with_database
 from rollback_drills.runtimes.docker import engine as engines
 from rollback_drills.runtimes.docker.commands import ContainerCommands
 from rollback_drills.runtimes.docker.engine import OWNER_LABEL, WORKSPACE_LABEL, Engine
 from rollback_drills.runtimes.docker.runtime import DockerRuntime
-from rollback_drills.runtimes.protocols import CommandResult, Listeners
+from rollback_drills.runtimes.protocols import (
+    CommandLog,
+    CommandResult,
+)
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
@@ -54,7 +57,7 @@ def heard() -> list[CommandResult]:
 
 @pytest.fixture
 def commands(runtime: DockerRuntime, url: str, heard: list[CommandResult]) -> ContainerCommands:
-    return runtime.commands(Listeners([heard.append]), lambda: url)
+    return runtime.commands(CommandLog([heard.append]), lambda: url)
 
 
 def ours(runtime: DockerRuntime, *, running: bool = False) -> list[dict[str, object]]:
@@ -247,7 +250,7 @@ def test_everything_is_labelled_and_close_leaves_nothing(engine: Engine, referen
     runtime = DockerRuntime(reference, workspace, Meter())
     try:
         runtime.start()
-        commands = runtime.commands(Listeners(), lambda: runtime.server.admin_url)
+        commands = runtime.commands(CommandLog(), lambda: runtime.server.admin_url)
         release = commands.derive_release("0.5.0", "labelled", {"new": ""})
         commands.derive_release("0.5.0", "labelled", {"new": "again"})  # the first one loses its name
         gateway = runtime.gateway("gateway", lambda: runtime.server.admin_url)
@@ -273,7 +276,7 @@ def test_what_has_no_workspace_any_more_is_removed_at_the_next_start(engine: Eng
         engine.client.volumes.create(f"drill-{workspace.path.name}", labels=engines.labels(workspace.path))
     lost.close()  # which does not know that it has used an engine
     assert len(labelled(engine, lost)) == 2
-    engines.remove_homeless(engine)
+    engines.remove_orphaned(engine)
     assert labelled(engine, lost) == set()
     assert len(labelled(engine, present)) == 2, "its owner lives"
     assert len(ours(runtime)) == 1, "nor is anything of another run's touched"
@@ -289,7 +292,7 @@ def test_removing_waits_for_a_container_that_is_removed_already(engine: Engine, 
     container.start()
     container.remove()
     container.remove()
-    polling.until(lambda: len(ours(runtime)) == before, what="its removal", timeout=10)
+    poll_until(lambda: len(ours(runtime)) == before, what="its removal", timeout=10)
 
 
 def labelled(engine: Engine, workspace: Workspace) -> set[tuple[str, str]]:

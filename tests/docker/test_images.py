@@ -24,7 +24,7 @@ import pytest
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from rollback_drills.core.polling import until
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.docker.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +106,7 @@ def connect(engine: Engine, container: Container, password: str = "right", datab
                 raise
             return None
 
-    return until(
+    return poll_until(
         attempt,
         what="PostgreSQL answers",
         timeout=60,
@@ -260,7 +260,7 @@ def health(engine: Engine, gateway: Container) -> httpx.Response:
         except httpx.TransportError:
             return None
 
-    return until(
+    return poll_until(
         ask, what="the gateway answers", timeout=60, died=lambda: exited(gateway), last_words=lambda: log(gateway)
     )
 

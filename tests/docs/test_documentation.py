@@ -19,7 +19,7 @@ import tomli_w
 
 from rollback_drills.evidence.model import RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
 from rollback_drills.evidence.schema import evidence_schema
-from rollback_drills.report.filing.filing import file_run
+from rollback_drills.report.filing.filing import file_report
 from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def make_a_report(directory: Path, name: str = "20261122-030405-7f3a") -> Path:
         runtime=RuntimeFacts(name="embedded", reason=""), versions={}, host={}, drills=(),
         runbook=RunbookFacts(title="", file="", sha256="", sections={}, checklist={}),
     )  # fmt: skip
-    file_run(nothing, directory / nothing.run)
+    file_report(nothing, directory / nothing.run)
     return directory / "latest"
 
 

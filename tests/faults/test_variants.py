@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from planting import ROOT, evidence, perform, plant
 
-from rollback_drills.report.views.report import fold
+from rollback_drills.report.views.report import build_report
 
 VARIANTS = sorted((ROOT / "fixtures" / "variants").glob("*.toml"))
 
@@ -23,7 +23,7 @@ def test_variant_passes(file: Path, tmp_path: Path) -> None:
     run = evidence(target)
     assert run.drills, "the expression selects no drill"
     assert {drill.verdict for drill in run.drills} == {"passed"}
-    told = " ".join(section.why for section in fold(run).unproven if section.drills)
+    told = " ".join(section.why for section in build_report(run).unproven if section.drills)
     assert variant.get("not_proven", "") in told
     for secret in variant.get("secrets", ()):
         assert secret in target.read_text(), "the target file has it"

@@ -16,7 +16,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from rollback_drills.core import polling
+from rollback_drills.core.polling import poll_until
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence
 from rollback_drills.runtimes.host.process import WORKSPACE_VARIABLE
 
@@ -35,7 +35,7 @@ def pytest_configure(config):
 
 
 def until(condition: Callable[[], T | None], what: str, timeout: float = PATIENCE) -> T:
-    return polling.until(condition, what=what, timeout=timeout)
+    return poll_until(condition, what=what, timeout=timeout)
 
 
 def interruptible() -> None:

@@ -16,7 +16,7 @@ from rollback_drills.evidence.model import (
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines
-from rollback_drills.report.views.report import fold
+from rollback_drills.report.views.report import build_report
 
 OWNER = "payments <b>team</b>"
 ACCEPTANCE = Acceptance(reason="the vendor mends it", owner=OWNER, until="2026-12-31")
@@ -47,7 +47,7 @@ def run_of(*drills: DrillEvidence, risks: tuple[AcceptedRisk, ...] = ()) -> RunE
 
 
 def test_a_run_with_accepted_risks_passes_and_nobody_can_overlook_them():
-    report = fold(run_of(drill(accepted()), risks=(risk(),)))
+    report = build_report(run_of(drill(accepted()), risks=(risk(),)))
     assert report.headline.verdict == "passed"
     assert report.headline.sentence == "The runbook holds, with 1 accepted risk: the one drill passed."
     assert any("flag-ignored (payments" in note and "until 2026-12-31" in note for note in report.headline.notes)
@@ -57,7 +57,7 @@ def test_a_run_with_accepted_risks_passes_and_nobody_can_overlook_them():
 
 
 def test_known_gaps_are_told_and_are_no_risk_that_somebody_accepted():
-    report = fold(run_of(drill(gap())))
+    report = build_report(run_of(drill(gap())))
     assert report.headline.sentence == "The runbook holds: the one drill passed."
     assert "1 known gap, as the target file declares." in report.headline.notes
     assert (report.rows[0].answer, report.rows[0].found, report.failures) == ("Yes", "1 known gap", ())
@@ -65,14 +65,14 @@ def test_known_gaps_are_told_and_are_no_risk_that_somebody_accepted():
 
 def test_what_fails_comes_first_beside_what_is_accepted():
     failed = build.drill("t.py::test_b", "failed", findings=[build.finding("flag-ignored", "jira answers 200")])
-    report = fold(run_of(drill(accepted(), gap()), failed))
+    report = build_report(run_of(drill(accepted(), gap()), failed))
     assert [problem.severity for problem in report.problems] == ["critical", "accepted", "info"]
     assert [problem.worst_detail for problem in report.failures] == ["jira answers 200"]
 
 
 def test_a_plain_failure_beside_an_accepted_risk_is_not_hidden_by_it():
     broken = drill(accepted()).model_copy(update={"verdict": "failed", "reason": "a plain check"})
-    assert [problem.code for problem in fold(run_of(broken)).failures] == ["failed-check"]
+    assert [problem.code for problem in build_report(run_of(broken)).failures] == ["failed-check"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_plain_failure_beside_an_accepted_risk_is_not_hidden_by_it():
     ],
 )
 def test_what_is_said_of_each(given: AcceptedRisk, said: str, warn: bool):
-    report = fold(run_of(drill(accepted()), risks=(given,)))
+    report = build_report(run_of(drill(accepted()), risks=(given,)))
     assert [(each.said, each.warn) for each in report.accepted] == [(said, warn)]
     assert any(said in note for note in report.headline.notes) == warn
 

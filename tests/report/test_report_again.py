@@ -13,10 +13,10 @@ import pytest
 
 from rollback_drills.cli import main
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
-from rollback_drills.report.filing.filing import file_run
+from rollback_drills.report.filing.filing import file_report
 from rollback_drills.report.filing.manifest import verify
 from rollback_drills.report.formats.html import render_html
-from rollback_drills.report.views.report import fold
+from rollback_drills.report.views.report import build_report
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 
@@ -52,7 +52,7 @@ def shard(reports: Path, name: str, *drills: DrillEvidence, hour: int = 3, **cha
     run = build.run(first, *others).model_copy(
         update={"run": name, "finished_at": f"2026-11-22T{hour:02d}:00:00+00:00", **changes}
     )
-    file_run(run, directory)
+    file_report(run, directory)
     return directory
 
 
@@ -92,7 +92,7 @@ def test_halves_of_a_real_run_are_the_whole_again(sample: Path, tmp_path: Path):
             for artifact in each.artifacts:
                 (directory / artifact.path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(sample / artifact.path, directory / artifact.path)
-        file_run(half, directory)
+        file_report(half, directory)
         halves.append(str(directory))
     assert main(["report", *halves, "--output", str(tmp_path / "reports" / "merged")]) == 0
     merged = read(tmp_path / "reports" / "merged")
@@ -120,7 +120,7 @@ def test_of_one_drill_the_latest_attempt_counts_and_the_others_are_told(tmp_path
     (attempt,) = drills["t.py::x"].attempts
     assert (attempt.run, attempt.verdict, attempt.reason) == ("a", "failed", "it was slow")
     assert drills["t.py::y"].attempts == ()
-    notes = fold(merged).headline.notes
+    notes = build_report(merged).headline.notes
     assert "1 drill passed in a later attempt only: what failed once may fail that night." in notes
     assert "it was slow" in render_html(merged)
     assert [path.name for path in (tmp_path / "merged" / "artifacts").iterdir()] == ["b"]

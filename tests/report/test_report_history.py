@@ -16,7 +16,7 @@ import pytest
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict, Writes
 from rollback_drills.report.filing.files import LOCK, one_at_a_time
-from rollback_drills.report.filing.filing import file_run
+from rollback_drills.report.filing.filing import file_report
 from rollback_drills.report.filing.history import (
     HISTORY,
     History,
@@ -29,7 +29,7 @@ from rollback_drills.report.filing.manifest import read_manifest, verify
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines
-from rollback_drills.report.views.report import fold
+from rollback_drills.report.views.report import build_report
 
 
 def run_of(name: str, *drills: DrillEvidence, **changes: object) -> RunEvidence:
@@ -74,7 +74,7 @@ def test_a_broken_last_line_is_told_and_ended(torn: bytes, tmp_path: Path) -> No
     history = read_history(file)
     assert ([run.run for run in history.runs], history.unreadable) == (["one", "two"], 1)
     note = "1 line of history.jsonl could not be read and was left out."
-    assert fold(run_of("three", timed(1.0)), history=history).history_note == note
+    assert build_report(run_of("three", timed(1.0)), history=history).history_note == note
     assert note in [text for text, _ in terminal_lines(run_of("three", timed(1.0)), "r", history=history)]
     assert note in render_html(run_of("three", timed(1.0)), history=history)
 
@@ -121,20 +121,20 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_run_that_was_killed_holds_nobody_up(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
     holder.kill()
-    file_run(run_of("one", timed(1.0)), tmp_path / "one", patience=30.0)
+    file_report(run_of("one", timed(1.0)), tmp_path / "one", patience=30.0)
     assert [run.run for run in read_history(tmp_path / HISTORY).runs] == ["one"]
 
 
 def test_a_run_that_was_stopped_costs_no_report(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
     holder.send_signal(signal.SIGSTOP)
     with pytest.raises(DrillError) as caught:
-        file_run(run_of("one", timed(1.0)), tmp_path / "one", patience=0.1)
+        file_report(run_of("one", timed(1.0)), tmp_path / "one", patience=0.1)
     assert f"the report is in {tmp_path / 'one'}, but not in history.jsonl" in str(caught.value)
     assert "kill -CONT" in caught.value.fix
     assert verify(tmp_path / "one").changes == ()
     assert not (tmp_path / HISTORY).exists()
     holder.kill()
-    file_run(run_of("two", timed(1.0)), tmp_path / "two", patience=30.0)
+    file_report(run_of("two", timed(1.0)), tmp_path / "two", patience=30.0)
     assert read_manifest(tmp_path / "two").previous is None, "a run that was not filed is no part of the chain"
 
 
@@ -197,9 +197,10 @@ def test_a_regression_is_said_where_people_look_and_fails_nothing() -> None:
     run, history = run_of("now", timed(9.3)), past(3.0, 3.0, 3.0)
     sentence = "recovery took 9.3 s, 3.1 times its median of 3 s over the last 3 good runs"
     assert (
-        f"Slower than before: Quick rollback 1: application, {sentence}." in fold(run, history=history).headline.notes
+        f"Slower than before: Quick rollback 1: application, {sentence}."
+        in build_report(run, history=history).headline.notes
     )
-    assert fold(run, history=history).headline.verdict == "passed"
+    assert build_report(run, history=history).headline.verdict == "passed"
     page = render_html(run, history=history)
     assert sentence in page
     assert "<polyline" in page
@@ -213,7 +214,7 @@ def test_a_run_is_filed_with_its_history(tmp_path: Path) -> None:
     for number in range(4):
         name = f"2026112{number}-030405-aaaa"
         changes = {"finished_at": f"2026-11-2{number}T03:04:49+00:00"}
-        file_run(run_of(name, *samples.game_day().drills, **changes), tmp_path / name)
+        file_report(run_of(name, *samples.game_day().drills, **changes), tmp_path / name)
     assert len(read_history(tmp_path / HISTORY).runs) == 4
     page = (tmp_path / "latest" / "incident.html").read_text()
     assert "20261120-030405-aaaa" in page

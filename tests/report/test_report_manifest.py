@@ -13,7 +13,10 @@ import pytest
 
 from rollback_drills.cli import main
 from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.filing import file_run, write_report
+from rollback_drills.report.filing.filing import (
+    file_report,
+    write_report,
+)
 from rollback_drills.report.filing.manifest import read_manifest, verify, write_manifest
 
 NAMES = ("20261120-030405-aaaa", "20261121-030405-bbbb", "20261122-030405-cccc")
@@ -24,7 +27,7 @@ def reports(tmp_path: Path) -> Path:
     """Three runs, one after the other."""
     for number, name in enumerate(NAMES):
         change = {"run": name, "finished_at": f"2026-11-2{number}T03:04:49+00:00"}
-        file_run(build.run(build.drill()).model_copy(update=change), tmp_path / name)
+        file_report(build.run(build.drill()).model_copy(update=change), tmp_path / name)
     return tmp_path
 
 
@@ -46,7 +49,7 @@ def test_what_is_no_run_is_no_part_of_the_chain(reports: Path) -> None:
     (reports / "broken" / "manifest.json").write_text("{")
     later = reports / "20261123-030405-dddd"
     change = {"run": later.name, "finished_at": "2026-11-23T03:04:49+00:00"}
-    file_run(build.run(build.drill()).model_copy(update=change), later)
+    file_report(build.run(build.drill()).model_copy(update=change), later)
     link = read_manifest(later).previous
     assert link is not None
     assert link.run == NAMES[2]
@@ -67,10 +70,10 @@ def finished(name: str, moment: str) -> RunEvidence:
 def test_runs_are_chained_in_the_order_of_filing(reports: Path, moment: str) -> None:
     """Also where the last one ended earlier than the one before it: it waited for its turn, or the clock was set."""
     late = reports / "20261119-000000-0000"
-    file_run(finished(late.name, moment), late)
+    file_report(finished(late.name, moment), late)
     link = read_manifest(late).previous
     assert (link.run if link else None) == NAMES[2]
-    file_run(finished("20261118-000000-0000", "18T00:00:00"), reports / "20261118-000000-0000")
+    file_report(finished("20261118-000000-0000", "18T00:00:00"), reports / "20261118-000000-0000")
     found = verify(reports / "latest")
     assert (found.changes, found.notes) == ((), ("the chain of manifests is unbroken over 4 earlier runs",))
 
@@ -80,7 +83,7 @@ def test_a_chain_that_was_forked_goes_on_at_its_younger_end(reports: Path) -> No
     fork |= {"run": "20261122-030405-ffff", "finished_at": "2026-11-22T03:04:50+00:00"}
     (reports / fork["run"]).mkdir()
     (reports / fork["run"] / "manifest.json").write_text(json.dumps(fork))
-    file_run(finished("20261123-030405-dddd", "23T03:04:49"), reports / "20261123-030405-dddd")
+    file_report(finished("20261123-030405-dddd", "23T03:04:49"), reports / "20261123-030405-dddd")
     link = read_manifest(reports / "latest").previous
     assert (link.run if link else None) == fork["run"]
 

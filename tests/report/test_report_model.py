@@ -14,7 +14,7 @@ from rollback_drills.report.text import cut, humanise, moment, seconds, visible
 from rollback_drills.report.views.coverage import NOT_PROVEN
 from rollback_drills.report.views.groups import MEASURED_FOR, group_drills, split_id
 from rollback_drills.report.views.limits import Limits
-from rollback_drills.report.views.report import fold
+from rollback_drills.report.views.report import build_report
 from rollback_drills.report.views.timeline import ticks, timeline
 from rollback_drills.report.views.values import Diff, Items, Pairs, Plain, view
 from rollback_drills.target.capabilities import missing
@@ -54,22 +54,22 @@ def of(*verdicts: Verdict) -> tuple[DrillEvidence, ...]:
 )
 def test_verdict_of_every_mix(verdicts: tuple[Verdict, ...], interrupted: str, tone: str, says: str) -> None:
     run = build.run(*of(*verdicts), interrupted=interrupted, sections=["quick-application"])
-    headline = fold(run).headline
+    headline = build_report(run).headline
     assert (headline.verdict, headline.tone, headline.sentence) == (run.verdict, tone, says)
     assert any("Ctrl-C" in note for note in headline.notes) == bool(interrupted)
 
 
 def test_a_measurement_that_is_no_test_is_told_so_that_pytests_count_can_be_understood() -> None:
     shared = build.drill("t.py::rounds", "passed", facts={MEASURED_FOR: "several drills"})
-    notes = fold(build.run(*of("passed", "skipped"), shared)).headline.notes
+    notes = build_report(build.run(*of("passed", "skipped"), shared)).headline.notes
     assert "3 drills: 2 tests, and 1 measurement that several of them judge." in notes
-    assert not any("measurement" in note for note in fold(build.run(*of("passed"))).headline.notes)
+    assert not any("measurement" in note for note in build_report(build.run(*of("passed"))).headline.notes)
 
 
 def test_what_another_runtime_would_prove_is_counted_apart_and_every_row_says_why() -> None:
     (reason,) = missing(Target.load(REFERENCE), ["compose"], runtime="embedded")
     letter = [build.drill(f"t.py::test_letter_{number}", "skipped", reason=reason) for number in range(8)]
-    report = fold(build.run(*of("passed", "skipped"), *letter, sections=["quick-application"]))
+    report = build_report(build.run(*of("passed", "skipped"), *letter, sections=["quick-application"]))
     assert "Of the others, 1 skipped and 8 need --drill-runtime=compose." in report.headline.notes
     assert [row.why for row in report.rows if row.anchor] == ["", "because 1", *[reason] * 8]
     assert all(row.why for row in report.rows if row.tone == "unknown")
@@ -82,7 +82,7 @@ def test_what_several_drills_found_in_the_same_words_is_one_entry() -> None:
         build.drill(f"t.py::test_{number}", "failed", title=f"Drill {number}", findings=found)
         for number, found in enumerate((same, same[:1], [other]))
     ]
-    report = fold(build.run(*drills))
+    report = build_report(build.run(*drills))
     assert [(each.code, each.where) for each in report.problems] == [
         ("rows-lost", "Drill 0 and 1 more"), ("rows-lost", "Drill 2"), ("health-hangs", "Drill 0"),
     ]  # fmt: skip
@@ -96,13 +96,13 @@ def test_an_interrupted_procedure_follows_the_procedure() -> None:
         build.drill(f"t.py::test_{number}", "passed", title=title, runbook="quick-flags")
         for number, title in enumerate(titles)
     ]
-    assert [row.title for row in fold(build.run(*drills)).rows if row.anchor] == [*titles[1:], titles[0]]
+    assert [row.title for row in build_report(build.run(*drills)).rows if row.anchor] == [*titles[1:], titles[0]]
 
 
 def test_the_breakdown_of_findings_adds_up() -> None:
     found = [build.finding(code, code) for code in ("rows-lost", "integration-ungated")]
     found += [build.finding("deliveries-rate-limited", "429")]
-    notes = fold(build.run(build.drill("t.py::test_x", "failed", findings=found))).headline.notes
+    notes = build_report(build.run(build.drill("t.py::test_x", "failed", findings=found))).headline.notes
     told = [note for note in notes if "finding" in note or "gap" in note]
     assert told[0].startswith("2 findings: ")
     assert sum(map(int, re.findall(r"(\d+) (?:critical|major|minor)", told[0]))) == 2
@@ -111,13 +111,13 @@ def test_the_breakdown_of_findings_adds_up() -> None:
 
 def test_what_a_passed_drill_could_not_prove_leaves_its_section_in_part() -> None:
     drill = build.drill("t.py::test_x", "passed", facts={NOT_PROVEN: "the error rate: no [metrics]"})
-    report = fold(build.run(drill, sections=["quick-application"]))
+    report = build_report(build.run(drill, sections=["quick-application"]))
     assert [(each.proof, each.why) for each in report.sections] == [("in part", "the error rate: no [metrics]")]
     assert report.headline.sentence == "What was drilled holds: 1 of 1 drill passed."
 
 
 def test_a_gap_in_the_coverage_is_never_called_a_holding_runbook() -> None:
-    headline = fold(build.run(*of("passed"))).headline
+    headline = build_report(build.run(*of("passed"))).headline
     assert headline.sentence == "What was drilled holds: 1 of 1 drill passed."
     assert headline.notes[-1] == "7 of 8 sections of the runbook not, or only in part, proven."
 
@@ -137,7 +137,7 @@ def test_ids_are_split(identifier: str, base: str, param: str) -> None:
 
 
 def test_cases_of_one_drill_are_one_row() -> None:
-    report = fold(build.run(*samples.scenario_a("datadog", "slack", skipped=["ecs"])))
+    report = build_report(build.run(*samples.scenario_a("datadog", "slack", skipped=["ecs"])))
     (row,) = [row for row in report.rows if row.anchor]
     assert (row.title, row.cases) == ("Scenario A: a new integration causes issues", "21 integrations")
     assert (row.answer, row.tone, row.met, row.findings) == ("No (2 of 21)", "failed", False, 2)
@@ -159,7 +159,7 @@ def test_the_noun_of_cases_comes_from_their_facts_and_their_title_is_what_is_com
 
 def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
     foreign = build.drill("t.py::test_own", title="Our own", runbook="our-page")
-    report = fold(build.run(foreign, samples.skipped(), samples.application()))
+    report = build_report(build.run(foreign, samples.skipped(), samples.application()))
     assert [row.section for row in report.rows] == [
         "Quick application", "Quick database", "Quick flags", "Scenario a", "Scenario b", "Scenario c",
         "Recovery checklist", "Prevention", "Our page (not in the runbook)",
@@ -168,14 +168,14 @@ def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
 
 
 def test_release_managers_row() -> None:
-    row = fold(build.run(samples.application())).rows[0]
+    row = build_report(build.run(samples.application())).rows[0]
     assert (row.recovery, row.objective, row.met) == ("1.9 s", "2 min", True)
     assert (row.downtime, row.downtime_met) == ("1.4 s of 5 s", True)
     assert (row.writes, row.rpo, row.rpo_met) == ("0 of 140", "", True)
-    row = fold(build.run(samples.failed_database())).rows[1]
+    row = build_report(build.run(samples.failed_database())).rows[1]
     assert (row.downtime, row.downtime_met) == ("5 min 51 s of 5 s", False)
     assert (row.writes, row.rpo, row.rpo_met) == ("48 of 9,120", "12.4 s of 5 s", False)
-    bare = fold(build.run(build.drill())).rows[0]
+    bare = build_report(build.run(build.drill())).rows[0]
     assert (bare.recovery, bare.objective, bare.met) == ("not measured", "", None)
     assert (bare.downtime, bare.downtime_met, bare.writes, bare.rpo, bare.rpo_met) == (
         "not measured", None, "not measured", "", None,
@@ -188,31 +188,33 @@ def test_the_worst_of_all_cases_is_what_the_row_shows() -> None:
                     writes=Writes(acknowledged=100, lost=("a",) * lost, expected_lost=1, rpo_seconds=lost * 1.5))
         for name, down, objective, lost in (("a", 0.5, 5.0, 0), ("b", 2.0, 1.0, 2), ("c", 1.0, None, 1))
     ]  # fmt: skip
-    row = fold(build.run(*cases)).rows[0]
+    row = build_report(build.run(*cases)).rows[0]
     assert (row.downtime, row.downtime_met) == ("up to 2 s of 1 s", False)
     assert (row.writes, row.rpo, row.rpo_met) == ("3 of 300, 3 expected", "3 s", None)
 
 
 def test_downtime_and_data_loss_are_objectives_too() -> None:
-    found = {item.name: item for item in fold(samples.game_day()).objectives}
+    found = {item.name: item for item in build_report(samples.game_day()).objectives}
     down = found["Downtime of one kind of request"]
     assert (down.limit, down.measured, down.met, down.drills, down.missed) == ("5 s", "up to 5 min 51 s", False, 2, 1)
     lost = found["Age of the oldest lost write (RPO)"]
     assert (lost.limit, lost.measured, lost.met, lost.drills, lost.missed) == ("0 s, 5 s", "12.4 s", False, 2, 1)
-    notes = fold(samples.game_day()).headline.notes
+    notes = build_report(samples.game_day()).headline.notes
     assert "1 of 2 measured downtimes missed the objective." in notes
     assert "48 acknowledged writes were lost that nobody expected to lose." in notes
 
 
 def test_objectives_that_nothing_was_held_against_are_listed() -> None:
-    found = {item.name: item for item in fold(build.run(samples.application(), samples.failed_database())).objectives}
+    found = {
+        item.name: item for item in build_report(build.run(samples.application(), samples.failed_database())).objectives
+    }
     assert found["Application rollback"].met is True
     assert (found["Database rollback"].met, found["Database rollback"].missed) == (False, 1)
     assert (found["Feature flag"].met, found["Feature flag"].measured) == (None, "not measured")
 
 
 def test_coverage_says_what_is_not_proven_and_why() -> None:
-    report = fold(samples.game_day())
+    report = build_report(samples.game_day())
     assert {section.id: section.proof for section in report.sections} == {
         "quick-application": "proven", "quick-database": "failed", "quick-flags": "not proven", "scenario-a": "failed",
         "scenario-b": "not proven", "scenario-c": "not proven", "recovery-checklist": "not proven",
@@ -224,14 +226,14 @@ def test_coverage_says_what_is_not_proven_and_why() -> None:
     )  # fmt: skip
     assert "the target has no backup command" in why["scenario-c"]
     assert "lock error: the gateway did not answer within 10 s" in why["scenario-b"]
-    partly = fold(build.run(*samples.scenario_a(skipped=["ecs", "heroku"])))
+    partly = build_report(build.run(*samples.scenario_a(skipped=["ecs", "heroku"])))
     section = next(section for section in partly.sections if section.id == "scenario-a")
     assert (section.proof, section.why) == ("in part", "ecs and heroku skipped: the integration has no flag")
 
 
 def test_checklist_has_evidence_or_an_empty_box() -> None:
     odd = build.drill("t.py::test_odd", steps=[build.step(1, "Odd", 0.1, 0.1, checklist="brew-tea")])
-    items = {item.id: item for item in fold(build.run(*samples.game_day().drills, odd)).checklist}
+    items = {item.id: item for item in build_report(build.run(*samples.game_day().drills, odd)).checklist}
     assert list(items) == [*build.CHECKLIST, "brew-tea"]
     assert [name for name, item in items.items() if not item.performed] == ["monitor", "document", "post-mortem"]
     assert items["brew-tea"].in_runbook is False
@@ -242,7 +244,7 @@ def test_checklist_has_evidence_or_an_empty_box() -> None:
 
 def test_what_is_a_persons_stays_open() -> None:
     watched = build.drill("t.py::test_it", steps=[build.step(1, "Watch", 0.1, 0.1, checklist="monitor")])
-    items = {item.id: item for item in fold(build.run(watched)).checklist}
+    items = {item.id: item for item in build_report(build.run(watched)).checklist}
     assert items["monitor"].performed
     assert not items["monitor"].done
     assert items["monitor"].open
@@ -250,7 +252,7 @@ def test_what_is_a_persons_stays_open() -> None:
 
 
 def test_a_case_that_failed_is_what_the_checklist_shows() -> None:
-    items = {item.id: item for item in fold(samples.game_day()).checklist}
+    items = {item.id: item for item in build_report(samples.game_day()).checklist}
     # 21 cases performed it in the same step: one line, and it failed if it failed in one of them.
     failed, performed = items["disable-or-rollback"].performed
     assert (failed.ok, performed.ok, items["disable-or-rollback"].done) == (False, True, False)
@@ -258,7 +260,7 @@ def test_a_case_that_failed_is_what_the_checklist_shows() -> None:
 
 
 def test_findings_are_sorted_by_severity_and_grouped() -> None:
-    report = fold(samples.game_day())
+    report = build_report(samples.game_day())
     assert [(problem.code, problem.severity) for problem in report.problems] == [
         ("schema-residue", "critical"), ("rows-lost", "critical"), ("flag-ignored", "critical"),
         ("drill-error", "unclassified"), ("drill-incomplete", "unclassified"), ("objective-missed", "major"),
@@ -279,20 +281,22 @@ def test_a_failure_without_a_finding_is_a_problem_too() -> None:
     failed = build.drill(
         "t.py::test_x", "failed", steps=[build.step(1, "Look", 0.1, 0.2, build.check("it holds", 1, 2))]
     )
-    (problem,) = fold(build.run(failed)).problems
+    (problem,) = build_report(build.run(failed)).problems
     assert (problem.code, problem.worst_detail) == ("failed-check", "it holds")
     assert problem.repeat == "pytest t.py::test_x"
 
 
 def test_a_passed_drill_with_findings_says_so() -> None:
     drill = build.drill(findings=[build.finding("flag-not-restored", "0.4.0 does not know 0020.")])
-    report = fold(build.run(drill))
+    report = build_report(build.run(drill))
     assert (report.rows[0].answer, report.headline.tone) == ("Yes, with findings", "passed")
     assert "1 finding: 1 major." in report.headline.notes
 
 
 def test_data_integrity_per_relation() -> None:
-    drill = next(drill for drill in fold(samples.game_day()).drills if drill.title == "Quick rollback 2: database")
+    drill = next(
+        drill for drill in build_report(samples.game_day()).drills if drill.title == "Quick rollback 2: database"
+    )
     integrity = drill.shown[0].integrity
     assert integrity is not None
     assert [(row.name, row.same) for row in integrity.relations] == [("deliveries", False), ("integrations", True)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rollback_drills.lab.bare_alembic import AlembicIni
+from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
 from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -95,7 +95,7 @@ def walking(
     *,
     migrations: Migrations | None = None,
     data: bool = True,
-    ground_of: type[AlembicIni] = AlembicIni,
+    ground_of: type[BareAlembicEnvironment] = BareAlembicEnvironment,
     wanted: Sequence[str] = (),
 ) -> Iterator[Walk]:
     ground = ground_of(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from migration_histories import Project
 
-from rollback_drills.lab.bare_alembic import AlembicIni
+from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.postgres import connect
@@ -22,7 +22,7 @@ SEED = "INSERT INTO orders (total, note) SELECT n, 'note ' || n FROM generate_se
 
 def prove(project: Project, server: PostgresServer, workspace: Workspace, seeded_at: Sequence[str]) -> dict[str, Proof]:
     """With the seed in a database that is at the last of ``seeded_at``."""
-    ground = AlembicIni(
+    ground = BareAlembicEnvironment(
         project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path,
         bin_dir=server.bin_dir,
     )  # fmt: skip

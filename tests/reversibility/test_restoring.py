@@ -6,7 +6,7 @@ from pathlib import Path
 
 from migration_histories import Project, walking
 
-from rollback_drills.lab.bare_alembic import AlembicIni
+from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -91,7 +91,7 @@ def test_a_sequence_that_a_restore_rewinds_is_seen(
     assert proof.codes == {"sequence-rewound"}
 
 
-class Rewinding(AlembicIni):
+class Rewinding(BareAlembicEnvironment):
     """Restores as a dump without its sequences' values would."""
 
     def restore(self, database: str, file: Path) -> CommandResult:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills.postgres import Connection, connect, create_database, drop_database, with_database
-from rollback_drills.postgres.schema.tracker import LiveSchema
+from rollback_drills.postgres.schema.tracker import SchemaTracker
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 
 EXAMPLES = int(os.environ.get("ROLLBACK_DRILLS_EXAMPLES", "25"))  # `make soak` asks for 500
@@ -131,7 +131,7 @@ def test_it_follows_what_happens_and_tells_apart_what_pg_dump_tells_apart(
             with connect(url) as conn, connect(url) as watching:
                 for statement in START:
                     execute(conn, statement)
-                live = LiveSchema(watching)
+                live = SchemaTracker(watching)
                 for change in changes[:-1]:
                     executed, locked = execute(conn, change)
                     live.refresh(locked, grants=change.startswith(("GRANT", "REVOKE")))

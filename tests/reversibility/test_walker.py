@@ -9,7 +9,7 @@ import pytest
 from migration_histories import ENV, Project, walking
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.lab.bare_alembic import AlembicIni
+from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
 from rollback_drills.migrations.reversibility.history import problems_of
 from rollback_drills.migrations.walker.client import Walker, walker_command
 from rollback_drills.postgres import connect, invalid_indexes
@@ -51,8 +51,8 @@ def add_two(project: Project) -> None:
 
 
 @pytest.fixture
-def ground(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace) -> AlembicIni:
-    return AlembicIni(
+def ground(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace) -> BareAlembicEnvironment:
+    return BareAlembicEnvironment(
         tmp_path / "alembic.ini",
         interpreter=[sys.executable],
         admin_url=postgres_server.admin_url,
@@ -63,7 +63,7 @@ def ground(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
-def test_any_env_py_is_walked_unmodified(env: str, tmp_path: Path, ground: AlembicIni):
+def test_any_env_py_is_walked_unmodified(env: str, tmp_path: Path, ground: BareAlembicEnvironment):
     add_two(Project(tmp_path, env))
     database = ground.create()
     with ground.walker(database) as walker:
@@ -81,7 +81,7 @@ def test_any_env_py_is_walked_unmodified(env: str, tmp_path: Path, ground: Alemb
     ground.drop(database)
 
 
-def test_an_error_is_told_with_its_place_and_leaves_the_walk_going(tmp_path: Path, ground: AlembicIni):
+def test_an_error_is_told_with_its_place_and_leaves_the_walk_going(tmp_path: Path, ground: BareAlembicEnvironment):
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (a integer PRIMARY KEY)"], ["DROP TABLE t"])
     project.add("two", ["INSERT INTO t VALUES (1), (1)"], ["raise ValueError('no way')"])
@@ -97,7 +97,7 @@ def test_an_error_is_told_with_its_place_and_leaves_the_walk_going(tmp_path: Pat
     ground.drop(database)
 
 
-def test_a_step_can_be_tried_and_be_made_to_fail_at_a_statement(tmp_path: Path, ground: AlembicIni):
+def test_a_step_can_be_tried_and_be_made_to_fail_at_a_statement(tmp_path: Path, ground: BareAlembicEnvironment):
     add_two(Project(tmp_path))
     database = ground.create()
     with ground.walker(database) as walker:
@@ -118,7 +118,7 @@ ONE_SESSION = ENV.replace("NullPool", "StaticPool")
 
 
 @pytest.mark.parametrize("env", [ENV, ASYNC, RAISING], ids=["plain", "async", "its own error"])
-def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, ground: AlembicIni):
+def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, ground: BareAlembicEnvironment):
     project = Project(tmp_path, env)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
@@ -143,7 +143,7 @@ def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, ground: Alembic
     ground.drop(database)
 
 
-def test_where_there_is_but_one_session_an_index_fails_before_it_begins(tmp_path: Path, ground: AlembicIni):
+def test_where_there_is_but_one_session_an_index_fails_before_it_begins(tmp_path: Path, ground: BareAlembicEnvironment):
     project = Project(tmp_path, ONE_SESSION)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
@@ -158,7 +158,7 @@ def test_where_there_is_but_one_session_an_index_fails_before_it_begins(tmp_path
     ground.drop(database)
 
 
-def test_a_database_of_somebody_else_is_refused(tmp_path: Path, ground: AlembicIni):
+def test_a_database_of_somebody_else_is_refused(tmp_path: Path, ground: BareAlembicEnvironment):
     elsewhere = ENV.replace(
         'get_main_option("sqlalchemy.url")', 'get_main_option("sqlalchemy.url").rsplit("/", 1)[0] + "/postgres"'
     )
@@ -173,7 +173,7 @@ def test_a_database_of_somebody_else_is_refused(tmp_path: Path, ground: AlembicI
     ("env", "message"),
     [("raise KeyError('X')", "KeyError"), ("pass", "without calling"), ("import os; os._exit(3)", "exit code 3")],
 )
-def test_an_env_py_that_does_not_work_is_named(env: str, message: str, tmp_path: Path, ground: AlembicIni):
+def test_an_env_py_that_does_not_work_is_named(env: str, message: str, tmp_path: Path, ground: BareAlembicEnvironment):
     add_two(Project(tmp_path, env))
     database = ground.create()
     with ground.walker(database) as walker, pytest.raises(StackError, match=message):
@@ -196,7 +196,9 @@ def _script(revision: str, down: str | tuple[str, ...] | None, more: str = "") -
         ("z.py", _script("z", "two", "depends_on = 'nothing'"), "depends on the revision nothing"),
     ],
 )
-def test_a_broken_history_is_told_in_words(name: str, text: str, said: str, tmp_path: Path, ground: AlembicIni):
+def test_a_broken_history_is_told_in_words(
+    name: str, text: str, said: str, tmp_path: Path, ground: BareAlembicEnvironment
+):
     project = Project(tmp_path)
     add_two(project)
     project.write(name, text)
@@ -207,7 +209,7 @@ def test_a_broken_history_is_told_in_words(name: str, text: str, said: str, tmp_
     assert any(said in problem for problem in problems), problems
 
 
-def test_two_heads_are_seen(tmp_path: Path, ground: AlembicIni):
+def test_two_heads_are_seen(tmp_path: Path, ground: BareAlembicEnvironment):
     project = Project(tmp_path)
     add_two(project)
     project.write("three.py", _script("three", "one"))
@@ -261,7 +263,7 @@ def test_the_interpreter_and_the_options_are_taken_from_the_command():
     assert walker_command(given) == (("/v/bin/python",), ("-x", "a=b"))
 
 
-def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path, ground: AlembicIni):
+def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path, ground: BareAlembicEnvironment):
     project = Project(tmp_path)
     project.add("one", ["SELECT pg_sleep(60)"])
     database = ground.create()
@@ -272,7 +274,7 @@ def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path, ground: Alembi
     ground.drop(database)
 
 
-def test_a_type_is_created_again_after_it_was_dropped(tmp_path: Path, ground: AlembicIni):
+def test_a_type_is_created_again_after_it_was_dropped(tmp_path: Path, ground: BareAlembicEnvironment):
     """SQLAlchemy remembers ENUMs for as long as one context of alembic's lives, which here is the whole walk."""
     project = Project(tmp_path)
     project.add(

@@ -13,7 +13,11 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill.acceptance import Acceptances, matches
 from rollback_drills.drill.drill import Drill
-from rollback_drills.drill.plan import CheckFailed, EndedByAcceptedRisk, Plan
+from rollback_drills.drill.plan import (
+    AcceptedRiskError,
+    CheckFailedError,
+    Plan,
+)
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.target import Target
@@ -85,14 +89,14 @@ def test_it_may_be_narrowed_to_drills_and_subjects(make: Any, narrowed: dict[str
 )
 def test_what_is_not_accepted_fails_as_ever(make: Any, accepted: list[Accepted]):
     drill = make(*accepted)
-    with pytest.raises(CheckFailed):
+    with pytest.raises(CheckFailedError):
         perform(drill, "flag-ignored")
     assert drill.evidence().verdict == "failed"
 
 
 def test_the_day_after_the_last_one_the_finding_says_whose_acceptance_has_expired(make: Any):
     drill = make(accept(until=date(2026, 11, 22)))
-    with pytest.raises(CheckFailed, match="flag-ignored"):
+    with pytest.raises(CheckFailedError, match="flag-ignored"):
         perform(drill, "flag-ignored")
     (found,) = drill.evidence().findings
     assert found.detail.endswith(
@@ -107,7 +111,7 @@ def test_of_several_acceptances_the_one_that_lasts_longest_counts(make: Any):
 
 def test_one_that_is_not_accepted_fails_the_drill_beside_one_that_is(make: Any):
     drill = make(accept())
-    with pytest.raises(CheckFailed) as failure:
+    with pytest.raises(CheckFailedError) as failure:
         perform_together(drill, "flag-ignored", "neighbour-affected")
     assert "flag-ignored" not in str(failure.value)
     assert [finding.fails for finding in drill.evidence().findings] == [False, True]
@@ -122,7 +126,7 @@ def test_a_finding_without_a_check_is_accepted_as_well(make: Any):
 
 def test_a_vital_check_ends_the_drill_and_nothing_more_is_proven(make: Any):
     drill = make(accept())
-    with pytest.raises(EndedByAcceptedRisk):
+    with pytest.raises(AcceptedRiskError):
         perform(drill, "flag-ignored", vital=True)
     evidence = drill.evidence()
     assert (evidence.verdict, len(evidence.steps[0].checks)) == ("skipped", 1)
@@ -132,7 +136,7 @@ def test_a_vital_check_ends_the_drill_and_nothing_more_is_proven(make: Any):
 
 def test_a_vital_check_does_not_hide_what_failed_before_it(make: Any):
     drill = make(accept())
-    with pytest.raises(CheckFailed):
+    with pytest.raises(CheckFailedError):
         perform_together(drill, "neighbour-affected", "flag-ignored", vital=True)
     assert drill.evidence().verdict == "failed"
 

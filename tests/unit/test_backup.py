@@ -13,7 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills import postgres
-from rollback_drills.core.errors import BackupRefused, StackError
+from rollback_drills.core.errors import (
+    BackupRefusedError,
+    StackError,
+)
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.backup import Backups, Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -23,7 +26,7 @@ from rollback_drills.postgres.dump import (
 )
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.embedded.runtime import EmbeddedCommands
-from rollback_drills.runtimes.protocols import Listeners
+from rollback_drills.runtimes.protocols import CommandLog
 from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Backup
@@ -59,7 +62,7 @@ def commands(reference_target: Target, postgres_server: PostgresServer, workspac
         postgres_server,
         workspace.path,
         Meter(),
-        Listeners(),
+        CommandLog(),
         lambda: postgres_server.admin_url,
     )
 
@@ -128,7 +131,7 @@ FROM_THE_END = st.integers(1, 6_000)
 def test_any_cut_is_refused(taken: Taken, cut: int):
     remaining = taken.content[: max(0, len(taken.content) - cut)]
     file = written(taken, remaining)
-    with pytest.raises(BackupRefused, match=r"changed\.sql is refused"):
+    with pytest.raises(BackupRefusedError, match=r"changed\.sql is refused"):
         taken.backups.verify(file, taken.manifest)
     only_newlines = not taken.content[len(remaining) :].strip()
     whole_without_unrestrict = remaining.rstrip().endswith(TRAILER + b"\n--")
@@ -161,18 +164,18 @@ def test_blank_lines_at_the_end_do_no_harm_to_a_dump(taken: Taken, added: bytes)
     [(b"", "it is empty"), (b"x", "cut short"), (TRAILER, "cut short"), (b"\n" + TRAILER + b"\n", "cut short")],
 )
 def test_what_is_no_dump_is_refused(taken: Taken, content: bytes, reason: str):
-    with pytest.raises(BackupRefused, match=reason):
+    with pytest.raises(BackupRefusedError, match=reason):
         taken.backups.verify(written(taken, content), taken.manifest)
 
 
 def test_a_missing_file_or_a_directory_is_refused(taken: Taken, tmp_path: Path):
     for path in (tmp_path / "none.sql", tmp_path):
-        with pytest.raises(BackupRefused, match="there is no such file"):
+        with pytest.raises(BackupRefusedError, match="there is no such file"):
             taken.backups.verify(path, taken.manifest)
 
 
 def test_somebody_elses_backup_is_refused(taken: Taken):
-    with pytest.raises(BackupRefused, match="a backup of 'another system'"):
+    with pytest.raises(BackupRefusedError, match="a backup of 'another system'"):
         taken.backups.verify(taken.file, replace(taken.manifest, origin="another system"))
 
 
@@ -180,7 +183,7 @@ def test_somebody_elses_backup_is_refused(taken: Taken):
 def test_a_changed_byte_is_refused(taken: Taken, position: int, change: int):
     content = bytearray(taken.content)
     content[position % len(content)] ^= change
-    with pytest.raises(BackupRefused):
+    with pytest.raises(BackupRefusedError):
         taken.backups.verify(written(taken, bytes(content)), taken.manifest)
 
 
@@ -193,7 +196,7 @@ def test_the_targets_own_commands_are_used(
     assert (result.exit_code, result.stdout) == (3, "own\n")
     assert result.argv[-1] == taken.database.name
     assert manifest.size == 0
-    with pytest.raises(BackupRefused, match="no such file"):
+    with pytest.raises(BackupRefusedError, match="no such file"):
         backups.verify(tmp_path / "none.sql", manifest)
 
 

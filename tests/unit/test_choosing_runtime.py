@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.runtimes import resolve
 from rollback_drills.target.target import Target
 
@@ -30,7 +30,7 @@ def test_auto_falls_back_and_says_why(target: Target):
 
 def test_where_neither_can_run_both_are_told(target: Target):
     database = target.database.model_copy(update={"version": 13})
-    with pytest.raises(RuntimeUnavailable) as caught:
+    with pytest.raises(RuntimeUnavailableError) as caught:
         resolve("auto", target.model_copy(update={"database": database}))
     assert "neither containers nor private processes" in caught.value.what
     assert "docker: no Docker engine answers" in caught.value.cause

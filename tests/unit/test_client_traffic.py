@@ -13,13 +13,16 @@ import pytest
 
 from rollback_drills.clients.traffic import Request, Sender
 from rollback_drills.clients.traffic.sender import ARGV
-from rollback_drills.core import polling
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill import clients
-from rollback_drills.drill.clients import conclude
+from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
-from rollback_drills.drill.plan import CheckFailed, Plan
+from rollback_drills.drill.plan import (
+    CheckFailedError,
+    Plan,
+)
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
@@ -101,7 +104,7 @@ def test_downtime_is_reported_within_100_ms_of_the_gateways_own(
     stack.must_start(stack.gateway.restart())
     started = moment_of_start(stack.gateway.logs())
     wait_for_more(stack, 12)
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
 
     traffic = drill.evidence().traffic
     assert traffic is not None
@@ -154,8 +157,8 @@ def test_what_was_lost_doubled_and_smuggled_in_is_listed_by_id(stack: Stack, dri
                 b" SELECT %s, 'jira', '{}', 'received'",
                 (name,),
             )
-    with pytest.raises(CheckFailed):
-        conclude(stack, drill)
+    with pytest.raises(CheckFailedError):
+        account_for_clients(stack, drill)
 
     writes = drill.evidence().writes
     assert writes is not None
@@ -176,13 +179,13 @@ def test_nothing_is_lost_over_a_restart(stack: Stack, drill: Drill) -> None:
     stack.must_start(stack.gateway.restart())
     own = [stack.client.deliver(name).id for name in stack.target.integrations_of(stack.target.current)]
     wait_for_more(stack, 20)
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
     writes = drill.evidence().writes
     assert writes is not None
     assert writes.acknowledged > len(own)
     assert (writes.lost, writes.duplicated, writes.unexpected, writes.rpo_seconds) == ((), (), (), 0.0)
     assert findings(drill) == []
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
     assert [step.title for step in drill.evidence().steps] == [clients.STEP]
 
 
@@ -199,10 +202,10 @@ def test_what_is_given_up_is_no_finding_and_counts_for_the_rpo(stack: Stack, dri
         assert stack.backups.restore_into(fresh, drill._directory / "backup.sql").ok
         assert not manifest.data.diff(fresh.data())
         assert not manifest.schema.diff(fresh.schema())
-        damaged = fresh.take_place_of(stack.database)
+        damaged = fresh.swap_with(stack.database)
         stack.clients.give_up(since=manifest.began)
         stack.must_start(stack.gateway.deploy(stack.target.current))
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
     evidence = drill.evidence()
     writes, recovery = evidence.writes, evidence.recovery
     assert writes is not None
@@ -227,10 +230,10 @@ def test_a_restore_that_drops_the_last_rows_is_named_by_its_ids(stack: Stack, dr
         last = "SELECT id FROM deliveries ORDER BY id DESC LIMIT 3"
         dropped = fresh.query(f"SELECT delivery_id FROM deliveries WHERE id IN ({last})")
         fresh.execute(f"DELETE FROM outbox WHERE delivery IN ({last}); DELETE FROM deliveries WHERE id IN ({last})")
-        fresh.take_place_of(stack.database).drop()
+        fresh.swap_with(stack.database).drop()
         stack.clients.give_up(since=manifest.began)
-    with pytest.raises(CheckFailed):
-        conclude(stack, drill)
+    with pytest.raises(CheckFailedError):
+        account_for_clients(stack, drill)
     writes = drill.evidence().writes
     assert writes is not None
     assert set(writes.lost) == {name for (name,) in dropped}
@@ -247,8 +250,8 @@ def test_beyond_what_is_given_up_a_lost_write_is_a_finding(stack: Stack, drill: 
     wait_for_more(stack, 6)
     with stack.clients.paused():
         stack.database.execute("TRUNCATE deliveries CASCADE")
-    with pytest.raises(CheckFailed):
-        conclude(stack, drill)
+    with pytest.raises(CheckFailedError):
+        account_for_clients(stack, drill)
     load, writes = stack.clients.load, drill.evidence().writes
     assert load is not None
     assert writes is not None
@@ -276,14 +279,14 @@ def test_a_database_that_cannot_be_asked_is_an_error_and_not_a_pass(stack: Stack
     wait_for(stack, 4)
     stack.database.execute("ALTER TABLE deliveries RENAME TO gone")
     with pytest.raises(Exception, match="cannot be asked for the deliveries"):
-        conclude(stack, drill)
+        account_for_clients(stack, drill)
     assert drill.evidence().steps[-1].outcome == "error"
 
 
 def test_every_request_is_in_the_table_beside_the_report(stack: Stack, drill: Drill, tmp_path: Path) -> None:
     stack.clients.begin()
     wait_for(stack, 30)
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
     (artifact,) = drill.evidence().artifacts
     head, *lines = (tmp_path / artifact.path).read_text().splitlines()
     assert head == "number,kind,integration,id,due,sent,ended,result,outcome"
@@ -315,8 +318,8 @@ def test_a_missed_objective_names_the_step_that_took_longest(
             wait_for_more(stack, 75)  # three seconds: longer than a start, on a busy machine too
         with drill.step("Start"):
             stack.must_start(stack.gateway.restart())
-    with pytest.raises(CheckFailed):
-        conclude(stack, drill)
+    with pytest.raises(CheckFailedError):
+        account_for_clients(stack, drill)
     found = {finding.code: finding.detail for finding in drill.evidence().findings}
     assert set(found) == {"downtime-objective-missed", "rpo-objective-missed"}
     assert "the objective is 0.5 s; longest step: Long" in found["downtime-objective-missed"]
@@ -341,7 +344,7 @@ def test_a_recovery_ends_when_clients_have_seen_a_whole_window(stack: Stack, dri
     window = 9 * 2 / 25  # the first of ten probes of a kind is due at once, the last after nine intervals
     assert recovery.seconds >= checked - recovery.started + window - 0.01
     assert recovery.started + recovery.seconds <= drill.seconds_at(time.monotonic())
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
     traffic = drill.evidence().traffic
     assert traffic is not None
     assert [phase.name for phase in traffic.phases] == ["before", "during", "after"]
@@ -360,7 +363,7 @@ def test_a_good_moment_is_no_steady_state(
     wait_for(stack, 10)
     with drill.step("Verify"):
         assert stack.client.healthy()
-    with pytest.raises(CheckFailed, match="steady-state-not-held"), drill.recovery():
+    with pytest.raises(CheckFailedError, match="steady-state-not-held"), drill.recovery():
         stack.gateway.kill()
     recovery = drill.evidence().recovery
     assert recovery is not None
@@ -390,7 +393,7 @@ def test_without_a_load_a_recovery_ends_with_its_checks(stack: Stack, drill: Dri
         stack.must_start(stack.gateway.restart())
     assert [step.title for step in drill.evidence().steps] == ["Restart"]
     own = stack.client.deliver(stack.target.integrations_of(stack.target.current)[0])
-    conclude(stack, drill)
+    account_for_clients(stack, drill)
     evidence = drill.evidence()
     assert evidence.traffic is None
     assert evidence.writes is not None
@@ -408,7 +411,7 @@ def test_a_backup_is_what_its_manifest_says_although_clients_write(stack: Stack,
     with drill.step("Back up"):
         _, manifest = stack.backups.take(stack.database, file)
     held = stack.database.data()
-    polling.until(
+    poll_until(
         lambda: bool(held.diff(stack.database.data())) or None, what="a write after the backup", timeout=PATIENCE
     )
     fresh = stack.database.create_empty()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.runtimes.compose.safety import refuse_what_is_not_ours
 
 Service = dict[str, Any]
@@ -20,7 +20,7 @@ def judged(directory: Path, gateway: Service, **more: Any) -> str:
     model = {"services": {"gateway": gateway, "db": database}, **more}
     try:
         refuse_what_is_not_ours(model, directory)
-    except RuntimeUnavailable as error:
+    except RuntimeUnavailableError as error:
         return f"{error.what}" if error.fix else f"without a remedy: {error.what}"
     return ""
 

@@ -76,8 +76,8 @@ def test_a_database_of_another_run_is_left_alone(open_database: Callable[..., Li
     for touch in (
         as_mine.schema,
         as_mine.clone,
-        lambda: mine.take_place_of(as_mine),
-        lambda: as_mine.take_place_of(mine),
+        lambda: mine.swap_with(as_mine),
+        lambda: as_mine.swap_with(mine),
     ):
         with pytest.raises(StackError, match="does not carry the marker"):
             touch()
@@ -198,7 +198,7 @@ def test_taking_the_place_of_another(database: LiveDatabase):
     fresh.execute("CREATE TABLE restored ()")
     name, former = database.name, fresh.name
     with postgres.connect(database.url):  # the gateway is still connected
-        damaged = fresh.take_place_of(database)
+        damaged = fresh.swap_with(database)
     assert fresh.name == database.name == name
     assert database.query("SELECT to_regclass('restored') IS NOT NULL") == [(True,)]
     assert damaged.query("SELECT to_regclass('damaged') IS NOT NULL") == [(True,)]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from rollback_drills.clients.delivery import prepare
-from rollback_drills.clients.http import Client
+from rollback_drills.clients.http import GatewayClient
 from rollback_drills.clients.signing import Signer
 from rollback_drills.core.errors import StackError, TargetError
 from rollback_drills.core.meter import Meter
@@ -40,11 +40,11 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def client_of(server: Server) -> Iterator[Callable[[Target], Client]]:
+def client_of(server: Server) -> Iterator[Callable[[Target], GatewayClient]]:
     with ExitStack() as stack:
 
-        def client_of(target: Target) -> Client:
-            client = Client(target, lambda: server.url, Meter())
+        def client_of(target: Target) -> GatewayClient:
+            client = GatewayClient(target, lambda: server.url, Meter())
             stack.callback(client.close)
             return client
 

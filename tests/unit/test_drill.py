@@ -13,10 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.core.errors import DrillError, DrillTimeout
+from rollback_drills.core.errors import (
+    DrillError,
+    DrillTimeoutError,
+)
 from rollback_drills.core.redaction import MASK, Redactor
 from rollback_drills.drill.drill import Drill
-from rollback_drills.drill.plan import CheckFailed, Plan
+from rollback_drills.drill.plan import (
+    CheckFailedError,
+    Plan,
+)
 from rollback_drills.drill.record import OUTPUT_LIMIT
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Writes
@@ -118,7 +124,7 @@ def test_a_failed_assert_is_a_failure(drill: Drill):
 
 def test_time_runs_out_at_a_step(make: Any, clock: Clock):
     drill = make(timeout=10.0)
-    with pytest.raises(DrillTimeout, match="10 s were used up before the step 'late'"), drill:  # noqa: PT012 - the drill is the statement
+    with pytest.raises(DrillTimeoutError, match="10 s were used up before the step 'late'"), drill:  # noqa: PT012 - the drill is the statement
         with drill.step("long"):
             clock.now += 11
         with drill.step("late"):
@@ -156,7 +162,7 @@ def test_a_check_compares_as_json_does(drill: Drill, expected: Any, observed: An
         if passes:
             assert drill.check("c", observed, expected=expected)
         else:
-            with pytest.raises(CheckFailed, match="c: expected"):
+            with pytest.raises(CheckFailedError, match="c: expected"):
                 drill.check("c", observed, expected=expected)
     (check,) = drill.evidence().steps[0].checks
     assert (check.title, check.expected, check.observed, check.passed) == ("c", expected, observed, passes)
@@ -173,7 +179,7 @@ def test_what_a_database_answers_can_be_checked(drill: Drill, value: Any, told: 
     with drill.step("s"):
         assert drill.check("c", value, expected=value)
         drill.observe("o", value)
-        with pytest.raises(CheckFailed, match="c: expected"):
+        with pytest.raises(CheckFailedError, match="c: expected"):
             drill.check("c", value, expected="another")
     step = drill.evidence().steps[0]
     assert [each.observed for each in step.checks] == [told, told]
@@ -181,7 +187,11 @@ def test_what_a_database_answers_can_be_checked(drill: Drill, value: Any, told: 
 
 
 def test_a_failed_check_fails_step_and_drill_with_its_finding(drill: Drill):
-    with pytest.raises(CheckFailed, match=r"\[flag-ignored\] off: expected 503, observed 200"), drill, drill.step("s"):
+    with (
+        pytest.raises(CheckFailedError, match=r"\[flag-ignored\] off: expected 503, observed 200"),
+        drill,
+        drill.step("s"),
+    ):
         drill.check("off", 200, expected=503, finding="flag-ignored")
     evidence = drill.evidence()
     (finding,) = evidence.findings
@@ -197,7 +207,7 @@ def test_a_finding_that_does_not_exist_is_a_mistake_even_while_the_check_passes(
 
 
 def test_checks_together_are_all_made(drill: Drill):
-    with pytest.raises(CheckFailed) as caught, drill, drill.step("s"):  # noqa: PT012 - the drill is the statement
+    with pytest.raises(CheckFailedError) as caught, drill, drill.step("s"):  # noqa: PT012 - the drill is the statement
         with drill.together():
             assert not drill.check("a", 1, expected=2)
             with drill.together():
@@ -214,12 +224,12 @@ def test_after_a_block_that_broke_checks_fail_at_once_again(drill: Drill):
         with pytest.raises(KeyError), drill.together():  # noqa: PT012 - the drill is the statement
             drill.check("a", 1, expected=2)
             raise KeyError
-        with pytest.raises(CheckFailed):
+        with pytest.raises(CheckFailedError):
             drill.check("b", 1, expected=2)
 
 
 def test_a_drill_that_goes_on_after_a_finding_has_failed(drill: Drill):
-    with pytest.raises(CheckFailed, match=r"\[false-green\] exits 0"), drill, drill.step("s"):
+    with pytest.raises(CheckFailedError, match=r"\[false-green\] exits 0"), drill, drill.step("s"):
         drill.find("false-green", "exits 0", {"exit_code": 0})
     assert drill.evidence().verdict == "failed"
     assert drill.evidence().findings[0].data == {"exit_code": 0}
@@ -257,7 +267,7 @@ def test_recovery_is_measured_from_decision_to_steady_state(make: Any, clock: Cl
 def test_a_missed_objective_is_a_finding_that_names_the_slowest_step(make: Any, clock: Clock):
     clock.now += 0.00004999  # the step begins at the very moment of the decision, whichever way both are rounded
     drill = make(**OBJECTIVE)
-    with pytest.raises(CheckFailed, match="longest step: slow"), drill:  # noqa: PT012 - the drill is the statement
+    with pytest.raises(CheckFailedError, match="longest step: slow"), drill:  # noqa: PT012 - the drill is the statement
         with drill.step("before, and longer"):
             clock.now += 60.00004
         with drill.recovery():
@@ -288,7 +298,7 @@ def test_the_slowest_step_is_found_whenever_it_begins(
 
 def test_a_recovery_that_fails_has_no_duration(make: Any):
     drill = make(**OBJECTIVE)
-    with pytest.raises(CheckFailed), drill, drill.recovery(), drill.step("s"):
+    with pytest.raises(CheckFailedError), drill, drill.recovery(), drill.step("s"):
         drill.check("c", 1, expected=2)
     assert drill.evidence().recovery.seconds is None
     assert drill.evidence().recovery.met is False
@@ -357,7 +367,7 @@ def test_no_secret_is_recorded_anywhere(make: Any, tmp_path: Path):
 
 
 def test_a_failing_check_does_not_tell_a_secret(drill: Drill):
-    with drill.step("s"), pytest.raises(CheckFailed) as caught:
+    with drill.step("s"), pytest.raises(CheckFailedError) as caught:
         drill.check("c", SECRET, expected="x", finding="false-green")
     assert SECRET not in str(caught.value)
 
@@ -425,7 +435,7 @@ def test_whatever_is_observed_can_be_recorded(tmp_path_factory: Any, reference_t
         drill.fact(text, value)
         try:
             drill.check(text, value, expected="something else", detail=text)
-        except CheckFailed as failure:
+        except CheckFailedError as failure:
             str(failure).encode()
     drill.attach(text, text, name=text)
     written = drill.evidence().model_dump_json()

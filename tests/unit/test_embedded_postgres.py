@@ -14,9 +14,12 @@ import psutil
 import psycopg
 import pytest
 
-from rollback_drills.core import polling
-from rollback_drills.core.errors import RuntimeUnavailable, StackError
+from rollback_drills.core.errors import (
+    RuntimeUnavailableError,
+    StackError,
+)
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.embedded import postgres
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, bundled_bin_dir, find_bin_dir
@@ -50,7 +53,7 @@ def test_programs_that_the_unprivileged_account_cannot_reach_are_copied(tmp_path
 
 def test_a_directory_without_a_server_is_refused(tmp_path: Path):
     (tmp_path / "initdb").touch()
-    with pytest.raises(RuntimeUnavailable, match="does not hold a PostgreSQL server") as refused:
+    with pytest.raises(RuntimeUnavailableError, match="does not hold a PostgreSQL server") as refused:
         find_bin_dir(tmp_path)
     assert "missing: postgres, pg_dump, psql" in refused.value.cause
 
@@ -121,7 +124,7 @@ def test_a_server_that_died_is_revived_with_what_it_had_acknowledged(server: Pos
         psutil.Process(busy.info.backend_pid).suspend()
         assert server._process is not None
         os.kill(server._process.pid, signal.SIGKILL)
-        polling.until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
+        poll_until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
         server.revive()
         server.revive()
         with pytest.raises(psycopg.OperationalError):

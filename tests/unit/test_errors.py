@@ -24,7 +24,7 @@ def test_an_empty_cause_is_not_mentioned(cause: str):
     assert str(DrillError("no", cause=cause)) == "no"
 
 
-@pytest.mark.parametrize("kind", [*DrillError.__subclasses__(), errors.DrillTimeout])
+@pytest.mark.parametrize("kind", [*DrillError.__subclasses__(), errors.DrillTimeoutError])
 def test_errors_can_be_pickled(kind: type[DrillError]):
     copy = pickle.loads(pickle.dumps(kind("what", cause="cause", fix="fix")))
     assert type(copy) is kind

@@ -22,7 +22,7 @@ from rollback_drills.evidence.model import (
     TargetFacts,
     Verdict,
     Writes,
-    same,
+    strictly_equal,
 )
 
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete", "not run")
@@ -121,13 +121,13 @@ def test_same_is_equality_of_json(one: object, other: object):
             return "{" + ",".join(f"{json.dumps(key)}:{canonical(value[key])}" for key in sorted(value)) + "}"
         return json.dumps(value)
 
-    assert same(one, one)
-    assert same(one, other) == (canonical(one) == canonical(other))
+    assert strictly_equal(one, one)
+    assert strictly_equal(one, other) == (canonical(one) == canonical(other))
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [(1, True), (0, False), ([1], [True]), ({"a": {"b": 0}}, {"a": {"b": False}})]
 )
 def test_true_is_not_one(one: object, other: object):
-    assert not same(one, other)
-    assert not same(other, one)
+    assert not strictly_equal(one, other)
+    assert not strictly_equal(other, one)

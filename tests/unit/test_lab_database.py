@@ -8,14 +8,23 @@ from pathlib import Path
 import pytest
 
 from rollback_drills import postgres
-from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.core.errors import (
+    DrillError,
+    RuntimeUnavailableError,
+    StackError,
+)
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.lab import Lab
 from rollback_drills.postgres.addresses import database_values
 from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.releases.versions import require_version
 from rollback_drills.runtimes.workspace.directory import Workspace
-from rollback_drills.target.system_tables import Database, Gateway, Migrations, Releases
+from rollback_drills.target.system_tables import (
+    Database,
+    GatewaySettings,
+    Migrations,
+    Releases,
+)
 from rollback_drills.target.target import Target
 
 # Stands in for alembic as far as a new database goes; it must be run where its settings lie.
@@ -47,7 +56,7 @@ def start(reference_target: Target, tmp_path: Path) -> Iterator[Start]:
         target = reference_target.model_copy(
             update={
                 "current": "2", "previous": "1", "releases": Releases(path="releases/{release}"),
-                "gateway": Gateway(start=("{python}", "{port}"), env={**variables, "DSN": "{database_url}"}),
+                "gateway": GatewaySettings(start=("{python}", "{port}"), env={**variables, "DSN": "{database_url}"}),
                 "migrations": Migrations(command=("{python}", "migrate.py"), directory="db"),
                 "database": Database.model_validate(database, strict=False),
             }
@@ -113,6 +122,6 @@ def test_another_major_version_proves_less_and_is_refused(
     if accepted:
         require_version(target, said)
         return
-    with pytest.raises(RuntimeUnavailable, match="production has PostgreSQL 15") as caught:
+    with pytest.raises(RuntimeUnavailableError, match="production has PostgreSQL 15") as caught:
         require_version(target, said)
     assert "database.bin_dir" in (caught.value.fix or "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.core import polling
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.host import logs
 from rollback_drills.runtimes.host.logs import LogKeeper, clear, read_tail, shorten
 
@@ -70,9 +70,7 @@ def keeper(tmp_path: Path) -> Iterator[LogKeeper]:
 def test_a_flood_stays_bounded_while_it_lasts(tmp_path: Path, keeper: LogKeeper):
     log = tmp_path / "gateway.log"
     with log.open("ab") as sink, subprocess.Popen([sys.executable, "-c", FLOOD], stdout=sink) as child:
-        said = polling.until(
-            lambda: int(read_tail(log)[:99] or 0) * 10_000 > 20 * logs.MOST, what="the flood", timeout=60
-        )
+        said = poll_until(lambda: int(read_tail(log)[:99] or 0) * 10_000 > 20 * logs.MOST, what="the flood", timeout=60)
         most = max(log.stat().st_size for _ in range(1000))
         child.kill()
     assert said

@@ -16,7 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_drills.clients.answers import Answer, contains, matches, pointer
-from rollback_drills.clients.http import Client, Traffic
+from rollback_drills.clients.http import (
+    GatewayClient,
+    RequestCounters,
+)
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.target.client_tables import Behaviour, Probe, Routes, Version, WriteProbe
@@ -30,13 +33,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def make(reference_target: Target, server: Server) -> Iterator[Callable[..., Client]]:
+def make(reference_target: Target, server: Server) -> Iterator[Callable[..., GatewayClient]]:
     with contextlib.ExitStack() as stack:
 
-        def make(**changes: Any) -> Client:
+        def make(**changes: Any) -> GatewayClient:
             gateway = reference_target.gateway.model_copy(update={"request_timeout": changes.pop("timeout", 5.0)})
             target = reference_target.model_copy(update={"gateway": gateway, **changes})
-            client = Client(target, lambda: server.url, Meter())
+            client = GatewayClient(target, lambda: server.url, Meter())
             stack.callback(client.close)
             return client
 
@@ -91,7 +94,7 @@ def test_long_texts_are_kept_whole_for_reading_and_cut_for_the_evidence(make: An
 def test_nothing_listening_is_an_answer(reference_target: Target):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and never listening: every connection is refused
-        client = Client(reference_target, lambda: f"http://127.0.0.1:{taken.getsockname()[1]}", Meter())
+        client = GatewayClient(reference_target, lambda: f"http://127.0.0.1:{taken.getsockname()[1]}", Meter())
         answer = client.request("GET", "/health")
         assert answer.status is None
         assert "ConnectError" in answer.error
@@ -174,7 +177,7 @@ def test_proxies_and_credentials_of_the_caller_are_ignored(
 
 def test_a_request_is_the_targets_time(reference_target: Target, server: Server):
     meter = Meter()
-    client = Client(reference_target, lambda: server.url, meter)
+    client = GatewayClient(reference_target, lambda: server.url, meter)
     answer = client.request("GET", "/")
     client.close()
     assert 0 < meter.target_seconds <= meter.elapsed()
@@ -334,9 +337,9 @@ def test_deliberate_errors_are_no_errors(make: Any, server: Server):
 
 
 def test_traffic_between_two_moments():
-    between = Traffic(30, 6) - Traffic(10, 1)
+    between = RequestCounters(30, 6) - RequestCounters(10, 1)
     assert (between.requests, between.errors, between.error_rate) == (20, 5, 0.25)
-    assert Traffic(0, 0).error_rate == 0
+    assert RequestCounters(0, 0).error_rate == 0
 
 
 @pytest.mark.parametrize(

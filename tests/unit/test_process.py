@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.process import (
     WORKSPACE_VARIABLE,
@@ -65,7 +65,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         log = tmp_path / f"{len(started)}.log"
         child = Process([sys.executable, "-c", code], cwd=tmp_path, env=environment, log=log)
         started.append(child)
-        polling.until(lambda: until in child.tail(), what="starting", timeout=30)
+        poll_until(lambda: until in child.tail(), what="starting", timeout=30)
         return child
 
     yield start
@@ -82,7 +82,7 @@ def gone(pid: int) -> bool:
 
 
 def ends(pid: int) -> bool:
-    return polling.until(lambda: gone(pid), what=f"the end of {pid}", timeout=10)
+    return poll_until(lambda: gone(pid), what=f"the end of {pid}", timeout=10)
 
 
 # --- environment ---------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_a_condition_that_breaks_ends_the_command(python: Callable[..., CommandR
 
     with pytest.raises(KeyError):
         python("import time; time.sleep(600)", timeout=60, kill_when=broken)
-    assert polling.until(lambda: not process.of_workspace(tmp_path), what="its end", timeout=10)
+    assert poll_until(lambda: not process.of_workspace(tmp_path), what="its end", timeout=10)
 
 
 def test_files_are_input_and_output(python: Callable[..., CommandResult], tmp_path: Path):
@@ -258,7 +258,7 @@ def test_children_of_children_are_ended(start: Callable[..., Process]):
 
 def test_children_are_ended_when_their_parent_has_died_already(start: Callable[..., Process]):
     child = start(SPAWN.format(own=False), until="\n")
-    polling.until(lambda: not child.running, what="its end", timeout=30)
+    poll_until(lambda: not child.running, what="its end", timeout=30)
     child.stop(timeout=1)
     assert ends(int(child.tail()))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.runbook.linter import instructions
+from rollback_drills.runbook.linter import find
 from rollback_drills.runbook.markdown import Context
 from rollback_drills.runbook.shell import commands_in, options_of
 
@@ -21,7 +21,7 @@ HOOK = "http://localhost:8000/webhooks/github"
 
 def found(code: str, *blocks: list[str], context: Context = CONTEXT) -> list[str]:
     text = "\n\n".join("\n".join(["```bash", *lines, "```"]) for lines in blocks)
-    return [each.text for each in instructions(code, text, context)]
+    return [each.text for each in find(code, text, context)]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
-from rollback_drills.runbook.linter import LITERAL, instructions
-from rollback_drills.runbook.markdown import Context, blocks_in
+from rollback_drills.runbook.linter import (
+    LITERAL,
+    find,
+)
+from rollback_drills.runbook.markdown import (
+    Context,
+    shell_blocks,
+)
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CONTEXT = Context("gateway", "db", webhook="/webhooks/{integration}", flag="FLAG_{NAME}_ENABLED")
@@ -18,15 +24,15 @@ REFERENCE = replace(CONTEXT, flag="INTEGRATIONS_{NAME}_ENABLED")
 
 def found(code: str, *lines: str) -> list[int]:
     text = "\n".join(["```bash", *lines, "```"])
-    return [each.line - 1 for each in instructions(code, text, CONTEXT)]
+    return [each.line - 1 for each in find(code, text, CONTEXT)]
 
 
 def test_the_literal_runbook_has_them_all_and_the_corrected_one_none():
     literal = (FIXTURES / "faults" / "literal-runbook.md").read_text()
     corrected = (FIXTURES / "gateway" / "ROLLBACK.md").read_text()
     for code in LITERAL:
-        assert instructions(code, literal, REFERENCE), code
-        assert instructions(code, corrected, REFERENCE) == [], code
+        assert find(code, literal, REFERENCE), code
+        assert find(code, corrected, REFERENCE) == [], code
         assert code in CATALOGUE
 
 
@@ -83,5 +89,5 @@ run("docker compose down")
 docker compose down
 ~~~
 """
-    lines = [(each.line, each.text) for block in blocks_in(text) for each in block]
+    lines = [(each.line, each.text) for block in shell_blocks(text) for each in block]
     assert lines == [(12, "docker compose down"), (18, "docker compose down")]

@@ -11,7 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills.clients.answers import Answer
-from rollback_drills.clients.traffic import Attempt, account, fate
+from rollback_drills.clients.traffic import (
+    DeliveryAttempt,
+    account,
+    fate,
+)
 from rollback_drills.clients.traffic.accounting import LISTED
 from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
 from rollback_drills.lab import stack
@@ -45,9 +49,9 @@ PLANTED = st.lists(
 GIVEN_UP = 1000.0  # those that are given up were answered in a stretch of their own, from here on
 
 
-def attempts_of(planted: list[Planted]) -> list[Attempt]:
+def attempts_of(planted: list[Planted]) -> list[DeliveryAttempt]:
     return [
-        Attempt(f"id-{number}", each, moment_of(delivery))  # type: ignore[arg-type]
+        DeliveryAttempt(f"id-{number}", each, moment_of(delivery))  # type: ignore[arg-type]
         for number, delivery in enumerate(planted)
         for each in delivery.fates
     ]
@@ -116,7 +120,7 @@ def test_every_number_is_exact_when_a_database_is_asked(
 
 
 def test_rpo_is_judged_by_the_oldest_lost_write() -> None:
-    attempts = [Attempt("old", "acknowledged", 10.0), Attempt("young", "acknowledged", 50.0)]
+    attempts = [DeliveryAttempt("old", "acknowledged", 10.0), DeliveryAttempt("young", "acknowledged", 50.0)]
     assert account(attempts, {"old": 1, "young": 1}).writes(60.0, 5.0).rpo_met is True
     assert account(attempts, {"old": 1}).writes(60.0, 10.0).rpo_met is True
     assert account(attempts, {"young": 1}).writes(60.0, 10.0).rpo_met is False

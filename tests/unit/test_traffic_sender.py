@@ -20,8 +20,8 @@ import pytest
 from rollback_drills.clients.traffic import Load, Request, Sender, begin
 from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.ports import free_port
 from rollback_drills.runtimes.host.process import WORKSPACE_VARIABLE, clean_environment
@@ -218,7 +218,7 @@ def test_a_slow_answer_delays_no_later_request(sender: Sender, server: Server, r
 
     server.answer = withhold
     load = begin(sender, changed(reference_target, rate=100.0, timeout=PATIENCE), server.url)
-    polling.until(lambda: len(server.seen) >= 100 or None, what="100 requests at once", timeout=PATIENCE)
+    poll_until(lambda: len(server.seen) >= 100 or None, what="100 requests at once", timeout=PATIENCE)
     assert load.requests == ()
     server.answer = good
     server.released.set()
@@ -308,7 +308,7 @@ def test_a_pause_sends_nothing_and_leaves_nothing_on_its_way(
         seen = len(server.seen)
         assert len(load.requests) == seen
         began = time.monotonic()
-        polling.until(lambda: time.monotonic() > began + 0.3 or None, what="some time", timeout=PATIENCE)
+        poll_until(lambda: time.monotonic() > began + 0.3 or None, what="some time", timeout=PATIENCE)
         assert len(server.seen) == seen
     requests = after(load, seen + 10)
     gap = requests[seen].due - requests[seen - 1].due
@@ -366,7 +366,7 @@ def test_the_sender_carries_the_workspaces_mark_and_nothing_of_the_callers(
     sender.open()
     process = psutil.Process(conversations[0].pid)
     # While the system replaces one program by the other, the process has no environment yet.
-    environment = polling.until(lambda: process.environ() or None, what="the sender's environment", timeout=PATIENCE)
+    environment = poll_until(lambda: process.environ() or None, what="the sender's environment", timeout=PATIENCE)
     assert environment[WORKSPACE_VARIABLE] == str(tmp_path)
     assert "HTTP_PROXY" not in environment
 
@@ -399,4 +399,4 @@ def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
-    polling.until(lambda: not child.is_running() or None, what="the end of the sender", timeout=PATIENCE)
+    poll_until(lambda: not child.is_running() or None, what="the end of the sender", timeout=PATIENCE)

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.workspace import directory as workspaces
@@ -242,7 +242,7 @@ def test_postgresql_is_found_by_its_pid_file(private: Path):
     workspace = Workspace("r", "w")
     data = workspace.directory("pgdata")
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(data)]) as server:
-        polling.until(lambda: str(data) in psutil.Process(server.pid).cmdline(), what="exec", timeout=10)
+        poll_until(lambda: str(data) in psutil.Process(server.pid).cmdline(), what="exec", timeout=10)
         (data / "postmaster.pid").write_text(f"{server.pid}\n{data}\n")
         (workspace.directory("other") / "postmaster.pid").write_text(f"{os.getpid()}\n")  # the number has been reused
         (workspace.directory("broken") / "postmaster.pid").write_text("x")
@@ -328,6 +328,6 @@ def test_backends_that_outlive_their_postmaster_are_ended(bin_dir: Path):
         with contextlib.suppress(psutil.NoSuchProcess):  # the one that answered whether the server is there
             member.suspend()
     family[0].kill()
-    polling.until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
+    poll_until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
     workspace.close()
     assert [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []

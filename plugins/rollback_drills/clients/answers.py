@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence.model import same
+from rollback_drills.evidence.model import strictly_equal
 from rollback_drills.target.client_tables import AgreedAnswer, Probe
 from rollback_drills.target.target import Target
 
@@ -61,7 +61,7 @@ def is_agreed(agreed: AgreedAnswer, answer: Answer) -> bool:
         return re.search(agreed.pattern, answer.text) is not None
     if agreed.contains is not None:
         return contains(answer.body, agreed.contains)
-    return agreed.body is None or same(agreed.body, answer.body)
+    return agreed.body is None or strictly_equal(agreed.body, answer.body)
 
 
 def matches(probe: Probe, answer: Answer) -> bool:
@@ -73,7 +73,7 @@ def contains(whole: JsonValue, part: JsonValue) -> bool:
     """Whether every key that ``part`` names is equal in ``whole``; lists and scalars are compared as they are."""
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and contains(whole[key], value) for key, value in part.items())
-    return same(part, whole)
+    return strictly_equal(part, whole)
 
 
 def pointer(document: JsonValue, path: str) -> JsonValue:

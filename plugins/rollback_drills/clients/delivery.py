@@ -15,7 +15,7 @@ _JSON, _FORM, _TEXT = "application/json", "application/x-www-form-urlencoded", "
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Prepared:
+class PreparedDelivery:
     """A delivery that is ready to be sent, but for its signature: that is made when it goes out."""
 
     method: str
@@ -25,7 +25,7 @@ class Prepared:
     signer: Signer | None
 
 
-def prepare(target: Target, integration: str, unique: str) -> Prepared:
+def prepare(target: Target, integration: str, unique: str) -> PreparedDelivery:
     """The delivery of ``unique`` to an integration."""
     delivery = target.delivery_to(integration)
     values = {"integration": integration, "unique": unique}
@@ -33,7 +33,7 @@ def prepare(target: Target, integration: str, unique: str) -> Prepared:
     body, content_type = _body(delivery, values)
     if content_type and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", content_type))
-    return Prepared(delivery.method, fill(delivery.path, values), headers, body, _signer(delivery))
+    return PreparedDelivery(delivery.method, fill(delivery.path, values), headers, body, _signer(delivery))
 
 
 def _body(delivery: Delivery, values: dict[str, str]) -> tuple[str, str]:

@@ -28,7 +28,10 @@ from rollback_drills.clients.answers import (
     matches,
     pointer,
 )
-from rollback_drills.clients.delivery import Prepared, prepare
+from rollback_drills.clients.delivery import (
+    PreparedDelivery,
+    prepare,
+)
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, fill_json
@@ -50,14 +53,14 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class RequestCounters:
     """Counters of the gateway at one moment; subtract two for what happened between them."""
 
     requests: float
     errors: float
 
-    def __sub__(self, earlier: Traffic) -> Traffic:
-        return Traffic(self.requests - earlier.requests, self.errors - earlier.errors)
+    def __sub__(self, earlier: RequestCounters) -> RequestCounters:
+        return RequestCounters(self.requests - earlier.requests, self.errors - earlier.errors)
 
     @property
     def error_rate(self) -> float:
@@ -65,7 +68,7 @@ class Traffic:
         return self.errors / self.requests if self.requests else 0.0
 
 
-class Client:
+class GatewayClient:
     """A client of the gateway; its requests are the target's time.
 
     Args:
@@ -218,7 +221,7 @@ class Client:
             tried[how] = self._deliver(integration, unique, prepared)
         return tried
 
-    def _deliver(self, integration: str, unique: str, prepared: Prepared) -> Delivered:
+    def _deliver(self, integration: str, unique: str, prepared: PreparedDelivery) -> Delivered:
         self._keep_pace()
         body, headers = prepared.body.encode(), dict(prepared.headers)
         if prepared.signer is not None:
@@ -239,7 +242,7 @@ class Client:
             time.sleep(max(0.0, self._last_delivery + pause - time.monotonic()))
         self._last_delivery = time.monotonic()
 
-    def traffic(self) -> Traffic:
+    def traffic(self) -> RequestCounters:
         """The gateway's own counters.
 
         Raises:
@@ -264,7 +267,7 @@ class Client:
             deliberate = metrics.deliberate
             if deliberate and name == deliberate.counter and deliberate.labels.items() <= labels.items():
                 errors -= value
-        return Traffic(requests, errors)
+        return RequestCounters(requests, errors)
 
 
 class _Limit:

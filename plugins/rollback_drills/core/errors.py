@@ -37,7 +37,7 @@ class TargetError(DrillError):
     """The target file is wrong; raised before anything is started."""
 
 
-class RuntimeUnavailable(DrillError):
+class RuntimeUnavailableError(DrillError):
     """A runtime that was asked for by name cannot run here."""
 
 
@@ -45,9 +45,9 @@ class StackError(DrillError):
     """A part of the disposable stack did not start, died, or did not do what was asked of it in time."""
 
 
-class BackupRefused(DrillError):
+class BackupRefusedError(DrillError):
     """A backup is not what its manifest says, and was refused before anything was destroyed."""
 
 
-class DrillTimeout(StackError):
+class DrillTimeoutError(StackError):
     """The time allowed for the whole drill is used up (``--drill-timeout``)."""

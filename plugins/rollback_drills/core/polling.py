@@ -14,7 +14,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.004, 0.05, 1.5  # seconds, seconds, fa
 T = TypeVar("T")
 
 
-def until(
+def poll_until(
     condition: Callable[[], T | None],
     *,
     what: str,

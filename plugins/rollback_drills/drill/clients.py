@@ -9,18 +9,24 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from rollback_drills.clients.answers import TOO_MANY, is_rate_limited
-from rollback_drills.clients.traffic import Account, Attempt, Request, account, analyse
+from rollback_drills.clients.traffic import (
+    DeliveryAttempt,
+    DeliveryLedger,
+    Request,
+    account,
+    analyse,
+)
 from rollback_drills.clients.traffic.accounting import LISTED
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.drill import Drill
-from rollback_drills.drill.plan import CheckFailed
+from rollback_drills.drill.plan import CheckFailedError
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Writes
 from rollback_drills.lab.stack import Stack
 
 STEP = "What clients saw"
 
 
-def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> Account | None:
+def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> DeliveryLedger | None:
     """End the client traffic and account for every delivery; a second call does nothing.
 
     A drill calls it itself before it does what no client is to be judged by (`downgrade base`, for one).
@@ -60,10 +66,10 @@ def conclude(stack: Stack, drill: Drill, *, judge: bool = True) -> Account | Non
 
 
 def record(stack: Stack, drill: Drill) -> None:
-    """As `conclude`, after a drill that broke off: it is the error which ended the drill that matters."""
+    """As `account_for_clients`, after a drill that broke off: it is the error which ended the drill that matters."""
     try:
-        conclude(stack, drill, judge=False)
-    except (CheckFailed, DrillError):
+        account_for_clients(stack, drill, judge=False)
+    except (CheckFailedError, DrillError):
         return  # the step says what was wrong
 
 
@@ -110,7 +116,7 @@ def _tell_of_limits(stack: Stack, drill: Drill) -> None:
         )
 
 
-def _account(stack: Stack, attempts: Sequence[Attempt]) -> Account:
+def _account(stack: Stack, attempts: Sequence[DeliveryAttempt]) -> DeliveryLedger:
     ids = sorted({attempt.id for attempt in attempts})
     return account(attempts, stack.copies(ids), stack.clients.given_up)
 
@@ -123,7 +129,7 @@ def _trigger(drill: Drill, traffic: ClientTraffic | None) -> float:
     return traffic.ended if traffic is not None else evidence.seconds
 
 
-def _judge_writes(drill: Drill, found: Account) -> None:
+def _judge_writes(drill: Drill, found: DeliveryLedger) -> None:
     for title, ids, code in (
         ("acknowledged writes that are lost, beyond those that the procedure gives up", found.lost_unexpectedly,
          "writes-lost"),
@@ -163,7 +169,7 @@ def _longest_step(drill: Drill, traffic: ClientTraffic) -> str:
     return drill.longest_step(longest.began, end(longest)) if longest is not None else ""
 
 
-def _list(drill: Drill, found: Account) -> None:
+def _list(drill: Drill, found: DeliveryLedger) -> None:
     """All ids beside the report, where the evidence lists but some."""
     sorts = {"lost": found.lost, "duplicated": found.duplicated, "unexpected": found.unexpected}
     if any(len(ids) > LISTED for ids in sorts.values()):
@@ -171,7 +177,7 @@ def _list(drill: Drill, found: Account) -> None:
         drill.attach("Deliveries that are not as they should be", "".join(lines), name=f"{drill.plan.id}-writes.txt")
 
 
-def _brief(found: Account) -> dict[str, JsonValue]:
+def _brief(found: DeliveryLedger) -> dict[str, JsonValue]:
     return {
         "lost": len(found.lost),
         "of them given up": len(found.given_up),

@@ -14,18 +14,18 @@ from types import TracebackType
 from typing import Self
 
 from rollback_drills.drill.plan import (
-    CheckFailed,
+    AcceptedRiskError,
+    CheckFailedError,
     Clients,
-    EndedByAcceptedRisk,
     first_line,
     sentence,
 )
-from rollback_drills.drill.record import Record
+from rollback_drills.drill.record import Recorder
 from rollback_drills.evidence.model import ClientTraffic, DrillEvidence, Recovery, Writes
 
 
-class Drill(Record):
-    """One drill, from its first step to its verdict. Use it as a context manager; arguments are those of `Record`."""
+class Drill(Recorder):
+    """One drill, from its first step to its verdict. Use it as a context manager; arguments are those of `Recorder`."""
 
     # --- the drill as a whole --------------------------------------------------------------------------
 
@@ -39,11 +39,11 @@ class Drill(Record):
     ) -> None:
         self.conclude(error)
         if error is None and self.findings_sentence:
-            raise CheckFailed(self.findings_sentence)
+            raise CheckFailedError(self.findings_sentence)
 
     def conclude(self, error: BaseException | None, *, reason: str = "") -> DrillEvidence:
         """Settle the verdict and write it to the journal; a later error replaces it."""
-        if isinstance(error, EndedByAcceptedRisk) and not self.findings_sentence:
+        if isinstance(error, AcceptedRiskError) and not self.findings_sentence:
             return self.skip(str(error))
         if error is None:
             self._verdict = "failed" if self.findings_sentence else "passed"

@@ -39,11 +39,11 @@ class Clients(Protocol):
         """Wait until the steady state has held for a whole window after ``since`` (monotonic seconds)."""
 
 
-class CheckFailed(AssertionError):
+class CheckFailedError(AssertionError):
     """Something that had to hold does not."""
 
 
-class EndedByAcceptedRisk(Exception):
+class AcceptedRiskError(Exception):
     """The drill cannot go on after a finding that is accepted: what would have come after it is not proven."""
 
 

@@ -10,14 +10,17 @@ from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
 from rollback_drills.core.clock import Clock
-from rollback_drills.core.errors import DrillError, DrillTimeout
+from rollback_drills.core.errors import (
+    DrillError,
+    DrillTimeoutError,
+)
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill.acceptance import Acceptances
 from rollback_drills.drill.plan import (
-    CheckFailed,
+    AcceptedRiskError,
+    CheckFailedError,
     Clients,
-    EndedByAcceptedRisk,
     OpenStep,
     Plan,
     Progress,
@@ -39,7 +42,7 @@ from rollback_drills.evidence.model import (
     Step,
     Verdict,
     Writes,
-    same,
+    strictly_equal,
 )
 from rollback_drills.runbook import sections
 from rollback_drills.runtimes.protocols import CommandResult
@@ -48,7 +51,7 @@ from rollback_drills.target.target import Target
 OUTPUT_LIMIT = 4_000  # characters of a command's output that are kept in the evidence; the rest is an artifact
 
 
-class Record:
+class Recorder:
     """The steps of one drill, and what was seen in them. Nothing is recorded before secrets have been taken out.
 
     Args:
@@ -136,7 +139,7 @@ class Record:
                 f"the step {title!r} begins inside the step {self._open.title!r}", fix="end that one first"
             )
         if self._now() > self._timeout:
-            raise DrillTimeout(
+            raise DrillTimeoutError(
                 f"the drill's {self._timeout:g} s were used up before the step {title!r}",
                 fix="allow more with --drill-timeout, or look for the step that took so long",
             )
@@ -145,7 +148,7 @@ class Record:
         try:
             yield
         except BaseException as error:
-            failed = isinstance(error, AssertionError | EndedByAcceptedRisk)
+            failed = isinstance(error, AssertionError | AcceptedRiskError)
             self._close(step, "failed" if failed else "error", error)
             raise
         self._close(step, "failed" if any(check.fails for check in step.checks) else "passed", None)
@@ -185,7 +188,7 @@ class Record:
         step = self._require_step(title)
         if finding is not None:
             entry(finding)  # a code that does not exist is a mistake in the drill, also while the check passes
-        passed = same(_plain(expected), _plain(observed))
+        passed = strictly_equal(_plain(expected), _plain(observed))
         title, wanted, seen = self._redactor.text(title), self._json(expected), self._json(observed)
         at, message = round(self._now(), 4), f"{title}: expected {short(wanted)}, observed {short(seen)}"
         found = self.find(finding, detail or message, subject=subject) if finding is not None and not passed else None
@@ -198,10 +201,10 @@ class Record:
             return True
         if accepted:
             if vital:
-                raise EndedByAcceptedRisk(f"ended by the accepted risk [{finding}]: what comes after it is not proven")
+                raise AcceptedRiskError(f"ended by the accepted risk [{finding}]: what comes after it is not proven")
             return False
         if self._deferred is None:
-            raise CheckFailed(message if finding is None else f"[{finding}] {message}")
+            raise CheckFailedError(message if finding is None else f"[{finding}] {message}")
         self._deferred.append(message)
         return False
 
@@ -215,13 +218,13 @@ class Record:
         failures = self._deferred = []
         try:
             yield
-        except EndedByAcceptedRisk:
+        except AcceptedRiskError:
             if not failures:
                 raise
         finally:
             self._deferred = None
         if failures:
-            raise CheckFailed("; ".join(failures))
+            raise CheckFailedError("; ".join(failures))
 
     def find(self, code: str, detail: str, data: JsonValue = None, *, subject: str = "") -> Finding:
         """Record a finding; a drill with one does not pass, even when it goes on, unless the risk is accepted.

@@ -23,12 +23,14 @@ Severity = Literal["critical", "major", "minor", "info"]
 """``info``: a gap that is known and declared; it is told in every run, and never fails a drill."""
 
 
-def same(expected: JsonValue, observed: JsonValue) -> bool:
+def strictly_equal(expected: JsonValue, observed: JsonValue) -> bool:
     """Whether two JSON values are equal as JSON has it, at every depth: true is not 1, and 1 is 1.0."""
     if isinstance(expected, dict) and isinstance(observed, dict):
-        return expected.keys() == observed.keys() and all(same(item, observed[key]) for key, item in expected.items())
+        return expected.keys() == observed.keys() and all(
+            strictly_equal(item, observed[key]) for key, item in expected.items()
+        )
     if isinstance(expected, list) and isinstance(observed, list):
-        return len(expected) == len(observed) and all(map(same, expected, observed))
+        return len(expected) == len(observed) and all(map(strictly_equal, expected, observed))
     if isinstance(expected, bool) or isinstance(observed, bool):
         return expected is observed
     return expected == observed

@@ -2,6 +2,9 @@
 
 from rollback_drills.gamedays.day import Day, Judge
 from rollback_drills.gamedays.operations import Operation, parse, token
-from rollback_drills.gamedays.search import Found, Search
+from rollback_drills.gamedays.search import (
+    FailedDay,
+    Search,
+)
 
-__all__ = ["Day", "Found", "Judge", "Operation", "Search", "parse", "token"]
+__all__ = ["Day", "FailedDay", "Judge", "Operation", "Search", "parse", "token"]

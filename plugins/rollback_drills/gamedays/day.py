@@ -186,7 +186,7 @@ class Day:
         except BaseException:
             fresh.drop()
             raise
-        fresh.take_place_of(self.stack.database).drop()
+        fresh.swap_with(self.stack.database).drop()
         self.expected.restored()
 
     def _judge_restored(self, fresh: LiveDatabase, backup: KeptBackup) -> None:

@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from pydantic import JsonValue
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import same
+from rollback_drills.evidence.model import strictly_equal
 from rollback_drills.gamedays.day import Day
 from rollback_drills.gamedays.operations import Operation
 from rollback_drills.lab.lab import Lab
@@ -54,7 +54,7 @@ Around = Callable[[int], AbstractContextManager[Callable[[Sequence[Operation], s
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FailedDay:
     """A day that ended badly, and with what."""
 
     operations: tuple[Operation, ...]
@@ -89,7 +89,7 @@ class _Judge:
         self, title: str, observed: JsonValue, *, expected: JsonValue = True, finding: str | None = None,
         detail: str = "",
     ) -> bool:  # fmt: skip
-        if not same(expected, observed):
+        if not strictly_equal(expected, observed):
             raise _Bad(finding or "", detail or f"{title}: expected {expected!r}, observed {observed!r}")
         return True
 
@@ -107,10 +107,10 @@ class Search:
         self.lab, self.directory, self.around, self._seconds = lab, directory, around, seconds
         self.days = 0
         self.performed: Counter[str] = Counter()
-        self.found: Found | None = None
+        self.found: FailedDay | None = None
         self._deadline = 0.0
 
-    def run(self) -> Found | None:
+    def run(self) -> FailedDay | None:
         """The shortest bad day that was found in time; None: none was.
 
         Raises:
@@ -135,7 +135,7 @@ class Search:
     def time_is_up(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def _shorten(self, found: Found) -> None:
+    def _shorten(self, found: FailedDay) -> None:
         """Leave out halves, quarters and single operations, as long as what is left ends in the same finding."""
         operations, size = found.operations, len(found.operations) // 2
         while size and not self.time_is_up:
@@ -149,7 +149,7 @@ class Search:
             if size > 1 or not shorter:
                 size //= 2
 
-    def _play(self, operations: Sequence[Operation]) -> Found | None:
+    def _play(self, operations: Sequence[Operation]) -> FailedDay | None:
         """What a day with these operations ends in; those that are not possible any more are left out."""
         with _Played(self) as day, contextlib.suppress(_Bad):
             day.begin()
@@ -165,7 +165,7 @@ class _Played:
         self._search = search
         self._operations: list[Operation] = []
         self._open = ExitStack()
-        self.found: Found | None = None
+        self.found: FailedDay | None = None
 
     def __enter__(self) -> Self:
         search = self._search
@@ -195,7 +195,7 @@ class _Played:
         try:
             action()
         except _Bad as bad:
-            self.found = Found(tuple(self._operations), bad.finding, bad.detail)
+            self.found = FailedDay(tuple(self._operations), bad.finding, bad.detail)
             raise
 
 

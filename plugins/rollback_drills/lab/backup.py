@@ -15,7 +15,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rollback_drills.core.errors import BackupRefused, StackError
+from rollback_drills.core.errors import (
+    BackupRefusedError,
+    StackError,
+)
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.postgres.dump import DUMP, RESTORE, defect_of
@@ -104,15 +107,15 @@ class Backups:
         """
         defect = defect_of(file)
         if defect:
-            raise BackupRefused(f"{file.name} is refused: {defect}", fix="restore another backup")
+            raise BackupRefusedError(f"{file.name} is refused: {defect}", fix="restore another backup")
         content = file.read_bytes()
         if manifest.origin != self._target.name:
-            raise BackupRefused(
+            raise BackupRefusedError(
                 f"{file.name} is refused: it is a backup of {manifest.origin!r}, not of {self._target.name!r}",
                 fix="look for the backup of this system",
             )
         if hashlib.sha256(content).hexdigest() != manifest.sha256:
-            raise BackupRefused(
+            raise BackupRefusedError(
                 f"{file.name} is refused: its SHA-256 is not that of the manifest",
                 cause=f"{len(content)} bytes, {manifest.size} expected",
                 fix="fetch the file again, or restore another backup",

@@ -11,7 +11,7 @@ from rollback_drills import postgres
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import fill
 from rollback_drills.migrations.ini import SECTION, working_directory
-from rollback_drills.migrations.reversibility.environment import lay_baseline
+from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker
 from rollback_drills.postgres.addresses import sqlalchemy_url
 from rollback_drills.postgres.dump import (
@@ -27,7 +27,7 @@ _numbers = count(1)
 _TOOL_TIMEOUT = 300.0  # seconds for a backup or a restore
 
 
-class AlembicIni:
+class BareAlembicEnvironment:
     """Implements `rollback_drills.migrations.reversibility.environment.Ground` with the file's own scripts, run where they lie.
 
     env.py finds the database in ``sqlalchemy.url`` and in the environment variable ``DATABASE_URL``; nothing else of
@@ -67,7 +67,7 @@ class AlembicIni:
         with postgres.connect(self._admin_url) as admin:
             postgres.create_database(admin, name, template=template, marker=self._run)
         if self._baseline and template is None and not bare:
-            lay_baseline(self.url(name), self._baseline)
+            apply_baseline(self.url(name), self._baseline)
         return name
 
     def url(self, database: str) -> str:

@@ -192,7 +192,7 @@ class LiveDatabase:
             postgres.create_database(admin, fresh.name, owner=self._role, marker=self._run)
         return fresh
 
-    def take_place_of(self, live: LiveDatabase) -> LiveDatabase:
+    def swap_with(self, live: LiveDatabase) -> LiveDatabase:
         """Swap names: this database becomes the live one; what was live is returned under its new name."""
         self.disconnect()
         live.disconnect()

@@ -13,7 +13,7 @@ from itertools import count
 import psycopg
 
 from rollback_drills import postgres
-from rollback_drills.clients.http import Client
+from rollback_drills.clients.http import GatewayClient
 from rollback_drills.clients.traffic import Clients, Sender
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
@@ -23,7 +23,7 @@ from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.runtimes.protocols import (
-    Listeners,
+    CommandLog,
     Runtime,
 )
 from rollback_drills.target.target import Target
@@ -32,7 +32,7 @@ ROLE = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferenceDatabase:
     """A database that was only ever upgraded to a revision: its schema, and the seed's rows as they are there."""
 
     schema: SchemaFingerprint
@@ -51,11 +51,11 @@ class Lab:
         self.role_password = secrets.token_urlsafe(24)
         self._numbers = count(1)
         self._histories: Histories = {}
-        self._references: dict[str, Reference] = {}
+        self._references: dict[str, ReferenceDatabase] = {}
         self._templates: dict[str, LiveDatabase] = {}
         self._seed_rows: RowSet | None = None
         self._workbench_database: LiveDatabase | None = None
-        self._workbench_listeners = Listeners()
+        self._workbench_listeners = CommandLog()
         self._commands = runtime.commands(self._workbench_listeners, self._workbench_url)
         self._alembic = Alembic(self._commands, target, self._histories)
 
@@ -128,10 +128,10 @@ class Lab:
         self.runtime.server.revive()
         self._database(name).drop()  # of a stack that was to be kept: under one name there is only one
         database = self._templates[release or self.target.current].clone(name)
-        listeners = Listeners()
+        listeners = CommandLog()
         commands = self.runtime.commands(listeners, lambda: database.url)
         gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
-        client = Client(self.target, lambda: gateway.base_url, self.meter)
+        client = GatewayClient(self.target, lambda: gateway.base_url, self.meter)
         stack = Stack(
             target=self.target,
             gateway=gateway,
@@ -158,16 +158,16 @@ class Lab:
         stack.client.close()
         stack.database.drop()
 
-    def only_upgraded_to(self, revision: str) -> Reference:
+    def only_upgraded_to(self, revision: str) -> ReferenceDatabase:
         """What a downgrade to ``revision`` is compared with, made with the current release's scripts and kept."""
         if revision not in self._references:
             self._references[revision] = self._make_reference(revision)
         return self._references[revision]
 
-    def _make_reference(self, revision: str) -> Reference:
+    def _make_reference(self, revision: str) -> ReferenceDatabase:
         previous = self._templates[self.target.previous]
         if revision == previous.revision():
-            return Reference(previous.schema(), self.seed_rows)
+            return ReferenceDatabase(previous.schema(), self.seed_rows)
         pristine = self._database(f"pristine_{next(self._numbers)}")
         # The seed is valid at the previous release's head: further down there are no rows to compare with.
         seeded = revision != "base" and not self._alembic.knows(self.target.previous, revision)
@@ -177,7 +177,7 @@ class Lab:
             self._create(pristine)
         if revision != "base":
             self._migrate(pristine, self.target.current, revision)
-        reference = Reference(pristine.schema(), pristine.rows() if seeded else None)
+        reference = ReferenceDatabase(pristine.schema(), pristine.rows() if seeded else None)
         pristine.drop()
         return reference
 

@@ -8,15 +8,22 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from rollback_drills.clients.http import Client
+from rollback_drills.clients.http import GatewayClient
 from rollback_drills.clients.traffic import Clients
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.lab.backup import Backups
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.migrations import Alembic
-from rollback_drills.runtimes.protocols import Commands, DatabaseServer, Gateway, Listeners, Outcome, Project
+from rollback_drills.runtimes.protocols import (
+    CommandLog,
+    Commands,
+    DatabaseServer,
+    Gateway,
+    Outcome,
+    Project,
+)
 from rollback_drills.target.target import Target
 
 
@@ -31,10 +38,10 @@ class Stack:
     commands: Commands
     alembic: Alembic
     backups: Backups
-    client: Client
+    client: GatewayClient
     clients: Clients
     project: Project | None = None
-    listeners: Listeners = field(default_factory=Listeners)
+    listeners: CommandLog = field(default_factory=CommandLog)
     started_in: float = 0.0
     """Seconds that the last start took of those that had to succeed (`must_start`)."""
 
@@ -51,15 +58,15 @@ class Stack:
         """Take every flag out of the configuration, as an environment has it that was made for another release."""
         self.gateway.configure(dict.fromkeys(map(self.target.flag_variable, self.target.gated_of(self.target.current))))
 
-    def another_client(self) -> Client:
+    def another_client(self) -> GatewayClient:
         """A client for another thread; its requests are not accounted for as the target's time."""
-        return Client(self.target, lambda: self.gateway.base_url, Meter(), self.client.delivered)
+        return GatewayClient(self.target, lambda: self.gateway.base_url, Meter(), self.client.delivered)
 
     def becomes_healthy(self) -> bool:
         """Whether the gateway is healthy within the time in which it has to be ready."""
         try:
             timeout = self.target.gateway.ready_timeout
-            return polling.until(self.client.healthy, what="becoming healthy", timeout=timeout)
+            return poll_until(self.client.healthy, what="becoming healthy", timeout=timeout)
         except StackError:
             return False
 

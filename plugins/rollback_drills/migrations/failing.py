@@ -38,21 +38,21 @@ class FailingMigration:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _FailureMode:
     why: str
     upgrade: str
     cleanup: str = ""
 
 
 _WAYS = {
-    "in-a-transaction": _Way(
+    "in-a-transaction": _FailureMode(
         "a statement fails half-way, inside the migration's transaction",
         """
         op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer")
         op.execute("SELECT 1 / 0")
         """,
     ),
-    "outside-a-transaction": _Way(
+    "outside-a-transaction": _FailureMode(
         "an index that is built CONCURRENTLY fails after the statements before it were committed",
         """
         op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer DEFAULT 1")
@@ -64,26 +64,26 @@ _WAYS = {
         ALTER TABLE {table} DROP COLUMN IF EXISTS drill_half_done
         """,
     ),
-    "not-null-on-data": _Way(
+    "not-null-on-data": _FailureMode(
         "a NOT NULL column without a default: works on an empty table, fails on rows",
         """
         op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer NOT NULL")
         """,
     ),
-    "unique-on-data": _Way(
+    "unique-on-data": _FailureMode(
         "a UNIQUE constraint that the rows do not satisfy",
         """
         op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer DEFAULT 1")
         op.execute("ALTER TABLE {table} ADD CONSTRAINT drill_half_done_unique UNIQUE (drill_half_done)")
         """,
     ),
-    "on-a-lock": _Way(
+    "on-a-lock": _FailureMode(
         "the table is locked by a transaction that somebody has left open",
         """
         op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer")
         """,
     ),
-    "killed-half-way": _Way(
+    "killed-half-way": _FailureMode(
         "whoever performs the migration is killed in the middle of it",
         f"""
         op.execute("ALTER TABLE {{table}} ADD COLUMN drill_half_done integer")

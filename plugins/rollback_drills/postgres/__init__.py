@@ -5,7 +5,7 @@ Nothing here knows of pytest, targets or runtimes; it needs psycopg and a server
 
 from rollback_drills.postgres.activity import (
     LOCK_MODES,
-    Session,
+    BackendSession,
     blocked,
     invalid_indexes,
     relation_locks,
@@ -49,8 +49,8 @@ from rollback_drills.postgres.databases import (
 from rollback_drills.postgres.relations import columns, common_columns, version_tables
 from rollback_drills.postgres.schema.fingerprint import (
     Change,
-    Entry,
     SchemaDiff,
+    SchemaEntry,
     SchemaFingerprint,
     schema_fingerprint,
 )
@@ -58,16 +58,16 @@ from rollback_drills.postgres.sequence_state import SequenceState, sequences
 
 __all__ = [
     "LOCK_MODES",
+    "BackendSession",
     "Change",
     "Connection",
     "DataDiff",
     "DataFingerprint",
-    "Entry",
     "RowSet",
     "SchemaDiff",
+    "SchemaEntry",
     "SchemaFingerprint",
     "SequenceState",
-    "Session",
     "TableData",
     "TableDiff",
     "blocked",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.connection import Connection
 
 # From weakest to strongest, as listed in the manual, "Explicit Locking", section "Table-Level Locks".  The
@@ -27,7 +27,7 @@ QUERY_CHARACTERS: Final = 200  # of a session's query that are kept
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class BackendSession:
     """A client's backend as pg_stat_activity shows it; ``transaction_seconds`` is None outside a transaction.
 
     ``blocked_by`` holds the pids that hold or, ahead in the queue, await a conflicting lock
@@ -45,7 +45,7 @@ class Session:
     blocked_by: tuple[int, ...]
 
 
-def sessions(conn: Connection, database: str | None = None) -> tuple[Session, ...]:
+def sessions(conn: Connection, database: str | None = None) -> tuple[BackendSession, ...]:
     """Other clients' sessions in ``database`` (default: the current one), the oldest first.
 
     Query and state of other roles' sessions are empty for a role without pg_read_all_stats (manual: "The
@@ -61,10 +61,10 @@ def sessions(conn: Connection, database: str | None = None) -> tuple[Session, ..
             ORDER BY backend_start, pid""",
         (QUERY_CHARACTERS, database),
     )
-    return tuple(Session(*(*others, tuple(blockers))) for *others, blockers in rows)
+    return tuple(BackendSession(*(*others, tuple(blockers))) for *others, blockers in rows)
 
 
-def blocked(conn: Connection, database: str | None = None) -> tuple[Session, ...]:
+def blocked(conn: Connection, database: str | None = None) -> tuple[BackendSession, ...]:
     """The sessions that wait for a lock."""
     return tuple(session for session in sessions(conn, database) if session.blocked_by)
 
@@ -77,7 +77,7 @@ def terminate(conn: Connection, pid: int, *, timeout: float = 5.0) -> bool:
     conn.execute(b"SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
     gone = b"SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s)"
     try:
-        return polling.until(
+        return poll_until(
             lambda: conn.execute(gone, (pid,)).fetchone() == (True,), what="ending a session", timeout=timeout
         )
     except StackError:
@@ -96,7 +96,7 @@ def terminate_all(conn: Connection, database: str, *, timeout: float = 5.0) -> t
     clients = others + b" AND backend_type = 'client backend'"
     rows = conn.execute(b"SELECT pid, pg_catalog.pg_terminate_backend(pid) " + clients, (database,)).fetchall()
     if rows:
-        polling.until(
+        poll_until(
             lambda: conn.execute(b"SELECT count(*) = 0 " + clients, (database,)).fetchone() == (True,),
             what=f"ending the sessions of {database}",
             timeout=timeout,

@@ -6,8 +6,8 @@ import contextlib
 
 import psycopg
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.connection import connect
 
 # The manual, "COPY": a superuser's PROGRAM is run by a shell on the server, as the server's account; that shell's
@@ -29,7 +29,7 @@ def crash(admin_url: str, *, timeout: float = 60.0) -> None:
     """
     with contextlib.suppress(psycopg.OperationalError), connect(admin_url) as connection:
         connection.execute(_KILL)
-    polling.until(lambda: _answers(admin_url), what="PostgreSQL's recovery from a crash", timeout=timeout)
+    poll_until(lambda: _answers(admin_url), what="PostgreSQL's recovery from a crash", timeout=timeout)
 
 
 def _answers(admin_url: str) -> bool:

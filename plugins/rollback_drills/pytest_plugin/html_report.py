@@ -11,14 +11,14 @@ from urllib.parse import quote
 import pytest
 
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.views.groups import anchor_of
 
 _TEST_ID_CELL = 1
 
 
-class _Report(Protocol):
+class _PytestHtmlReport(Protocol):
     nodeid: str
     when: str
 
@@ -26,7 +26,7 @@ class _Report(Protocol):
 class HtmlBridge:
     """Registered on the controller; its hooks exist only where pytest-html is installed and not blocked."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DrillSession) -> None:
         self._session = session
 
     @pytest.hookimpl(optionalhook=True)
@@ -40,7 +40,7 @@ class HtmlBridge:
         cells.insert(4, "<th>Findings</th>")
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_row(self, report: _Report, cells: list[str]) -> None:
+    def pytest_html_results_table_row(self, report: _PytestHtmlReport, cells: list[str]) -> None:
         # pytest-html does not escape test ids, and a parameter may hold anything.
         test_id = report.nodeid if report.when == "call" else f"{report.nodeid}::{report.when}"
         cells[_TEST_ID_CELL] = f'<td class="col-testId">{escape(test_id)}</td>'

@@ -10,18 +10,24 @@ import pytest
 from rollback_drills.pytest_plugin import CONFIGURED
 from rollback_drills.pytest_plugin.collection import STARTED
 from rollback_drills.pytest_plugin.html_report import HtmlBridge
-from rollback_drills.pytest_plugin.recorder import Recorder, SetupEnder
-from rollback_drills.pytest_plugin.run_report import Ledger, WorkerReporter
-from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.pytest_plugin.recorder import (
+    EvidencePlugin,
+    SetupEnder,
+)
+from rollback_drills.pytest_plugin.run_report import (
+    RunReporter,
+    WorkerReporter,
+)
+from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.pytest_plugin.terminal import Announcer, Progress, Summary
 from rollback_drills.pytest_plugin.xdist import distribution_of
 
 
-def register(config: pytest.Config, session: Session) -> None:
+def register(config: pytest.Config, session: DrillSession) -> None:
     """Called once per process, with the first sign that drills will run."""
     manager = config.pluginmanager
     if session.performs:
-        manager.register(Recorder(session), "rollback-drills-recorder")
+        manager.register(EvidencePlugin(session), "rollback-drills-recorder")
         manager.register(SetupEnder(), "rollback-drills-setup-ender")
         lifecycle = Lifecycle(session)
         manager.register(lifecycle, "rollback-drills-lifecycle")
@@ -33,7 +39,7 @@ def register(config: pytest.Config, session: Session) -> None:
     manager.register(Announcer(session), "rollback-drills-announcer")
     if not session.performs:
         return
-    ledger = Ledger(session)
+    ledger = RunReporter(session)
     manager.register(ledger, "rollback-drills-ledger")
     manager.register(HtmlBridge(session), "rollback-drills-html")
     reporter = manager.getplugin("terminalreporter")
@@ -47,7 +53,7 @@ def register(config: pytest.Config, session: Session) -> None:
 class Lifecycle:
     """Signals and clean-up: nothing outlives the process, however it ends."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DrillSession) -> None:
         self._session = session
 
     @pytest.hookimpl(tryfirst=True)

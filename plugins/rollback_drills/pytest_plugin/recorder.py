@@ -16,14 +16,20 @@ import rollback_drills
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import clients
 from rollback_drills.drill.drill import Drill
-from rollback_drills.drill.plan import CheckFailed, EndedByAcceptedRisk
+from rollback_drills.drill.plan import (
+    AcceptedRiskError,
+    CheckFailedError,
+)
 from rollback_drills.drill.stops import judge_stops
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.pytest_plugin.collection import Mark, mark_of
 from rollback_drills.pytest_plugin.fixtures import STACK
 from rollback_drills.pytest_plugin.gamedays import NO_DAYS
 from rollback_drills.pytest_plugin.junit import record_properties
-from rollback_drills.pytest_plugin.session import Session, session_of
+from rollback_drills.pytest_plugin.session import (
+    DrillSession,
+    session_of,
+)
 from rollback_drills.pytest_plugin.target_choice import is_overridden
 from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.target import capabilities
@@ -53,10 +59,10 @@ def begin(item: pytest.Item, target: Target) -> Drill:
     return drill
 
 
-class Recorder:
+class EvidencePlugin:
     """Registered in every process that runs tests."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DrillSession) -> None:
         self._session = session
 
     @pytest.hookimpl(tryfirst=True)
@@ -75,14 +81,14 @@ class Recorder:
         except (Exception, pytest.fail.Exception) as error:
             if drill is not None and stack is not None:
                 clients.record(stack, drill)
-            if isinstance(error, EndedByAcceptedRisk):
+            if isinstance(error, AcceptedRiskError):
                 _end(item, error)
             raise
         if drill is not None and stack is not None:
             judge_stops(stack, drill)
-            clients.conclude(stack, drill)
+            clients.account_for_clients(stack, drill)
         if drill is not None and drill.findings_sentence:
-            raise CheckFailed(drill.findings_sentence)
+            raise CheckFailedError(drill.findings_sentence)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -133,7 +139,7 @@ class Recorder:
         if set_up_only:
             return drill.skip("not performed: pytest was called with --setup-only")
         if isinstance(error, pytest.fail.Exception):
-            error = CheckFailed(str(error))
+            error = CheckFailedError(str(error))
         if report.when == "teardown":
             return drill.conclude(error, reason=f"after the drill: {error}")
         if report.skipped:
@@ -142,17 +148,17 @@ class Recorder:
 
 
 class SetupEnder:
-    """Skips a drill that one of its fixtures has ended. Apart from `Recorder`, whose own hook must not wrap others."""
+    """Skips a drill that one of its fixtures has ended. Apart from `EvidencePlugin`, whose own hook must not wrap others."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         try:
             return (yield)
-        except EndedByAcceptedRisk as end:
+        except AcceptedRiskError as end:
             _end(item, end)
 
 
-def lacking(session: Session, item: pytest.Item, mark: Mark) -> list[str]:
+def lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> list[str]:
     """The reasons for which a drill would be skipped before anything is started for it."""
     reasons = capabilities.missing(session.target, mark.requires, runtime=session.choice.name)
     if "random_days" in getattr(item, "fixturenames", ()) and session.random_days is None:
@@ -160,16 +166,16 @@ def lacking(session: Session, item: pytest.Item, mark: Mark) -> list[str]:
     return reasons
 
 
-def _skip_if_lacking(session: Session, item: pytest.Item, mark: Mark) -> None:
+def _skip_if_lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> None:
     if reasons := lacking(session, item, mark):
         pytest.skip("; ".join(reasons))
 
 
-def _end(item: pytest.Item, end: EndedByAcceptedRisk) -> NoReturn:
+def _end(item: pytest.Item, end: AcceptedRiskError) -> NoReturn:
     """As far as the drill came nothing failed, or else it has failed; the rest was not proven."""
     drill = item.stash.get(_DRILL, None)
     if drill is not None and drill.findings_sentence:
-        raise CheckFailed(drill.findings_sentence) from None
+        raise CheckFailedError(drill.findings_sentence) from None
     pytest.skip(str(end))
 
 

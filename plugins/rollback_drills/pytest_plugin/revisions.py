@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from rollback_drills.migrations.reversibility.environment import Ground
+    from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
     from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.migrations.scripts import Scripts
-    from rollback_drills.pytest_plugin.session import Session
+    from rollback_drills.pytest_plugin.session import DrillSession
 
 UNKNOWN = "unknown"
 EVERY = "every revision of the image"
-_KEY = pytest.StashKey["Found"]()
+_KEY = pytest.StashKey["SelectedRevisions"]()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SelectedRevisions:
     """The scripts of the release, the revisions that are to be proven, or why these are not known.
 
     ``in_image``: they are in an image only, and nothing is started to collect tests: one item proves them all.
@@ -45,7 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             session.see_fixture(getattr(metafunc.definition, "_fixtureinfo", None))
             found = revisions_of(session)
         except pytest.UsageError:  # here it would become a traceback; it is raised again once all is collected
-            found = Found(None, ())
+            found = SelectedRevisions(None, ())
         metafunc.parametrize("revision", found.chosen or [EVERY if found.in_image else UNKNOWN])
 
 
@@ -58,32 +58,32 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("there is no gateway to drill: --drill-alembic names migrations only")
 
 
-def revisions_of(session: Session) -> Found:
+def revisions_of(session: DrillSession) -> SelectedRevisions:
     """What there is to prove; read once per process."""
     if _KEY not in session.config.stash:
         session.config.stash[_KEY] = _find(session)
     return session.config.stash[_KEY]
 
 
-def _find(session: Session) -> Found:
+def _find(session: DrillSession) -> SelectedRevisions:
     from rollback_drills.core.errors import DrillError
     from rollback_drills.migrations.scripts import Scripts
 
     source = session.target.releases
     if not source.has_trees:
-        return Found(Scripts((), ()), (), in_image=True)
+        return SelectedRevisions(Scripts((), ()), (), in_image=True)
     try:
         scripts = _scripts(session)
         if not scripts.ids:
             problems = "\n".join(scripts.problems)
-            return Found(scripts, (), f"no migration script was found{f': {problems}' if problems else ''}")
+            return SelectedRevisions(scripts, (), f"no migration script was found{f': {problems}' if problems else ''}")
         chosen = _since(session, scripts)
     except (DrillError, LookupError) as error:
-        return Found(None, (), str(error))
-    return Found(scripts, chosen, "" if chosen else "no revision is newer than what --drill-since names")
+        return SelectedRevisions(None, (), str(error))
+    return SelectedRevisions(scripts, chosen, "" if chosen else "no revision is newer than what --drill-since names")
 
 
-def _scripts(session: Session) -> Scripts:
+def _scripts(session: DrillSession) -> Scripts:
     from rollback_drills.core.placeholders import fill
     from rollback_drills.migrations.ini import script_directories
     from rollback_drills.migrations.scripts import read_scripts
@@ -105,7 +105,7 @@ def _scripts(session: Session) -> Scripts:
         workspace.close()
 
 
-def _since(session: Session, scripts: Scripts) -> tuple[str, ...]:
+def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:
     """What ``--drill-since`` leaves: revisions above one, or scripts that a commit of git does not have.
 
     Raises:
@@ -141,25 +141,25 @@ def scripts(request: pytest.FixtureRequest) -> Scripts:
 def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     """One walk through the current release's revisions, which all items of this worker share."""
     from rollback_drills.lab.lab import Lab
-    from rollback_drills.migrations.reversibility.release_environment import ReleaseGround
+    from rollback_drills.migrations.reversibility.release_environment import ReleaseEnvironment
     from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.pytest_plugin.session import session_of
-    from rollback_drills.runtimes.protocols import Listeners
+    from rollback_drills.runtimes.protocols import CommandLog
 
     session = session_of(request.config)
     reason = revisions_of(session).reason
     if reason and not revisions_of(session).scripts:
         pytest.fail(f"the revisions are not known: {reason}", pytrace=False)
-    ground: Ground
+    ground: MigrationEnvironment
     seeded = None
     if request.config.getoption("drill_alembic"):
         ground = _bare_ground(session)
     else:
         lab: Lab = request.getfixturevalue("lab")
         server = lab.runtime.server
-        commands = lab.runtime.commands(Listeners(), lambda: server.admin_url)
+        commands = lab.runtime.commands(CommandLog(), lambda: server.admin_url)
         role, password = lab.role
-        ground = ReleaseGround(
+        ground = ReleaseEnvironment(
             commands, session.target, session.target.current, admin_url=server.admin_url, role=role,
             password=password, run=session.run, directory=session.premises.workspace.path,
         )  # fmt: skip
@@ -177,11 +177,11 @@ def _selected(items: Iterable[pytest.Item]) -> set[str]:
     return {str(call.params["revision"]) for call in calls if call is not None and "revision" in call.params}
 
 
-def _bare_ground(session: Session) -> Ground:
+def _bare_ground(session: DrillSession) -> MigrationEnvironment:
     """A server for the migrations alone; it ends with the session's workspace."""
     import sys
 
-    from rollback_drills.lab.bare_alembic import AlembicIni
+    from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
     from rollback_drills.migrations.ini import driver_of
 
     server, workspace = session.premises.open_server(session.choice)
@@ -189,7 +189,7 @@ def _bare_ground(session: Session) -> Ground:
     section = config.getoption("drill_alembic_name")
     given = config.getoption("drill_alembic_env") or []
     baseline = config.getoption("drill_alembic_baseline")
-    return AlembicIni(
+    return BareAlembicEnvironment(
         session.target.file,
         interpreter=[config.getoption("drill_alembic_python") or sys.executable],
         admin_url=server.admin_url,

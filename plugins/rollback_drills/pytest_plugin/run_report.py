@@ -29,7 +29,10 @@ from rollback_drills.evidence.model import (
     RuntimeFacts,
     TargetFacts,
 )
-from rollback_drills.pytest_plugin.session import JOURNALS, Session
+from rollback_drills.pytest_plugin.session import (
+    JOURNALS,
+    DrillSession,
+)
 from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.filing.history import History
 from rollback_drills.report.formats.job_summary import append_job_summary
@@ -44,10 +47,10 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-class Ledger:
+class RunReporter:
     """Registered on the controller (or the only process): evidence in, report out."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DrillSession) -> None:
         self._session = session
         self._first_reports = not session.reports.exists()
         self._drills: dict[str, DrillEvidence] = {}
@@ -151,11 +154,11 @@ class Ledger:
                 self._drills[plan.id] = self._session.left_out(plan, why)
 
     def _write(self, session: pytest.Session) -> None:
-        from rollback_drills.report.filing.filing import file_run
+        from rollback_drills.report.filing.filing import file_report
 
         self.run = self._evidence(session)
         try:
-            self.history = file_run(self.run, self._session.directory)
+            self.history = file_report(self.run, self._session.directory)
         except DrillError as error:
             self.problem = str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
@@ -220,7 +223,7 @@ def _forget_pytest_html(config: pytest.Config, directory: Path) -> None:
             config.pluginmanager.unregister(plugin)
 
 
-def worker_output(session: Session) -> str:
+def worker_output(session: DrillSession) -> str:
     """What the controller has to know of a worker beyond its drills, as one JSON text."""
     premises = session.premises
     return json.dumps(
@@ -240,7 +243,7 @@ def worker_output(session: Session) -> str:
 class WorkerReporter:
     """Registered on xdist workers: hands the worker's totals over when it ends."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DrillSession) -> None:
         self._session = session
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # xdist sends the output when it has seen this hook

@@ -23,7 +23,7 @@ from rollback_drills.pytest_plugin.gamedays import RandomDays, wanted
 from rollback_drills.pytest_plugin.options import option, reports, seconds, temporary
 from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.pytest_plugin.target_choice import NO_TARGET, added_runtimes, chosen_target, overridden
-from rollback_drills.pytest_plugin.worker import Premises
+from rollback_drills.pytest_plugin.worker import WorkerResources
 from rollback_drills.pytest_plugin.xdist import RUN, RUNTIME
 from rollback_drills.runbook import sections
 from rollback_drills.runtimes import Choice, resolve, settled
@@ -36,11 +36,11 @@ from rollback_drills.target.target import Target
 if TYPE_CHECKING:
     from rollback_drills.pytest_plugin.terminal import Progress
 
-KEY = pytest.StashKey["Session"]()
+KEY = pytest.StashKey["DrillSession"]()
 JOURNALS = "journal"
 
 
-def session_of(config: pytest.Config) -> Session:
+def session_of(config: pytest.Config) -> DrillSession:
     """The drill session of this process, made on first use.
 
     Raises:
@@ -50,14 +50,14 @@ def session_of(config: pytest.Config) -> Session:
         from rollback_drills.pytest_plugin.lifecycle import register
 
         try:
-            config.stash[KEY] = session = Session(config)
+            config.stash[KEY] = session = DrillSession(config)
         except DrillError as error:
             raise pytest.UsageError(str(error)) from None
         register(config, session)
     return config.stash[KEY]
 
 
-class Session:
+class DrillSession:
     """One per pytest process: the controller, each worker, or the only one."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -88,7 +88,7 @@ class Session:
         self.reports = reports(config)
         self.directory = self.reports / self.run
         self.keep = bool(config.getoption("drill_keep_stack"))
-        self.premises = Premises(self.run, self.worker, keep=self.keep, meter=self.meter, redactor=self.redactor)
+        self.premises = WorkerResources(self.run, self.worker, keep=self.keep, meter=self.meter, redactor=self.redactor)
         self.progress: Progress | None = None
         self.swept: list[str] = []
         self.selected: list[Plan] = []

@@ -10,14 +10,14 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.collection import Mark
-from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.report.views.groups import MEASURED_FOR
 
 
 class SharedDrills:
     """Opens drills that belong to no single test; their evidence travels with the next report."""
 
-    def __init__(self, session: Session, lab: Lab) -> None:
+    def __init__(self, session: DrillSession, lab: Lab) -> None:
         self._session, self._lab = session, lab
 
     @contextmanager

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from rollback_drills.core.errors import RuntimeUnavailable, TargetError
+from rollback_drills.core.errors import (
+    RuntimeUnavailableError,
+    TargetError,
+)
 from rollback_drills.lab.bare_alembic import alembic_target
 from rollback_drills.runtimes import AddedRuntime, built_in
 from rollback_drills.target.target import Target
@@ -70,12 +73,14 @@ def added_runtimes(config: pytest.Config) -> dict[str, AddedRuntime]:
     found: dict[str, AddedRuntime] = {}
     for runtime in (each for result in config.hook.pytest_rollback_drills_runtimes(config=config) for each in result):
         if not isinstance(runtime, AddedRuntime) or not _NAME.fullmatch(runtime.name):
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 f"the hook pytest_rollback_drills_runtimes gives {runtime!r}",
                 fix="let it give AddedRuntime(name, make) with a name of lower-case letters, digits and hyphens",
             )
         if runtime.name in found or runtime.name in (*built_in(), "auto"):
-            raise RuntimeUnavailable(f"there are two runtimes {runtime.name!r}", fix="give the added one another name")
+            raise RuntimeUnavailableError(
+                f"there are two runtimes {runtime.name!r}", fix="give the added one another name"
+            )
         found[runtime.name] = runtime
     return found
 

@@ -9,8 +9,8 @@ import pytest
 
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.model import DrillEvidence, Step
-from rollback_drills.pytest_plugin.run_report import Ledger
-from rollback_drills.pytest_plugin.session import Session
+from rollback_drills.pytest_plugin.run_report import RunReporter
+from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.text import one_line, visible
 
@@ -20,7 +20,7 @@ _SIGNS = {"passed": "ok  ", "failed": "FAIL", "error": "ERR "}
 class Announcer:
     """The header: what will be drilled, where, and why there."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: DrillSession) -> None:
         self._session = session
 
     def pytest_report_header(self) -> list[str]:
@@ -56,7 +56,7 @@ def line_of(step: Step) -> str:
 class Summary:
     """The end of the run: drill, verdict, recovery against objective, findings, and where the report is."""
 
-    def __init__(self, config: pytest.Config, session: Session, ledger: Ledger) -> None:
+    def __init__(self, config: pytest.Config, session: DrillSession, ledger: RunReporter) -> None:
         self._config, self._session, self._ledger = config, session, ledger
         self._shown = False
 

@@ -19,7 +19,7 @@ from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 
-class Premises:
+class WorkerResources:
     """Opened at most once at a time; `close` removes all of it, unless a stack is kept."""
 
     def __init__(self, run: str, worker: str, *, keep: bool, meter: Meter, redactor: Redactor) -> None:

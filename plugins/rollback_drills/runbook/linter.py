@@ -8,7 +8,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from rollback_drills.runbook import rules
-from rollback_drills.runbook.markdown import Block, Context, Instruction, blocks_in
+from rollback_drills.runbook.markdown import (
+    Block,
+    Context,
+    Instruction,
+    shell_blocks,
+)
 
 _COMPOSE = r"\bdocker[ -]compose\b[^|;&]*?\s"
 _ASSIGNMENT = re.compile(r"^\s*(export\s+)?[A-Z][A-Z0-9_<>]*=\S*\s*$|\bsed\b.*\.env\b")
@@ -17,14 +22,14 @@ _EXPORT = re.compile(r"^\s*export\s+[A-Z][A-Z0-9_]*=\S+")
 Finder = Callable[[Block, Context], Iterator[Instruction]]
 
 
-def instructions(code: str, markdown: str, context: Context) -> list[Instruction]:
+def find(code: str, markdown: str, context: Context) -> list[Instruction]:
     """The commands of a runbook that the finding ``code`` warns of.
 
     Raises:
         KeyError: there is no such literal command.
     """
     found = list[Instruction]()
-    for block in blocks_in(markdown):
+    for block in shell_blocks(markdown):
         found += LITERAL[code](block, context)
         context = replace(context, above=(*context.above, *block))
     return found

@@ -26,7 +26,7 @@ class Instruction:
 Block = tuple[Instruction, ...]
 
 
-def blocks_in(markdown: str) -> Iterator[Block]:
+def shell_blocks(markdown: str) -> Iterator[Block]:
     """The commands of every fenced block of shell; comments and prompts are left out."""
     fence, shell, found = "", False, list[Instruction]()
     pending, begun = "", 0

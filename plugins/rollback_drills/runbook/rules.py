@@ -6,7 +6,11 @@ import re
 from collections.abc import Iterator
 
 from rollback_drills.runbook.markdown import Block, Context, Instruction
-from rollback_drills.runbook.shell import Command, commands_in, options_of
+from rollback_drills.runbook.shell import (
+    ShellCommand,
+    commands_in,
+    options_of,
+)
 
 _URL = re.compile(r"^(https?://|localhost\b|127\.0\.0\.1\b|\$\{?\w+\}?(/|$))", re.IGNORECASE)
 _SHOWS_STATUS = {"-f", "--fail", "--fail-with-body", "-i", "--include", "-I", "--head", "-D", "--dump-header",
@@ -66,7 +70,7 @@ def _flag_values(text: str, context: Context) -> list[str]:
     return re.findall(rf"\b{re.escape(before)}[\w<>$]+?{re.escape(after)}=([^\s/;|]*)", text) if context.flag else []
 
 
-def _curls(block: Block) -> Iterator[tuple[Instruction, Command, tuple[str, ...]]]:
+def _curls(block: Block) -> Iterator[tuple[Instruction, ShellCommand, tuple[str, ...]]]:
     """Every request that is made by curl, with curl's arguments."""
     for each in block:
         for command in commands_in(each.text):
@@ -149,7 +153,7 @@ def goes_on_after_checkout(block: Block, context: Context) -> Iterator[Instructi
                 yield each
 
 
-def _checks_out(command: Command) -> bool:
+def _checks_out(command: ShellCommand) -> bool:
     """A commit, and neither files nor a branch that is made."""
     arguments = command.arguments_of("git") or ()
     for verb in ("checkout", "switch"):

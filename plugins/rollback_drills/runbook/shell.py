@@ -17,7 +17,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ShellCommand:
     """A simple command. ``after`` is the operator that follows it; ``substituted``: its output is made use of."""
 
     words: tuple[str, ...]
@@ -32,7 +32,7 @@ class Command:
         return None
 
 
-def commands_in(line: str) -> Iterator[Command]:
+def commands_in(line: str) -> Iterator[ShellCommand]:
     """The simple commands of a line. A quotation that goes on in the next line is taken apart at its spaces."""
     words, substituted = list[str](), False
     for token in (*_TOKEN.finditer(line), None):
@@ -42,7 +42,7 @@ def commands_in(line: str) -> Iterator[Command]:
         operator = token["operator"] if token is not None else ";"
         opens = operator == "(" and bool(words) and words[-1].endswith("$")
         if words:
-            yield Command(tuple(words), operator, substituted)
+            yield ShellCommand(tuple(words), operator, substituted)
         words, substituted = [], opens
 
 

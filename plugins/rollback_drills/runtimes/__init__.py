@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from rollback_drills.core.errors import DrillError, RuntimeUnavailable
+from rollback_drills.core.errors import (
+    DrillError,
+    RuntimeUnavailableError,
+)
 from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.protocols import Runtime
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -36,7 +39,7 @@ class AddedRuntime:
     Args:
         name: for ``--drill-runtime``; lower-case letters, digits and hyphens.
         make: makes it for one worker; it is started later.
-        require: raises `RuntimeUnavailable` where it cannot run, and obtains what it needs (images).
+        require: raises `RuntimeUnavailableError` where it cannot run, and obtains what it needs (images).
     """
 
     name: str
@@ -70,7 +73,7 @@ def resolve(
         return _automatic(target, tell) if to_run else replace(_EMBEDDED, reason="auto: settled when drills run")
     known = _KNOWN | _choices(added)
     if name not in known:
-        raise RuntimeUnavailable(f"there is no runtime {name!r}", fix=f"use auto, {', '.join(known)}")
+        raise RuntimeUnavailableError(f"there is no runtime {name!r}", fix=f"use auto, {', '.join(known)}")
     choice, require = known[name]
     if to_run:
         require(target, tell)
@@ -111,16 +114,16 @@ def _automatic(target: Target, tell: Tell) -> Choice:
         refusal = error
     try:
         _require_embedded(target, tell)
-    except RuntimeUnavailable as error:
+    except RuntimeUnavailableError as error:
         if refusal is None:
             raise
         raise _nowhere(refusal, error) from None
     return replace(_EMBEDDED, reason=f"chosen by auto: private processes of this machine, since {why_not}")
 
 
-def _nowhere(containers: DrillError, processes: DrillError) -> RuntimeUnavailable:
+def _nowhere(containers: DrillError, processes: DrillError) -> RuntimeUnavailableError:
     """Both ways are barred, and either may be the one to clear."""
-    return RuntimeUnavailable(
+    return RuntimeUnavailableError(
         "neither containers nor private processes can run this target",
         cause=f"docker: {containers.what}: {containers.cause}\nembedded: {processes.what}: {processes.cause}",
         fix=f"for docker: {containers.fix}; for embedded: {processes.fix}",

@@ -210,7 +210,7 @@ class Commands(Protocol):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Account:
+class DatabaseAccount:
     """The database, role and password that a target's own configuration (a compose file) gives to its gateway."""
 
     database: str
@@ -276,7 +276,7 @@ class Project(Protocol):
 
 
 @dataclass(slots=True)
-class Listeners:
+class CommandLog:
     """Who wants to know of the commands that are run; the drill that is being performed."""
 
     command: list[Callable[[CommandResult], None]] = field(default_factory=list)
@@ -293,7 +293,7 @@ class Runtime(Protocol):
     name: str
 
     @property
-    def account(self) -> Account | None:
+    def account(self) -> DatabaseAccount | None:
         """What the target's own configuration connects with; None: the lab makes a role, and names the databases."""
 
     @property
@@ -305,9 +305,9 @@ class Runtime(Protocol):
 
     def gateway(self, name: str, database_url: UrlSource) -> Gateway: ...
 
-    def commands(self, listeners: Listeners, database_url: UrlSource) -> Commands: ...
+    def commands(self, listeners: CommandLog, database_url: UrlSource) -> Commands: ...
 
-    def project(self, listeners: Listeners) -> Project | None:
+    def project(self, listeners: CommandLog) -> Project | None:
         """Where the runbook's commands can be run to the letter; None where there is no such place."""
 
     def secrets(self) -> tuple[str, ...]:

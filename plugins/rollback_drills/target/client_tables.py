@@ -365,7 +365,7 @@ def merged(delivery: Delivery, own: Integration) -> Delivery:
     return result
 
 
-class Traffic(Table):
+class TrafficSettings(Table):
     """Clients that go on asking during a drill: health probes and deliveries in turn, at a constant rate."""
 
     rate: Annotated[float, Field(ge=0, le=1000)] = Field(

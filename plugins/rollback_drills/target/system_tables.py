@@ -97,7 +97,7 @@ class Releases(Table):
         return self.command is not None or self.path is not None or self.git is not None
 
 
-class Gateway(Table):
+class GatewaySettings(Table):
     """How the gateway is started. The environment is complete: nothing of the caller's leaks in."""
 
     start: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS, ("port",))] | None = Field(

@@ -34,7 +34,7 @@ from rollback_drills.target.client_tables import (
     Integration,
     Metrics,
     Probe,
-    Traffic,
+    TrafficSettings,
     Version,
     WriteProbe,
     merged,
@@ -45,7 +45,7 @@ from rollback_drills.target.system_tables import (
     Backup,
     Compose,
     Database,
-    Gateway,
+    GatewaySettings,
     Migrations,
     Objectives,
     Python,
@@ -72,7 +72,7 @@ class Target(Table):
     current: Name = Field(description="the release that runs in production")
     previous: Name = Field(description="the release to go back to")
     releases: Releases = Field(description="where releases come from")
-    gateway: Gateway = Field(description="how the gateway is started")
+    gateway: GatewaySettings = Field(description="how the gateway is started")
     python: Python = Field(default=Python(), description="the Python of its processes")
     health: Probe = Field(description="how its health is asked, and the right answer")
     version: Version = Field(description="how its version is asked")
@@ -93,7 +93,7 @@ class Target(Table):
     flags: Flags | None = Field(default=None, description="feature flags; absent: drills of them are skipped")
     backup: Backup = Field(default=Backup(), description="own backup commands")
     compose: Compose | None = Field(default=None, description="the compose file; the compose runtime needs it")
-    traffic: Traffic = Field(default=Traffic(), description="clients that go on asking during a drill")
+    traffic: TrafficSettings = Field(default=TrafficSettings(), description="clients that go on asking during a drill")
     objectives: Objectives = Field(default=Objectives(), description="what the runbook promises")
     accepted: tuple[Accepted, ...] = Field(default=(), description="findings that fail no drill until a day")
     secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")

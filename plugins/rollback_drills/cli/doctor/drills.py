@@ -22,7 +22,7 @@ _TIMEOUT = 120.0  # seconds
 _LISTED = 8  # names that are quoted for one reason
 
 
-class _Drill(BaseModel):
+class _ListedDrill(BaseModel):
     name: str
     reasons: list[str]
 
@@ -43,7 +43,7 @@ def examine_drills(file: Path, runtime: str) -> Diagnosis:
     try:
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
         said = done.stderr.strip()
-        drills = TypeAdapter(list[_Drill]).validate_python(json.loads(done.stdout))
+        drills = TypeAdapter(list[_ListedDrill]).validate_python(json.loads(done.stdout))
     except (subprocess.TimeoutExpired, OSError, ValueError, ValidationError) as error:
         return Diagnosis(_TITLE, "not looked at", f"they cannot be listed: {type(error).__name__}\n{said}".strip())
     if done.returncode or not drills:
@@ -52,7 +52,7 @@ def examine_drills(file: Path, runtime: str) -> Diagnosis:
     return Diagnosis(_TITLE, "note" if len(lines) > 1 else "ok", "\n".join(lines))
 
 
-def told(drills: Sequence[_Drill]) -> list[str]:
+def told(drills: Sequence[_ListedDrill]) -> list[str]:
     """One line of numbers, and one for each reason with the names of the drills that it keeps from running."""
     skipped: dict[str, list[str]] = {}
     for drill in drills:

@@ -4,7 +4,11 @@
 what a request came to, `analysis` and `accounting` derive what is reported; they are pure functions of the records.
 """
 
-from rollback_drills.clients.traffic.accounting import Account, Attempt, account
+from rollback_drills.clients.traffic.accounting import (
+    DeliveryAttempt,
+    DeliveryLedger,
+    account,
+)
 from rollback_drills.clients.traffic.analysis import Span, analyse, held
 from rollback_drills.clients.traffic.clients import Clients, Held
 from rollback_drills.clients.traffic.load import Load, begin
@@ -12,9 +16,9 @@ from rollback_drills.clients.traffic.records import Request, fate
 from rollback_drills.clients.traffic.sender import Sender
 
 __all__ = [
-    "Account",
-    "Attempt",
     "Clients",
+    "DeliveryAttempt",
+    "DeliveryLedger",
     "Held",
     "Load",
     "Request",

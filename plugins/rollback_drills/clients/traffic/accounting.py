@@ -16,7 +16,7 @@ LISTED = 50  # ids that are listed in the evidence; all of them are in an artifa
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """A delivery that was sent; ``at``: when its answer had come, in monotonic seconds."""
 
     id: str
@@ -25,7 +25,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class DeliveryLedger:
     """All ids of each sort, in the order in which the deliveries were answered."""
 
     acknowledged: int
@@ -65,8 +65,8 @@ class Account:
 
 
 def account(
-    attempts: Sequence[Attempt], stored: Mapping[str, int], given_up: Collection[tuple[float, float]] = ()
-) -> Account:
+    attempts: Sequence[DeliveryAttempt], stored: Mapping[str, int], given_up: Collection[tuple[float, float]] = ()
+) -> DeliveryLedger:
     """Compare what was answered with what is stored.
 
     An id that was sent several times counts by its best answer: what was acknowledged once must be there. It is stored
@@ -78,7 +78,7 @@ def account(
             acknowledged.
     """
     sent = Counter(each.id for each in attempts)
-    by_id: dict[str, list[Attempt]] = {}
+    by_id: dict[str, list[DeliveryAttempt]] = {}
     for each in sorted(attempts, key=lambda attempt: attempt.at):
         by_id.setdefault(each.id, []).append(each)
     acknowledged = {
@@ -88,7 +88,7 @@ def account(
     }
     refused = [name for name, tries in by_id.items() if all(each.fate == "refused" for each in tries)]
     lost = [name for name in acknowledged if not stored.get(name)]
-    return Account(
+    return DeliveryLedger(
         acknowledged=len(acknowledged),
         lost=tuple(lost),
         given_up=frozenset(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from rollback_drills.clients.http import Client
-from rollback_drills.clients.traffic.accounting import Attempt
+from rollback_drills.clients.http import GatewayClient
+from rollback_drills.clients.traffic.accounting import DeliveryAttempt
 from rollback_drills.clients.traffic.load import Load, begin
 from rollback_drills.clients.traffic.records import DELIVERY, Request, fate
 from rollback_drills.clients.traffic.sender import Sender
@@ -34,7 +34,9 @@ class Clients:
         client: the drill's own; what it delivers is accounted for with the rest.
     """
 
-    def __init__(self, target: Target, client: Client, base_url: Callable[[], str], sender: Sender | None) -> None:
+    def __init__(
+        self, target: Target, client: GatewayClient, base_url: Callable[[], str], sender: Sender | None
+    ) -> None:
         self._target, self._client, self._base_url, self._sender = target, client, base_url, sender
         self.load: Load | None = None
         self.given_up: list[tuple[float, float]] = []
@@ -80,15 +82,15 @@ class Clients:
         """The procedure is known to lose what was acknowledged between these moments (monotonic seconds)."""
         self.given_up.append((since, time.monotonic() if until is None else until))
 
-    def attempts(self) -> list[Attempt]:
+    def attempts(self) -> list[DeliveryAttempt]:
         """Every delivery of the load and of the drill."""
         own = [
-            Attempt(each.id, fate(self._target, each.integration, each.answer), each.at)
+            DeliveryAttempt(each.id, fate(self._target, each.integration, each.answer), each.at)
             for each in self._client.delivered
         ]
         requests = self.load.requests if self.load is not None else ()
         return own + [
-            Attempt(each.id, each.fate, each.ended)
+            DeliveryAttempt(each.id, each.fate, each.ended)
             for each in requests
             if each.kind == DELIVERY and each.fate is not None
         ]

@@ -76,7 +76,7 @@ def template(order: dict[str, Any]) -> Template:
     return Template(**order | {"signer": Signer(**order["signer"]) if order["signer"] is not None else None})
 
 
-class Load:
+class SenderLoad:
     """The load of one drill."""
 
     def __init__(self, order: dict[str, Any], tell: Tell) -> None:
@@ -208,18 +208,18 @@ async def serve() -> None:
     def tell(what: object) -> None:
         output.write(json.dumps(what).encode() + b"\n")
 
-    load: Load | None = None
+    load: SenderLoad | None = None
     waiting: set[asyncio.Task[None]] = set()
     while line := await orders.readline():
         order = json.loads(line)
         match order["do"], load:
             case "begin", _:
-                load = Load(order, tell)
-            case "resume", Load():
+                load = SenderLoad(order, tell)
+            case "resume", SenderLoad():
                 load.resume()
-            case "pause", Load():
+            case "pause", SenderLoad():
                 waiting.add(loop.create_task(load.pause()))
-            case "end", Load():
+            case "end", SenderLoad():
                 waiting.add(loop.create_task(load.end()))
 
 

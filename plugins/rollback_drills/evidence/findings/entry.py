@@ -8,7 +8,7 @@ from rollback_drills.evidence.model import Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FindingKind:
     """One kind of finding."""
 
     code: str

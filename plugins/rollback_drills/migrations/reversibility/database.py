@@ -10,20 +10,27 @@ from dataclasses import dataclass
 import psycopg
 
 from rollback_drills.migrations.reversibility import rows
-from rollback_drills.migrations.reversibility.environment import Ground
-from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, Table
+from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
+from rollback_drills.migrations.reversibility.generate.catalogue import (
+    Catalogue,
+    CatalogueTable,
+)
 from rollback_drills.migrations.reversibility.generate.rows import Seeded, Seeder
 from rollback_drills.migrations.reversibility.row_edits import insert_rows
 from rollback_drills.migrations.reversibility.rows import Snapshot
 from rollback_drills.migrations.walker.client import Walked
 from rollback_drills.postgres import connect
-from rollback_drills.postgres.schema.tracker import LiveSchema, Refresh, Relation
+from rollback_drills.postgres.schema.tracker import (
+    Refresh,
+    Relation,
+    SchemaTracker,
+)
 
 _READING = frozenset({"AccessShareLock", "RowShareLock"})
 _GRANTS = ("grant", "revoke", "do $", "do '", "select ", "call ", "alter default", "reassign")
 FEW = 20  # tables that are all given rows, whether or not a script names them
 _FILLING = re.compile(r"(?i)\b(?:insert\s+into|copy|merge\s+into)\s+(?:only\s+)?([\w.\"]+)")
-CROWDED = 60  # rows of a table from which on older ones make room
+MAX_ROWS = 60  # rows of a table from which on older ones make room
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Moved:
     touched: frozenset[str]
 
 
-class Bench:
+class MigratedDatabase:
     """A database with its walker, its schema followed, and its rows.
 
     ``seeded`` says whether rows of ours have been put into it.
@@ -46,7 +53,12 @@ class Bench:
     """
 
     def __init__(
-        self, ground: Ground, *, database: str | None = None, data: bool = True, most_rows: int = rows.MOST_ROWS
+        self,
+        ground: MigrationEnvironment,
+        *,
+        database: str | None = None,
+        data: bool = True,
+        most_rows: int = rows.MOST_ROWS,
     ) -> None:
         self._ground, self.data, self.seeded = ground, data, False
         self._most_rows = most_rows
@@ -60,13 +72,13 @@ class Bench:
         url = ground.url(self.database)
         self.conn = connect(url)
         self._schema_conn = connect(url)
-        self.schema = LiveSchema(self._schema_conn)
+        self.schema = SchemaTracker(self._schema_conn)
         self._catalogue = Catalogue(self.conn)
         self._seeder = Seeder(self.conn)
-        self.tables: dict[str, Table] = {}
+        self.tables: dict[str, CatalogueTable] = {}
         self.rows: dict[str, Snapshot] = {}
         self._unfurnished: set[str] = set()
-        self._read: dict[tuple[object, ...], Table] = {}
+        self._read: dict[tuple[object, ...], CatalogueTable] = {}
         self._read_under = 0
         if self.schema.known:  # there is a baseline
             self.resync()
@@ -188,7 +200,7 @@ class Bench:
             self._unfurnished = set(self.tables)
             self.remember(self.tables)
 
-    def furnish(self, source: str) -> None:
+    def seed_new_tables(self, source: str) -> None:
         """Give rows to the tables that a script names and that have none of ours, after `resync` or `clear`."""
         if self.data and self._unfurnished:
             words = _words(source)
@@ -245,7 +257,7 @@ class Bench:
         self.rows |= taken
         return taken
 
-    def thin_out(self, names: Iterable[str], filled: Collection[str], *, hints: Iterable[str] = ()) -> None:
+    def prune(self, names: Iterable[str], filled: Collection[str], *, hints: Iterable[str] = ()) -> None:
         """Replace the rows of crowded tables by a few new ones, as far as nothing refers to them.
 
         Args:
@@ -253,7 +265,7 @@ class Bench:
         """
         for name in sorted(name for name in names if plain_name(name) not in filled):
             known = self.rows.get(name)
-            if known is None or len(known.rows) <= CROWDED:
+            if known is None or len(known.rows) <= MAX_ROWS:
                 continue
             with contextlib.suppress(psycopg.Error):
                 self.conn.execute(f"DELETE FROM {name}".encode())

@@ -13,7 +13,7 @@ from rollback_drills.migrations.walker.client import Walker
 from rollback_drills.runtimes.protocols import CommandResult
 
 
-class Ground(Protocol):
+class MigrationEnvironment(Protocol):
     """Implemented once for a target's release, and once for a bare alembic.ini."""
 
     @property
@@ -42,7 +42,7 @@ class Ground(Protocol):
         """Restore ``file`` into an empty database, with the target's own command or psql."""
 
 
-def lay_baseline(url: str, sql: str) -> None:
+def apply_baseline(url: str, sql: str) -> None:
     """Run the SQL that makes what is there before the first revision.
 
     Raises:

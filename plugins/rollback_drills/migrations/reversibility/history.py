@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rollback_drills.migrations.scripts import read_scripts
-from rollback_drills.migrations.walker.client import History
+from rollback_drills.migrations.walker.client import ScriptHistory
 
 
-def problems_of(history: History) -> list[str]:
+def problems_of(history: ScriptHistory) -> list[str]:
     """Every problem, in words: what alembic says, and what reading the scripts shows besides."""
     said = [f"{Path(each.path).name}: {each.message}" if each.path else each.message for each in history.problems]
     places = {Path(each.path).parent for each in history.revisions} | {Path(place) for place in history.places}
@@ -17,7 +17,7 @@ def problems_of(history: History) -> list[str]:
     return [*read_problems(read.problems, computed if history.revisions else ""), *said]
 
 
-def revisions_above(history: History, since: str | None) -> tuple[str, ...]:
+def revisions_above(history: ScriptHistory, since: str | None) -> tuple[str, ...]:
     """The revisions that are neither ``since`` nor below it, oldest first; all of them where it is None.
 
     Raises:

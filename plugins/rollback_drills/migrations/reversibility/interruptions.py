@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import psycopg
 
 from rollback_drills.migrations.reversibility.cleanup import clean_up
-from rollback_drills.migrations.reversibility.database import Bench
+from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.proof import Interruption
 from rollback_drills.migrations.reversibility.verdict import without_names_of_not_null
 from rollback_drills.migrations.walker.client import Walked
-from rollback_drills.postgres.schema.tracker import Delta
+from rollback_drills.postgres.schema.tracker import SchemaChange
 
 MOST = 12  # statements at which a step is interrupted
 STAMP = "stamp"
@@ -22,7 +22,7 @@ _BUILDS = re.compile(r"\s*create\s+(unique\s+)?index\s+concurrently\b", re.IGNOR
 
 
 @dataclass(frozen=True)
-class Point:
+class InterruptionPoint:
     """``at`` counts the statements before it; ``within`` one that leaves something half done itself."""
 
     at: int
@@ -31,15 +31,15 @@ class Point:
     last: bool = False
 
 
-def points(step: Walked) -> Iterator[Point]:
+def points(step: Walked) -> Iterator[InterruptionPoint]:
     """Where a step is interrupted: at each statement, within the building of an index, and at the end."""
     for at, each in enumerate(step.statements[:MOST]):
         text = each.sql.partition("\n")[0][:200]
-        yield Point(at, text)
+        yield InterruptionPoint(at, text)
         if each.autocommit and _BUILDS.match(each.sql):
-            yield Point(at, text, within=True)
+            yield InterruptionPoint(at, text, within=True)
     if len(step.statements) < MOST:
-        yield Point(len(step.statements), "the version is written", last=True)
+        yield InterruptionPoint(len(step.statements), "the version is written", last=True)
 
 
 class Interrupter:
@@ -52,11 +52,11 @@ class Interrupter:
         steady: up and down again leads to the same schemas, so that a difference comes from the interruption.
     """
 
-    def __init__(self, bench: Bench, revision: str, down: Sequence[str], *, steady: bool) -> None:
+    def __init__(self, bench: MigratedDatabase, revision: str, down: Sequence[str], *, steady: bool) -> None:
         self._bench, self._revision, self._down, self._steady = bench, revision, down, steady
         self.missed: list[str] = []  # where it was not interrupted, and why
         self._direction = ""
-        self._to_start = Delta()  # from where the step leads to where it begins
+        self._to_start = SchemaChange()  # from where the step leads to where it begins
 
     def interrupt(self, direction: str, step: Walked) -> tuple[list[Interruption], bool]:
         """Fail the step at each point, and complete it or take it back each time.
@@ -97,7 +97,7 @@ class Interrupter:
         last = self._bench.move("upgrade", self._revision)
         return found, last.walked.error is None and not total.then(last.refresh.delta)
 
-    def _restore(self, point: Point, left: Delta) -> tuple[Interruption, Delta]:
+    def _restore(self, point: InterruptionPoint, left: SchemaChange) -> tuple[Interruption, SchemaChange]:
         """Try what an operator would: the same again (and back, to be where it began), then a clean-up by hand."""
         if not left:
             return self._seen(point, left, "nothing"), left
@@ -106,7 +106,7 @@ class Interrupter:
         done = again.refresh.delta
         if again.walked.error is not None:
             return self._clean_up(point, left, done)
-        differs = _net(self._to_start.then(left).then(done)) if self._steady else Delta()
+        differs = _net(self._to_start.then(left).then(done)) if self._steady else SchemaChange()
         back = self._bench.move(opposite, self._revision)
         done = done.then(back.refresh.delta)
         if back.walked.error is not None or _net(left.then(done)):
@@ -116,7 +116,9 @@ class Interrupter:
             return self._seen(point, left, opposite, ways, differs), done
         return self._seen(point, left, direction, [self._command(direction)]), done
 
-    def _clean_up(self, point: Point, left: Delta, done: Delta) -> tuple[Interruption, Delta]:
+    def _clean_up(
+        self, point: InterruptionPoint, left: SchemaChange, done: SchemaChange
+    ) -> tuple[Interruption, SchemaChange]:
         now = left.then(done)
         commands = clean_up(now.diff())
         for command in commands:
@@ -141,7 +143,12 @@ class Interrupter:
         return f"alembic downgrade {(self._down or ('base',))[0] if len(self._down) < 2 else '-1'}"
 
     def _seen(
-        self, point: Point, left: Delta, restored_by: str, commands: Sequence[str] = (), differs: Delta | None = None
+        self,
+        point: InterruptionPoint,
+        left: SchemaChange,
+        restored_by: str,
+        commands: Sequence[str] = (),
+        differs: SchemaChange | None = None,
     ) -> Interruption:
         return Interruption(
             direction=self._direction, at=point.at, within=point.within, statement=point.statement,
@@ -150,5 +157,5 @@ class Interrupter:
         )  # fmt: skip
 
 
-def _net(delta: Delta) -> Delta:
+def _net(delta: SchemaChange) -> SchemaChange:
     return without_names_of_not_null(delta)[0]

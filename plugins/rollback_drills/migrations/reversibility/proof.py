@@ -44,7 +44,7 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ProofFinding:
     """A finding, before it is recorded."""
 
     code: str
@@ -104,10 +104,10 @@ class Proof:
     seeded: int = 0
     refused_rows: bool = False
     restored: str = ""
-    findings: list[Found] = field(default_factory=list)
+    findings: list[ProofFinding] = field(default_factory=list)
 
     def find(self, code: str, detail: str) -> None:
-        self.findings.append(Found(code, detail))
+        self.findings.append(ProofFinding(code, detail))
 
     @property
     def codes(self) -> set[str]:

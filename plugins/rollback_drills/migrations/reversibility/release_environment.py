@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rollback_drills import postgres
 from rollback_drills.core.errors import StackError
-from rollback_drills.migrations.reversibility.environment import lay_baseline
+from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker, walker_command
 from rollback_drills.postgres.dump import (
     DUMP,
@@ -19,7 +19,7 @@ from rollback_drills.target.target import Target
 _numbers = count(1)
 
 
-class ReleaseGround:
+class ReleaseEnvironment:
     """Implements `Ground`.
 
     Args:
@@ -54,7 +54,7 @@ class ReleaseGround:
         baseline = self._target.migrations.baseline
         if baseline is not None and template is None and not bare:
             sql = self._target.path(baseline).read_text()
-            lay_baseline(postgres.with_account(self.url(name), self._role, self._password), sql)
+            apply_baseline(postgres.with_account(self.url(name), self._role, self._password), sql)
         return name
 
     def url(self, database: str) -> str:

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rollback_drills.migrations.reversibility.environment import Ground
-from rollback_drills.migrations.reversibility.proof import Found, Proof
+from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
+from rollback_drills.migrations.reversibility.proof import (
+    Proof,
+    ProofFinding,
+)
 from rollback_drills.postgres import (
     Connection,
     DataFingerprint,
@@ -40,7 +43,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Backup:
+class StateBackup:
     """A backup of the state below a revision; ``defect`` says why it is none."""
 
     file: Path
@@ -48,7 +51,7 @@ class Backup:
     defect: str = ""
 
 
-def back_up(ground: Ground, database: str, conn: Connection) -> Backup:
+def back_up(ground: MigrationEnvironment, database: str, conn: Connection) -> StateBackup:
     """Take a backup with the target's own command, or pg_dump, and note what it must hold.
 
     Raises:
@@ -59,10 +62,10 @@ def back_up(ground: Ground, database: str, conn: Connection) -> Backup:
     state = state_of(conn)
     result = ground.dump(database, file)
     failed = "" if result.ok else f"{result.argv[0]} failed with exit code {result.exit_code}: {result.output[-300:]}"
-    return Backup(file, state, failed or defect_of(file))
+    return StateBackup(file, state, failed or defect_of(file))
 
 
-def prove_restore(ground: Ground, backup: Backup, proof: Proof) -> None:
+def prove_restore(ground: MigrationEnvironment, backup: StateBackup, proof: Proof) -> None:
     """Restore into an empty database, compare it, and write into ``proof`` what was seen."""
     found = list(_restore(ground, backup))
     for each in found:
@@ -81,16 +84,16 @@ def state_of(conn: Connection) -> State:
     )
 
 
-def _restore(ground: Ground, backup: Backup) -> Iterator[Found]:
+def _restore(ground: MigrationEnvironment, backup: StateBackup) -> Iterator[ProofFinding]:
     if backup.defect:
-        yield Found("backup-unusable", backup.defect)
+        yield ProofFinding("backup-unusable", backup.defect)
         return
     database = ground.create(bare=True)
     try:
         result = ground.restore(database, backup.file)
         if not result.ok:
             said = result.output[-400:].strip()
-            yield Found("restore-differs", f"the restore ends with exit code {result.exit_code}: {said}")
+            yield ProofFinding("restore-differs", f"the restore ends with exit code {result.exit_code}: {said}")
             return
         with connect(ground.url(database)) as conn:
             yield from _differences(backup.state, state_of(conn))
@@ -98,16 +101,16 @@ def _restore(ground: Ground, backup: Backup) -> Iterator[Found]:
         ground.drop(database)
 
 
-def _differences(before: State, after: State) -> Iterator[Found]:
+def _differences(before: State, after: State) -> Iterator[ProofFinding]:
     lines = [*before.schema.diff(after.schema).lines(), *before.data.diff(after.data).lines()]
     if lines:
-        yield Found("restore-differs", "; ".join(line.strip() for line in lines[:_SHOWN]))
+        yield ProofFinding("restore-differs", "; ".join(line.strip() for line in lines[:_SHOWN]))
     rewound = [
         f"{name} is at {after.sequences.get(name)}, was at {state}"
         for name, state in before.sequences.items() if after.sequences.get(name) != state
     ]  # fmt: skip
     if rewound:
-        yield Found("sequence-rewound", "; ".join(rewound[:_SHOWN]))
+        yield ProofFinding("sequence-rewound", "; ".join(rewound[:_SHOWN]))
 
 
 def _many(count: int, what: str) -> str:

@@ -6,16 +6,24 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from rollback_drills.migrations.reversibility.cleanup import clean_up
-from rollback_drills.migrations.reversibility.database import Bench, Moved, tables_filled_by
+from rollback_drills.migrations.reversibility.database import (
+    MigratedDatabase,
+    Moved,
+    tables_filled_by,
+)
 from rollback_drills.migrations.reversibility.declarations import declared
-from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.interruptions import Interrupter
 from rollback_drills.migrations.reversibility.locks import Speed, locks_of, without_timeout
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.restore import back_up, prove_restore
 from rollback_drills.migrations.reversibility.rows import Snapshot, shown
 from rollback_drills.migrations.reversibility.shrinking import InPlace, OnCopies, smallest
-from rollback_drills.migrations.reversibility.verdict import Legs, judge, judge_interruptions
+from rollback_drills.migrations.reversibility.verdict import (
+    RoundTripResult,
+    judge,
+    judge_interruptions,
+)
 from rollback_drills.migrations.walker.client import StepError, WalkedRevision
 from rollback_drills.target.system_tables import Migrations
 
@@ -25,23 +33,23 @@ _SHOWN_ROWS = 400  # characters
 SmallSet = dict[str, list[dict[str, str | None]]]
 
 
-class Way(Protocol):
+class RevisionContext(Protocol):
     """Where the revision is proven: the walk, which knows how to come here again.
 
     ``filled`` are tables that migrations have put rows into: these rows must not be cleared away.
     """
 
-    ground: Ground
+    ground: MigrationEnvironment
     migrations: Migrations | None
     filled: set[str]
 
     @property
-    def bench(self) -> Bench: ...
+    def bench(self) -> MigratedDatabase: ...
 
     @property
     def stuck(self) -> str: ...
 
-    def begin_anew(self, place: int) -> Bench: ...
+    def begin_anew(self, place: int) -> MigratedDatabase: ...
 
     def aside(self, place: int, held: Mapping[str, Snapshot]) -> str: ...
 
@@ -53,14 +61,14 @@ class Way(Protocol):
 class RoundTrip:
     """Proves one revision; the database is right below it, and at it in the end."""
 
-    def __init__(self, way: Way, revision: WalkedRevision, place: int) -> None:
+    def __init__(self, way: RevisionContext, revision: WalkedRevision, place: int) -> None:
         self._way, self._revision, self._place = way, revision, place
         self._proof = Proof(revision.id, revision.down, revision.doc)
         self._declarations = declared(revision.id, revision.source, way.migrations)
         self._hints: list[str] = []
 
     @property
-    def _bench(self) -> Bench:
+    def _bench(self) -> MigratedDatabase:
         return self._way.bench
 
     def prove(self) -> Proof:
@@ -68,7 +76,7 @@ class RoundTrip:
         for mistake in declarations.mistakes:
             proof.find("declaration-invalid", f"{proof.revision}: {mistake}")
         bench.enter()
-        bench.furnish(self._revision.source)
+        bench.seed_new_tables(self._revision.source)
         known = dict(bench.schema.known)
         if bench.data:
             self._hints = [check.expression for table in bench.tables.values() for check in table.checks]
@@ -90,10 +98,10 @@ class RoundTrip:
         judge(proof, declarations, legs, way.migrations.blocking if way.migrations is not None else 1.0)
         if backup is not None and proof.verdict == "irreversible by design":
             prove_restore(way.ground, backup, proof)
-        self._leave_it_right(legs, up)
+        self._restore_state(legs, up)
         return proof
 
-    def _leave_it_right(self, legs: Legs, up: Moved) -> None:
+    def _restore_state(self, legs: RoundTripResult, up: Moved) -> None:
         """The database is what the next revision begins with, its rows included."""
         bench = self._bench
         if legs.broken:
@@ -103,7 +111,7 @@ class RoundTrip:
         elif not legs.failed:
             self._interrupt(legs)
 
-    def _interrupt(self, legs: Legs) -> None:
+    def _interrupt(self, legs: RoundTripResult) -> None:
         """Fail each direction that is not one transaction at each of its statements."""
         proof, steady = self._proof, legs.steady
         touched = legs.up.touched | (legs.down.touched if legs.down is not None else frozenset())
@@ -176,10 +184,10 @@ class RoundTrip:
 
     # --- down, and up again ----------------------------------------------------------------------------
 
-    def _go_round(self, up: Moved) -> Legs:
+    def _go_round(self, up: Moved) -> RoundTripResult:
         """Rows that only the new schema allows, then down, then up again."""
         bench, proof = self._bench, self._proof
-        legs = Legs(up=up, before=dict(bench.rows))
+        legs = RoundTripResult(up=up, before=dict(bench.rows))
         if bench.data:
             self._add_rows_above(legs)
         down = bench.move("downgrade", proof.revision)
@@ -209,7 +217,7 @@ class RoundTrip:
             self._take_stock(legs, touched | again.touched)
         return legs
 
-    def _add_rows_above(self, legs: Legs) -> None:
+    def _add_rows_above(self, legs: RoundTripResult) -> None:
         bench, proof, touched = self._bench, self._proof, legs.up.touched
         keyless = {name for name in touched if name in bench.tables and not bench.tables[name].key}
         legs.risen = bench.snapshot(keyless & legs.before.keys())
@@ -219,7 +227,7 @@ class RoundTrip:
             proof.find("seed-refused", f"{proof.revision}: {table} takes no row: {refusal}")
         legs.above = bench.snapshot(touched)
 
-    def _take_stock(self, legs: Legs, touched: frozenset[str]) -> None:
+    def _take_stock(self, legs: RoundTripResult, touched: frozenset[str]) -> None:
         """What is there after the second upgrade; those with hardly any get rows for the revisions above."""
         bench = self._bench
         legs.after = bench.snapshot(touched)
@@ -228,9 +236,9 @@ class RoundTrip:
         if bare:
             bench.seed(bare, hints=self._hints)
         bench.remember(touched)
-        bench.thin_out(touched, self._way.filled, hints=self._hints)
+        bench.prune(touched, self._way.filled, hints=self._hints)
 
-    def _downgrade_refused(self, legs: Legs, down: Moved) -> None:
+    def _downgrade_refused(self, legs: RoundTripResult, down: Moved) -> None:
         """Find out whether rows are the reason, and which; where no way back is promised, it does not matter."""
         bench, error = self._bench, down.walked.error
         assert error is not None
@@ -268,7 +276,7 @@ class RoundTrip:
         return self._way.begin_anew(self._place).move("downgrade", self._proof.revision)
 
 
-def _of(bench: Bench, names: frozenset[str]) -> dict[str, list[tuple[str | None, ...]]]:
+def _of(bench: MigratedDatabase, names: frozenset[str]) -> dict[str, list[tuple[str | None, ...]]]:
     """The rows of these tables as they are now."""
     plain = [name for name in sorted(names) if name in bench.tables and not bench.tables[name].partitioned]
     taken = bench.remember(plain)
@@ -289,7 +297,7 @@ def _was_there(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:
     return tuple(row[name] for name in shared) in before.only(shared)
 
 
-def _involved(bench: Bench, moved: Moved) -> frozenset[str]:
+def _involved(bench: MigratedDatabase, moved: Moved) -> frozenset[str]:
     """Tables that a failed step has touched, as far as that can be known."""
     names = set(moved.touched)
     error = moved.walked.error

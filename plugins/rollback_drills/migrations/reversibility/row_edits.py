@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rollback_drills.migrations.reversibility.generate.catalogue import Table
+from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable
 from rollback_drills.migrations.reversibility.rows import Row
 from rollback_drills.postgres import Connection, quote_ident, quote_literal
 
 
-def delete_rows(conn: Connection, table: Table, some: Iterable[Row]) -> None:
+def delete_rows(conn: Connection, table: CatalogueTable, some: Iterable[Row]) -> None:
     """Every row that is equal to one of ``some``.
 
     Raises:
@@ -21,7 +21,7 @@ def delete_rows(conn: Connection, table: Table, some: Iterable[Row]) -> None:
     _as_replica(conn, [f"DELETE FROM {table.name} WHERE {row} IN ({values})"] if values else [])
 
 
-def insert_rows(conn: Connection, table: Table, some: Iterable[Row], *, instead: bool = False) -> None:
+def insert_rows(conn: Connection, table: CatalogueTable, some: Iterable[Row], *, instead: bool = False) -> None:
     """The rows with all their values but the generated ones.
 
     Args:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rollback_drills.migrations.reversibility.generate.catalogue import Table
+from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable
 from rollback_drills.postgres import Connection, quote_ident, quote_literal, read_pinned
 
 MOST_ROWS = 2_000  # of one table that are compared; more come only from data that a revision brings along
@@ -54,7 +54,7 @@ class Loss:
         return f"{of}, written {self.written} the upgrade" + (f": {self.example}" if self.example else "")
 
 
-def take(conn: Connection, tables: Iterable[Table], most: int = MOST_ROWS) -> dict[str, Snapshot]:
+def take(conn: Connection, tables: Iterable[CatalogueTable], most: int = MOST_ROWS) -> dict[str, Snapshot]:
     """The rows of these tables, in one round trip and one snapshot of the database."""
     wanted = [table for table in tables if not table.partitioned]
     if not wanted:

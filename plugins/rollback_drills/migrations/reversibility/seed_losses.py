@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from rollback_drills.migrations.reversibility.database import Bench
-from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.database import MigratedDatabase
+from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.rows import Loss
-from rollback_drills.migrations.reversibility.verdict import Legs, losses_of
-from rollback_drills.migrations.walker.client import History
+from rollback_drills.migrations.reversibility.verdict import (
+    RoundTripResult,
+    losses_of,
+)
+from rollback_drills.migrations.walker.client import ScriptHistory
 from rollback_drills.postgres import version_tables
 
 MOST_ROWS = 100_000  # of one table that are counted
@@ -19,9 +22,9 @@ class SeedLedger:
         seeded: the database with the seed, at the revision for which it was written; it is copied.
     """
 
-    def __init__(self, ground: Ground, seeded: str) -> None:
+    def __init__(self, ground: MigrationEnvironment, seeded: str) -> None:
         self._ground, self._seeded = ground, seeded
-        self._bench: Bench | None = None
+        self._bench: MigratedDatabase | None = None
         self._applied: set[str] = set()
         self._stuck = False
 
@@ -30,7 +33,7 @@ class SeedLedger:
             self._bench.close()
             self._bench = None
 
-    def losses(self, revision: str, history: History) -> list[Loss]:
+    def losses(self, revision: str, history: ScriptHistory) -> list[Loss]:
         """What a rollback past ``revision`` destroys; nothing at or below the seed's own revision.
 
         Nothing either where the seed's rows cannot be carried there: that is told of the revision already.
@@ -49,10 +52,10 @@ class SeedLedger:
             self.close()
         return losses_of(legs) if legs.down is not None else []
 
-    def _round_trip(self, bench: Bench, revision: str) -> tuple[Legs, bool]:
+    def _round_trip(self, bench: MigratedDatabase, revision: str) -> tuple[RoundTripResult, bool]:
         before = dict(bench.rows)
         up = bench.move("upgrade", revision)
-        legs = Legs(up=up, before=before)
+        legs = RoundTripResult(up=up, before=before)
         if up.walked.error is not None:
             self._stuck = True
             return legs, True
@@ -70,10 +73,12 @@ class SeedLedger:
         legs.after = bench.snapshot(up.touched | down.touched | again.touched)
         return legs, True
 
-    def _open(self, history: History) -> Bench:
+    def _open(self, history: ScriptHistory) -> MigratedDatabase:
         """Where the bench was given up, it is opened again at the seed's revision, and applied up to what is asked."""
         if self._bench is None:
-            self._bench = Bench(self._ground, database=self._ground.create(self._seeded), most_rows=MOST_ROWS)
+            self._bench = MigratedDatabase(
+                self._ground, database=self._ground.create(self._seeded), most_rows=MOST_ROWS
+            )
             stamped = {
                 str(row[0])
                 for table in version_tables(self._bench.conn)
@@ -82,14 +87,14 @@ class SeedLedger:
             self._applied = _below(stamped, history)
         return self._bench
 
-    def _apply(self, bench: Bench, revision: str) -> bool:
+    def _apply(self, bench: MigratedDatabase, revision: str) -> bool:
         if revision not in self._applied and not self._stuck:
             self._stuck = bench.walker.upgrade(revision).error is not None
             self._applied.add(revision)
         return not self._stuck
 
 
-def _below(stamped: set[str], history: History) -> set[str]:
+def _below(stamped: set[str], history: ScriptHistory) -> set[str]:
     """These revisions and all that they build on."""
     by_id = {each.id: each for each in history.revisions}
     found: set[str] = set()

@@ -8,9 +8,12 @@ from typing import Protocol
 
 import psycopg
 
-from rollback_drills.migrations.reversibility.database import Bench
-from rollback_drills.migrations.reversibility.environment import Ground
-from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, Table
+from rollback_drills.migrations.reversibility.database import MigratedDatabase
+from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
+from rollback_drills.migrations.reversibility.generate.catalogue import (
+    Catalogue,
+    CatalogueTable,
+)
 from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, tables_in
 from rollback_drills.migrations.reversibility.rows import Row
 from rollback_drills.migrations.walker.client import StepError, Walked
@@ -25,7 +28,7 @@ class Trial(Protocol):
 
     most: int
 
-    def still_fails_without(self, table: Table, rows: Sequence[Row]) -> bool:
+    def still_fails_without(self, table: CatalogueTable, rows: Sequence[Row]) -> bool:
         """If so, these rows stay out."""
 
 
@@ -34,10 +37,10 @@ class InPlace:
 
     most = 60
 
-    def __init__(self, bench: Bench, direction: str, revision: str, error: StepError) -> None:
+    def __init__(self, bench: MigratedDatabase, direction: str, revision: str, error: StepError) -> None:
         self._bench, self._direction, self._revision, self._error = bench, direction, revision, error
 
-    def still_fails_without(self, table: Table, rows: Sequence[Row]) -> bool:
+    def still_fails_without(self, table: CatalogueTable, rows: Sequence[Row]) -> bool:
         conn, walker = self._bench.conn, self._bench.walker
         try:
             delete_rows(conn, table, rows)
@@ -60,12 +63,14 @@ class OnCopies:
 
     most = 24
 
-    def __init__(self, ground: Ground, template: str, direction: str, revision: str, error: StepError) -> None:
+    def __init__(
+        self, ground: MigrationEnvironment, template: str, direction: str, revision: str, error: StepError
+    ) -> None:
         self._ground, self._template = ground, template
         self._direction, self._revision, self._error = direction, revision, error
-        self._out: list[tuple[Table, Sequence[Row]]] = []
+        self._out: list[tuple[CatalogueTable, Sequence[Row]]] = []
         with connect(ground.url(template)) as conn:
-            self.tables: dict[str, Table] = Catalogue(conn).tables(tables_in(conn))
+            self.tables: dict[str, CatalogueTable] = Catalogue(conn).tables(tables_in(conn))
 
     def fails(self) -> bool:
         """Whether it fails as it did with the rows that are not taken out yet."""
@@ -79,7 +84,7 @@ class OnCopies:
         finally:
             self._ground.drop(database)
 
-    def still_fails_without(self, table: Table, rows: Sequence[Row]) -> bool:
+    def still_fails_without(self, table: CatalogueTable, rows: Sequence[Row]) -> bool:
         self._out.append((table, rows))
         if self.fails():
             return True
@@ -92,7 +97,7 @@ class OnCopies:
 
 
 def smallest(
-    trial: Trial, tables: Mapping[str, Table], rows: Mapping[str, list[Row]]
+    trial: Trial, tables: Mapping[str, CatalogueTable], rows: Mapping[str, list[Row]]
 ) -> dict[str, list[dict[str, str | None]]]:
     """Those of ``rows`` without which the step would not fail as it did.
 

@@ -12,7 +12,7 @@ from rollback_drills.migrations.reversibility.declarations import Declarations
 from rollback_drills.migrations.reversibility.proof import Interruption, Proof
 from rollback_drills.migrations.reversibility.rows import Loss, Snapshot, compare
 from rollback_drills.migrations.walker.client import StepError
-from rollback_drills.postgres.schema.tracker import Delta
+from rollback_drills.postgres.schema.tracker import SchemaChange
 
 _NOT_NULL = "not-null constraint "
 _PLAIN_NOT_NULL = re.compile(r'CONSTRAINT ("(?:[^"]|"")+"|\S+) NOT NULL ("(?:[^"]|"")+"|\S+)')
@@ -20,7 +20,7 @@ _SHOWN = 12  # lines of a difference in a finding's detail
 
 
 @dataclass
-class Legs:
+class RoundTripResult:
     """Up, down and up again, and the rows at each turn.
 
     ``before``: below, before the upgrade. ``risen``: after it, of tables without a key. ``above``: new rows included.
@@ -53,13 +53,13 @@ class Legs:
         return not any(without_names_of_not_null(each)[0] for each in (up.then(down), down.then(again)))
 
 
-def judge(proof: Proof, declarations: Declarations, legs: Legs, blocking: float) -> None:
+def judge(proof: Proof, declarations: Declarations, legs: RoundTripResult, blocking: float) -> None:
     """Fill in the class and the findings."""
     irreversible = declarations.reason("irreversible")
     if legs.failed:
         _no_way_back(proof, legs, irreversible)
     else:
-        _way_back(proof, declarations, legs)
+        _judge_downgrade(proof, declarations, legs)
     for lock in proof.locks:
         if lock.blocks and lock.work and lock.seconds is not None and lock.seconds > blocking:
             proof.find(
@@ -88,7 +88,7 @@ def judge_interruptions(proof: Proof, seen: Sequence[Interruption]) -> None:
             )
 
 
-def _no_way_back(proof: Proof, legs: Legs, declared: str) -> None:
+def _no_way_back(proof: Proof, legs: RoundTripResult, declared: str) -> None:
     error = legs.down_error
     proof.verdict = "irreversible by design" if declared else "irreversible"
     proof.reason = declared
@@ -101,7 +101,7 @@ def _no_way_back(proof: Proof, legs: Legs, declared: str) -> None:
         )
 
 
-def _way_back(proof: Proof, declarations: Declarations, legs: Legs) -> None:
+def _judge_downgrade(proof: Proof, declarations: Declarations, legs: RoundTripResult) -> None:
     assert legs.down is not None
     restored = _judge_schema(proof, legs)
     _judge_refused(proof, legs)
@@ -131,7 +131,7 @@ def _way_back(proof: Proof, declarations: Declarations, legs: Legs) -> None:
             proof.verdict, proof.reason = "irreversible by design", declarations.reason("irreversible")
 
 
-def _judge_schema(proof: Proof, legs: Legs) -> bool:
+def _judge_schema(proof: Proof, legs: RoundTripResult) -> bool:
     assert legs.down is not None
     net = legs.up.refresh.delta.then(legs.down.refresh.delta)
     kept, proof.renamed = without_names_of_not_null(net)
@@ -146,7 +146,7 @@ def _judge_schema(proof: Proof, legs: Legs) -> bool:
     return False
 
 
-def without_names_of_not_null(delta: Delta) -> tuple[Delta, list[str]]:
+def without_names_of_not_null(delta: SchemaChange) -> tuple[SchemaChange, list[str]]:
     """The difference without NOT NULL constraints of which only the name is another, and those.
 
     From PostgreSQL 18 on they have names, which keep what a column or table was called when they were made
@@ -154,7 +154,7 @@ def without_names_of_not_null(delta: Delta) -> tuple[Delta, list[str]]:
     """
     renamed = [key for key, change in delta.objects.items() if key.startswith(_NOT_NULL) and _is_a_name(change)]
     kept = {key: change for key, change in delta.objects.items() if key not in renamed}
-    return Delta(kept, delta.order), [key.removeprefix(_NOT_NULL) for key in renamed]
+    return SchemaChange(kept, delta.order), [key.removeprefix(_NOT_NULL) for key in renamed]
 
 
 def _is_a_name(change: tuple[str | None, str | None]) -> bool:
@@ -162,7 +162,7 @@ def _is_a_name(change: tuple[str | None, str | None]) -> bool:
     return all(_PLAIN_NOT_NULL.fullmatch(text) for text in change if text is not None)
 
 
-def _judge_refused(proof: Proof, legs: Legs) -> None:
+def _judge_refused(proof: Proof, legs: RoundTripResult) -> None:
     if legs.down_error is None:
         return
     which = "rows that only the new schema allows" if legs.only_new else "rows that the old schema allows as well"
@@ -172,7 +172,7 @@ def _judge_refused(proof: Proof, legs: Legs) -> None:
     )
 
 
-def _judge_repetition(proof: Proof, legs: Legs, restored: bool) -> None:
+def _judge_repetition(proof: Proof, legs: RoundTripResult, restored: bool) -> None:
     assert legs.down is not None
     if legs.again_error is not None:
         # What is left over is the reason otherwise, or rows that were refused at first: findings already.
@@ -186,7 +186,7 @@ def _judge_repetition(proof: Proof, legs: Legs, restored: bool) -> None:
             proof.find("upgrade-not-repeatable", f"{proof.revision}: {lines}")
 
 
-def losses_of(legs: Legs) -> list[Loss]:
+def losses_of(legs: RoundTripResult) -> list[Loss]:
     """Old rows that the way down did not bring back; then what only the new schema held and the way up did not."""
     assert legs.down is not None
     touched = legs.up.touched | legs.down.touched
@@ -206,7 +206,7 @@ def losses_of(legs: Legs) -> list[Loss]:
     return found
 
 
-def _expected(legs: Legs, name: str) -> Snapshot:
+def _expected(legs: RoundTripResult, name: str) -> Snapshot:
     """What has to be there after the downgrade. Of a table without a key that is more than the old rows: a new row
     that happens to be equal to an old one must not stand in for it.
     """

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.migrations.reversibility.database import Bench, tables_filled_by
-from rollback_drills.migrations.reversibility.environment import Ground
+from rollback_drills.migrations.reversibility.database import (
+    MigratedDatabase,
+    tables_filled_by,
+)
+from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.round_trip import RoundTrip
 from rollback_drills.migrations.reversibility.rows import Snapshot
 from rollback_drills.migrations.reversibility.seed_losses import SeedLedger
-from rollback_drills.migrations.walker.client import History
+from rollback_drills.migrations.walker.client import ScriptHistory
 from rollback_drills.target.system_tables import Migrations
 
 FAR = 50  # revisions that are applied again at most when the walk has to begin anew
@@ -29,7 +32,7 @@ class Walk:
 
     def __init__(
         self,
-        ground: Ground,
+        ground: MigrationEnvironment,
         migrations: Migrations | None = None,
         *,
         data: bool = True,
@@ -38,11 +41,11 @@ class Walk:
     ) -> None:
         self.ground, self.migrations, self._data = ground, migrations, data
         self._wanted = frozenset(wanted)
-        self._bench: Bench | None = None
+        self._bench: MigratedDatabase | None = None
         self._position = -1
         self._stuck, self._stuck_at = "", -1
         self._base: tuple[int, str] | None = None  # a copy to begin anew from: its position and its name
-        self._history: History | None = None
+        self._history: ScriptHistory | None = None
         self._ledger = SeedLedger(ground, seeded) if seeded is not None and data else None
         self.filled: set[str] = set()
         self.proofs: dict[str, Proof] = {}
@@ -57,7 +60,7 @@ class Walk:
             self._ledger.close()
 
     @property
-    def history(self) -> History:
+    def history(self) -> ScriptHistory:
         """The scripts, oldest first."""
         if self._history is None:
             self._history = self.bench.walker.history
@@ -69,10 +72,10 @@ class Walk:
         return self._stuck
 
     @property
-    def bench(self) -> Bench:
+    def bench(self) -> MigratedDatabase:
         """The database that is walked on, another one after `begin_anew`."""
         if self._bench is None:
-            self._bench = Bench(self.ground, data=self._data)
+            self._bench = MigratedDatabase(self.ground, data=self._data)
         return self._bench
 
     def prove(self, revision: str) -> Proof:
@@ -113,7 +116,7 @@ class Walk:
 
     # --- moving ----------------------------------------------------------------------------------------
 
-    def begin_anew(self, place: int) -> Bench:
+    def begin_anew(self, place: int) -> MigratedDatabase:
         """A new database at the revision of ``place``, without any row of ours: where the old one is in a state that
         no revision describes, or lacks rows that the migrations themselves have put there.
         """
@@ -147,9 +150,9 @@ class Walk:
     def _begin(self, place: int) -> int:
         """Open a database that is at ``place`` or below; its position."""
         if self._base is None or self._base[0] > place:
-            self._bench = Bench(self.ground, data=self._data)
+            self._bench = MigratedDatabase(self.ground, data=self._data)
             return -1
-        self._bench = Bench(self.ground, database=self.ground.create(self._base[1]), data=self._data)
+        self._bench = MigratedDatabase(self.ground, database=self.ground.create(self._base[1]), data=self._data)
         return self._base[0]
 
     def applied(self, place: int) -> None:
@@ -202,7 +205,7 @@ class Walk:
         if self._base is not None:
             self.ground.drop(self._base[1])
         self._base = (place, self.ground.create(database))
-        self._bench = Bench(self.ground, database=database, data=self._data)
+        self._bench = MigratedDatabase(self.ground, database=database, data=self._data)
 
     def _leave(self) -> None:
         if self._bench is not None:

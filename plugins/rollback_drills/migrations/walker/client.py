@@ -53,13 +53,13 @@ def strongest(modes: Sequence[str]) -> str:
     return max(modes, key=_STRENGTH.index)
 
 
-class Answer(BaseModel):
+class WalkerAnswer(BaseModel):
     """A line of the walker's."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class WalkedRevision(Answer):
+class WalkedRevision(WalkerAnswer):
     """A script as alembic understands it; ``down`` and ``depends_on`` are ids."""
 
     id: str
@@ -75,19 +75,19 @@ class WalkedRevision(Answer):
         return tuple(dict.fromkeys([*self.down, *self.depends_on]))
 
 
-class Problem(Answer):
+class ScriptProblem(WalkerAnswer):
     """Why the scripts cannot be read; ``path`` is empty where it is the history as a whole."""
 
     path: str
     message: str
 
 
-class History(Answer):
+class ScriptHistory(WalkerAnswer):
     """All scripts, oldest first, or the problems for which there are none."""
 
     versions: dict[str, str]
     revisions: tuple[WalkedRevision, ...]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ScriptProblem, ...] = ()
     places: tuple[str, ...] = ()
 
     @property
@@ -105,7 +105,7 @@ class History(Answer):
         return next((each.labels for each in self.revisions if each.id == revision), ())
 
 
-class StepError(Answer):
+class StepError(WalkerAnswer):
     """What went wrong in a step, as PostgreSQL or Python said it."""
 
     type: str
@@ -128,7 +128,7 @@ class StepError(Answer):
         return f"{self.type}{where}: {first}"
 
 
-class Statement(Answer):
+class Statement(WalkerAnswer):
     """One statement of a script. ``locks`` and ``scans`` are by OID, of the transaction so far."""
 
     sql: str
@@ -142,7 +142,7 @@ class Statement(Answer):
     scans: dict[int, int] = {}
 
 
-class Walked(Answer):
+class Walked(WalkerAnswer):
     """One step: what it executed, how long it took (seconds), and the error for which it was rolled back."""
 
     seconds: float = 0.0
@@ -200,7 +200,7 @@ class Walker:
                 cause=error.brief,
                 fix="run `alembic history` by hand in the release's tree; [migrations] says how alembic is called",
             )
-        self.history = History.model_validate(answer)
+        self.history = ScriptHistory.model_validate(answer)
 
     def __enter__(self) -> Self:
         return self
@@ -299,6 +299,6 @@ def walker_command(migrations: Migrations) -> tuple[tuple[str, ...], tuple[str, 
 
 
 __all__ = [
-    "BOOTSTRAP", "History", "Problem", "Statement", "StepError", "Walked", "WalkedRevision",
+    "BOOTSTRAP", "ScriptHistory", "ScriptProblem", "Statement", "StepError", "Walked", "WalkedRevision",
     "Walker", "strongest", "walker_command",
 ]  # fmt: skip

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # Python 3.8 has no such generics; annotations are never evaluated here
     from collections.abc import Iterator
 
-    from rollback_drills.migrations.walker.statements import Json, Record, Refused, describe, last_line, query
+    from rollback_drills.migrations.walker.statements import (
+        Json,
+        StatementRefusedError,
+        StepRecord,
+        describe,
+        last_line,
+        query,
+    )
 
 MARKER = """
 SELECT substr(o, strpos(o, '=') + 1), current_database()::text FROM (SELECT) one
@@ -29,11 +36,11 @@ LEFT JOIN unnest(s.setconfig) AS o ON o LIKE 'rollback$_drills.run=%' ESCAPE '$'
 """
 
 
-class TakenBack(Exception):
+class RolledBackError(Exception):
     """The step was only tried: its transaction is rolled back."""
 
 
-class Walker:
+class WalkerProgram:
     """One per process."""
 
     def __init__(self, commands: Any, answers: Any) -> None:
@@ -43,7 +50,7 @@ class Walker:
         self.marker = ""
         self.command: Json | None = None
         self.ended = False
-        self.record = Record()
+        self.record = StepRecord()
 
     # --- commands and answers ----------------------------------------------------------------------------
 
@@ -158,13 +165,13 @@ class Walker:
             context._migrations_fn = lambda heads, context: self.steps(context, connection, external)
             try:
                 perform()
-            except TakenBack:
+            except RolledBackError:
                 self.settle(connection, external, failed=True)
-                self.unhinder(connection)
+                self.release_lock(connection)
                 self.answer(**self.record.answer(None))
             except Exception as error:  # a migration may raise anything; our side judges it
                 self.settle(connection, external, failed=True)
-                self.unhinder(connection)
+                self.release_lock(connection)
                 self.answer(**self.record.answer(describe(error, self.record)))
             else:
                 return
@@ -196,7 +203,7 @@ class Walker:
     def applied(self, **_: Any) -> None:
         """Called by alembic within the step's transaction, the version written."""
         if self.command is not None and self.command.get("try"):
-            raise TakenBack
+            raise RolledBackError
 
     def settle(self, connection: Any, external: bool, failed: bool) -> None:
         """End what is open, beneath SQLAlchemy where env.py has begun a transaction around everything."""
@@ -206,9 +213,9 @@ class Walker:
         elif failed or connection.in_transaction():
             connection.rollback() if failed else connection.commit()
 
-    def unhinder(self, connection: Any) -> None:
-        """Where a listener of the project's own has kept `Record.failed` from doing it; after the rollback, to stay."""
-        if self.record.unhinder(connection):
+    def release_lock(self, connection: Any) -> None:
+        """Where a listener of the project's own has kept `StepRecord.failed` from doing it; after the rollback, to stay."""
+        if self.record.release_lock(connection):
             connection.connection.commit()
 
     def check_marker(self, connection: Any) -> None:
@@ -219,10 +226,12 @@ class Walker:
             ((found, where),) = query(connection, MARKER)
         if found != self.marker:
             url = connection.engine.url.render_as_string(hide_password=True)
-            raise Refused(f"env.py connects to the database {where!r} ({url}), which this run has not created")
+            raise StatementRefusedError(
+                f"env.py connects to the database {where!r} ({url}), which this run has not created"
+            )
 
 
-def make_environment(walker: Walker) -> Any:
+def make_environment(walker: WalkerProgram) -> Any:
     """Alembic's context, with every step in a transaction of its own and the walk where the migrations would run."""
     from alembic.runtime.environment import EnvironmentContext
 
@@ -298,4 +307,4 @@ def serve(commands: Any) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    Walker(commands, answers).main()
+    WalkerProgram(commands, answers).main()

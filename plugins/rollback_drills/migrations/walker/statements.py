@@ -33,22 +33,22 @@ BUILT_ON = re.compile(
 )
 
 
-class Refused(Exception):
+class StatementRefusedError(Exception):
     """The database is not one of the run's: nothing may be executed on it."""
 
 
-class Injected(Exception):
+class InjectedFailureError(Exception):
     """The failure that was asked for, in place of a statement."""
 
 
-class Hindrance:
+class LockHolder:
     """What a CREATE INDEX CONCURRENTLY waits for half-way, until it is refused: another session that has written."""
 
     def __init__(self, connection: Any, statement: str) -> None:
         """Raise Injected where it cannot be hindered; it then fails before it begins."""
         match = BUILT_ON.match(statement)
         if match is None:
-            raise Injected("injected before: " + statement.strip()[:200])
+            raise InjectedFailureError("injected before: " + statement.strip()[:200])
         name = match.group(1).replace("'", "''")
         found = query(
             connection,
@@ -57,22 +57,22 @@ class Hindrance:
             f" WHERE c.oid = to_regclass('{name}')",
         )
         if not found:
-            raise Injected("injected before: " + statement.strip()[:200])
+            raise InjectedFailureError("injected before: " + statement.strip()[:200])
         ((table, self.timeout, session),) = found
         try:
             self.other = connection.engine.connect()
         except Exception as error:
-            raise Injected("there is no second session: " + last_line(error)) from None
+            raise InjectedFailureError("there is no second session: " + last_line(error)) from None
         try:
             if query(self.other, "SELECT pg_backend_pid()") == [(session,)]:
-                raise Injected("env.py shares one session")
+                raise InjectedFailureError("env.py shares one session")
             execute(self.other, "BEGIN")
             execute(self.other, "SET LOCAL lock_timeout = '5s'")
             execute(self.other, "LOCK TABLE " + table + " IN ROW EXCLUSIVE MODE")
             execute(connection, "SET lock_timeout = '100ms'")
         except Exception as error:
             self.leave()
-            raise Injected("the table cannot be held: " + last_line(error)) from None
+            raise InjectedFailureError("the table cannot be held: " + last_line(error)) from None
 
     def end(self, connection: Any) -> None:
         """Let go, and leave the migration's session as it was."""
@@ -88,7 +88,7 @@ class Hindrance:
             self.other.close()
 
 
-class Record:
+class StepRecord:
     """What one step did, statement by statement."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Record:
         self.running: Json | None = None
         self.fail_at: int | None = None
         self.within = False  # the statement itself is to fail, half-way
-        self.hindrance: Hindrance | None = None
+        self.hindrance: LockHolder | None = None
         self.external = self.in_script = self.in_script_at_error = self.listening = self.wrapped = False
         self.began = 0.0
         self.scanned: dict[int, int] = {}
@@ -116,7 +116,7 @@ class Record:
             try:
                 function(**arguments)
                 if self.fail_at is not None and self.fail_at == len(self.statements):
-                    raise Injected("injected after the last statement")
+                    raise InjectedFailureError("injected after the last statement")
             except BaseException:
                 self.in_script_at_error = True
                 raise
@@ -140,8 +140,8 @@ class Record:
         if self.fail_at is not None and self.fail_at == len(self.statements):
             within, self.within = self.within, False  # once, however often the script tries
             if not within:
-                raise Injected("injected before: " + statement.strip()[:200])
-            self.hindrance = Hindrance(conn, statement)
+                raise InjectedFailureError("injected before: " + statement.strip()[:200])
+            self.hindrance = LockHolder(conn, statement)
         # Outside a transaction locks are gone with the statement: it gets one of its own, in which they can be read.
         self.wrapped = autocommits(conn) and not ALONE.search(statement) and begins(conn)
         self.running = {"sql": statement.strip(), "line": script_line(), "began": time.perf_counter()}
@@ -149,8 +149,8 @@ class Record:
     def after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         if self.running is None:
             return
-        if self.unhinder(conn):
-            raise Injected("it was done before it could fail")
+        if self.release_lock(conn):
+            raise InjectedFailureError("it was done before it could fail")
         done, self.running = self.running, None
         done["seconds"] = time.perf_counter() - done.pop("began")
         done["rows"] = cursor.rowcount if isinstance(getattr(cursor, "rowcount", None), int) else -1
@@ -171,7 +171,7 @@ class Record:
             execute(conn, "COMMIT")
         self.statements.append(done)
 
-    def unhinder(self, connection: Any) -> bool:
+    def release_lock(self, connection: Any) -> bool:
         hindrance, self.hindrance = self.hindrance, None
         if hindrance is not None:
             hindrance.end(connection)
@@ -179,7 +179,7 @@ class Record:
 
     def failed(self, context: Any) -> None:
         if context.connection is not None:
-            self.unhinder(context.connection)
+            self.release_lock(context.connection)
         if self.wrapped and context.connection is not None:
             self.wrapped = False
             execute(context.connection, "ROLLBACK")
@@ -235,7 +235,7 @@ def query(connection: Any, sql: str) -> list[Any]:
         cursor.close()
 
 
-def describe(error: BaseException, record: Record) -> Json:
+def describe(error: BaseException, record: StepRecord) -> Json:
     """An error as our side wants to judge it: what PostgreSQL said, and at which statement."""
     original = getattr(error, "orig", None) or error
     running, record.running = record.running, None
@@ -243,8 +243,8 @@ def describe(error: BaseException, record: Record) -> Json:
         **said(original),
         "statement": (running or {}).get("sql", ""),
         "line": (running or {}).get("line") or _raised_at(error),
-        "injected": isinstance(error, Injected),
-        "refused": isinstance(error, Refused),
+        "injected": isinstance(error, InjectedFailureError),
+        "refused": isinstance(error, StatementRefusedError),
         "in_script": record.in_script_at_error or running is not None,
     }
     if told["sqlstate"] == ABORTED and record.first is not None and record.first["sqlstate"] != ABORTED:

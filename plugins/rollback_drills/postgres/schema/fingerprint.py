@@ -29,7 +29,7 @@ _ORDER: Final = "#order"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SchemaEntry:
     """An object that exists on one side only; ``key`` is such as ``column public.orders.status``."""
 
     key: str
@@ -55,8 +55,8 @@ class Change:
 class SchemaDiff:
     """What differs between two fingerprints; true when anything does."""
 
-    left_over: tuple[Entry, ...] = ()
-    missing: tuple[Entry, ...] = ()
+    left_over: tuple[SchemaEntry, ...] = ()
+    missing: tuple[SchemaEntry, ...] = ()
     changed: tuple[Change, ...] = ()
 
     def __bool__(self) -> bool:
@@ -107,8 +107,8 @@ class SchemaFingerprint:
         """What ``after`` has left over, misses or changed, seen from this fingerprint."""
         before, now = self.objects, after.objects
         return SchemaDiff(
-            left_over=tuple(Entry(key, now[key]) for key in sorted(now.keys() - before.keys())),
-            missing=tuple(Entry(key, before[key]) for key in sorted(before.keys() - now.keys())),
+            left_over=tuple(SchemaEntry(key, now[key]) for key in sorted(now.keys() - before.keys())),
+            missing=tuple(SchemaEntry(key, before[key]) for key in sorted(before.keys() - now.keys())),
             changed=tuple(
                 Change(key, before[key], now[key])
                 for key in sorted(before.keys() & now.keys())

@@ -19,7 +19,7 @@ _PLAN: Final = tuple(
 _PLAN_ALL: Final = tuple(f"SET LOCAL {name} = on" for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"))
 
 
-class Prepared:
+class PreparedQuery:
     """One query of one session.
 
     Args:
@@ -38,7 +38,7 @@ class Prepared:
         return [*self._plan, *prepare, f"EXECUTE {self._name}" + (f" ({', '.join(arguments)})" if arguments else "")]
 
 
-def read_prepared(conn: Connection, queries: Sequence[tuple[Prepared, Sequence[str]]]) -> list[list[Row]]:
+def read_prepared(conn: Connection, queries: Sequence[tuple[PreparedQuery, Sequence[str]]]) -> list[list[Row]]:
     """The rows of each, all in one round trip and one snapshot; those that read the whole come last.
 
     Raises:

@@ -1,6 +1,6 @@
 """The schema fingerprint of a database that changes step by step, kept current at the cost of what a step touched.
 
-`LiveSchema` reads everything once; afterwards it asks the server what has been written since (`schema_probe`), and
+`SchemaTracker` reads everything once; afterwards it asks the server what has been written since (`schema_probe`), and
 reads again only these relations, those that refer to them, and the rest of the catalogue where anything in it was
 written. `verify` compares with a full fingerprint: to be called at the end, and after whatever else may be doubted.
 """
@@ -18,12 +18,16 @@ from rollback_drills.postgres.relations import VERSION_TABLE
 from rollback_drills.postgres.schema import changes_sql, relations_sql
 from rollback_drills.postgres.schema.fingerprint import (
     Change,
-    Entry,
     SchemaDiff,
+    SchemaEntry,
     SchemaFingerprint,
     schema_fingerprint,
 )
-from rollback_drills.postgres.schema.prepared import Prepared, oid_array, read_prepared
+from rollback_drills.postgres.schema.prepared import (
+    PreparedQuery,
+    oid_array,
+    read_prepared,
+)
 
 _ORDER: Final = "#order"
 _REST: Final = 0  # in place of a relation's OID: what hangs on none
@@ -43,15 +47,15 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Delta:
+class SchemaChange:
     """What a step has changed: key to its definition before and after, None where there was or is none."""
 
     objects: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     order: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
-    def then(self, later: Delta) -> Delta:
+    def then(self, later: SchemaChange) -> SchemaChange:
         """Both steps as one."""
-        return Delta(_compose(self.objects, later.objects), _compose(self.order, later.order))
+        return SchemaChange(_compose(self.objects, later.objects), _compose(self.order, later.order))
 
     def __bool__(self) -> bool:
         return bool(self.objects)
@@ -60,8 +64,8 @@ class Delta:
         """As between two full fingerprints: what the step has left over, what is missing after it."""
         pairs = sorted(self.objects.items())
         return SchemaDiff(
-            left_over=tuple(Entry(key, now) for key, (was, now) in pairs if was is None and now is not None),
-            missing=tuple(Entry(key, was) for key, (was, now) in pairs if was is not None and now is None),
+            left_over=tuple(SchemaEntry(key, now) for key, (was, now) in pairs if was is None and now is not None),
+            missing=tuple(SchemaEntry(key, was) for key, (was, now) in pairs if was is not None and now is None),
             changed=tuple(Change(key, was, now) for key, (was, now) in pairs if was is not None and now is not None),
         )
 
@@ -80,7 +84,7 @@ class Delta:
 class Refresh:
     """What a step did to the schema. Relations are by OID, as they were before and as they are after it."""
 
-    delta: Delta
+    delta: SchemaChange
     before: Mapping[int, Relation]
     after: Mapping[int, Relation]
 
@@ -99,15 +103,15 @@ class Refresh:
         return frozenset(relation.name for relation in self.after.values() if relation.kind == "r")
 
 
-class LiveSchema:
+class SchemaTracker:
     """Follows the schema of the database that ``conn`` is connected to; the connection is used by nobody else."""
 
     def __init__(self, conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> None:
         self._conn, self._ignored = conn, tuple(ignore_tables)
         version = conn.info.server_version
-        self._probe = Prepared("probe", "oid[], xid, boolean", changes_sql.statement(version))
-        self._relations = Prepared("relations", "oid[]", relations_sql.relations_statement(version, self._ignored))
-        self._rest = Prepared("rest", "", relations_sql.rest_statement(version, self._ignored), whole=True)
+        self._probe = PreparedQuery("probe", "oid[], xid, boolean", changes_sql.statement(version))
+        self._relations = PreparedQuery("relations", "oid[]", relations_sql.relations_statement(version, self._ignored))
+        self._rest = PreparedQuery("rest", "", relations_sql.rest_statement(version, self._ignored), whole=True)
         self._groups: dict[int, dict[str, str]] = {}
         self._orders: dict[int, dict[str, str]] = {}
         self._since = "3"  # the first ordinary transaction id
@@ -188,10 +192,10 @@ class LiveSchema:
 
     # --- within ----------------------------------------------------------------------------------------
 
-    def _replace(self, touched: Mapping[int, Relation | None], *, rest: bool) -> Delta:
+    def _replace(self, touched: Mapping[int, Relation | None], *, rest: bool) -> SchemaChange:
         groups = set(touched) | ({_REST} if rest else set())
         old, old_order = self._gather(groups)
-        queries: list[tuple[Prepared, tuple[str, ...]]] = []
+        queries: list[tuple[PreparedQuery, tuple[str, ...]]] = []
         self.rest_changes += rest
         alive = [oid for oid, relation in touched.items() if relation is not None]
         if alive:
@@ -205,7 +209,7 @@ class LiveSchema:
             for row in rows:
                 self._put(int(row[3]) if prepared is self._relations else _REST, *row[:3])
         new, new_order = self._gather(groups)
-        return Delta(_changes(old, new), _changes(old_order, new_order))
+        return SchemaChange(_changes(old, new), _changes(old_order, new_order))
 
     def _put(self, group: int, kind: str, name: str, definition: str) -> None:
         if kind == _ORDER:
@@ -247,7 +251,7 @@ def _compose(
     return {key: (before, after) for key, (before, after) in both.items() if before != after}
 
 
-def _may_rename(delta: Delta) -> bool:
+def _may_rename(delta: SchemaChange) -> bool:
     """A schema, type, function or collation that went while another came: relations may be worded differently."""
     named = ("schema ", "enum ", "domain ", "type ", "function ", "collation ", "operator ")
     gone = any(now is None for key, (_, now) in delta.objects.items() if key.startswith(named))

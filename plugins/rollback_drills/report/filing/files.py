@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
+from rollback_drills.core.polling import poll_until
 
 TEMPORARY = ".part"
 LOCK = ".lock"
@@ -48,7 +48,7 @@ def unwritable(path: Path, error: OSError) -> DrillError:
     return DrillError(f"{path} cannot be written", cause=error.strerror or str(error), fix=fix)
 
 
-class StillWriting(DrillError):
+class ReportLockedError(DrillError):
     """Another run holds the lock of the directory, and does not end."""
 
 
@@ -73,9 +73,9 @@ def one_at_a_time(directory: Path, *, patience: float = PATIENCE) -> Iterator[No
         raise unwritable(path, error) from error
     try:
         try:
-            polling.until(lambda: _lock(descriptor), what=f"waiting for {path}", timeout=patience)
+            poll_until(lambda: _lock(descriptor), what=f"waiting for {path}", timeout=patience)
         except StackError:
-            raise StillWriting(
+            raise ReportLockedError(
                 f"another run has been holding {path} for {patience:g} s",
                 fix=f"find it with `fuser {path}`; continue it (`kill -CONT`) if it was stopped, or end it",
             ) from None

@@ -15,7 +15,7 @@ from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.filing.files import (
     PATIENCE,
     TEMPORARY,
-    StillWriting,
+    ReportLockedError,
     one_at_a_time,
     write_whole,
 )
@@ -29,7 +29,7 @@ from rollback_drills.report.views.steps import File
 EVIDENCE, PAGE, SUMMARY = "evidence.json", "incident.html", "incident.md"
 
 
-def file_run(run: RunEvidence, directory: Path, *, again: bool = False, patience: float = PATIENCE) -> History:
+def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patience: float = PATIENCE) -> History:
     """Write the report of ``run`` into ``directory``, and take it up into what the runs beside it share.
 
     That is the history, the chain of manifests, and ``latest``. Runs that end at the same time wait for each other.
@@ -52,7 +52,7 @@ def file_run(run: RunEvidence, directory: Path, *, again: bool = False, patience
             append_history(reports / HISTORY, run)
             if not (again and _is_older(run, reports / "latest")):
                 refresh_latest(reports, directory)
-    except StillWriting as error:
+    except ReportLockedError as error:
         write_report(run, directory, chained=False)
         what = f"the report is in {directory}, but not in {HISTORY}, the chain of manifests and latest: {error.what}"
         raise DrillError(what, fix=error.fix) from None

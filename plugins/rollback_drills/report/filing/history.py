@@ -60,7 +60,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class TrendPoint:
     """One run in the trend of a drill."""
 
     run: str
@@ -74,12 +74,12 @@ class Point:
 class Trend:
     """The last former runs of a drill and the present one, oldest first."""
 
-    points: tuple[Point, ...]
+    points: tuple[TrendPoint, ...]
     median: float | None
     runs: int
 
     @property
-    def now(self) -> Point:
+    def now(self) -> TrendPoint:
         return self.points[-1]
 
     @property
@@ -185,11 +185,11 @@ def _comparable(
             yield past, [past.drills[name] for name in ids]
 
 
-def _point(run: str, cases: Sequence[PastDrill], complete: bool) -> Point:
+def _point(run: str, cases: Sequence[PastDrill], complete: bool) -> TrendPoint:
     recoveries = [case.recovery for case in cases if case.recovery is not None]
     downtimes = [case.downtime for case in cases if case.downtime is not None]
     lost = [case.lost for case in cases if case.lost is not None]
-    return Point(
+    return TrendPoint(
         run=run,
         passed=complete and all(case.verdict == "passed" for case in cases),
         recovery=max(recoveries, default=None),

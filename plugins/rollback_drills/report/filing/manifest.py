@@ -38,7 +38,7 @@ class PreviousRun(BaseModel):
     sha256: str = Field(description="of its manifest.json")
 
 
-class Manifest(BaseModel):
+class RunManifest(BaseModel):
     """``manifest.json``: every file of the run besides itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,7 +70,7 @@ def write_manifest(run: str, directory: Path, *, finished_at: str = "") -> Path:
     Raises:
         DrillError: the manifest cannot be written, or a file cannot be read.
     """
-    manifest = Manifest(
+    manifest = RunManifest(
         run=visible(run),
         finished_at=finished_at,
         previous=_previous(directory, visible(run)) if finished_at else None,
@@ -79,7 +79,7 @@ def write_manifest(run: str, directory: Path, *, finished_at: str = "") -> Path:
     return write_whole(directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path) -> RunManifest:
     """The manifest of the run in ``directory``.
 
     Raises:
@@ -88,7 +88,7 @@ def read_manifest(directory: Path) -> Manifest:
     path = directory / MANIFEST
     fix = "name the directory of one run, for example reports/latest"
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return RunManifest.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DrillError(f"{path} cannot be read", cause=error.strerror or str(error), fix=fix) from error
     except ValidationError as error:
@@ -114,7 +114,7 @@ def verify(directory: Path) -> Verification:
     return Verification(manifest.run, len(listed), (*changed, *gone, *added, *broken), tuple(notes))
 
 
-def _follow(directory: Path, manifest: Manifest) -> tuple[list[str], list[str]]:
+def _follow(directory: Path, manifest: RunManifest) -> tuple[list[str], list[str]]:
     """What of the manifests of the runs before one was changed, and how far back they could be followed."""
     seen = {manifest.run}
     while (link := manifest.previous) is not None:
@@ -150,7 +150,7 @@ def _previous(directory: Path, run: str) -> PreviousRun | None:
     return PreviousRun(run=last, sha256=hashlib.sha256((filed[last][1] / MANIFEST).read_bytes()).hexdigest())
 
 
-def _filed(path: Path) -> Manifest | None:
+def _filed(path: Path) -> RunManifest | None:
     """The manifest of a run in the chain; None where a directory is no run, or bears another name."""
     if path.is_symlink() or not (path / MANIFEST).is_file():
         return None

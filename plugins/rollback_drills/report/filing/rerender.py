@@ -13,7 +13,12 @@ from pydantic import ValidationError
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import SCHEMA_VERSION, RunEvidence
 from rollback_drills.report.filing.files import unwritable
-from rollback_drills.report.filing.filing import EVIDENCE, PAGE, SUMMARY, file_run
+from rollback_drills.report.filing.filing import (
+    EVIDENCE,
+    PAGE,
+    SUMMARY,
+    file_report,
+)
 from rollback_drills.report.filing.history import History
 from rollback_drills.report.filing.manifest import MANIFEST, verify
 from rollback_drills.report.filing.merging import Source, merge, place_of
@@ -55,7 +60,7 @@ def report_again(
         else:
             for directory, source in zip(directories, sources, strict=True):
                 _copy_artifacts(directory, source.run, run, output)
-        history = file_run(run, output, again=True)
+        history = file_report(run, output, again=True)
     except (DrillError, OSError) as error:
         shutil.rmtree(output, ignore_errors=True)  # half a report is none
         raise error if isinstance(error, DrillError) else unwritable(output, error) from error

@@ -19,7 +19,10 @@ from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import cut, visible
 from rollback_drills.report.views.limits import LADDER
-from rollback_drills.report.views.report import Report, fold
+from rollback_drills.report.views.report import (
+    Report,
+    build_report,
+)
 from rollback_drills.report.views.steps import File
 
 MAX_BYTES = 1_000_000
@@ -42,7 +45,7 @@ def render_html(
         max_bytes: the upper bound; texts and lists are cut shorter until the document fits.
     """
     for limits in LADDER:
-        report = fold(run, limits=limits, files=files, history=history)
+        report = build_report(run, limits=limits, files=files, history=history)
         if limits is not LADDER[-1] and _estimate(report) > max_bytes:
             continue  # spares rendering what will not fit
         page = _render(report)

@@ -10,7 +10,10 @@ from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import one_line, visible
 from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.problems import Problem
-from rollback_drills.report.views.report import Report, fold
+from rollback_drills.report.views.report import (
+    Report,
+    build_report,
+)
 
 MAX_CHARACTERS = 60_000
 """Below what the strictest of the usual services accepts in one comment (65 536)."""
@@ -48,7 +51,7 @@ def render_markdown(run: RunEvidence, *, history: History | None = None, max_cha
     lines: list[str] = []
     used = 0
     note = "\n…the rest is in incident.html.\n"
-    for line in _lines(fold(run, limits=_LIMITS, history=history)):
+    for line in _lines(build_report(run, limits=_LIMITS, history=history)):
         used += len(line) + 1
         if used > max_characters - len(note):
             return "\n".join(lines) + "\n" + note

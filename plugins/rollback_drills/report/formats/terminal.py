@@ -12,7 +12,11 @@ from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import cut, enumerate_words, one_line, visible
 from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.problems import Problem
-from rollback_drills.report.views.report import DrillView, Report, fold
+from rollback_drills.report.views.report import (
+    DrillView,
+    Report,
+    build_report,
+)
 from rollback_drills.report.views.summary import Row
 
 Line = tuple[str, str]
@@ -37,7 +41,7 @@ def terminal_lines(
         history: the former runs, for the trends.
         width: columns that no line exceeds, save the report's path, which must stay whole to be copied; at least 60.
     """
-    view = fold(run, limits=_LIMITS, history=history)
+    view = build_report(run, limits=_LIMITS, history=history)
     lines = [*_table(view, width), *_trends(view, width), *_found(view, width), *_end(view, width)]
     return [
         *((clip(visible(text), width), style) for text, style in lines),

@@ -10,7 +10,7 @@ from rollback_drills.evidence.model import RunEvidence, Verdict
 from rollback_drills.report.text import enumerate_words, humanise, one_line, seconds
 from rollback_drills.report.views.groups import Group
 from rollback_drills.report.views.limits import Limits
-from rollback_drills.report.views.problems import Reference
+from rollback_drills.report.views.problems import PageLink
 
 NOT_PROVEN = "not proven"
 """The fact by which a drill that has passed says what of its section it could not prove, and why."""
@@ -19,21 +19,21 @@ Proof = Literal["proven", "in part", "failed", "not proven"]
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class SectionCoverage:
     """One section of the runbook."""
 
     id: str
     title: str
     proof: Proof
     why: str
-    drills: tuple[Reference, ...]
+    drills: tuple[PageLink, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Performed:
     """A step that performed an item of the checklist."""
 
-    where: Reference
+    where: PageLink
     at: str
     ok: bool
 
@@ -59,7 +59,7 @@ class ChecklistItem:
         return bool(self.by_hand) or not self.performed
 
 
-def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple[Section, ...]:
+def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple[SectionCoverage, ...]:
     """Every section of the runbook in its order, whether a drill was performed for it or not."""
     return tuple(
         _section(name, title, [group for group in groups if group.runbook == name], run, limits)
@@ -67,16 +67,16 @@ def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple
     )
 
 
-def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> Section:
+def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> SectionCoverage:
     drills = [drill for group in groups for drill in group.drills]
     proof = _proof({drill.verdict for drill in drills})
     gaps = [one_line(str(drill.facts[NOT_PROVEN]), limits.line) for drill in drills if NOT_PROVEN in drill.facts]
-    return Section(
+    return SectionCoverage(
         id=one_line(name, limits.line),
         title=one_line(title, limits.line),
         proof="in part" if gaps and proof == "proven" else proof,
         why="; ".join(filter(None, (_why(groups, run, limits), *dict.fromkeys(gaps)))),
-        drills=tuple(Reference(group.full_title, f"#{group.anchor}") for group in groups),
+        drills=tuple(PageLink(group.full_title, f"#{group.anchor}") for group in groups),
     )
 
 
@@ -117,7 +117,7 @@ def checklist(
                     entry = performed.setdefault(step.checklist, {})
                     anchor = anchors.get(drill.id)
                     href = f"#{anchor}-step-{step.number}" if anchor else f"#{group.anchor}"
-                    where = Reference(f"{group.full_title}, step {step.number}", href)
+                    where = PageLink(f"{group.full_title}, step {step.number}", href)
                     ok = step.outcome == "passed"
                     known = entry.get((group.number, step.number))
                     if known is None or (known.ok and not ok):  # of many cases, one that failed is shown

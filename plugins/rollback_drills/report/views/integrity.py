@@ -14,7 +14,7 @@ from rollback_drills.report.views.values import brief
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
+class TableComparison:
     """Rows of one table as they should be and as they are; ``change`` says in words what differs."""
 
     check: str
@@ -29,7 +29,7 @@ class Relation:
 class Integrity:
     """The relations that were compared, those that differ first."""
 
-    relations: tuple[Relation, ...]
+    relations: tuple[TableComparison, ...]
     more: int
     differ: int
 
@@ -44,7 +44,7 @@ def integrity(drill: DrillEvidence, limits: Limits) -> Integrity | None:
     return Integrity(tuple(relations[: limits.rows]), max(0, len(relations) - limits.rows), differ)
 
 
-def _relations(step: int, check: Check, limits: Limits) -> Iterator[Relation]:
+def _relations(step: int, check: Check, limits: Limits) -> Iterator[TableComparison]:
     """The rows of a check that compares tables: both sides map relation to an object with ``rows``."""
     expected, observed = check.expected, check.observed
     title = f"step {step}: {one_line(check.title, limits.line)}"
@@ -59,19 +59,19 @@ def _relations(step: int, check: Check, limits: Limits) -> Iterator[Relation]:
     for name in both:
         before, after = expected.get(name), observed.get(name)
         change = _change(_count(before), _count(after)) if before != after else "same"
-        yield Relation(
+        yield TableComparison(
             title, one_line(name, limits.line), rows_of(before), rows_of(after), change, same=before == after
         )
 
 
-def _changed_table(title: str, table: JsonValue, limits: Limits) -> Relation | None:
+def _changed_table(title: str, table: JsonValue, limits: Limits) -> TableComparison | None:
     """A table of a data difference: ``table``, ``rows_before``, ``rows_after``."""
     if not isinstance(table, dict) or not {"table", "rows_before", "rows_after"} <= table.keys():
         return None
     before, after = ("(absent)" if rows is None else f"{brief(rows, 40)} rows"
                      for rows in (table["rows_before"], table["rows_after"]))  # fmt: skip
     counts = [value if isinstance(value, int) else None for value in (table["rows_before"], table["rows_after"])]
-    return Relation(title, one_line(brief(table["table"], limits.line)), before, after,
+    return TableComparison(title, one_line(brief(table["table"], limits.line)), before, after,
                     _change(*counts), same=False)  # fmt: skip
 
 

@@ -33,7 +33,7 @@ _UNCLASSIFIED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class PageLink:
     """A link within the page; ``href`` is empty where the page does not hold what it would point to."""
 
     text: str
@@ -47,7 +47,7 @@ class Occurrence:
     param: str
     detail: str
     at: str
-    step: Reference | None
+    step: PageLink | None
     data: Value | None
 
 
@@ -63,9 +63,9 @@ class Problem:
     remedy: str
     repeat: str
     catalogue: str
-    drill: Reference
+    drill: PageLink
     params: tuple[str, ...]
-    others: tuple[Reference, ...]
+    others: tuple[PageLink, ...]
     occurrences: tuple[Occurrence, ...]
     more: int
     accepted: str = ""
@@ -91,7 +91,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Located:
     """A finding where it was found."""
 
     finding: Finding
@@ -108,14 +108,14 @@ def problems(groups: Sequence[Group], anchors: Mapping[str, str], limits: Limits
         anchors: drill id to the anchor of its steps, for those drills whose steps are in the page.
         limits: how much to show of each.
     """
-    found: dict[tuple[int, Rank, str, str], list[_Found]] = {}
+    found: dict[tuple[int, Rank, str, str], list[_Located]] = {}
     for group in groups:
         for item in _of_group(group):
             key = (group.number, item.severity, item.finding.code, acceptance_text(item.finding.accepted))
             found.setdefault(key, []).append(item)
     by_number = {group.number: group for group in groups}
     ordered = sorted(found.items(), key=lambda entry: (_ORDER.index(entry[0][1]), entry[0][0]))
-    alike: dict[tuple[object, ...], list[tuple[Group, list[_Found]]]] = {}
+    alike: dict[tuple[object, ...], list[tuple[Group, list[_Located]]]] = {}
     for (number, *kind), items in ordered:
         texts = tuple(sorted({item.finding.detail for item in items}))
         alike.setdefault((*kind, items[0].finding.title, texts), []).append((by_number[number], items))
@@ -125,12 +125,12 @@ def problems(groups: Sequence[Group], anchors: Mapping[str, str], limits: Limits
     )
 
 
-def _of_group(group: Group) -> Iterator[_Found]:
+def _of_group(group: Group) -> Iterator[_Located]:
     for param, drill in zip(group.params, group.drills, strict=True):
         for finding in drill.findings:
-            yield _Found(finding, "accepted" if finding.accepted else finding.severity, param, drill)
+            yield _Located(finding, "accepted" if finding.accepted else finding.severity, param, drill)
         if not any(finding.fails for finding in drill.findings) and drill.verdict in _UNCLASSIFIED:
-            yield _Found(_unclassified(drill), "unclassified", param, drill)
+            yield _Located(_unclassified(drill), "unclassified", param, drill)
 
 
 def _unclassified(drill: DrillEvidence) -> Finding:
@@ -148,7 +148,7 @@ def _unclassified(drill: DrillEvidence) -> Finding:
 
 
 def _problem(
-    anchor: str, group: Group, items: Sequence[_Found], others: Sequence[Group],
+    anchor: str, group: Group, items: Sequence[_Located], others: Sequence[Group],
     anchors: Mapping[str, str], limits: Limits,
 ) -> Problem:  # fmt: skip
     """One card; ``others`` are drills in which the very same was found."""
@@ -164,28 +164,28 @@ def _problem(
         remedy=cut(first.finding.remedy, limits.value),
         repeat=f"pytest {shlex.quote(one_line(first.drill.id, limits.line))}",
         catalogue=f"docs/findings.md#{first.finding.code}" if first.finding.code in CATALOGUE else "",
-        drill=Reference(group.title, f"#{group.anchor}"),
+        drill=PageLink(group.title, f"#{group.anchor}"),
         params=params if group.parametrised or group.params[0] else (),
-        others=tuple(Reference(other.full_title, f"#{other.anchor}") for other in others),
+        others=tuple(PageLink(other.full_title, f"#{other.anchor}") for other in others),
         occurrences=tuple(_occurrence(item, anchors, limits) for item in shown),
         more=len(items) - len(shown),
         accepted=acceptance_text(first.finding.accepted),
     )
 
 
-def _occurrence(item: _Found, anchors: Mapping[str, str], limits: Limits) -> Occurrence:
+def _occurrence(item: _Located, anchors: Mapping[str, str], limits: Limits) -> Occurrence:
     step = _step_of(item, anchors, limits)
     data = None if item.finding.data in (None, {}, []) else view(item.finding.data, limits)
     return Occurrence(one_line(item.param, limits.line), cut(item.finding.detail, limits.value),
                       seconds(item.finding.at), step, data)  # fmt: skip
 
 
-def _step_of(item: _Found, anchors: Mapping[str, str], limits: Limits) -> Reference | None:
+def _step_of(item: _Located, anchors: Mapping[str, str], limits: Limits) -> PageLink | None:
     if not item.finding.step:
         return None
     anchor = anchors.get(item.drill.id)
     for step in item.drill.steps[: limits.steps]:
         if item.finding.step in (step.title, str(step.number)):
             text = f"step {step.number}: {one_line(step.title, limits.line)}"
-            return Reference(text, f"#{anchor}-step-{step.number}" if anchor else "")
-    return Reference(one_line(item.finding.step, limits.line), "")
+            return PageLink(text, f"#{anchor}-step-{step.number}" if anchor else "")
+    return PageLink(one_line(item.finding.step, limits.line), "")

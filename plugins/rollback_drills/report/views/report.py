@@ -14,7 +14,12 @@ from rollback_drills.evidence.model import DrillEvidence, RunEvidence
 from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
 from rollback_drills.report.views.accepted import AcceptedView, accepted_risks
-from rollback_drills.report.views.coverage import ChecklistItem, Section, checklist, sections
+from rollback_drills.report.views.coverage import (
+    ChecklistItem,
+    SectionCoverage,
+    checklist,
+    sections,
+)
 from rollback_drills.report.views.groups import NOT_BEGUN, Group, group_drills
 from rollback_drills.report.views.limits import FULL, Limits
 from rollback_drills.report.views.problems import Problem, problems
@@ -91,7 +96,7 @@ class Report:
     scope: tuple[ScopeTable, ...]
     objectives: tuple[Objective, ...]
     drills: tuple[DrillView, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[SectionCoverage, ...]
     checklist: tuple[ChecklistItem, ...]
     files: tuple[File, ...]
     files_more: int
@@ -112,11 +117,11 @@ class Report:
         return tuple(problem for problem in self.problems if not problem.fails)
 
     @property
-    def unproven(self) -> tuple[Section, ...]:
+    def unproven(self) -> tuple[SectionCoverage, ...]:
         return tuple(section for section in self.sections if section.proof in ("not proven", "in part"))
 
 
-def fold(
+def build_report(
     run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = (), history: History | None = None
 ) -> Report:
     """The report of ``run``.

@@ -11,7 +11,7 @@ from rollback_drills.evidence.model import Acceptance, DrillEvidence, RunEvidenc
 from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
 from rollback_drills.report.views.accepted import accepted_risks
 from rollback_drills.report.views.clients import rpo_text
-from rollback_drills.report.views.coverage import Section
+from rollback_drills.report.views.coverage import SectionCoverage
 from rollback_drills.report.views.groups import MEASURED_FOR, NOT_BEGUN, Group
 from rollback_drills.report.views.limits import FULL
 
@@ -80,7 +80,7 @@ class Objective:
     missed: int
 
 
-def headline(run: RunEvidence, covered: Sequence[Section], slower: Sequence[str] = ()) -> Headline:
+def headline(run: RunEvidence, covered: Sequence[SectionCoverage], slower: Sequence[str] = ()) -> Headline:
     """The verdict of ``run`` for somebody who reads nothing else; ``slower`` are sentences on regressions."""
     counts = Counter(drill.verdict for drill in run.drills)
     total = len(run.drills)
@@ -120,7 +120,7 @@ def _all(total: int) -> str:
     return "the one drill" if total == 1 else f"all {total} drills"
 
 
-def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[Section]) -> list[str]:
+def _notes(run: RunEvidence, counts: Counter[Verdict], covered: Sequence[SectionCoverage]) -> list[str]:
     notes = []
     if run.merged:
         sources = [one_line(source.run, 80) for source in run.merged]
@@ -203,7 +203,7 @@ def _clients_notes(run: RunEvidence) -> list[str]:
     return notes
 
 
-def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]:
+def rows(groups: Sequence[Group], covered: Sequence[SectionCoverage]) -> tuple[Row, ...]:
     """One row per drill in the order of the runbook; sections for which nothing was drilled in their place."""
     result: list[Row] = []
     for section in covered:
@@ -216,7 +216,7 @@ def rows(groups: Sequence[Group], covered: Sequence[Section]) -> tuple[Row, ...]
     return tuple(result)
 
 
-def _undrilled(section: Section) -> Row:
+def _undrilled(section: SectionCoverage) -> Row:
     return Row(
         section=section.title, title="", cases="", anchor="", verdict=None, answer="Not proven",
         why=one_line(section.why, 120),

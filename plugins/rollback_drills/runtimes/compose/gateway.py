@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from docker.models.containers import Container
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
-from rollback_drills.runtimes.compose.project import Project
+from rollback_drills.core.polling import poll_until
+from rollback_drills.runtimes.compose.project import ComposeProject
 from rollback_drills.runtimes.docker.containers import environment_of, exit_code_of, tail_of
-from rollback_drills.runtimes.docker.engine import Engine, explained, port_is_taken
+from rollback_drills.runtimes.docker.engine import (
+    Engine,
+    port_is_taken,
+    translate_errors,
+)
 from rollback_drills.runtimes.host.readiness import answers
 from rollback_drills.runtimes.protocols import CommandResult, Outcome, Stop
 from rollback_drills.runtimes.releases.deployment import Deployment
@@ -30,7 +34,7 @@ class ComposeGateway:
     """
 
     def __init__(
-        self, target: Target, engine: Engine, project: Project, image: Callable[[str], str], meter: Meter
+        self, target: Target, engine: Engine, project: ComposeProject, image: Callable[[str], str], meter: Meter
     ) -> None:
         self._target, self._engine, self._project, self._image, self._meter = target, engine, project, image, meter
         self._deployment = Deployment(target)
@@ -104,12 +108,12 @@ class ComposeGateway:
     def kill(self) -> None:
         if self.running:
             self._must(self._project.compose("kill", self._project.settings.gateway))
-            polling.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
+            poll_until(lambda: not self.running, what="killing the gateway", timeout=10.0)
 
     def remove(self) -> None:
         container = self._container()
         if container is not None:
-            with explained("the gateway's container cannot be removed"):
+            with translate_errors("the gateway's container cannot be removed"):
                 container.remove(force=True, v=True)
         self.configure(dict.fromkeys(self._edited))
         self._edited = set()
@@ -140,7 +144,7 @@ class ComposeGateway:
                 return None
 
             try:
-                polling.until(
+                poll_until(
                     lambda: answers(self._target, self._engine.host, port),
                     what=f"starting release {release}",
                     timeout=self._target.gateway.ready_timeout,
@@ -156,7 +160,7 @@ class ComposeGateway:
         """Also of one that is being started again and again by its restart policy."""
         container = self._container()
         if container is not None:
-            with explained("the gateway's container cannot be stopped"):
+            with translate_errors("the gateway's container cannot be stopped"):
                 container.stop(timeout=0)
 
     def _must(self, result: CommandResult) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import docker.errors
 from docker.models.containers import Container
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.runtimes.compose.safety import Model, refuse_what_is_not_ours
 from rollback_drills.runtimes.docker.engine import VARIABLES, Engine, labels, namespace
 from rollback_drills.runtimes.host import process
@@ -39,7 +39,7 @@ _CREDENTIALS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
 _DURABILITY = ("fsync=off", "full_page_writes=off")
 
 
-class Project:
+class ComposeProject:
     """The copy, and the command line that works on it.
 
     Args:
@@ -69,7 +69,7 @@ class Project:
         origin = self._target.path(self.settings.directory)
         for file in self.settings.files:
             if not (origin / file).is_file():
-                raise RuntimeUnavailable(
+                raise RuntimeUnavailableError(
                     f"there is no compose file {origin / file}",
                     fix=f"correct directory or files under [compose] in {self._target.file}",
                 )
@@ -92,7 +92,7 @@ class Project:
     def _require_services(self, model: Model) -> None:
         for role, name in (("gateway", self.settings.gateway), ("database", self.settings.database)):
             if name not in model["services"]:
-                raise RuntimeUnavailable(
+                raise RuntimeUnavailableError(
                     f"there is no service {name!r} in {', '.join(self.settings.files)}",
                     cause=f"it has: {', '.join(sorted(model['services']))}",
                     fix=f"correct compose.{role} in {self._target.file}",
@@ -192,7 +192,7 @@ class Project:
         result = self.run(argv, files=files, variables=variables)
         if not result.ok:
             origin = self._target.path(self.settings.directory)
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 f"Compose refuses {', '.join(str(origin / file) for file in self.settings.files)}",
                 cause=result.stderr.replace(str(self.directory), str(origin)),
                 fix=f"correct it, or let env under [compose] in {self._target.file} give what is missing",
@@ -237,7 +237,7 @@ class Project:
         environment = self.model["services"][self.settings.database].get("environment") or {}
         user, password, database = (environment.get(name) for name in _CREDENTIALS)
         if not password:
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 f"the service {self.settings.database} has no POSTGRES_PASSWORD",
                 fix="the compose runtime needs a service that is configured as PostgreSQL's official image is",
             )
@@ -253,16 +253,16 @@ def require_compose() -> str:
     fix = "install Compose 2.24.4 or newer as a plugin of the docker command, or use --drill-runtime=docker"
     docker = shutil.which("docker")
     if docker is None:
-        raise RuntimeUnavailable("there is no docker command in PATH, which Compose is a plugin of", fix=fix)
+        raise RuntimeUnavailableError("there is no docker command in PATH, which Compose is a plugin of", fix=fix)
     config = os.environ.get("DOCKER_CONFIG") or str(Path("~/.docker").expanduser())
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(Path.home()), "DOCKER_CONFIG": config}
     result = process.run([docker, "compose", "version", "--short"], cwd=Path("/"), env=environment, timeout=30)
     version = result.stdout.strip().removeprefix("v")
     numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     if not result.ok or numbers is None:
-        raise RuntimeUnavailable("`docker compose` does not work", cause=result.output, fix=fix)
+        raise RuntimeUnavailableError("`docker compose` does not work", cause=result.output, fix=fix)
     if tuple(map(int, numbers.groups())) < OLDEST:
-        raise RuntimeUnavailable(f"Compose {version} is too old", fix=fix)
+        raise RuntimeUnavailableError(f"Compose {version} is too old", fix=fix)
     return version
 
 

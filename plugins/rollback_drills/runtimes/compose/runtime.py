@@ -11,19 +11,36 @@ from signal import SIGKILL
 from pydantic import JsonValue
 
 from rollback_drills import postgres
-from rollback_drills.core import polling
-from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.core.errors import (
+    DrillError,
+    RuntimeUnavailableError,
+    StackError,
+)
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, names_in
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.compose.gateway import ComposeGateway
-from rollback_drills.runtimes.compose.project import Project, require_compose
+from rollback_drills.runtimes.compose.project import (
+    ComposeProject,
+    require_compose,
+)
 from rollback_drills.runtimes.docker import engine as engines
 from rollback_drills.runtimes.docker.commands import ContainerCommands
 from rollback_drills.runtimes.docker.containers import DrillContainer, environment_of, tail_of
-from rollback_drills.runtimes.docker.engine import Engine, explained, forget_stages
+from rollback_drills.runtimes.docker.engine import (
+    Engine,
+    forget_stages,
+    translate_errors,
+)
 from rollback_drills.runtimes.docker.gateway import container_values
 from rollback_drills.runtimes.docker.images import Images
-from rollback_drills.runtimes.protocols import Account, CommandResult, Listeners, ServiceState, UrlSource
+from rollback_drills.runtimes.protocols import (
+    CommandLog,
+    CommandResult,
+    DatabaseAccount,
+    ServiceState,
+    UrlSource,
+)
 from rollback_drills.runtimes.releases.trees import Trees, checking
 from rollback_drills.runtimes.releases.versions import require_version
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -39,7 +56,7 @@ MAINTENANCE = "rollback_drills"  # a database of our own to connect to: the targ
 class ComposeServer:
     """Implements `rollback_drills.runtimes.protocols.DatabaseServer` with the compose file's own service."""
 
-    def __init__(self, project: Project, engine: Engine, meter: Meter) -> None:
+    def __init__(self, project: ComposeProject, engine: Engine, meter: Meter) -> None:
         self._project, self._engine, self._meter = project, engine, meter
         self._url = ""
 
@@ -67,7 +84,7 @@ class ComposeServer:
                     cause=f"{result.output}\n{self._last_words()}",
                     fix="run it by hand; the report shows the override file that is used with it",
                 )
-            polling.until(
+            poll_until(
                 lambda: self._answers(first), what="starting PostgreSQL", timeout=START_TIMEOUT,
                 last_words=self._last_words,
             )  # fmt: skip
@@ -87,13 +104,13 @@ class ComposeServer:
 
     def freeze(self) -> None:
         container = self._project.container(self._project.settings.database)
-        with explained("PostgreSQL's container cannot be paused"):
+        with translate_errors("PostgreSQL's container cannot be paused"):
             if container is not None:
                 container.pause()
 
     def thaw(self) -> None:
         container = self._project.container(self._project.settings.database)
-        with explained("PostgreSQL's container cannot be resumed"):
+        with translate_errors("PostgreSQL's container cannot be resumed"):
             if container is not None and container.status == "paused":
                 container.unpause()
 
@@ -101,9 +118,9 @@ class ComposeServer:
         container = self._project.container(self._project.settings.database)
         if container is None or container.status != "exited":
             return
-        with self._meter.target(), explained("PostgreSQL's container cannot be started again"):
+        with self._meter.target(), translate_errors("PostgreSQL's container cannot be started again"):
             container.start()
-            polling.until(
+            poll_until(
                 lambda: self._answers(self._url), what="starting PostgreSQL again", timeout=START_TIMEOUT,
                 last_words=self._last_words,
             )  # fmt: skip
@@ -120,7 +137,7 @@ class ComposeServer:
 class ComposeCommands(ContainerCommands):
     """Implements `rollback_drills.runtimes.protocols.Commands` with ``docker compose run``, where the file finds the release."""
 
-    def __init__(self, runtime: ComposeRuntime, listeners: Listeners, database_url: UrlSource) -> None:
+    def __init__(self, runtime: ComposeRuntime, listeners: CommandLog, database_url: UrlSource) -> None:
         super().__init__(runtime, listeners, database_url)
         self._runtime = runtime
 
@@ -189,7 +206,7 @@ class ComposeCommands(ContainerCommands):
 class LiteralProject:
     """Implements `rollback_drills.runtimes.protocols.Project`: a shell in the copy, and the engine's view of what came of it."""
 
-    def __init__(self, copy: Project, engine: Engine, meter: Meter, listeners: Listeners) -> None:
+    def __init__(self, copy: ComposeProject, engine: Engine, meter: Meter, listeners: CommandLog) -> None:
         self._copy, self._engine, self._meter, self._listeners = copy, engine, meter, listeners
 
     @property
@@ -240,7 +257,7 @@ class ComposeRuntime:
         engines.record(workspace)
         self.removal = engines.settle_ryuk(self.engine, keep=workspace.to_be_kept)
         self.images = Images(self.engine, target, Trees(target, workspace.path))
-        self.project_copy = Project(target, workspace.path, self.engine)
+        self.project_copy = ComposeProject(target, workspace.path, self.engine)
         self.project_copy.make()
         self.server = ComposeServer(self.project_copy, self.engine, meter)
         self._names: dict[str, str] = {}  # by release
@@ -259,7 +276,7 @@ class ComposeRuntime:
         try:
             require_compose()
             with checking(target) as trees:
-                project = Project(target, trees.workspace, engine)
+                project = ComposeProject(target, trees.workspace, engine)
                 project.make()
                 project.credentials()
                 images = Images(engine, target, trees)
@@ -271,9 +288,9 @@ class ComposeRuntime:
             engine.close()
 
     @property
-    def account(self) -> Account:
+    def account(self) -> DatabaseAccount:
         user, password, database = self.project_copy.credentials()
-        return Account(database, user, password)
+        return DatabaseAccount(database, user, password)
 
     @property
     def database_image(self) -> str:
@@ -281,7 +298,7 @@ class ComposeRuntime:
 
     def start(self) -> None:
         with self.meter.target():
-            engines.remove_homeless(self.engine)
+            engines.remove_orphaned(self.engine)
             for release in (self.target.current, self.target.previous):
                 self.image(release)
         self.server.start()
@@ -298,7 +315,7 @@ class ComposeRuntime:
             name = self._names[release] = self.project_copy.image_of(release)
         holder = self._holders.get(name)
         if holder is None or (holder != release and not self.project_copy.names_an_image):
-            with explained(f"the image of release {release} cannot be named {name}"):
+            with translate_errors(f"the image of release {release} cannot be named {name}"):
                 self.engine.client.images.get(self.images.of_release(release)).tag(name)
             self._holders[name] = release
         return name
@@ -344,10 +361,10 @@ class ComposeRuntime:
     def gateway(self, name: str, database_url: UrlSource) -> ComposeGateway:
         return ComposeGateway(self.target, self.engine, self.project_copy, self.image, self.meter)
 
-    def commands(self, listeners: Listeners, database_url: UrlSource) -> ComposeCommands:
+    def commands(self, listeners: CommandLog, database_url: UrlSource) -> ComposeCommands:
         return ComposeCommands(self, listeners, database_url)
 
-    def project(self, listeners: Listeners) -> LiteralProject:
+    def project(self, listeners: CommandLog) -> LiteralProject:
         return LiteralProject(self.project_copy, self.engine, self.meter, listeners)
 
     def secrets(self) -> tuple[str, ...]:
@@ -365,8 +382,8 @@ class ComposeRuntime:
         }
 
 
-def _no_compose(target: Target) -> RuntimeUnavailable:
-    return RuntimeUnavailable(
+def _no_compose(target: Target) -> RuntimeUnavailableError:
+    return RuntimeUnavailableError(
         "the target has no compose file",
         cause=f"there is no [compose] in {target.file}",
         fix="add [compose], or use --drill-runtime=docker or embedded",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 
 Model = dict[str, Any]
 """What ``docker compose config --format json`` prints: https://docs.docker.com/reference/compose-file/"""
@@ -52,7 +52,7 @@ def refuse_what_is_not_ours(model: Model, directory: Path) -> None:
                 _judge_bind(name, mount, directory.resolve())
         for variable, host in _stores_of(service):
             if host not in hosts:
-                raise RuntimeUnavailable(
+                raise RuntimeUnavailableError(
                     f"the service {name} would connect to {host}, which is no service of this project ({variable})",
                     cause="a drill must not touch what it did not create",
                     fix="name one of the project's services there for the drill, for example with env under [compose]",
@@ -87,7 +87,7 @@ def _judge_bind(name: str, mount: Model, directory: Path) -> None:
         # A socket can be written to, however it is mounted: whoever has the engine's has the machine.
         raise _refused(f"the service {name} can talk to {mount['source']} of this machine")
     if not mount.get("read_only"):
-        raise RuntimeUnavailable(
+        raise RuntimeUnavailableError(
             f"the service {name} can write to {mount['source']} of this machine",
             cause="a drill must not touch what it did not create",
             fix="mount it read-only, or use a named volume, for example in a second file under compose.files",
@@ -125,5 +125,5 @@ def _hosts_of(variable: str, text: str) -> list[str]:
     return [each.strip() for each in text.split(",")] if _HOST_NAMES.search(variable) else []
 
 
-def _refused(what: str) -> RuntimeUnavailable:
-    return RuntimeUnavailable(what, cause="a drill must not touch what it did not create", fix=_REMEDY)
+def _refused(what: str) -> RuntimeUnavailableError:
+    return RuntimeUnavailableError(what, cause="a drill must not touch what it did not create", fix=_REMEDY)

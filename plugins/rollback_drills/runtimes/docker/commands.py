@@ -14,7 +14,11 @@ from rollback_drills.runtimes.docker.engine import Engine
 from rollback_drills.runtimes.docker.gateway import container_values
 from rollback_drills.runtimes.docker.images import Images
 from rollback_drills.runtimes.host.tools import is_for_the_host, run_on_host, type_on_host
-from rollback_drills.runtimes.protocols import CommandResult, Listeners, UrlSource
+from rollback_drills.runtimes.protocols import (
+    CommandLog,
+    CommandResult,
+    UrlSource,
+)
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
@@ -49,7 +53,7 @@ class ContainerRuntime(Protocol):
 class ContainerCommands:
     """Implements `rollback_drills.runtimes.protocols.Commands` with containers that live as long as the command."""
 
-    def __init__(self, runtime: ContainerRuntime, listeners: Listeners, database_url: UrlSource) -> None:
+    def __init__(self, runtime: ContainerRuntime, listeners: CommandLog, database_url: UrlSource) -> None:
         self._container_runtime, self._listeners, self._database_url = runtime, listeners, database_url
 
     def in_release(

@@ -14,9 +14,13 @@ from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes.docker.engine import Engine, explained, labels
+from rollback_drills.core.polling import poll_until
+from rollback_drills.runtimes.docker.engine import (
+    Engine,
+    labels,
+    translate_errors,
+)
 from rollback_drills.runtimes.protocols import CommandResult
 
 _TAIL_LINES = 200
@@ -101,7 +105,7 @@ class DrillContainer(DockerContainer):
     def remove(self) -> None:
         """Gone at once, with its anonymous volumes."""
         if self._container is not None:
-            with contextlib.suppress(docker.errors.NotFound), explained("a container cannot be removed"):
+            with contextlib.suppress(docker.errors.NotFound), translate_errors("a container cannot be removed"):
                 self._container.remove(force=True, v=True)
             self._container = None
 
@@ -150,7 +154,7 @@ def run_once(
     """
     began = time.monotonic()
     try:
-        with explained(f"{argv[0]} cannot be started in {where} ({container.image})"):
+        with translate_errors(f"{argv[0]} cannot be started in {where} ({container.image})"):
             for file in files:
                 container.with_copy_into_container(file if file.exists() else b"", str(file), 0o666)
             container.start()
@@ -179,7 +183,7 @@ def _attend(container: DrillContainer, deadline: float, kill_when: Callable[[], 
         return False
 
     try:
-        return polling.until(ended, what="a command", timeout=max(0.0, deadline - time.monotonic()))
+        return poll_until(ended, what="a command", timeout=max(0.0, deadline - time.monotonic()))
     except StackError:
         with contextlib.suppress(docker.errors.APIError):
             container.get_wrapped_container().kill()

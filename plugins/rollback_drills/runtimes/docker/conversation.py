@@ -14,7 +14,7 @@ from typing import Any
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.docker.containers import DrillContainer
-from rollback_drills.runtimes.docker.engine import explained
+from rollback_drills.runtimes.docker.engine import translate_errors
 
 _HEADER = struct.Struct(">BxxxL")
 _ERRORS = 2  # the number of standard error
@@ -36,7 +36,7 @@ class ContainerConversation:
     def __init__(self, container: DrillContainer, what: str, meter: Meter) -> None:
         self._container, self._what, self._meter = container, what, meter
         self._raw = self._lines = self._errors = b""
-        with explained(f"{what} cannot be started"):
+        with translate_errors(f"{what} cannot be started"):
             container.start()
             attached: Any = container.get_wrapped_container().attach_socket(
                 params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 1}

@@ -28,7 +28,10 @@ from docker.models.networks import Network
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.docker_client import DockerClient
 
-from rollback_drills.core.errors import RuntimeUnavailable, StackError
+from rollback_drills.core.errors import (
+    RuntimeUnavailableError,
+    StackError,
+)
 from rollback_drills.runtimes.workspace.directory import ENGINE, Workspace
 
 T = TypeVar("T")
@@ -162,7 +165,7 @@ def remove_of(workspace: Path) -> int:
     with _environment(recorded):
         try:
             engine = Engine()
-        except RuntimeUnavailable as error:
+        except RuntimeUnavailableError as error:
             raise StackError(f"the engine that {workspace.name} used does not answer", cause=error.cause) from None
     try:
         return _remove(engine, workspace)
@@ -170,7 +173,7 @@ def remove_of(workspace: Path) -> int:
         engine.close()
 
 
-def remove_homeless(engine: Engine) -> int:
+def remove_orphaned(engine: Engine) -> int:
     """Remove what belongs to workspaces of ours that are not there any more (a cleaned /tmp); containers removed."""
     found = {
         path
@@ -201,12 +204,14 @@ def _remove(engine: Engine, workspace: Path) -> int:
     """
     api, chosen = engine.client.api, {"label": f"{WORKSPACE_LABEL}={workspace}"}
     containers = [each["Id"] for each in api.containers(all=True, filters=chosen)]
-    with ThreadPoolExecutor(4) as pool, explained("what the run had created cannot be removed"):
-        list(pool.map(lambda each: _gone(partial(api.remove_container, each, v=True, force=True)), containers))
+    with ThreadPoolExecutor(4) as pool, translate_errors("what the run had created cannot be removed"):
+        list(
+            pool.map(lambda each: _ignore_missing(partial(api.remove_container, each, v=True, force=True)), containers)
+        )
         for network in api.networks(filters=chosen):
-            _gone(partial(api.remove_network, network["Id"]))
+            _ignore_missing(partial(api.remove_network, network["Id"]))
         for volume in api.volumes(filters=chosen)["Volumes"] or []:
-            _gone(partial(api.remove_volume, volume["Name"], force=True))
+            _ignore_missing(partial(api.remove_volume, volume["Name"], force=True))
         _remove_images(engine, workspace, chosen)
     return len(containers)
 
@@ -219,9 +224,9 @@ def _remove_images(engine: Engine, workspace: Path, chosen: dict[str, str]) -> N
         for image in api.images(filters={"reference": pattern}):
             for name in image["RepoTags"] or ():
                 if name.startswith((f"{ours}:", f"{ours}/", f"{flat}-")):
-                    _gone(partial(api.remove_image, name, force=True))
+                    _ignore_missing(partial(api.remove_image, name, force=True))
     for image in api.images(filters={**chosen, "dangling": True}):  # derived twice, the first one has lost its name
-        _gone(partial(api.remove_image, str(image["Id"]), force=True))
+        _ignore_missing(partial(api.remove_image, str(image["Id"]), force=True))
 
 
 def forget_stages(engine: Engine, build_output: str) -> None:
@@ -236,7 +241,7 @@ def forget_stages(engine: Engine, build_output: str) -> None:
                 engine.client.api.remove_image(short)
 
 
-def _gone(remove: Callable[[], object]) -> None:
+def _ignore_missing(remove: Callable[[], object]) -> None:
     """Removing what is gone already, or is being removed by somebody else, is no error."""
     try:
         remove()
@@ -262,7 +267,7 @@ def _environment(recorded: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained(what: str, *, fix: str = "") -> Iterator[None]:
+def translate_errors(what: str, *, fix: str = "") -> Iterator[None]:
     """Turn the engine's errors into ours.
 
     Raises:
@@ -294,7 +299,7 @@ def remedy_in(words: str) -> str:
     return ""
 
 
-def _no_engine(error: Exception, named: str) -> RuntimeUnavailable:
+def _no_engine(error: Exception, named: str) -> RuntimeUnavailableError:
     """The causes that a person meets, each with its own remedy."""
     where = named or "the default socket (DOCKER_HOST is not set)"
     words = str(error)
@@ -312,4 +317,4 @@ def _no_engine(error: Exception, named: str) -> RuntimeUnavailable:
         cause, fix = f"no answer within {_PING_TIMEOUT} s", "see whether the engine hangs: `docker version`"
     else:
         cause, fix = words, "correct DOCKER_HOST, or see what `docker version` says"
-    return RuntimeUnavailable(f"no Docker engine answers at {where}", cause=cause, fix=fix)
+    return RuntimeUnavailableError(f"no Docker engine answers at {where}", cause=cause, fix=fix)

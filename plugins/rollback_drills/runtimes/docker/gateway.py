@@ -10,13 +10,17 @@ from typing import Protocol
 
 import docker.errors
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.addresses import database_values
 from rollback_drills.runtimes.docker.containers import DrillContainer
-from rollback_drills.runtimes.docker.engine import Engine, explained, port_is_taken
+from rollback_drills.runtimes.docker.engine import (
+    Engine,
+    port_is_taken,
+    translate_errors,
+)
 from rollback_drills.runtimes.docker.images import Images
 from rollback_drills.runtimes.host import ports
 from rollback_drills.runtimes.host.readiness import answers
@@ -131,15 +135,15 @@ class DockerGateway:
     def stop(self) -> None:
         if self.running:
             container = self._existing()
-            with self._meter.target(), explained("the gateway's container cannot be stopped"):
+            with self._meter.target(), translate_errors("the gateway's container cannot be stopped"):
                 container.get_wrapped_container().stop(timeout=math.ceil(self._target.gateway.stop_timeout))
             self._deployment.stopped(container.exit_code(), container.tail())
 
     def kill(self) -> None:
         if self.running:
-            with explained("the gateway's container cannot be killed"):
+            with translate_errors("the gateway's container cannot be killed"):
                 self._existing().get_wrapped_container().kill()
-            polling.until(lambda: not self.running, what="killing the gateway", timeout=10.0)
+            poll_until(lambda: not self.running, what="killing the gateway", timeout=10.0)
 
     def remove(self) -> None:
         if self._container is not None:
@@ -174,7 +178,7 @@ class DockerGateway:
         began = time.monotonic()
         with self._meter.target():
             try:
-                with explained(f"release {release} cannot be started"):
+                with translate_errors(f"release {release} cannot be started"):
                     begin()
             except StackError as error:
                 if not port_is_taken(error):
@@ -186,7 +190,7 @@ class DockerGateway:
                 ) from None
             container = self._existing()
             try:
-                polling.until(
+                poll_until(
                     lambda: answers(self._target, self._engine.host, self._port),
                     what=f"starting release {release}",
                     timeout=self._target.gateway.ready_timeout,

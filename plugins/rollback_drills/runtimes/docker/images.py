@@ -21,17 +21,17 @@ import docker.errors
 from docker.utils import build as context_files
 from docker.utils import parse_repository_tag
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes.docker.engine import (
     LABEL,
     ApiError,
     Engine,
-    explained,
     forget_stages,
     labels,
     namespace,
     to_its_end,
+    translate_errors,
     words_of,
 )
 from rollback_drills.runtimes.releases.trees import Trees
@@ -89,7 +89,7 @@ class Images:
         """An image made from a release's with files added in its working directory; it goes with the workspace."""
         image = f"{namespace(private)}:{name}"
         api = self._engine.client.api
-        with explained(f"the release {name} cannot be derived from {base}"):
+        with translate_errors(f"the release {name} cannot be derived from {base}"):
             origin = self._engine.client.images.get(self.of_release(base))
             directory = PurePosixPath(origin.attrs["Config"].get("WorkingDir") or "/")
             created = to_its_end(lambda: api.create_container(origin.id, labels=labels(private)))["Id"]
@@ -123,7 +123,7 @@ class Images:
         if name and (source.build is None or self._engine.image(name) is not None):
             return self.pull(name, tell, "build or push it, or correct releases.image in the target file")
         if source.build is None:
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 "the target does not say which images its releases are",
                 cause=f"[releases] in {self._target.file} has neither image nor build",
                 fix="add image or build, or use --drill-runtime=embedded",
@@ -143,10 +143,10 @@ class Images:
         try:
             for event in self._engine.client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
                 if "error" in event:
-                    raise RuntimeUnavailable(f"the image {name} cannot be pulled", cause=event["error"], fix=fix)
+                    raise RuntimeUnavailableError(f"the image {name} cannot be pulled", cause=event["error"], fix=fix)
         except docker.errors.DockerException as error:
             what = f"the image {name} is not on the engine, and cannot be pulled"
-            raise RuntimeUnavailable(what, cause=words_of(error), fix=fix) from None
+            raise RuntimeUnavailableError(what, cause=words_of(error), fix=fix) from None
         return name
 
     def _build(self, build: Build, release: str, tell: Tell) -> str:
@@ -156,7 +156,7 @@ class Images:
         context = (self._target.here / fill(build.context, values)).resolve()
         dockerfile = context / build.dockerfile
         if not dockerfile.is_file():
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 f"release {release} cannot be built: there is no {dockerfile}",
                 fix=f"correct releases.build in {self._target.file}: dockerfile {build.dockerfile!r} is looked for in "
                 f"the context {build.context!r}",
@@ -185,7 +185,7 @@ class Images:
         where = "a checkout of the release" if _is_private(build) else context
         by_hand = f"run `docker build -f {build.dockerfile} .` in {where} by hand"
         fix = f"{by_hand}, then correct releases.build in the target file"
-        with explained(f"the image {name} cannot be built", fix=fix):
+        with translate_errors(f"the image {name} cannot be built", fix=fix):
             events = self._engine.client.api.build(
                 path=str(context), dockerfile=build.dockerfile, target=build.target or "", buildargs=arguments,
                 tag=name, labels=marks, rm=True, forcerm=True, decode=True,
@@ -198,7 +198,7 @@ class Images:
                     told = time.monotonic()
                     tell(f"building {name}: step {step[1]} of {step[2]}")
                 if "error" in event:
-                    raise RuntimeUnavailable(
+                    raise RuntimeUnavailableError(
                         f"the image {name} cannot be built", cause="\n".join([*said[-15:], event["error"]]), fix=fix
                     )
         return "\n".join(said)

@@ -11,17 +11,25 @@ from pydantic import JsonValue
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.network import Network
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.docker import engine as engines
 from rollback_drills.runtimes.docker.commands import ContainerCommands
 from rollback_drills.runtimes.docker.containers import DrillContainer, tail_of
-from rollback_drills.runtimes.docker.engine import Engine, explained, remedy_in
+from rollback_drills.runtimes.docker.engine import (
+    Engine,
+    remedy_in,
+    translate_errors,
+)
 from rollback_drills.runtimes.docker.gateway import DockerGateway
 from rollback_drills.runtimes.docker.images import Images
-from rollback_drills.runtimes.protocols import Account, Listeners, UrlSource
+from rollback_drills.runtimes.protocols import (
+    CommandLog,
+    DatabaseAccount,
+    UrlSource,
+)
 from rollback_drills.runtimes.releases.trees import Trees, checking
 from rollback_drills.runtimes.releases.versions import require_version
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -66,7 +74,7 @@ class _Postgres(PostgresContainer):
     def _connect(self) -> None:
         """Testcontainers calls this when the container has been started."""
         try:
-            polling.until(
+            poll_until(
                 self._answers,
                 what="starting PostgreSQL",
                 timeout=START_TIMEOUT,
@@ -116,17 +124,17 @@ class DockerServer:
         Raises:
             StackError: the container cannot be started, or has exited, quoting what it said.
         """
-        with self._meter.target(), explained(f"PostgreSQL's container cannot be started from {self._image}"):
+        with self._meter.target(), translate_errors(f"PostgreSQL's container cannot be started from {self._image}"):
             self._container.start()
             self._url = self._container.admin_url
 
     def freeze(self) -> None:
-        with explained("PostgreSQL's container cannot be paused"):
+        with translate_errors("PostgreSQL's container cannot be paused"):
             self._container.get_wrapped_container().pause()
 
     def thaw(self) -> None:
         container = self._container.get_wrapped_container()
-        with explained("PostgreSQL's container cannot be resumed"):
+        with translate_errors("PostgreSQL's container cannot be resumed"):
             container.reload()
             if container.status == "paused":
                 container.unpause()
@@ -134,7 +142,7 @@ class DockerServer:
     def revive(self) -> None:
         """A container that is started again may get another port, which those who know this one cannot follow."""
         container = self._container.get_wrapped_container()
-        with explained("PostgreSQL's container is gone"):
+        with translate_errors("PostgreSQL's container is gone"):
             container.reload()
         if container.status == "exited":
             raise StackError(
@@ -152,7 +160,7 @@ class DockerRuntime:
     """One network and one PostgreSQL container per worker, and a gateway container for each drill."""
 
     name = "docker"
-    account: Account | None = None
+    account: DatabaseAccount | None = None
 
     def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
         self.target, self.workspace, self.meter = target, workspace, meter
@@ -181,9 +189,11 @@ class DockerRuntime:
 
     def start(self) -> None:
         with self.meter.target():
-            engines.remove_homeless(self.engine)
+            engines.remove_orphaned(self.engine)
             self.images.prepare()
-            with explained("the private network cannot be made", fix="`docker network prune`, if there are too many"):
+            with translate_errors(
+                "the private network cannot be made", fix="`docker network prune`, if there are too many"
+            ):
                 self.network.create()
         self.server.start()
         require_version(self.target, self.server.version())
@@ -236,10 +246,10 @@ class DockerRuntime:
         before, _, address = url.rpartition("@")
         return f"{before}@{ALIAS}:{PORT}/{address.partition('/')[2]}"
 
-    def commands(self, listeners: Listeners, database_url: UrlSource) -> ContainerCommands:
+    def commands(self, listeners: CommandLog, database_url: UrlSource) -> ContainerCommands:
         return ContainerCommands(self, listeners, database_url)
 
-    def project(self, listeners: Listeners) -> None:
+    def project(self, listeners: CommandLog) -> None:
         """Commands of a compose file need the compose runtime."""
 
     def secrets(self) -> tuple[str, ...]:

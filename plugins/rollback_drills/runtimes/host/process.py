@@ -14,8 +14,8 @@ from typing import TypedDict
 
 import psutil
 
-from rollback_drills.core import polling
 from rollback_drills.core.errors import StackError
+from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.host.logs import read_tail
 from rollback_drills.runtimes.protocols import CommandResult
 
@@ -119,7 +119,7 @@ class Process:
         self.signal(SIGKILL)
         self._popen.wait()
         with contextlib.suppress(StackError):  # whoever cannot be killed is found by the workspace's clean-up
-            polling.until(lambda: not _group_exists(self.pid), what="ending a process group", timeout=2.0)
+            poll_until(lambda: not _group_exists(self.pid), what="ending a process group", timeout=2.0)
 
 
 def _group_exists(group: int) -> bool:
@@ -220,13 +220,13 @@ def _last_words(
         return code, again.output or expired.output or b"", again.stderr or expired.stderr or b""
 
 
-class _Account(TypedDict, total=False):
+class _SystemAccount(TypedDict, total=False):
     user: int
     group: int
     extra_groups: list[int]
 
 
-def _account(user: str | None) -> _Account:
+def _account(user: str | None) -> _SystemAccount:
     """For Popen: every trace of root is left behind, its groups included."""
     if user is None:
         return {}
@@ -292,7 +292,7 @@ def end_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> No
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     if everyone:
-        polling.until(
+        poll_until(
             lambda: not any(_alive(process) for process in everyone),
             what="ending leftover processes", timeout=timeout,
         )  # fmt: skip

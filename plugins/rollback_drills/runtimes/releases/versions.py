@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rollback_drills.core.errors import RuntimeUnavailable
+from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.target.target import Target
 
 _MAJOR = re.compile(r"PostgreSQL\D*(\d+)")
@@ -20,7 +20,7 @@ def require_version(target: Target, said: str) -> None:
     wanted = target.database.version
     if wanted is None or (found is not None and int(found[1]) == wanted):
         return
-    raise RuntimeUnavailable(
+    raise RuntimeUnavailableError(
         f"production has PostgreSQL {wanted}, and this would be {said or 'an unknown version'}",
         cause=f"database.version in {target.file}",
         fix="name a server of that version (database.bin_dir, database.image, the compose file), or leave version out "

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollback_drills.postgres import Connection
-from rollback_drills.postgres.schema.prepared import Prepared, oid_array, read_prepared
+from rollback_drills.postgres.schema.prepared import (
+    PreparedQuery,
+    oid_array,
+    read_prepared,
+)
 
 FIRST_NORMAL_OID = 16384
 
@@ -56,14 +60,14 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckConstraint:
     name: str
     columns: tuple[str, ...]
     expression: str
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CatalogueTable:
     """One table. ``unique`` holds the column sets of unique constraints and indexes, ``excludes`` the columns of
     exclusion constraints; ``key`` is the primary key.
     """
@@ -74,7 +78,7 @@ class Table:
     unique: tuple[tuple[str, ...], ...]
     excludes: tuple[tuple[str, ...], ...]
     foreign_keys: tuple[ForeignKey, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[CheckConstraint, ...]
     partitioned: bool = False
     partition: bool = False
     bounds: tuple[str, ...] = ()  # of its partitions, as FOR VALUES …
@@ -133,10 +137,10 @@ class Catalogue:
         self._conn = conn
         self._rows: dict[int, tuple[Any, ...]] = {}
         multirange = _MULTIRANGE if conn.info.server_version >= 140000 else "NULL"
-        self._tables = Prepared("tables", "oid[]", _TABLES)
-        self._types = Prepared("types", "oid[]", _TYPES % multirange)
+        self._tables = PreparedQuery("tables", "oid[]", _TABLES)
+        self._types = PreparedQuery("types", "oid[]", _TYPES % multirange)
 
-    def tables(self, oids: Collection[int]) -> dict[str, Table]:
+    def tables(self, oids: Collection[int]) -> dict[str, CatalogueTable]:
         """The ordinary and partitioned tables among these relations, by qualified, quoted name."""
         if not oids:
             return {}
@@ -164,11 +168,11 @@ class Catalogue:
 
     def _table(
         self, name: str, columns: Any, constraints: Any, indexes: Any, partitioned: bool, partition: bool, bounds: Any
-    ) -> Table:
+    ) -> CatalogueTable:
         by_kind: Mapping[str, list[Any]] = {kind: [] for kind in "cfpux"}
         for constraint in constraints:
             by_kind[constraint[0]].append(constraint)
-        return Table(
+        return CatalogueTable(
             name=name,
             columns=tuple(
                 Column(column, self._type(int(oid)), modifier, text, not_null, default, identity, generated)
@@ -180,7 +184,7 @@ class Catalogue:
             foreign_keys=tuple(
                 ForeignKey(each[1], tuple(each[2]), each[3], tuple(each[4]), each[5]) for each in by_kind["f"]
             ),
-            checks=tuple(Check(each[1], tuple(each[2] or ()), each[3]) for each in by_kind["c"]),
+            checks=tuple(CheckConstraint(each[1], tuple(each[2] or ()), each[3]) for each in by_kind["c"]),
             partitioned=partitioned,
             partition=partition,
             bounds=tuple(bounds),

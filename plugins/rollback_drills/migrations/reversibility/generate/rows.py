@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from rollback_drills.migrations.reversibility.generate.catalogue import Column, ForeignKey, Table, Type
+from rollback_drills.migrations.reversibility.generate.catalogue import (
+    CatalogueTable,
+    Column,
+    ForeignKey,
+    Type,
+)
 from rollback_drills.migrations.reversibility.generate.values import hinted, pool, unused
 from rollback_drills.postgres import Connection, quote_ident, quote_literal
 
@@ -34,8 +39,8 @@ class Seeded:
 
 
 @dataclass(slots=True)
-class _Plan:
-    table: Table
+class _InsertPlan:
+    table: CatalogueTable
     single: Candidates
     joint: list[tuple[tuple[str, ...], list[tuple[str | None, ...]]]]
     taken: int = 0
@@ -50,7 +55,12 @@ class Seeder:
         self._checked: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def seed(
-        self, tables: Mapping[str, Table], *, rows: int = ROWS, hints: Iterable[str] = (), only: Iterable[str] = ()
+        self,
+        tables: Mapping[str, CatalogueTable],
+        *,
+        rows: int = ROWS,
+        hints: Iterable[str] = (),
+        only: Iterable[str] = (),
     ) -> Seeded:
         """Insert ``rows`` rows into each of ``tables``, those that are referred to first.
 
@@ -79,7 +89,7 @@ class Seeder:
 
     # --- one table -------------------------------------------------------------------------------------
 
-    def _fill(self, table: Table, rows: int, hints: Sequence[str], done: Seeded) -> None:
+    def _fill(self, table: CatalogueTable, rows: int, hints: Sequence[str], done: Seeded) -> None:
         plan = self._plan(table, hints)
         if table.partition:
             return
@@ -102,7 +112,7 @@ class Seeder:
                 return  # it is full: a UNIQUE over few possible values
             done.refused[table.name] = refusal
 
-    def _insert_one(self, plan: _Plan, number: int) -> str:
+    def _insert_one(self, plan: _InsertPlan, number: int) -> str:
         """Empty when the row is in; else what was said about the last attempt."""
         refusal = ""
         for attempt in range(ATTEMPTS):
@@ -122,7 +132,7 @@ class Seeder:
             return str(error).strip().splitlines()[0]
         return ""
 
-    def _plan(self, table: Table, hints: Sequence[str]) -> _Plan:
+    def _plan(self, table: CatalogueTable, hints: Sequence[str]) -> _InsertPlan:
         """The candidates for each column that the CHECK constraints allow."""
         expressions = [check.expression for check in table.checks]
         suggested = hinted((*expressions, *table.bounds, *hints))
@@ -133,7 +143,7 @@ class Seeder:
         joint = []
         for names, checks in _joint_checks(table):
             joint.append((names, self._combinations(table, names, checks, single)))
-        return _Plan(table, single, joint, self._taken.get(table.name, 0))
+        return _InsertPlan(table, single, joint, self._taken.get(table.name, 0))
 
     def _candidates(self, column: Column, checks: Sequence[str], hints: Sequence[str]) -> tuple[str | None, ...]:
         values = [*pool(column.type, column.modifier), *(hint for hint in hints if _may_be(column.type, hint))]
@@ -171,7 +181,7 @@ class Seeder:
             return None
 
     def _combinations(
-        self, table: Table, names: tuple[str, ...], checks: Sequence[str], single: Candidates
+        self, table: CatalogueTable, names: tuple[str, ...], checks: Sequence[str], single: Candidates
     ) -> list[tuple[str | None, ...]]:
         each = max(2, int(_JOINT ** (1 / len(names))))
         literals = hinted(checks)
@@ -196,7 +206,7 @@ class Seeder:
 
     # --- one row ---------------------------------------------------------------------------------------
 
-    def _row(self, plan: _Plan, number: int, attempt: int) -> dict[str, str]:
+    def _row(self, plan: _InsertPlan, number: int, attempt: int) -> dict[str, str]:
         """SQL for each column that is given a value."""
         table = plan.table
         row: dict[str, str] = {}
@@ -229,7 +239,7 @@ class Seeder:
             self._refer(table, key, row, plan.taken + number, attempt)
         return row
 
-    def _odd(self, plan: _Plan, column: Column, place: int) -> str | None:
+    def _odd(self, plan: _InsertPlan, column: Column, place: int) -> str | None:
         tied = any(column.name in names for names, _ in plan.joint)
         checked = tied or column.type.checks or any(column.name in check.columns for check in plan.table.checks)
         length = column.modifier - 4 if column.modifier >= 4 else 99
@@ -243,7 +253,7 @@ class Seeder:
         more = None if column.type.checks or (checked and 0 < len(values) < FEW) else unused(column.type, number)
         return _literal(more if more is not None else values[number % len(values)] if values else None)
 
-    def _refer(self, table: Table, key: ForeignKey, row: dict[str, str], number: int, attempt: int) -> None:
+    def _refer(self, table: CatalogueTable, key: ForeignKey, row: dict[str, str], number: int, attempt: int) -> None:
         nullable = any(not table.column(name).not_null for name in key.columns)
         itself = key.table == table.name
         if nullable and (itself or (number + attempt) % 4 == 3):
@@ -258,7 +268,7 @@ class Seeder:
             count = f"SELECT greatest(count(*), 1) FROM {key.table}"
             row[name] = f"({some} LIMIT 1 OFFSET {number + attempt} % ({count}))"
 
-    def _close_cycles(self, table: Table, since: str) -> None:
+    def _close_cycles(self, table: CatalogueTable, since: str) -> None:
         """Rows that refer to their own table, or to one that was filled later: inserted with NULL, now updated.
 
         Only rows of this seed: older ones are compared with what they were.
@@ -278,7 +288,7 @@ class Seeder:
             )
 
 
-def _insert(table: Table, rows: Sequence[Mapping[str, str]]) -> str:
+def _insert(table: CatalogueTable, rows: Sequence[Mapping[str, str]]) -> str:
     """One statement for all rows; a column that a row leaves out takes its default."""
     names = [name for name in table.names if any(name in row for row in rows)]
     if not names:
@@ -288,11 +298,11 @@ def _insert(table: Table, rows: Sequence[Mapping[str, str]]) -> str:
     return f"INSERT INTO {table.name} ({columns}) VALUES {values}"
 
 
-def _parents_first(tables: Mapping[str, Table]) -> list[Table]:
+def _parents_first(tables: Mapping[str, CatalogueTable]) -> list[CatalogueTable]:
     """Tables in the order of their references; a reference that may be NULL gives way where there is a circle."""
-    ordered: dict[str, Table] = {}
+    ordered: dict[str, CatalogueTable] = {}
 
-    def visit(table: Table, path: tuple[str, ...], strict: bool) -> None:
+    def visit(table: CatalogueTable, path: tuple[str, ...], strict: bool) -> None:
         if table.name in ordered or table.name in path:
             return
         for key in table.foreign_keys:
@@ -306,7 +316,7 @@ def _parents_first(tables: Mapping[str, Table]) -> list[Table]:
     return list(ordered.values())
 
 
-def _joint_checks(table: Table) -> list[tuple[tuple[str, ...], list[str]]]:
+def _joint_checks(table: CatalogueTable) -> list[tuple[tuple[str, ...], list[str]]]:
     """Groups of columns that CHECK constraints tie together, with all checks over each group."""
     groups: list[set[str]] = []
     for check in table.checks:
