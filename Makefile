@@ -72,7 +72,7 @@ examples: $(READY) ## the projects of examples/, drilled as their pages say, fro
 	$(BIN)/pytest tests/examples -n 0 -q
 
 soak: $(READY) ## long campaigns: histories against pg_dump, random game days, what kills runs and what hinders them
-	ROLLBACK_DRILLS_EXAMPLES=$(HISTORIES) $(BIN)/pytest tests/reversibility/test_schema_live.py -q -n0
+	ROLLBACK_DRILLS_EXAMPLES=$(HISTORIES) $(BIN)/pytest tests/postgres/test_schema_tracker.py -q -n0
 	$(BIN)/pytest drills -k random_game_days --drill-budget $(BUDGET) -v
 	ROLLBACK_DRILLS_MOMENTS=$(MOMENTS) $(BIN)/pytest tests/soak -n $(JOBS) -v
 

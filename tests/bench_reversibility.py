@@ -18,9 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "reversibility"))
-
-from migration_histories import Project, walking
+from support.migration_histories import Project, walking
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect, create_database, drop_database, with_database

@@ -9,16 +9,30 @@ from pathlib import Path
 
 import httpcore  # noqa: F401 - before pytester takes its snapshot of modules: httpx knows its errors by identity
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import Connection, connect, create_database, drop_database, with_database
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir
 from rollback_drills.runtimes.workspace.directory import Workspace
+from rollback_drills.target.target import Target
 
-pytest.register_assert_rewrite("gateway_contract")
+pytest.register_assert_rewrite("support")
 
 OTHER_BIN_DIR = "ROLLBACK_DRILLS_TEST_PG_BIN"  # test against another PostgreSQL than the wheel's
 _databases = itertools.count(1)
+REFERENCE = Path(__file__).parents[1] / "fixtures" / "targets" / "reference.toml"
+
+# ``--hypothesis-profile=thorough`` looks longer.
+settings.register_profile("fast", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("fast"), max_examples=2_000)
+settings.load_profile("fast")
+
+
+@pytest.fixture(scope="session")
+def reference_target() -> Target:
+    """The default target, as it is shipped."""
+    return Target.load(REFERENCE, {})
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

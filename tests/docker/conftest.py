@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import needs_engine
 import pytest
-from docker_project import Project
+from support import needs_engine
+from support.docker_project import Project
 
 from rollback_drills.runtimes.docker import engine as engines
 from rollback_drills.runtimes.docker.engine import Engine

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from contract_images import contract_images
-from gateway_contract import Bench, GatewayContract, Make
+from support.contract_images import contract_images
+from support.gateway_contract import Bench, GatewayContract, Make
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.compose.gateway import ComposeGateway

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker_project import Project
+from support.docker_project import Project
 
 from rollback_drills.runtimes.docker.engine import Engine
 

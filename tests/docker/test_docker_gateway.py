@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from contract_images import contract_images
-from gateway_contract import Bench, GatewayContract, Make, StopSignal
+from support.contract_images import contract_images
+from support.gateway_contract import Bench, GatewayContract, Make, StopSignal
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter

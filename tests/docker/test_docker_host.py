@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import docker
 import pytest
-from docker_project import Project
-from needs_engine import is_missing
-from second_engine import HERE, THERE, SecondEngine, running, why_not
+from support.docker_project import Project
+from support.needs_engine import is_missing
+from support.second_engine import HERE, THERE, SecondEngine, running, why_not
 
 from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine
 

@@ -17,7 +17,7 @@ import time
 
 import psutil
 import pytest
-from docker_project import PATIENCE, Project
+from support.docker_project import PATIENCE, Project
 
 from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine

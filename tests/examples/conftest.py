@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import needs_engine
 import pytest
-from example_project import EXAMPLES, ROOT, Example
+from support import needs_engine
+from support.example_project import EXAMPLES, ROOT, Example
 
 from rollback_drills.runtimes.docker.engine import Engine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from example_project import NO_BUDGET, Example, findings, reasons, verdicts
+from support.example_project import NO_BUDGET, Example, findings, reasons, verdicts
 
 NAME = "compose-entrypoint"
 NO_FLAGS = "the target has no feature flags ([flags])"

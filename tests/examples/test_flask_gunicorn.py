@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from example_project import NO_BUDGET, NO_COMPOSE, Example, findings, reasons, verdicts
+from support.example_project import NO_BUDGET, NO_COMPOSE, Example, findings, reasons, verdicts
 
 NAME = "flask-gunicorn"
 

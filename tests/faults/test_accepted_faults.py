@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from planting import FAULTS, evidence, perform, plant
+from support.planting import FAULTS, evidence, perform, plant
 
 
 @pytest.mark.parametrize(

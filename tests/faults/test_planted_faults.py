@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from planting import FAULTS, ROOT, evidence, perform, plant
+from support.planting import FAULTS, ROOT, evidence, perform, plant
 
 FILES = sorted(FAULTS.glob("*.toml"))
 EMBEDDED = [file for file in FILES if "runtime" not in tomllib.loads(file.read_text())]  # the others: tests/docker

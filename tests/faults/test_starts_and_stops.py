@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from planting import FAULTS, evidence, perform, plant
+from support.planting import FAULTS, evidence, perform, plant
 
 from rollback_drills.evidence.model import RunEvidence
 

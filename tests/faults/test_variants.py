@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from planting import ROOT, evidence, perform, plant
+from support.planting import ROOT, evidence, perform, plant
 
 from rollback_drills.report.views.report import build_report
 

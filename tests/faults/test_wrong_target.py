@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from planting import ROOT, evidence, perform
+from support.planting import ROOT, evidence, perform
 
 TARGETS = ROOT / "fixtures" / "targets"
 

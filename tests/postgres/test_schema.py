@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from ddl_cases import CASES, SETUP, Case
+from support.ddl_cases import CASES, SETUP, Case
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import evidence_builder as build
 import pytest
+from support import evidence_builder as build
 
 from rollback_drills.evidence.model import (
     Acceptance,

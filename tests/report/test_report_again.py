@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
-import evidence_builder as build
 import pytest
+from support import evidence_builder as build
 
 from rollback_drills.cli import main
 from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import evidence_samples as samples
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from support import evidence_samples as samples
+from support.visiting import visit
 from test_report_html import HOSTILE, hostile_run
-from visiting import visit
 
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.filing.history import History, past_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-import evidence_builder as build
-import evidence_samples as samples
 import pytest
+from support import evidence_builder as build
+from support import evidence_samples as samples
 
 from rollback_drills.evidence.model import ClientTraffic, Interval, Writes
 from rollback_drills.report.formats.html import render_html

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import evidence_samples as samples
 import pytest
 from playwright.sync_api import Browser, Dialog, Page
-from visiting import Visit, visit
+from support import evidence_samples as samples
+from support.visiting import Visit, visit
 
 from rollback_drills.report.filing.filing import write_report
 

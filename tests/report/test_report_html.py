@@ -9,9 +9,9 @@ from base64 import b64encode
 from html.parser import HTMLParser
 from itertools import pairwise
 
-import evidence_builder as build
-import evidence_samples as samples
 import pytest
+from support import evidence_builder as build
+from support import evidence_samples as samples
 
 from rollback_drills.evidence.model import RunEvidence, Writes
 from rollback_drills.report.formats.html import MAX_BYTES, render_html

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import evidence_builder as build
 import pytest
+from support import evidence_builder as build
 
 from rollback_drills.cli import main
 from rollback_drills.evidence.model import RunEvidence

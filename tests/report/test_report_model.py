@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import evidence_builder as build
-import evidence_samples as samples
 import pytest
+from support import evidence_builder as build
+from support import evidence_samples as samples
 
 from rollback_drills.evidence.model import DrillEvidence, Verdict, Writes
 from rollback_drills.report.text import cut, humanise, moment, seconds, visible

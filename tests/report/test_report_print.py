@@ -6,11 +6,11 @@ import io
 import re
 from pathlib import Path
 
-import evidence_samples as samples
 import pytest
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
-from visiting import visit
+from support import evidence_samples as samples
+from support.visiting import visit
 
 from rollback_drills.report.filing.filing import write_report
 

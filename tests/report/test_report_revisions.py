@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import evidence_builder as build
 from pydantic import JsonValue
+from support import evidence_builder as build
 
 from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.migrations.reversibility.proof import Lock, Proof

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from visiting import visit
+from support.visiting import visit
 
 # In a process of its own: the most memory that a process ever had cannot be taken back.
 SCRIPT = """
 import resource, sys
 from pathlib import Path
-import evidence_samples as samples
+from support import evidence_samples as samples
 from rollback_drills.report.html import render_html
 from rollback_drills.report.markdown import render_markdown
 

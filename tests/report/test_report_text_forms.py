@@ -6,9 +6,9 @@ import json
 import re
 import unicodedata
 
-import evidence_builder as build
-import evidence_samples as samples
 import pytest
+from support import evidence_builder as build
+from support import evidence_samples as samples
 from test_report_html import HOSTILE, hostile_run
 
 from rollback_drills.evidence.model import RunEvidence

@@ -8,9 +8,9 @@ import json
 import os
 from pathlib import Path
 
-import evidence_builder as build
-import evidence_samples as samples
 import pytest
+from support import evidence_builder as build
+from support import evidence_samples as samples
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import Artifact, RunEvidence

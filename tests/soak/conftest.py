@@ -1,17 +1,12 @@
-"""Long campaigns on the projects of tests/plugin; `make soak` runs them."""
+"""Long campaigns on the projects of tests/pytest_plugin; `make soak` runs them."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
-
-from drill_project import project, temporary  # noqa: F401
+from support.drill_project import project, temporary  # noqa: F401
 
 SEED = "ROLLBACK_DRILLS_SEED"
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from drill_project import Project
+from support.drill_project import Project
 
 from rollback_drills.report.filing.history import HISTORY, read_history
 from rollback_drills.report.filing.manifest import verify

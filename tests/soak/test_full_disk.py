@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from drill_project import Project
+from support.drill_project import Project
 
 Mount = Callable[[Path, str], None]
 PASSING = """

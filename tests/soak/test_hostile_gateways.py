@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from drill_project import Project
+from support.drill_project import Project
 
 from rollback_drills.runtimes.host.logs import MOST
 
@@ -52,7 +52,7 @@ def test_a_hostile_gateway(project: Project, how: str) -> None:
         "[gateway]\n", f"[gateway]\n{settings}"))  # fmt: skip
     for release in ("1.0", "2.0"):
         tree = project.path / "system" / "releases" / release
-        shutil.copy(Path(__file__).with_name("hostile_gateway.py"), tree / "gateway.py")
+        shutil.copy(Path(__file__).parents[1] / "support" / "hostile_gateway.py", tree / "gateway.py")
     running = project.start()
     logs = memory = 0
     while running.process.poll() is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import SEED
-from drill_project import Project, Running, until
+from support.drill_project import Project, Running, until
 
 from rollback_drills.evidence.journal import read_journals
 from rollback_drills.evidence.model import DrillEvidence

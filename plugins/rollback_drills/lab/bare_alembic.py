@@ -1,4 +1,4 @@
-"""The ground of a bare ``alembic.ini``: no target file, no gateway; any interpreter that has alembic."""
+"""The environment of a bare ``alembic.ini``: no target file, no gateway; any interpreter that has alembic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TOOL_TIMEOUT = 300.0  # seconds for a backup or a restore
 
 
 class BareAlembicEnvironment:
-    """Implements `rollback_drills.migrations.reversibility.environment.Ground` with the file's own scripts, run where they lie.
+    """The `MigrationEnvironment` of a bare alembic.ini: its own scripts, run where they lie.
 
     env.py finds the database in ``sqlalchemy.url`` and in the environment variable ``DATABASE_URL``; nothing else of
     the caller's environment reaches it but ``variables``.

@@ -148,7 +148,10 @@ class EvidencePlugin:
 
 
 class SetupEnder:
-    """Skips a drill that one of its fixtures has ended. Apart from `EvidencePlugin`, whose own hook must not wrap others."""
+    """Skips a drill that one of its fixtures has ended.
+
+    Not part of `EvidencePlugin`, whose own hook must not wrap others.
+    """
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -214,7 +214,7 @@ class WalkerProgram:
             connection.rollback() if failed else connection.commit()
 
     def release_lock(self, connection: Any) -> None:
-        """Where a listener of the project's own has kept `StepRecord.failed` from doing it; after the rollback, to stay."""
+        """After the rollback, if a listener of the project has kept `StepRecord.failed` from doing it."""
         if self.record.release_lock(connection):
             connection.connection.commit()
 

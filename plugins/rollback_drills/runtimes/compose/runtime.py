@@ -135,7 +135,7 @@ class ComposeServer:
 
 
 class ComposeCommands(ContainerCommands):
-    """Implements `rollback_drills.runtimes.protocols.Commands` with ``docker compose run``, where the file finds the release."""
+    """Implements `Commands` with ``docker compose run``, where the file finds the release."""
 
     def __init__(self, runtime: ComposeRuntime, listeners: CommandLog, database_url: UrlSource) -> None:
         super().__init__(runtime, listeners, database_url)
@@ -204,7 +204,7 @@ class ComposeCommands(ContainerCommands):
 
 
 class LiteralProject:
-    """Implements `rollback_drills.runtimes.protocols.Project`: a shell in the copy, and the engine's view of what came of it."""
+    """Implements `Project`: a shell in the copy, and the engine's view of what came of it."""
 
     def __init__(self, copy: ComposeProject, engine: Engine, meter: Meter, listeners: CommandLog) -> None:
         self._copy, self._engine, self._meter, self._listeners = copy, engine, meter, listeners

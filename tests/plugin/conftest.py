@@ -1,5 +1,0 @@
-"""Fixtures for projects with drills of their own."""
-
-from __future__ import annotations
-
-from drill_project import project, temporary  # noqa: F401

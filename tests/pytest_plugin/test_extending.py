@@ -1,0 +1,181 @@
+"""What projects add in Python: a runtime, the target by hook or fixture, and drills of their own, as the pages say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from support.drill_project import CONFTEST, Project
+
+DOCS = Path(__file__).parents[2] / "docs"
+BOTH = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+
+ON_A_STACK = """
+import pytest
+
+@pytest.mark.drill("Our own", runbook="quick-application", objective="application_rollback")
+def test_ours(stack, drill):
+    with drill.recovery():
+        with drill.step("Deploy the previous release", checklist="disable-or-rollback"):
+            outcome = stack.gateway.deploy(stack.target.previous)
+            drill.check("it starts", outcome.started, finding="release-not-serving")
+    drill.fact("name", stack.target.name)
+"""
+OF_EACH = """
+import pytest
+
+@pytest.mark.drill("Our own", runbook="quick-flags")
+def test_each(drill, integration):
+    with drill.step("Look"):
+        drill.check("it is one of the target's", integration in drill.target.integrations)
+    drill.fact("name", drill.target.name)
+"""
+RENAMED = """
+@pytest.fixture(scope="session")
+def drill_target(drill_target):
+    from rollback_drills.target_clients import Integration
+    integrations = {"one": Integration(), "two": Integration()}
+    return drill_target.model_copy(update={"name": "renamed", "integrations": integrations})
+"""
+LOADED = """
+@pytest.fixture(scope="session")
+def drill_target(pytestconfig):
+    from rollback_drills.target import Target
+    return Target.load(pytestconfig.rootpath / "system" / "target.toml")
+"""
+LATE = """
+@pytest.fixture(scope="session")
+def drill_target(drill_target, tmp_path_factory):
+    return drill_target.model_copy(update={"name": tmp_path_factory.mktemp("late").name})
+"""
+HOOK = """
+def pytest_rollback_drills_target(config, load):
+    from rollback_drills.target_clients import Integration
+    return load().model_copy(update={"name": "hooked", "integrations": {"one": Integration()}})
+"""
+
+
+def example(page: str, *, containing: str) -> str:
+    """The Python block of a page that contains a text."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    (found,) = (block for block in blocks if containing in block)
+    return found
+
+
+@pytest.mark.slow
+def test_the_runtime_of_the_page_runs_drills(project: Project) -> None:
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('runtimes.md', containing='class Counting')}")
+    result = project.run("--drill-runtime=counting", "-n", "2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["drill runtime: counting, asked for: a runtime that a plugin adds"])
+    runtime = project.evidence().runtime
+    assert (runtime.name, runtime.facts["counts"]) == ("counting", "gateways")
+    project.assert_nothing_left()
+
+
+def test_the_runtime_of_the_page_refuses_what_it_cannot_run(project: Project) -> None:
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('runtimes.md', containing='class Counting')}")
+    project.target(lambda text: text.replace('path = "{here}/releases/{release}"', 'image = "x:{release}"'))
+    result = project.run_here("--drill-runtime=counting")
+    assert result.ret == 4
+    assert "counting needs trees of releases" in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "said"),
+    [
+        ("AddedRuntime('docker', make=None)", "there are two runtimes 'docker'"),
+        ("AddedRuntime('auto', make=None)", "there are two runtimes 'auto'"),
+        ("AddedRuntime('A b', make=None)", "lower-case letters"),
+        ("'text'", "let it give AddedRuntime"),
+    ],
+)
+def test_a_hook_that_gives_no_usable_runtime_is_a_mistake(project: Project, runtimes: str, said: str) -> None:
+    hook = f"def pytest_rollback_drills_runtimes(config):\n    return [{runtimes}]\n"
+    project.write(OF_EACH, conftest=f"{CONFTEST}\nfrom rollback_drills.runtimes import AddedRuntime\n{hook}")
+    result = project.run_here()
+    assert result.ret == 4
+    assert said in result.stderr.str()
+
+
+def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(project: Project) -> None:
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('runtimes.md', containing='class Counting')}")
+    result = project.run_here("--drill-runtime=count")
+    assert "use auto, embedded, docker, compose, counting" in result.stderr.str()
+
+
+@BOTH
+def test_the_hook_gives_the_target_of_everything(project: Project, workers: tuple[str, ...]) -> None:
+    project.write(OF_EACH, conftest=f"{CONFTEST}\n{HOOK}")
+    result = project.run(*workers)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["drill target: hooked, 2.0 back to 1.0*"])
+    run = project.evidence()
+    assert (run.target.name, run.target.integrations) == ("hooked", 1)
+    assert run.target.file == "target.toml (changed in Python)"
+
+
+@BOTH
+def test_an_overridden_fixture_gives_the_target_of_collected_drills_too(
+    project: Project, workers: tuple[str, ...]
+) -> None:
+    project.write(OF_EACH, conftest=f"{CONFTEST}\n{RENAMED}")
+    project.run(*workers).assert_outcomes(passed=2)
+    run = project.evidence()
+    assert {drill.id.split("::")[1] for drill in run.drills} == {"test_each[one]", "test_each[two]"}
+    assert {str(drill.facts["name"]) for drill in run.drills} == {"renamed"}
+    assert (run.target.name, run.target.integrations) == ("renamed", 2)
+
+
+def test_the_stack_is_that_of_the_overridden_fixture(project: Project) -> None:
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{LATE}")
+    project.run().assert_outcomes(passed=1)
+    assert project.evidence().target.name == "late0"
+    assert project.drills()["test_ours"].facts["name"] == "late0"
+
+
+def test_an_overridden_fixture_needs_no_named_file(project: Project) -> None:
+    project.write(OF_EACH, conftest=f"{CONFTEST}\n{LOADED}")
+    project.pytester.makeini("[pytest]\n")
+    project.run().assert_outcomes(passed=3)
+    assert project.evidence().target.file == "target.toml"
+
+
+def test_on_workers_a_file_has_to_be_named(project: Project) -> None:
+    project.write(OF_EACH, conftest=f"{CONFTEST}\n{LOADED}")
+    project.pytester.makeini("[pytest]\n")
+    result = project.run("-n", "2")
+    assert result.ret == 4
+    assert "no target file is given" in result.stderr.str()
+
+
+def test_two_targets_in_one_run_are_refused(project: Project) -> None:
+    project.write(OF_EACH)
+    for name in ("a", "b"):
+        (project.path / name).mkdir()
+        (project.path / name / "test_more.py").write_text(OF_EACH)
+        override = RENAMED.replace('"renamed"', f'"{name}"')
+        (project.path / name / "conftest.py").write_text(f"import pytest\n{override}")
+    (project.path / "a" / "__init__.py").touch()
+    result = project.run("a", "b")
+    assert result.ret == 4
+    assert "two targets in one run" in result.stderr.str()
+
+
+def test_a_fixture_that_gives_no_target_is_a_mistake(project: Project) -> None:
+    project.write(OF_EACH, conftest=f"{CONFTEST}\n@pytest.fixture\ndef drill_target():\n    return 'staging'\n")
+    result = project.run_here()
+    assert result.ret == 4
+    assert "the fixture drill_target gives 'str' and no target" in result.stderr.str()
+
+
+def test_the_drill_of_the_page_is_collected_and_performed(project: Project) -> None:
+    text = example("writing-a-drill.md", containing="test_cache_is_emptied")
+    project.write(text)
+    project.run().assert_outcomes(passed=1)
+    drill = project.drills()["test_cache_is_emptied"]
+    assert drill.verdict == "passed"
+    assert drill.recovery is not None
+    assert [step.checklist for step in drill.steps][:3] == [None, "disable-or-rollback", "verify-health"]
+    assert drill.summary.startswith("What it proves")

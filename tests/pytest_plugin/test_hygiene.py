@@ -1,0 +1,266 @@
+"""Nothing outlives a run, however it ends: no process, no directory."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+from support.drill_project import Project, until
+
+WAITING = """
+import threading
+import pytest
+
+drilled = pytest.mark.drill("Waits", runbook="quick-flags")
+
+def wait_for_ever(drill):
+    with drill.step("Ready"):
+        drill.check("it holds", 1, expected=1)
+    with drill.step("Wait"):
+        threading.Event().wait()
+
+@drilled
+def test_1(stack, drill):
+    wait_for_ever(drill)
+
+@drilled
+def test_2(stack, drill):
+    wait_for_ever(drill)
+"""
+QUICK = """
+import pytest
+
+@pytest.mark.drill("Quick", runbook="quick-flags")
+@pytest.mark.parametrize("value", [1, 2])
+def test_quick(stack, drill, value):
+    with drill.step("Look"):
+        drill.check("it holds", value, expected=1)
+
+def test_no_drill():
+    pass
+"""
+WORKERS = pytest.mark.parametrize("workers", [0, 2], ids=["one process", "two workers"])
+
+
+def options(workers: int) -> list[str]:
+    return ["-n", str(workers)] if workers else []
+
+
+def test_after_passing_and_failing(project: Project) -> None:
+    project.write(QUICK)
+    result = project.run("-n", "2")
+    result.assert_outcomes(passed=2, failed=1)
+    project.assert_nothing_left()
+    assert "clean-up" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "group", "code", "workers"),
+    [
+        ([signal.SIGINT], True, 2, 0),
+        ([signal.SIGINT, signal.SIGINT], True, 2, 0),
+        ([signal.SIGINT, signal.SIGINT], True, 2, 2),
+        ([signal.SIGTERM], False, 143, 0),
+        ([signal.SIGTERM], False, 143, 2),
+    ],
+    ids=["Ctrl-C", "Ctrl-C twice", "Ctrl-C twice, two workers", "SIGTERM", "SIGTERM, two workers"],
+)
+def test_after_a_signal(project: Project, numbers: list[signal.Signals], group: bool, code: int, workers: int) -> None:
+    project.write(WAITING)
+    running = project.start(*options(workers)).when_in_step_after("Ready", drills=workers or 1)
+    for number in numbers:
+        running.signal(number, group=group)
+    assert running.end() == code, running.output
+    project.assert_nothing_left()
+    assert "INTERNALERROR" not in running.output
+    run = project.evidence()
+    assert run.interrupted
+    assert run.verdict == "incomplete"
+    begun = [drill for drill in run.drills if drill.verdict == "incomplete"]
+    assert len(begun) == (workers or 1)
+    assert all([step.title for step in drill.steps][1:] == ["Ready", "Wait"] for drill in begun)
+    if code == 143:  # workers too were told at once: pytest-xdist alone would let them go on for five seconds
+        assert {drill.steps[-1].error for drill in begun} == {"terminated (SIGTERM)"}
+    assert {drill.verdict for drill in run.drills} <= {"incomplete", "not run"}
+    assert len(run.drills) == 2
+    assert run.target_seconds > 0
+    assert f"report: reports/{project.run_directory.name}/incident.html" in running.output
+
+
+@WORKERS
+def test_killed_run_is_removed_by_the_next(project: Project, workers: int) -> None:
+    project.write(WAITING)
+    running = project.start(*options(workers)).when_in_step_after("Ready", drills=workers or 1)
+    children = running.workers()
+    running.signal(signal.SIGKILL)
+    assert running.end() == -signal.SIGKILL
+    if workers:  # they notice that they are alone, and clean up; what is killed as well is left for the next run
+        children[0].kill()
+        until(lambda: not any(child.is_running() for child in children), "the end of the workers")
+    assert project.workspaces()
+    assert project.processes()
+    project.write(QUICK)
+    result = project.run("-k", "quick and 1", *(["-q"] if workers else []))
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["drill clean-up: removed what the killed run * had left: * processes or containers, and *"]
+    )
+    project.assert_nothing_left()
+
+
+def test_killed_worker(project: Project) -> None:
+    project.write(WAITING)
+    running = project.start("-n", "2", "--max-worker-restart=0").when_in_step_after("Ready", drills=2)
+    for worker in running.workers():
+        worker.kill()
+    assert running.end() == pytest.ExitCode.TESTS_FAILED, running.output
+    project.assert_nothing_left()
+    assert "drill clean-up: removed what the killed run" in running.output
+    assert {drill.verdict for drill in project.evidence().drills} == {"incomplete"}
+
+
+# --- stacks that are kept ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, 1], ids=["one process", "a worker"])
+def test_kept_stack(project: Project, workers: int) -> None:
+    import httpx
+    import psycopg
+
+    project.write(QUICK)
+    result = project.run("--drill-keep-stack", "-k", "quick and 1", *options(workers))
+    assert result.ret == 0
+    lines = [line.strip() for line in result.stdout.lines]
+    url = next(line.split()[1] for line in lines if line.startswith("gateway "))
+    database = next(line.split()[1] for line in lines if line.startswith("database "))
+    removal = lines[lines.index("remove them with:") + 1]
+
+    def answers() -> bool:
+        with psycopg.connect(database) as connection:
+            return httpx.get(f"{url}/health", trust_env=False).json()["status"] == "ok" and connection.info.user != ""
+
+    assert answers()
+    if not workers:
+        following = project.run("-k", "quick and 1", "--drill-report-dir", "other")
+        assert following.ret == 0
+        assert answers(), "a run that follows must leave it alone"
+    removed = subprocess.run(["sh", "-c", removal], capture_output=True, text=True, check=False)
+    assert (removed.returncode, removed.stderr) == (0, "")
+    project.assert_nothing_left()
+    again = subprocess.run(["sh", "-c", removal], capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "is no stack that was kept" in again.stderr
+    password = database.split(":")[2].partition("@")[0]
+    files = [path for path in project.run_directory.rglob("*") if path.is_file()]
+    assert [path.name for path in files if password.encode() in path.read_bytes()] == []
+
+
+# --- runs at the same time -----------------------------------------------------------------------------
+
+
+def test_two_runs_at_the_same_time(project: Project) -> None:
+    project.write(QUICK)
+    both = [project.start("-k", "quick and 1"), project.start("-k", "quick and 1")]
+    assert [running.end() for running in both] == [0, 0]
+    assert [project.evidence(run).verdict for run in project.runs()] == ["passed", "passed"]
+    assert (project.reports / "latest").resolve() in project.runs()
+    project.assert_nothing_left()
+
+
+# --- secrets -------------------------------------------------------------------------------------------
+
+LEAKING = """
+import logging
+import os
+from pathlib import Path
+import psutil
+import pytest
+from rollback_drills.errors import StackError
+
+OUTSIDE = Path(os.environ["OUTSIDE"])
+
+@pytest.fixture
+def url(stack, lab):
+    environment = psutil.Process(stack.gateway.pid).environ()
+    secrets = [lab.role_password, lab.runtime.server.password]
+    assert secrets[0] in environment["DATABASE_URL"]
+    OUTSIDE.joinpath("secrets").write_text("\\n".join(secrets))
+    return f"{environment['DATABASE_URL']} {secrets[1]} {secrets[0]}"
+
+drilled = pytest.mark.drill("Leaks", runbook="quick-flags")
+
+@drilled
+def test_recorded(url, drill, stack):
+    print(url)
+    logging.getLogger("leak").warning(url)
+    with drill.step(url):
+        drill.observe(url, {url: url})
+        drill.attach("file", url, name="leak.txt")
+        stack.commands.tool(["{pg_bin}/psql".format(**stack.commands.tool_values()), url, "-c", "x"], timeout=5)
+        drill.check("it holds", url, expected="", finding="rows-lost")
+
+@drilled
+def test_asserted(url, drill):
+    with drill.step("Look"):
+        assert url == ""
+
+@drilled
+def test_raised(url, drill):
+    with drill.step("Look"):
+        raise RuntimeError(url)
+
+@drilled
+def test_reported(url, drill):
+    raise StackError(url, cause=url, fix=url)
+
+@drilled
+def test_skipped(url, drill):
+    pytest.skip(url)
+"""
+
+
+def test_no_secret_is_written_or_shown(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    monkeypatch.setenv("OUTSIDE", str(outside))
+    project.write(LEAKING)
+    result = project.run("-v", "-ra", "--junitxml=reports/junit.xml")
+    result.assert_outcomes(failed=4, skipped=1)
+    secrets = (outside / "secrets").read_text().split()
+    assert len(secrets) == 2
+    files = [path for path in project.reports.rglob("*") if path.is_file()]
+    assert {"incident.html", "pytest.html", "leak.txt", "junit.xml", "evidence.json"} <= {path.name for path in files}
+    for secret in secrets:
+        assert [path.name for path in files if secret.encode() in path.read_bytes()] == []
+        assert secret not in result.stdout.str() + result.stderr.str()
+
+
+# --- reports that cannot be written --------------------------------------------------------------------
+
+FAST = """
+import pytest
+
+@pytest.mark.drill("Fast", runbook="quick-flags")
+def test_fast(drill):
+    with drill.step("Look"):
+        drill.check("it holds", 1, expected=1)
+"""
+
+
+@pytest.mark.parametrize("place", ["a file", "a directory below a file", "read-only for everybody"])
+def test_report_directory_cannot_be_written(project: Project, place: str) -> None:
+    project.write(FAST)
+    (project.path / "taken").write_text("")
+    # /proc takes no directory from anybody, not even from root.
+    directory = {"a file": "taken", "a directory below a file": "taken/reports"}.get(place, "/proc/reports")
+    result = project.run_here("--drill-report-dir", directory)
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.assert_outcomes(passed=1)
+    said = result.stdout.str()
+    assert "Traceback" not in said
+    assert "INTERNALERROR" not in said
+    result.stdout.fnmatch_lines(
+        ["Fast * passed *", "*= rollback drills: the report could not be written =*", f"*{directory}*cannot be *"]
+    )

@@ -1,0 +1,62 @@
+"""No file of a run holds a secret: a small run with secrets everywhere, and every byte that it wrote."""
+
+from __future__ import annotations
+
+import pytest
+from support.drill_project import Project
+
+LITERAL = "xK9-literal+secret/42"
+SECRETS = {
+    "url": "hunter2url", "header": "Zm9vOmJhcg-header", "bearer": "bearertoken12345", "environment": "env-s3cret-value",
+    "json": "json-s3cret-value", "option": "option-s3cret", "literal": LITERAL,
+}  # fmt: skip
+DRILLS = f"""
+import pytest
+
+from rollback_drills.stack import CommandResult
+
+URL = "postgresql://app:{SECRETS["url"]}@db.internal/app"
+OUTPUT = '''
+connecting to {{URL}}
+> Authorization: Basic {SECRETS["header"]}
+> authorization: Bearer {SECRETS["bearer"]}
+GATEWAY_API_KEY={SECRETS["environment"]} DB_PASSWORD={SECRETS["environment"]}
+{{{{"token": "{SECRETS["json"]}"}}}}
+the gateway was given {LITERAL}
+'''.replace("{{URL}}", URL)
+
+@pytest.mark.drill("Secrets {LITERAL}", runbook="quick-application")
+def test_secrets(drill):
+    '''Proves {LITERAL}.'''
+    print(OUTPUT)
+    with drill.step("Use {LITERAL}"):
+        drill.command(CommandResult(("psql", URL, "--password", "{SECRETS["option"]}"), 1, OUTPUT, "", 0.1))
+        drill.command(CommandResult(("logs",), 0, "", OUTPUT * 200, 0.1))
+        drill.observe("environment", {{"SECRET_KEY": "{SECRETS["environment"]}", "plain": OUTPUT}})
+        drill.fact("url", URL)
+        drill.attach("dump {LITERAL}", OUTPUT, name="dump.sql")
+        drill.check("it holds", {{"password": "{SECRETS["json"]}"}}, expected=URL, finding="rows-lost", detail=OUTPUT)
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_no_file_of_a_run_holds_a_secret(workers: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = project.path / "reports" / "summary.md"
+    summary.parent.mkdir()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("DRILLED_SECRET", LITERAL)
+    project.write(DRILLS)
+    project.target(lambda text: 'secrets = ["${DRILLED_SECRET}"]\n' + text)
+    done = project.run("-n", workers, "--junitxml=reports/junit.xml", "-v")
+    assert done.ret == 1
+    files = [path for path in project.reports.rglob("*") if path.is_file() and not path.is_symlink()]
+    names = {path.name for path in files}
+    assert {"evidence.json", "incident.html", "incident.md", "manifest.json", "history.jsonl", "junit.xml", "dump.sql",
+            "summary.md"} <= names  # fmt: skip
+    assert any(path.suffix == ".jsonl" and path.parent.name == "journal" for path in files)
+    everything = {str(path): path.read_bytes() + str(path).encode() for path in files}
+    everything["the terminal"] = (done.stdout.str() + done.stderr.str()).encode()
+    leaks = [(kind, place) for place, text in everything.items() for kind, secret in SECRETS.items()
+             if secret.encode() in text]  # fmt: skip
+    assert leaks == []
+    assert b"[redacted]" in everything[str(project.run_directory / "incident.html")]
