@@ -1,4 +1,4 @@
-# Each target is the only command needed on a fresh clone: the environment is made on the way.
+# Each target is the only command needed on a fresh clone: it makes the environment on the way.
 PYTHON ?= python3
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 VENV := .venv
@@ -41,7 +41,16 @@ drills: $(READY) ## perform every rollback of the runbook on the reference gatew
 images: ## build the base images from Debian's packages, where no registry can be reached
 	$(PYTHON) fixtures/images/build.py
 
-test: lint types unit sentinels ## lint, types, the suite's own tests, and one planted fault of each kind
+# PYTHONS=all: the same on every supported Python of this machine, each with an environment of its own.
+ifeq ($(PYTHONS),all)
+test: ## lint, types, the suite's own tests, and one planted fault of each kind (PYTHONS=all: on every Python >= 3.11)
+	@.ci/pythons | while read -r version python; do \
+		echo "== Python $$version ($$python)"; \
+		$(MAKE) test PYTHONS= PYTHON=$$python VENV=.venv-$$version </dev/null || exit; \
+	done
+else
+test: lint types unit sentinels
+endif
 
 lint: $(READY) ## ruff: lint and format
 	$(BIN)/ruff check --quiet .
