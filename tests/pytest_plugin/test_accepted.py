@@ -52,7 +52,7 @@ TODAY = (
     + """
 from dataclasses import replace
 from datetime import date
-from rollback_drills.pytest_plugin.distributing import RUN
+from rollback_drills.pytest_plugin.keys import RUN
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session):

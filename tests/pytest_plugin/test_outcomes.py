@@ -315,7 +315,7 @@ def test_crash_of_a_worker(project: Project) -> None:
     assert drills["test_other"].verdict == "passed"
     crashed = drills["test_crash"]
     assert (crashed.verdict, crashed.reason) == (
-        "incomplete", "whoever performed the drill ended before it did",
+        "incomplete", "the process that performed the drill ended before the drill did",
     )  # fmt: skip
     assert [step.title for step in crashed.steps] == ["Before"]
     assert project.evidence().interrupted == "a worker ended early: Not properly terminated"
