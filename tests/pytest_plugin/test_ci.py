@@ -13,7 +13,7 @@ from rollback_drills.report.formats.job_summary import MAX_SUMMARY_BYTES
 
 DRILLS = """
 import pytest
-from rollback_drills.evidence import Writes
+from rollback_drills.evidence.model import Writes
 
 @pytest.mark.drill("Good", runbook="quick-application", objective="application_rollback")
 def test_good(drill):

@@ -48,7 +48,7 @@ def test_error(drill):
 
 @pytest.fixture
 def broken(drill):
-    from rollback_drills.errors import StackError
+    from rollback_drills import StackError
     raise StackError("it does not start", cause="last words", fix="start it")
 
 @drilled
@@ -139,7 +139,7 @@ def test_failures_show_the_drill_and_not_the_library(project: Project) -> None:
     result.stdout.fnmatch_lines_random(
         [
             '    drill.check("it holds", [[]1, 2[]], expected=[[]1[]], finding="rows-lost")',
-            "E   *CheckFailed: [[]rows-lost[]] it holds: expected [[]1[]], observed [[]1, 2[]]",
+            "E   *CheckFailedError: [[]rows-lost[]] it holds: expected [[]1[]], observed [[]1, 2[]]",
             "it does not start",
             "Cause: last words",
             "To fix this: start it",

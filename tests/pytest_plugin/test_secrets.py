@@ -13,7 +13,7 @@ SECRETS = {
 DRILLS = f"""
 import pytest
 
-from rollback_drills.stack import CommandResult
+from rollback_drills import CommandResult
 
 URL = "postgresql://app:{SECRETS["url"]}@db.internal/app"
 OUTPUT = '''
