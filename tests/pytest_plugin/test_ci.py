@@ -61,9 +61,12 @@ def test_junit_properties(workers: str, project: Project) -> None:
     good = found["test_good"]
     assert float(good.pop("drill_recovery_seconds")) >= 0
     assert good == {
-        "drill_verdict": "passed", "drill_recovery_objective_seconds": "120", "drill_acknowledged_writes": "7",
-        "drill_lost_writes": "2", "drill_findings": "",
-    }  # fmt: skip
+        "drill_verdict": "passed",
+        "drill_recovery_objective_seconds": "120",
+        "drill_acknowledged_writes": "7",
+        "drill_lost_writes": "2",
+        "drill_findings": "",
+    }
     assert found["test_bad"] == {"drill_verdict": "failed", "drill_findings": "rows-lost"}
     assert found["test_missing"]["drill_verdict"] == "skipped"
     assert found["test_no_drill"] == {"own": "kept"}

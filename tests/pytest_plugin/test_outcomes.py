@@ -273,8 +273,11 @@ def test_what_an_early_end_leaves_out(project: Project, how: list[str]) -> None:
     assert run.interrupted == "stopping after 1 failures"
     not_run = ("not run", "stopping after 1 failures")
     assert {name: verdict[0] for name, verdict in verdicts(run).items()} == {
-        "test_1": "passed", "test_2": "failed", "test_3": "not run", "test_4": "not run",
-    }  # fmt: skip
+        "test_1": "passed",
+        "test_2": "failed",
+        "test_3": "not run",
+        "test_4": "not run",
+    }
     assert verdicts(run)["test_3"] == verdicts(run)["test_4"] == not_run
     result.stdout.fnmatch_lines(["*A drill* not run *", "Of the others, 1 passed and 2 not run."])
     assert "Not run because" in (project.run_directory / "incident.html").read_text()
@@ -315,8 +318,9 @@ def test_crash_of_a_worker(project: Project) -> None:
     assert drills["test_other"].verdict == "passed"
     crashed = drills["test_crash"]
     assert (crashed.verdict, crashed.reason) == (
-        "incomplete", "the process that performed the drill ended before the drill did",
-    )  # fmt: skip
+        "incomplete",
+        "the process that performed the drill ended before the drill did",
+    )
     assert [step.title for step in crashed.steps] == ["Before"]
     assert project.evidence().interrupted == "a worker ended early: Not properly terminated"
     project.assert_nothing_left()
