@@ -34,14 +34,14 @@ def test_each(drill, integration):
 RENAMED = """
 @pytest.fixture(scope="session")
 def drill_target(drill_target):
-    from rollback_drills.target_clients import Integration
+    from rollback_drills import Integration
     integrations = {"one": Integration(), "two": Integration()}
     return drill_target.model_copy(update={"name": "renamed", "integrations": integrations})
 """
 LOADED = """
 @pytest.fixture(scope="session")
 def drill_target(pytestconfig):
-    from rollback_drills.target import Target
+    from rollback_drills import Target
     return Target.load(pytestconfig.rootpath / "system" / "target.toml")
 """
 LATE = """
@@ -51,7 +51,7 @@ def drill_target(drill_target, tmp_path_factory):
 """
 HOOK = """
 def pytest_rollback_drills_target(config, load):
-    from rollback_drills.target_clients import Integration
+    from rollback_drills import Integration
     return load().model_copy(update={"name": "hooked", "integrations": {"one": Integration()}})
 """
 
@@ -93,7 +93,7 @@ def test_the_runtime_of_the_page_refuses_what_it_cannot_run(project: Project) ->
 )
 def test_a_hook_that_gives_no_usable_runtime_is_a_mistake(project: Project, runtimes: str, said: str) -> None:
     hook = f"def pytest_rollback_drills_runtimes(config):\n    return [{runtimes}]\n"
-    project.write(OF_EACH, conftest=f"{CONFTEST}\nfrom rollback_drills.runtimes import AddedRuntime\n{hook}")
+    project.write(OF_EACH, conftest=f"{CONFTEST}\nfrom rollback_drills import AddedRuntime\n{hook}")
     result = project.run_here()
     assert result.ret == 4
     assert said in result.stderr.str()
