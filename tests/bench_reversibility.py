@@ -6,7 +6,7 @@ given are left out, and so are lengths at which one would take longer than the l
 with the square of the length: at the greatest one it comes last, and is given 40 times what the walk has taken.
 """
 
-# ruff: noqa: E501 - SQL in a table
+
 from __future__ import annotations
 
 import argparse
@@ -41,19 +41,32 @@ def history(directory: Path, length: int) -> Project:
     for number in range(length):
         table, kind = f"t{number // 10}", number % 10
         up, down = {
-            0: ([f"CREATE TABLE {table} (id serial PRIMARY KEY, a text, b integer NOT NULL DEFAULT 0)"], [f"DROP TABLE {table}"]),
+            0: (
+                [f"CREATE TABLE {table} (id serial PRIMARY KEY, a text, b integer NOT NULL DEFAULT 0)"],
+                [f"DROP TABLE {table}"],
+            ),
             1: ([f"ALTER TABLE {table} ADD c varchar(40)"], [f"ALTER TABLE {table} DROP c"]),
             2: ([f"CREATE INDEX {table}_a ON {table} (a)"], [f"DROP INDEX {table}_a"]),
-            3: ([f"CREATE TYPE e{table} AS ENUM ('x', 'y')", f"ALTER TABLE {table} ADD d e{table}"],
-                [f"ALTER TABLE {table} DROP d", f"DROP TYPE e{table}"]),
-            4: ([f"ALTER TABLE {table} ADD CONSTRAINT {table}_b CHECK (b IS NOT NULL) NOT VALID"],
-                [f"ALTER TABLE {table} DROP CONSTRAINT {table}_b"]),
+            3: (
+                [f"CREATE TYPE e{table} AS ENUM ('x', 'y')", f"ALTER TABLE {table} ADD d e{table}"],
+                [f"ALTER TABLE {table} DROP d", f"DROP TYPE e{table}"],
+            ),
+            4: (
+                [f"ALTER TABLE {table} ADD CONSTRAINT {table}_b CHECK (b IS NOT NULL) NOT VALID"],
+                [f"ALTER TABLE {table} DROP CONSTRAINT {table}_b"],
+            ),
             5: ([f"CREATE VIEW v{table} AS SELECT id, a FROM {table}"], [f"DROP VIEW v{table}"]),
             6: ([f"ALTER TABLE {table} ADD e integer", f"UPDATE {table} SET e = b"], [f"ALTER TABLE {table} DROP e"]),
-            7: ([f"ALTER TABLE {table} ALTER c TYPE varchar(80)"], [f"ALTER TABLE {table} ALTER c TYPE varchar(40) USING left(c, 40)"]),
+            7: (
+                [f"ALTER TABLE {table} ALTER c TYPE varchar(80)"],
+                [f"ALTER TABLE {table} ALTER c TYPE varchar(40) USING left(c, 40)"],
+            ),
             8: ([f"COMMENT ON TABLE {table} IS 'eight'"], [f"COMMENT ON TABLE {table} IS NULL"]),
-            9: ([f"CREATE TABLE r{table} (id serial PRIMARY KEY, t integer REFERENCES {table})"], [f"DROP TABLE r{table}"]),
-        }[kind]  # fmt: skip
+            9: (
+                [f"CREATE TABLE r{table} (id serial PRIMARY KEY, t integer REFERENCES {table})"],
+                [f"DROP TABLE r{table}"],
+            ),
+        }[kind]
         project.add(f"r{number:05}", up, down)
     return project
 
@@ -85,9 +98,13 @@ def neighbour(name: str, python: str, project: Project, server: PostgresServer, 
         started = time.monotonic()
         try:
             done = subprocess.run(
-                [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OPTIONS[name]], cwd=directory, timeout=limit,
-                capture_output=True, text=True, env={"PATH": os.defpath, "HOME": str(directory)},
-            )  # fmt: skip
+                [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OPTIONS[name]],
+                cwd=directory,
+                timeout=limit,
+                capture_output=True,
+                text=True,
+                env={"PATH": os.defpath, "HOME": str(directory)},
+            )
         except subprocess.TimeoutExpired:
             return None
         finally:

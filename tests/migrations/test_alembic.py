@@ -142,7 +142,7 @@ def test_what_current_says_beside_what_else_is_printed(alembic: Alembic):
 
 
 @pytest.mark.parametrize(
-    ("release", "goal", "ways"),
+    ("release", "goal", "arguments"),
     [
         ("linear", "a1", ("a1",)),
         ("linear", "base", ("base",)),
@@ -154,10 +154,10 @@ def test_what_current_says_beside_what_else_is_printed(alembic: Alembic):
         ("bases", "one", ("two@base", "one")),
     ],
 )
-def test_a_way_down_takes_every_branch_that_the_goal_is_not_on(
-    alembic: Alembic, release: str, goal: str, ways: tuple[str, ...]
+def test_a_downgrade_takes_down_every_branch_without_the_goal(
+    alembic: Alembic, release: str, goal: str, arguments: tuple[str, ...]
 ):
-    assert set(alembic.ways_down(release, goal)) == set(ways)
+    assert set(alembic.downgrade_arguments(release, goal)) == set(arguments)
 
 
 @pytest.mark.parametrize(

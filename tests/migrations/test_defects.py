@@ -40,8 +40,12 @@ def proofs(directory: Path, server: PostgresServer, workspace: Workspace, *, wro
         before = case.wrong_before if wrong and case.wrong_before is not None else case.before
         up = case.wrong_up if wrong and case.wrong_up is not None else case.up
         path = f"SET LOCAL search_path = {name}"
-        project.add(f"{name}_0", [f"CREATE SCHEMA {name}", path, *before, BACK], [f"DROP SCHEMA {name} CASCADE"],
-                    comment="# rollback-drills: lossy: there was nothing before")  # fmt: skip
+        project.add(
+            f"{name}_0",
+            [f"CREATE SCHEMA {name}", path, *before, BACK],
+            [f"DROP SCHEMA {name} CASCADE"],
+            comment="# rollback-drills: lossy: there was nothing before",
+        )
         back = case.wrong if wrong else case.right
         project.add(name, within(name, path, up), within(name, path, back), comment=comment_of(case, wrong))
     with walking(project, server, workspace) as walk:

@@ -86,7 +86,7 @@ def test_a_sequence_that_a_restore_rewinds_is_seen(
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a text)"], ["DROP TABLE t"])
     project.add("two", ["DROP TABLE t"], RAISES, comment="# rollback-drills: irreversible: it is gone")
-    with walking(project, postgres_server, workspace, migrations=LOSSY, ground_of=Rewinding) as walk:
+    with walking(project, postgres_server, workspace, migrations=LOSSY, environment_class=Rewinding) as walk:
         proof = walk.prove("two")
     assert proof.codes == {"sequence-rewound"}
 

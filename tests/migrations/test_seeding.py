@@ -1,21 +1,59 @@
 """Generated rows: every type, every kind of constraint, references and circles, the same in every run."""
 
-# ruff: noqa: E501 - SQL in tables
 from __future__ import annotations
 
 import pytest
 
 from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue
-from rollback_drills.migrations.reversibility.generate.rows import Seeder
+from rollback_drills.migrations.reversibility.generate.seeder import Seeder
 from rollback_drills.migrations.reversibility.rows import Snapshot, compare, take
 from rollback_drills.postgres import Connection
 
 TYPES = (
-    "boolean", "smallint", "integer", "bigint", "real", "double precision", "numeric", "numeric(6,2)", "numeric(2,2)", "text",
-    "varchar(3)", "char(4)", "bytea", "uuid", "date", "timestamp", "timestamptz(3)", "time", "timetz", "interval", "json",
-    "jsonb", "inet", "cidr", "macaddr", "money", "bit(3)", "varbit", "tsvector", "point", "box", "int4range",
-    "tstzrange", "int4multirange", "integer[]", "text[]", "mood", "mood[]", "positive", "pair", "oid", "name", '"char"',
-)  # fmt: skip
+    "boolean",
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "double precision",
+    "numeric",
+    "numeric(6,2)",
+    "numeric(2,2)",
+    "text",
+    "varchar(3)",
+    "char(4)",
+    "bytea",
+    "uuid",
+    "date",
+    "timestamp",
+    "timestamptz(3)",
+    "time",
+    "timetz",
+    "interval",
+    "json",
+    "jsonb",
+    "inet",
+    "cidr",
+    "macaddr",
+    "money",
+    "bit(3)",
+    "varbit",
+    "tsvector",
+    "point",
+    "box",
+    "int4range",
+    "tstzrange",
+    "int4multirange",
+    "integer[]",
+    "text[]",
+    "mood",
+    "mood[]",
+    "positive",
+    "pair",
+    "oid",
+    "name",
+    '"char"',
+)
 CONSTRAINED = {
     "pattern": "a text NOT NULL CHECK (a ~ '^[A-Z]{3}-[0-9]+$')",
     "length": "a text NOT NULL CHECK (char_length(a) BETWEEN 5 AND 7)",

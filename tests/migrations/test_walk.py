@@ -148,8 +148,11 @@ def test_the_clean_up_that_is_printed_was_tried(tmp_path: Path, postgres_server:
     proof = prove(project, postgres_server, workspace, "two")
     assert not proof.atomic
     assert [(each.at, each.within, each.restored_by) for each in proof.interruptions] == [
-        (0, False, "nothing"), (1, False, "clean-up"), (1, True, "clean-up"), (2, False, "clean-up"),
-    ]  # fmt: skip
+        (0, False, "nothing"),
+        (1, False, "clean-up"),
+        (1, True, "clean-up"),
+        (2, False, "clean-up"),
+    ]
     assert proof.interruptions[-1].commands == (
         "DROP INDEX IF EXISTS public.i",
         "ALTER TABLE public.t DROP COLUMN IF EXISTS b",
@@ -218,8 +221,9 @@ def test_rows_that_interruptions_have_written_anew_are_no_loss_of_the_next_revis
 ):
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a float8)"], ["DROP TABLE t"])
-    project.add("two", ["UPDATE t SET a = random()", "CREATE INDEX i ON t (a)"],
-                ["with: DROP INDEX CONCURRENTLY IF EXISTS i"])  # fmt: skip
+    project.add(
+        "two", ["UPDATE t SET a = random()", "CREATE INDEX i ON t (a)"], ["with: DROP INDEX CONCURRENTLY IF EXISTS i"]
+    )
     project.add("three", ["ALTER TABLE t ADD b integer"], ["ALTER TABLE t DROP b"])
     with walking(
         project, postgres_server, workspace, migrations=Migrations(lossy={"one": "empty", "two": "random"})
@@ -237,8 +241,9 @@ def test_an_upgrade_that_fails_on_empty_tables_stops_the_walk(
     project.add("two", ["SELECT 1"])
     with walking(project, postgres_server, workspace) as walk:
         assert {proof.revision: proof.codes for proof in walk.prove_all()} == {
-            "one": {"upgrade-failed"}, "two": {"revision-unproven"},
-        }  # fmt: skip
+            "one": {"upgrade-failed"},
+            "two": {"revision-unproven"},
+        }
 
 
 def test_what_is_wanted_is_proven_when_the_walk_comes_by(
@@ -309,9 +314,12 @@ def test_a_failure_outside_a_transaction_shrinks_too(
     project.add(
         "three",
         ["ALTER TABLE t ALTER b TYPE varchar"],
-        ["ALTER TABLE t ADD d integer", "with: ALTER TABLE t ALTER b SET NOT NULL | ALTER TABLE t DROP d"
-         " | ALTER TABLE t ALTER b DROP NOT NULL | ALTER TABLE t ALTER b TYPE text"],
-    )  # fmt: skip
+        [
+            "ALTER TABLE t ADD d integer",
+            "with: ALTER TABLE t ALTER b SET NOT NULL | ALTER TABLE t DROP d"
+            " | ALTER TABLE t ALTER b DROP NOT NULL | ALTER TABLE t ALTER b TYPE text",
+        ],
+    )
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
         proofs = {proof.revision: proof for proof in walk.prove_all()}
     (found,) = (each for each in proofs["two"].findings if each.code == "upgrade-fails-on-rows")
@@ -331,7 +339,7 @@ def test_the_names_of_not_null_constraints_are_no_residue(
     project.add("three", [], ["ALTER TABLE t ALTER b DROP NOT NULL"])
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
         proofs = {proof.revision: proof for proof in walk.prove_all()}
-        version = walk.bench.conn.info.server_version
+        version = walk.database.conn.info.server_version
     assert proofs["two"].findings == []
     assert proofs["two"].renamed == (["public.t.t_b_not_null"] if version >= 180000 else [])
     assert proofs["three"].codes == {"schema-residue"}  # NOT NULL itself
@@ -341,10 +349,16 @@ def test_locks_outside_a_transaction_are_observed_or_looked_up(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
-    project.add("one", ["CREATE TABLE t (a integer)", "CREATE TABLE u (a integer)", "CREATE TABLE v (a integer)"],
-                ["DROP TABLE t, u, v"])  # fmt: skip
-    project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a) | ALTER TABLE u ADD b integer | VACUUM (FULL) v"],
-                ["with: DROP INDEX CONCURRENTLY IF EXISTS i | ALTER TABLE u DROP b"])  # fmt: skip
+    project.add(
+        "one",
+        ["CREATE TABLE t (a integer)", "CREATE TABLE u (a integer)", "CREATE TABLE v (a integer)"],
+        ["DROP TABLE t, u, v"],
+    )
+    project.add(
+        "two",
+        ["with: CREATE INDEX CONCURRENTLY i ON t (a) | ALTER TABLE u ADD b integer | VACUUM (FULL) v"],
+        ["with: DROP INDEX CONCURRENTLY IF EXISTS i | ALTER TABLE u DROP b"],
+    )
     project.add("three", ["with: DROP INDEX CONCURRENTLY IF EXISTS i"], ["with: CREATE INDEX CONCURRENTLY i ON t (a)"])
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
         proofs = {proof.revision: proof for proof in walk.prove_all()}

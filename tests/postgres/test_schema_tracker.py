@@ -82,9 +82,14 @@ STATEMENTS = (
 )
 statements = st.builds(
     lambda text, t, u, c, d, k, n: text.format(t=t, u=u, c=c, d=d, k=k, n=n),
-    st.sampled_from(STATEMENTS), st.sampled_from(TABLES), st.sampled_from(TABLES), st.sampled_from(COLUMNS),
-    st.sampled_from(COLUMNS), st.sampled_from(TYPES), st.integers(1, 3),
-)  # fmt: skip
+    st.sampled_from(STATEMENTS),
+    st.sampled_from(TABLES),
+    st.sampled_from(TABLES),
+    st.sampled_from(COLUMNS),
+    st.sampled_from(COLUMNS),
+    st.sampled_from(TYPES),
+    st.integers(1, 3),
+)
 START = (
     "CREATE TYPE e AS ENUM ('one', 'two')",
     "CREATE TABLE a (id integer PRIMARY KEY, x e, y text)",

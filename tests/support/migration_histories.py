@@ -95,14 +95,18 @@ def walking(
     *,
     migrations: Migrations | None = None,
     data: bool = True,
-    ground_of: type[BareAlembicEnvironment] = BareAlembicEnvironment,
+    environment_class: type[BareAlembicEnvironment] = BareAlembicEnvironment,
     wanted: Sequence[str] = (),
 ) -> Iterator[Walk]:
-    ground = ground_of(
-        project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path,
+    environment = environment_class(
+        project.ini,
+        interpreter=[sys.executable],
+        admin_url=server.admin_url,
+        run="tests",
+        workspace=workspace.path,
         bin_dir=server.bin_dir,
-    )  # fmt: skip
-    walk = Walk(ground, migrations, data=data, wanted=wanted)
+    )
+    walk = Walk(environment, migrations, data=data, wanted=wanted)
     try:
         yield walk
     finally:

@@ -1,4 +1,4 @@
-"""Alembic as a drill needs it: asked and moved by its own command, in the tree of a chosen release."""
+"""Alembic as a drill needs it: asked and step by its own command, in the tree of a chosen release."""
 
 from rollback_drills.migrations.alembic import JOINT, Alembic, Histories
 from rollback_drills.migrations.failing import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration
