@@ -1,4 +1,4 @@
-"""What a rollback destroys of the target's own rows, apart from generated ones."""
+"""What a rollback destroys of the target's own seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEED = "INSERT INTO orders (total, note) SELECT n, 'note ' || n FROM generate_se
 
 
 def prove(project: Project, server: PostgresServer, workspace: Workspace, seeded_at: Sequence[str]) -> dict[str, Proof]:
-    """With the seed in a database that is at the last of ``seeded_at``."""
+    """Proofs by revision, with the seed inserted after the last of ``seeded_at``."""
     environment = BareAlembicEnvironment(
         project.ini,
         interpreter=[sys.executable],
@@ -37,7 +37,7 @@ def prove(project: Project, server: PostgresServer, workspace: Workspace, seeded
                 assert walker.upgrade(revision).ok
         with connect(environment.url(seeded)) as conn:
             conn.execute(SEED.encode())
-        walk = Walk(environment, Migrations(lossy={"*": "not what is looked at here"}), seeded=seeded)
+        walk = Walk(environment, Migrations(lossy={"*": "not under test"}), seeded=seeded)
         try:
             return {proof.revision: proof for proof in walk.prove_all()}
         finally:
@@ -46,7 +46,9 @@ def prove(project: Project, server: PostgresServer, workspace: Workspace, seeded
         environment.drop(seeded)
 
 
-def test_the_seeds_rows_are_counted_as_they_are(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
+def test_the_lost_rows_of_the_seed_are_counted_exactly(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
     project = Project(tmp_path)
     project.add("one", [ORDERS], ["DROP TABLE orders"])
     project.add("two", ["UPDATE orders SET note = upper(note) WHERE id <= 1204"], ["SELECT 1"])
@@ -54,7 +56,7 @@ def test_the_seeds_rows_are_counted_as_they_are(tmp_path: Path, postgres_server:
     project.add("four", ["ALTER TABLE orders DROP note"], ["ALTER TABLE orders ADD note text"])
     proofs = prove(project, postgres_server, workspace, ["one"])
     lines = {revision: [loss.line() for loss in proof.seed_losses] for revision, proof in proofs.items()}
-    assert lines["one"] == []  # the seed is there since this one
+    assert lines["one"] == []  # the seed was inserted after it
     assert lines["two"] == [
         "values of public.orders.note in 1,204 rows, written before the upgrade: 'note 1' became 'NOTE 1'"
     ]
@@ -66,7 +68,7 @@ def test_the_seeds_rows_are_counted_as_they_are(tmp_path: Path, postgres_server:
     assert {loss.rows < 100 for loss in proofs["four"].losses} == {True}  # the generated ones are few
 
 
-def test_the_ledger_goes_on_after_a_revision_without_a_way_back(
+def test_the_losses_are_still_counted_after_an_irreversible_revision(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)

@@ -1,4 +1,4 @@
-"""Generated rows: every type, every kind of constraint, references and circles, the same in every run."""
+"""Generated rows: every type, every kind of constraint, references and circles; the same in every run."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_the_same_schema_gives_the_same_rows(conn: Connection):
     assert seeded(conn, "t")["t"] == first
 
 
-def test_a_table_that_takes_no_row_is_told(conn: Connection):
+def test_a_table_that_takes_no_row_is_reported(conn: Connection):
     conn.execute("CREATE TABLE t (a integer CHECK (a > 5 AND a < 5 AND a IS NOT NULL))")
     (oid,) = conn.execute("SELECT 't'::regclass::oid::bigint").fetchone() or (0,)
     refused = Seeder(conn).seed(Catalogue(conn).tables([oid])).refused

@@ -1,4 +1,4 @@
-"""The walker lives in the target's interpreter, with the target's env.py, and is not disturbed by either."""
+"""The walker runs in the target's interpreter with the target's env.py, and neither disturbs it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_any_env_py_is_walked_unmodified(env: str, tmp_path: Path, environment: 
     environment.drop(database)
 
 
-def test_an_error_is_told_with_its_place_and_leaves_the_walk_going(tmp_path: Path, environment: BareAlembicEnvironment):
+def test_an_error_is_located_and_the_walk_continues(tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (a integer PRIMARY KEY)"], ["DROP TABLE t"])
     project.add("two", ["INSERT INTO t VALUES (1), (1)"], ["raise ValueError('no way')"])
@@ -97,7 +97,7 @@ def test_an_error_is_told_with_its_place_and_leaves_the_walk_going(tmp_path: Pat
     environment.drop(database)
 
 
-def test_a_step_can_be_tried_and_be_made_to_fail_at_a_statement(tmp_path: Path, environment: BareAlembicEnvironment):
+def test_a_step_can_be_attempted_and_made_to_fail_at_a_statement(tmp_path: Path, environment: BareAlembicEnvironment):
     add_two(Project(tmp_path))
     database = environment.create()
     with environment.walker(database) as walker:
@@ -105,7 +105,7 @@ def test_a_step_can_be_tried_and_be_made_to_fail_at_a_statement(tmp_path: Path, 
         failed = walker.upgrade("one", fail_at=0).error
         assert failed is not None
         assert failed.injected
-        assert walker.upgrade("one").ok  # neither has left anything
+        assert walker.upgrade("one").ok  # neither left anything
     environment.drop(database)
 
 
@@ -118,7 +118,7 @@ ONE_SESSION = ENV.replace("NullPool", "StaticPool")
 
 
 @pytest.mark.parametrize("env", [ENV, ASYNC, RAISING], ids=["plain", "async", "its own error"])
-def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, environment: BareAlembicEnvironment):
+def test_an_index_fails_half_way(env: str, tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path, env)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
@@ -143,9 +143,7 @@ def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, environment: Ba
     environment.drop(database)
 
 
-def test_where_there_is_but_one_session_an_index_fails_before_it_begins(
-    tmp_path: Path, environment: BareAlembicEnvironment
-):
+def test_with_a_single_session_an_index_fails_before_it_begins(tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path, ONE_SESSION)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
@@ -160,7 +158,7 @@ def test_where_there_is_but_one_session_an_index_fails_before_it_begins(
     environment.drop(database)
 
 
-def test_a_database_of_somebody_else_is_refused(tmp_path: Path, environment: BareAlembicEnvironment):
+def test_a_database_of_another_run_is_refused(tmp_path: Path, environment: BareAlembicEnvironment):
     elsewhere = ENV.replace(
         'get_main_option("sqlalchemy.url")', 'get_main_option("sqlalchemy.url").rsplit("/", 1)[0] + "/postgres"'
     )
@@ -175,9 +173,7 @@ def test_a_database_of_somebody_else_is_refused(tmp_path: Path, environment: Bar
     ("env", "message"),
     [("raise KeyError('X')", "KeyError"), ("pass", "without calling"), ("import os; os._exit(3)", "exit code 3")],
 )
-def test_an_env_py_that_does_not_work_is_named(
-    env: str, message: str, tmp_path: Path, environment: BareAlembicEnvironment
-):
+def test_a_broken_env_py_is_reported(env: str, message: str, tmp_path: Path, environment: BareAlembicEnvironment):
     add_two(Project(tmp_path, env))
     database = environment.create()
     with environment.walker(database) as walker, pytest.raises(StackError, match=message):
@@ -190,7 +186,7 @@ def _script(revision: str, down: str | tuple[str, ...] | None, more: str = "") -
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "expected"),
     [
         ("z.py", "revision = 'z'\ndown_revision = 'one'\ndef upgrade(:\n", "z.py cannot be read at line 3"),
         ("z.py", _script("z", "lost"), "builds on the revision lost, which no script has"),
@@ -200,8 +196,8 @@ def _script(revision: str, down: str | tuple[str, ...] | None, more: str = "") -
         ("z.py", _script("z", "two", "depends_on = 'nothing'"), "depends on the revision nothing"),
     ],
 )
-def test_a_broken_history_is_told_in_words(
-    name: str, text: str, said: str, tmp_path: Path, environment: BareAlembicEnvironment
+def test_a_broken_history_is_explained(
+    name: str, text: str, expected: str, tmp_path: Path, environment: BareAlembicEnvironment
 ):
     project = Project(tmp_path)
     add_two(project)
@@ -210,7 +206,7 @@ def test_a_broken_history_is_told_in_words(
     with environment.walker(database) as walker:
         problems = problems_of(walker.history)
     environment.drop(database)
-    assert any(said in problem for problem in problems), problems
+    assert any(expected in problem for problem in problems), problems
 
 
 def test_two_heads_are_seen(tmp_path: Path, environment: BareAlembicEnvironment):
@@ -285,7 +281,7 @@ def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path, environment: B
 
 
 def test_a_type_is_created_again_after_it_was_dropped(tmp_path: Path, environment: BareAlembicEnvironment):
-    """SQLAlchemy remembers ENUMs for as long as one context of alembic's lives, which here is the whole walk."""
+    """SQLAlchemy remembers ENUMs as long as alembic's context exists, which is the whole walk."""
     project = Project(tmp_path)
     project.add(
         "one",

@@ -125,7 +125,7 @@ def dump(server: PostgresServer, url: str) -> str:
     max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 @given(changes=st.lists(statements, min_size=2, max_size=12))
-def test_it_follows_what_happens_and_tells_apart_what_pg_dump_tells_apart(
+def test_it_tracks_changes_and_distinguishes_what_pg_dump_distinguishes(
     postgres_server: PostgresServer, changes: list[str]
 ) -> None:
     name = "followed"

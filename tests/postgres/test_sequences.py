@@ -1,4 +1,4 @@
-"""A sequence that numbers rows anew is found before the next insert finds it."""
+"""A rewound sequence is detected before the next insert fails."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Migrations written by hand: each with one defect, and its twin of the same shape without.
+"""Hand-written migrations: each with one defect, and its healthy twin.
 
-Statements are SQL, or Python where they begin with ``op.`` or ``with``. ``before`` is what the revision below has made.
-``codes`` is what has to be found in the defective one: exactly that. The numbers are those of the errors that the
-documentation of pytest-mrt lists.
+Statements are SQL, or Python where they begin with ``op.`` or ``with``. ``before`` are the statements of the revision
+below. ``code`` is the only finding of the defective one. The numbers are those of the errors in pytest-mrt's
+documentation.
 """
 
 # ruff: noqa: E501 - SQL in a table
@@ -58,7 +58,7 @@ def case(
     )
 
 
-NEW = "what only the new release wrote is given up"
+NEW = "data of the new release is lost"
 RESIDUE, LOST, ROWS = "schema-residue", "rows-lost", "downgrade-fails-on-rows"
 REFUSES, UNDECLARED = "upgrade-fails-on-rows", "loss-undeclared"
 TABLE = "CREATE TABLE t (id serial PRIMARY KEY, a text, b integer)"

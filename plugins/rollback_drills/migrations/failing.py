@@ -23,11 +23,11 @@ SLEEP_MARK = "rollback-drills waits here to be killed"
 class FailingMigration:
     """A revision on top of ``down_revision`` whose upgrade fails.
 
-    ``way`` is one of `WAYS_TO_FAIL`, ``why`` its description. ``cleanup`` is the SQL that removes what a failure
+    ``mode`` is one of `FAILURE_MODES`, ``why`` its description. ``cleanup`` is the SQL that removes what a failure
     outside a transaction leaves.
     """
 
-    way: str
+    mode: str
     why: str
     down_revision: str
     script: str
@@ -93,7 +93,7 @@ _MODES = {
     ),
 }
 
-WAYS_TO_FAIL = tuple(_MODES)
+FAILURE_MODES = tuple(_MODES)
 """The failure modes of a migration that scenario B drills."""
 
 
@@ -103,25 +103,25 @@ def down_revision_in_python(revision: str) -> str:
     return repr(None if revision == "base" else several if len(several) > 1 else revision)
 
 
-def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMigration:
-    """The revision that fails in one of `WAYS_TO_FAIL`.
+def failing_migration(mode: str, *, table: str, down_revision: str) -> FailingMigration:
+    """The revision that fails in one of `FAILURE_MODES`.
 
     Args:
         table: a quoted, schema-qualified table with at least two rows.
 
     Raises:
-        StackError: ``way`` is not one of `WAYS_TO_FAIL`.
+        StackError: ``mode`` is not one of `FAILURE_MODES`.
     """
-    if way not in _MODES:
-        raise StackError(f"{way!r} is not a way to fail", fix=f"use one of {', '.join(WAYS_TO_FAIL)}")
-    mode = _MODES[way]
+    if mode not in _MODES:
+        raise StackError(f"{mode!r} is not a failure mode", fix=f"use one of {', '.join(FAILURE_MODES)}")
+    recipe = _MODES[mode]
     # The name becomes part of a Python string literal, and op.execute() reads ":name" as a parameter unless the colon
     # is escaped (sqlalchemy.text, "escaping").
     in_literal = json.dumps(table.replace(":", "\\:"))[1:-1]
-    body = indent(dedent(mode.upgrade).strip().format(table=in_literal), "    ")
+    body = indent(dedent(recipe.upgrade).strip().format(table=in_literal), "    ")
     script = "\n".join(
         [
-            f'"""Planted by the drill: {mode.why}."""',
+            f'"""Planted by the drill: {recipe.why}."""',
             "from alembic import op",
             "",
             f"revision = {REVISION!r}",
@@ -138,4 +138,4 @@ def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMig
             "",
         ]
     )
-    return FailingMigration(way, mode.why, down_revision, script, dedent(mode.cleanup).strip().format(table=table))
+    return FailingMigration(mode, recipe.why, down_revision, script, dedent(recipe.cleanup).strip().format(table=table))
