@@ -6,7 +6,7 @@ import pytest
 
 from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue
 from rollback_drills.migrations.reversibility.generate.seeder import Seeder
-from rollback_drills.migrations.reversibility.rows import Snapshot, compare, take
+from rollback_drills.migrations.reversibility.snapshots import Snapshot, compare, read_snapshots
 from rollback_drills.postgres import Connection
 
 TYPES = (
@@ -76,7 +76,7 @@ def seeded(conn: Connection, *names: str) -> dict[str, Snapshot]:
     tables = Catalogue(conn).tables(oids)
     refused = Seeder(conn).seed(tables).refused
     assert refused == {}
-    return {name.removeprefix("public."): rows for name, rows in take(conn, tables.values()).items()}
+    return {name.removeprefix("public."): rows for name, rows in read_snapshots(conn, tables.values()).items()}
 
 
 def test_every_type_is_given_values(conn: Connection):

@@ -1,4 +1,4 @@
-"""Alembic as a drill needs it: asked and step by its own command, in the tree of a chosen release."""
+"""Alembic as a drill needs it: its own command in the tree of a release, failing migrations, and remedies."""
 
 from rollback_drills.migrations.alembic import JOINT, Alembic, Histories
 from rollback_drills.migrations.failing import FAILURE_MODES, REVISION, FailingMigration, failing_migration

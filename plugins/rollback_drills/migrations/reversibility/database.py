@@ -10,8 +10,8 @@ import psycopg
 
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable
-from rollback_drills.migrations.reversibility.rows import MAX_COMPARED
 from rollback_drills.migrations.reversibility.seeding import SeededRows
+from rollback_drills.migrations.reversibility.snapshots import MAX_COMPARED
 from rollback_drills.migrations.reversibility.table_names import is_named, words_of
 from rollback_drills.migrations.reversibility.tracked_tables import TrackedTables
 from rollback_drills.migrations.walker.client import StepOutcome

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from rollback_drills.migrations.reversibility.rows import Loss
+from rollback_drills.migrations.reversibility.snapshots import Loss
 
 Class = Literal["lossless", "lossy by design", "lossy", "irreversible by design", "irreversible", "unproven"]
 

@@ -13,8 +13,8 @@ from rollback_drills.migrations.reversibility.interruptions import Interrupter
 from rollback_drills.migrations.reversibility.locks import Speed, locks_of, without_timeout
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.restore import back_up, prove_restore
-from rollback_drills.migrations.reversibility.rows import Row, Snapshot, format_rows
 from rollback_drills.migrations.reversibility.shrinking import InPlace, OnCopies, smallest
+from rollback_drills.migrations.reversibility.snapshots import Row, Snapshot, format_rows
 from rollback_drills.migrations.reversibility.table_names import tables_filled_by
 from rollback_drills.migrations.reversibility.verdict import RoundTripResult, judge, judge_interruptions
 from rollback_drills.migrations.walker.client import StepError, WalkedRevision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable
-from rollback_drills.migrations.reversibility.rows import Row
+from rollback_drills.migrations.reversibility.snapshots import Row
 from rollback_drills.postgres import Connection, quote_ident, quote_literal
 
 

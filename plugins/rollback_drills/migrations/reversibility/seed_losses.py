@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
-from rollback_drills.migrations.reversibility.rows import Loss
+from rollback_drills.migrations.reversibility.snapshots import Loss
 from rollback_drills.migrations.reversibility.verdict import RoundTripResult, losses_of
 from rollback_drills.migrations.walker.client import ScriptHistory
 from rollback_drills.postgres import version_tables

@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import psycopg
 
-from rollback_drills.migrations.reversibility import rows
 from rollback_drills.migrations.reversibility.generate.seeder import Seeded, Seeder
 from rollback_drills.migrations.reversibility.row_edits import insert_rows
-from rollback_drills.migrations.reversibility.rows import Snapshot
+from rollback_drills.migrations.reversibility.snapshots import Snapshot, read_snapshots
 from rollback_drills.migrations.reversibility.table_names import is_named, unqualified, words_of
 from rollback_drills.migrations.reversibility.tracked_tables import TrackedTables
 from rollback_drills.postgres import Connection
@@ -44,7 +43,8 @@ class SeededRows:
     def snapshot(self, names: Iterable[str]) -> dict[str, Snapshot]:
         """The rows of these tables, as far as they exist."""
         tables = self._tables.by_name
-        return rows.take(self._conn, [tables[name] for name in sorted(set(names) & tables.keys())], self._max_compared)
+        existing = [tables[name] for name in sorted(set(names) & tables.keys())]
+        return read_snapshots(self._conn, existing, self._max_compared)
 
     def remember(self, names: Collection[str]) -> dict[str, Snapshot]:
         """A snapshot that replaces what is known of these tables; dropped tables are forgotten."""

@@ -12,7 +12,7 @@ from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, CatalogueTable
 from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, tables_in
-from rollback_drills.migrations.reversibility.rows import Row
+from rollback_drills.migrations.reversibility.snapshots import Row
 from rollback_drills.migrations.walker.client import StepError, StepOutcome
 from rollback_drills.postgres import connect
 

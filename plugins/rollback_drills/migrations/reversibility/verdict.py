@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from rollback_drills.migrations.reversibility.database import ObservedStep
 from rollback_drills.migrations.reversibility.declarations import Declarations
 from rollback_drills.migrations.reversibility.proof import Interruption, Lock, Proof
-from rollback_drills.migrations.reversibility.rows import Loss, Snapshot, compare
+from rollback_drills.migrations.reversibility.snapshots import Loss, Snapshot, compare
 from rollback_drills.migrations.walker.client import StepError
 from rollback_drills.postgres.schema.tracker import SchemaChange
 

@@ -10,8 +10,8 @@ from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.round_trip import RoundTrip
-from rollback_drills.migrations.reversibility.rows import Snapshot
 from rollback_drills.migrations.reversibility.seed_losses import SeedLosses
+from rollback_drills.migrations.reversibility.snapshots import Snapshot
 from rollback_drills.migrations.reversibility.table_names import tables_filled_by
 from rollback_drills.migrations.walker.client import ScriptHistory
 from rollback_drills.target.system_tables import Migrations

@@ -174,8 +174,7 @@ FROM pg_ts_template t JOIN ns n ON n.oid = t.tmplnamespace WHERE {not_extension(
 
 
 def operators(version: int) -> str:
-    """Operators, operator classes and families with their members, casts, collations, conversions and
-    transforms."""
+    """Operators, operator classes, and operator families with their members."""
     return f"""SELECT 'operator', o.oid::regoperator::text, concat('CREATE OPERATOR (FUNCTION ', o.oprcode,
         ', RETURNS ', o.oprresult::regtype, ', COMMUTATOR ' || nullif(o.oprcom, 0)::regoperator,
     ', NEGATOR ' || nullif(o.oprnegate, 0)::regoperator, ', RESTRICT ', o.oprrest, ', JOIN ', o.oprjoin,
@@ -232,8 +231,7 @@ WHERE t.oid >= {FIRST_NORMAL_OID} AND {not_extension("pg_transform", "t.oid")}""
 def foreign(version: int) -> str:
     """Languages, access methods, foreign data wrappers, servers and user mappings.
 
-    The values in a user mapping may be passwords: 16 bits of their digest tell that one changed, and nothing
-    else.
+    The options of a user mapping may be passwords: 16 bits of their digest show that one changed, and no more.
     """
     return f"""SELECT 'language', quote_ident(l.lanname), concat('CREATE ',
         CASE WHEN l.lanpltrusted THEN 'TRUSTED ' END, 'LANGUAGE HANDLER ', l.lanplcallfoid::regproc,
@@ -299,8 +297,7 @@ def relation_grants(version: int) -> str:
 
 
 def _granted(objects: str, relation: str = "") -> str:
-    """What an ACL grants beyond, or lacks of, the built-in default: a NULL ACL and its spelled-out default
-    are equal.
+    """The differences between an ACL and the built-in default; a NULL ACL equals the explicit default.
 
     Manual: "Privileges"; ``acldefault`` and ``aclexplode`` in "System Information Functions and Operators".
     """

@@ -153,11 +153,10 @@ FROM att a WHERE a.relkind IN ('r', 'p', 'f', 'c') GROUP BY a.q, a.attrelid"""
 
 
 def constraints(version: int) -> str:
-    """Table and domain constraints; pg_get_constraintdef tells NOT VALID, NO INHERIT, DEFERRABLE and NOT
-    ENFORCED.
+    """Table and domain constraints; pg_get_constraintdef includes NOT VALID, NO INHERIT, DEFERRABLE and NOT ENFORCED.
 
-    Foreign keys that a partition has from its parent are the parent's; ALTER TABLE ... DISABLE TRIGGER ALL
-    silences a foreign key, which pg_dump does not show and this does.
+    Foreign keys that a partition inherits are left out. Foreign keys that ALTER TABLE ... DISABLE TRIGGER ALL has
+    disabled are shown as such, unlike by pg_dump.
     """
     return """SELECT CASE WHEN c.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END,
   coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
@@ -176,9 +175,9 @@ WHERE coalesce(r.oid, t.oid) IS NOT NULL AND c.contype IN ('c', 'f', 'p', 'u', '
 def not_null_names(version: int) -> str:
     """NOT NULL constraints that say more than the column's NOT NULL (tables: PostgreSQL 18, domains: 17).
 
-    Their names are made up by the server, ``<table>_<column>_not_null``, and go stale when either is renamed.
-    Like pg_dump, only a name that differs from this is told, and NOT VALID or NO INHERIT; as an entry of its
-    own kind, so that a reader can tell a mere name from a lost NOT NULL.
+    The server names them ``<table>_<column>_not_null``, and keeps the name when either is renamed. Like pg_dump, this
+    includes only other names, NOT VALID and NO INHERIT; as an entry of its own kind, which distinguishes a mere name
+    from a lost NOT NULL.
     """
     return f"""SELECT 'not-null constraint', coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
   concat('CONSTRAINT ', quote_ident(c.conname), ' ', pg_get_constraintdef(c.oid),

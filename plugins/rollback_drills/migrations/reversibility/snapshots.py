@@ -54,8 +54,8 @@ class Loss:
         return f"{of}, written {self.written} the upgrade" + (f": {self.example}" if self.example else "")
 
 
-def take(conn: Connection, tables: Iterable[CatalogueTable], most: int = MAX_COMPARED) -> dict[str, Snapshot]:
-    """The rows of these tables, in one round trip and one snapshot of the database."""
+def read_snapshots(conn: Connection, tables: Iterable[CatalogueTable], most: int = MAX_COMPARED) -> dict[str, Snapshot]:
+    """The rows of these tables, at most ``most`` of each, in one round trip and one database snapshot."""
     wanted = [table for table in tables if not table.partitioned]
     if not wanted:
         return {}
@@ -137,7 +137,7 @@ def _by_content(
         for position, name in enumerate(shared):
             values = Counter(row[position] for row in was.elements()) - Counter(row[position] for row in now.elements())
             if values:
-                example = f"{_value(min(values, key=lambda value: len(str(value))))} is gone"
+                example = f"{_value(min(values, key=lambda value: len(str(value))))} is lost"
                 losses.append(Loss(before.table, name, values.total(), written, example, dropped=name in dropped))
     if losses:
         return losses
