@@ -9,51 +9,13 @@ from rollback_drills.migrations.reversibility.generate.seeder import Seeder
 from rollback_drills.migrations.reversibility.snapshots import Snapshot, compare, read_snapshots
 from rollback_drills.postgres import Connection
 
-TYPES = (
-    "boolean",
-    "smallint",
-    "integer",
-    "bigint",
-    "real",
-    "double precision",
-    "numeric",
-    "numeric(6,2)",
-    "numeric(2,2)",
-    "text",
-    "varchar(3)",
-    "char(4)",
-    "bytea",
-    "uuid",
-    "date",
-    "timestamp",
-    "timestamptz(3)",
-    "time",
-    "timetz",
-    "interval",
-    "json",
-    "jsonb",
-    "inet",
-    "cidr",
-    "macaddr",
-    "money",
-    "bit(3)",
-    "varbit",
-    "tsvector",
-    "point",
-    "box",
-    "int4range",
-    "tstzrange",
-    "int4multirange",
-    "integer[]",
-    "text[]",
-    "mood",
-    "mood[]",
-    "positive",
-    "pair",
-    "oid",
-    "name",
-    '"char"',
-)
+_TYPES = """
+boolean; smallint; integer; bigint; real; double precision; numeric; numeric(6,2); numeric(2,2); text;
+varchar(3); char(4); bytea; uuid; date; timestamp; timestamptz(3); time; timetz; interval; json; jsonb; inet;
+cidr; macaddr; money; bit(3); varbit; tsvector; point; box; int4range; tstzrange; int4multirange; integer[];
+text[]; mood; mood[]; positive; pair; oid; name; "char"
+"""
+TYPES = [each.strip() for each in _TYPES.split(";")]
 CONSTRAINED = {
     "pattern": "a text NOT NULL CHECK (a ~ '^[A-Z]{3}-[0-9]+$')",
     "length": "a text NOT NULL CHECK (char_length(a) BETWEEN 5 AND 7)",
