@@ -190,7 +190,7 @@ def _script(revision: str, down: str | tuple[str, ...] | None, more: str = "") -
     [
         ("z.py", "revision = 'z'\ndown_revision = 'one'\ndef upgrade(:\n", "z.py cannot be read at line 3"),
         ("z.py", _script("z", "lost"), "builds on the revision lost, which no script has"),
-        ("z.py", _script("two", "one"), "the revision two is carried by two.py and z.py"),
+        ("z.py", _script("two", "one"), "two.py and z.py have the same revision two"),
         ("z.py", _script("z", "two", "import no_such_module"), "No module named 'no_such_module'"),
         ("one.py", _script("one", "two"), "build on each other in a circle"),
         ("z.py", _script("z", "two", "depends_on = 'nothing'"), "depends on the revision nothing"),

@@ -127,7 +127,7 @@ def _order_problems(scripts: Sequence[Script]) -> list[str]:
         files.setdefault(script.id, []).append(script.file)
     for revision, names in files.items():
         if len(names) > 1:
-            problems.append(f"the revision {revision} is carried by {' and '.join(names)}")
+            problems.append(f"{' and '.join(names)} have the same revision {revision}")
     for script in scripts:
         for down in script.down:
             if down not in files:

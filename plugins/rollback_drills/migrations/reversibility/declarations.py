@@ -53,7 +53,7 @@ def declared(revision: str, source: str, migrations: Migrations | None) -> Decla
             reason = f"{reason} {following['more'].strip()}"
             following = _CONTINUED.match(source, following.end())
         if kind not in KINDS:
-            mistakes.append(f"there is no declaration {kind!r}; there are {', '.join(KINDS)}")
+            mistakes.append(f"unknown declaration {kind!r}; known are {', '.join(KINDS)}")
         elif not reason:
             mistakes.append(f"{kind} is declared without a reason")
         else:

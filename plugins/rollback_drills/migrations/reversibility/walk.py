@@ -86,7 +86,7 @@ class Walk:
             return self.proofs[revision]
         positions = {each.id: position for position, each in enumerate(self.history.revisions)}
         if revision not in positions:
-            raise StackError(f"no script has the revision {revision}", cause=f"there are {len(positions)}")
+            raise StackError(f"no script has the revision {revision}", cause=f"there are {len(positions)} scripts")
         goal = positions[revision]
         if goal <= self._position:  # the walk has passed it
             self.restart_at(goal - 1)

@@ -205,7 +205,7 @@ class Walker:
             raise StackError(
                 "the migration scripts cannot be opened",
                 cause=error.brief,
-                fix="run `alembic history` by hand in the release's tree; [migrations] says how alembic is called",
+                fix="run `alembic history` by hand in the release's tree; its command line is under [migrations]",
             )
         self.history = ScriptHistory.model_validate(answer)
 
@@ -260,7 +260,7 @@ class Walker:
         error = outcome.error
         if error is not None and error.refused:
             raise StackError(
-                "the migrations were not run",
+                "the migrations did not run",
                 cause=error.message,
                 fix="let env.py take the database from the environment or from sqlalchemy.url, as the drill sets them",
             )
