@@ -93,7 +93,7 @@ def record(drill: Drill, proof: Proof) -> None:
     if proof.restored:
         drill.observe("instead of a downgrade", proof.restored)
     if proof.losses:
-        drill.observe(f"rolling back past {proof.revision} destroys", list(proof.ledger()))
+        drill.observe(f"rolling back past {proof.revision} destroys", list(proof.loss_lines()))
     if proof.reordered:
         drill.observe("columns in another order, which PostgreSQL cannot restore", sorted(proof.reordered))
     strong = [

@@ -13,7 +13,7 @@ from rollback_drills.clients.http import Delivered
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
-from rollback_drills.migrations import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration, plant, require_read
+from rollback_drills.migrations import FAILURE_MODES, REVISION, FailingMigration, failing_migration, plant, require_read
 from rollback_drills.migrations.failing import SLEEP_MARK
 from rollback_drills.postgres import SchemaFingerprint
 
@@ -24,7 +24,7 @@ GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has
 
 
 @pytest.mark.drill("Scenario B: a migration fails", runbook="scenario-b", objective="database_rollback")
-@pytest.mark.parametrize("way", WAYS_TO_FAIL)
+@pytest.mark.parametrize("way", FAILURE_MODES)
 def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> None:
     """The state is read first; what is left behind is removed, and nothing else; the good release serves again.
 

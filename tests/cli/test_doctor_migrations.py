@@ -119,7 +119,7 @@ def test_a_directory_that_is_not_there_is_not_blamed_on_python(doctor: Examine):
 @pytest.mark.parametrize(
     ("change", "remedy"),
     [
-        (lambda tree: (tree / "alembic.ini").unlink(), "correct directory under [migrations]: where alembic.ini lies"),
+        (lambda tree: (tree / "alembic.ini").unlink(), "directory under [migrations]: it must contain alembic.ini"),
         (lambda tree: (tree / "app" / "db" / "env.py").write_text("import shop"), "env.py, or what it imports, needs"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_pyproject_has_one_table_and_no_sections(tmp_path: Path):
         "pyproject.toml",
     )  # fmt: skip
     assert script_directories(file) == (tmp_path / "more", tmp_path / "db" / "versions")
-    with pytest.raises(TargetError, match=r"no section 'other': of a pyproject.toml alembic reads \[tool.alembic\]"):
+    with pytest.raises(TargetError, match=r"no section 'other': in a pyproject.toml, alembic reads \[tool.alembic\]"):
         script_directories(file, "other")
 
 

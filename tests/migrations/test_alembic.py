@@ -1,4 +1,4 @@
-"""Alembic's own output, read as it is printed: histories with branches, merges and odd names."""
+"""Reading alembic's output: histories with branches, merges and odd names."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_histories_are_read(alembic: Alembic, release: str, scripts: Scripts, he
     assert not alembic.knows(release, "zzz")
 
 
-def test_a_revision_that_is_not_known_has_nothing_below_it(alembic: Alembic):
+def test_the_revision_below_an_unknown_one_is_an_error(alembic: Alembic):
     with pytest.raises(StackError, match="no script of the revision zzz") as caught:
         alembic.before("linear", "zzz")
     assert "c3, b2, a1" in caught.value.cause
@@ -131,7 +131,7 @@ def test_a_history_is_read_once(alembic: Alembic, projects: Projects):
     assert len(projects.calls) == before
 
 
-def test_what_current_says_beside_what_else_is_printed(alembic: Alembic):
+def test_current_is_read_among_other_output(alembic: Alembic):
     assert alembic.current("linear") == "base"
     assert alembic.upgrade("linear", "b2").ok
     assert alembic.current("linear") == "b2"
@@ -142,7 +142,7 @@ def test_what_current_says_beside_what_else_is_printed(alembic: Alembic):
 
 
 @pytest.mark.parametrize(
-    ("release", "goal", "ways"),
+    ("release", "goal", "arguments"),
     [
         ("linear", "a1", ("a1",)),
         ("linear", "base", ("base",)),
@@ -154,10 +154,10 @@ def test_what_current_says_beside_what_else_is_printed(alembic: Alembic):
         ("bases", "one", ("two@base", "one")),
     ],
 )
-def test_a_way_down_takes_every_branch_that_the_goal_is_not_on(
-    alembic: Alembic, release: str, goal: str, ways: tuple[str, ...]
+def test_a_downgrade_takes_down_every_branch_without_the_goal(
+    alembic: Alembic, release: str, goal: str, arguments: tuple[str, ...]
 ):
-    assert set(alembic.ways_down(release, goal)) == set(ways)
+    assert set(alembic.downgrade_arguments(release, goal)) == set(arguments)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,10 @@ def test_a_way_down_takes_every_branch_that_the_goal_is_not_on(
     ],
     ids=["two heads", "a branch too many", "merged later", "merged, one too many", "two bases", "bases merged"],
 )
-def test_alembic_itself_arrives_there(tmp_path: Path, reference_target: Target, scripts: Scripts, goal: str):
-    """Up to every head and down to what an older release has as its heads, with alembic's own order and refusals."""
+def test_the_downgrade_arrives_with_alembic_itself(
+    tmp_path: Path, reference_target: Target, scripts: Scripts, goal: str
+):
+    """Upgrade to every head, then downgrade to the heads of an older release."""
     projects = Projects(tmp_path)
     projects.add("new", scripts)
     alembic = Alembic(projects, reference_target, {})  # type: ignore[arg-type]

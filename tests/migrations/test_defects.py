@@ -1,4 +1,4 @@
-"""Sixty migrations with one defect each, every one found and named; and their healthy twins, without a finding."""
+"""Migrations with one defect each, all of them found; and their healthy twins, without a finding."""
 
 from __future__ import annotations
 
@@ -33,15 +33,19 @@ def slug(case: Case) -> str:
 
 
 def proofs(directory: Path, server: PostgresServer, workspace: Workspace, *, wrong: bool) -> dict[str, Proof]:
-    """One history of all cases, each in a schema of its own, in one walk."""
+    """Proofs of all cases, each in its own schema, in one history and one walk."""
     project = Project(directory)
     for case in CASES:
         name = slug(case)
         before = case.wrong_before if wrong and case.wrong_before is not None else case.before
         up = case.wrong_up if wrong and case.wrong_up is not None else case.up
         path = f"SET LOCAL search_path = {name}"
-        project.add(f"{name}_0", [f"CREATE SCHEMA {name}", path, *before, BACK], [f"DROP SCHEMA {name} CASCADE"],
-                    comment="# rollback-drills: lossy: there was nothing before")  # fmt: skip
+        project.add(
+            f"{name}_0",
+            [f"CREATE SCHEMA {name}", path, *before, BACK],
+            [f"DROP SCHEMA {name} CASCADE"],
+            comment="# rollback-drills: lossy: there was nothing before",
+        )
         back = case.wrong if wrong else case.right
         project.add(name, within(name, path, up), within(name, path, back), comment=comment_of(case, wrong))
     with walking(project, server, workspace) as walk:
@@ -51,7 +55,7 @@ def proofs(directory: Path, server: PostgresServer, workspace: Workspace, *, wro
 
 
 def within(schema: str, path: str, statements: tuple[str, ...]) -> list[str]:
-    """In the case's own schema; a function that does nothing, or that raises, stays what it is."""
+    """The statements in the case's own schema; functions that do nothing or raise stay unchanged."""
     if not statements or statements == ("missing",) or statements[0].startswith("raise "):
         return list(statements)
     if statements[0].startswith("with: "):

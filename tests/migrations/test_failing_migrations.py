@@ -1,4 +1,4 @@
-"""The migrations that fail do so in the way they are meant to, whatever the table is called."""
+"""The failing migrations fail in the intended mode, for any name of the table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, exc
 from sqlalchemy.engine import Engine
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.migrations import WAYS_TO_FAIL, failing_migration
+from rollback_drills.migrations import FAILURE_MODES, failing_migration
 from rollback_drills.migrations.failing import LEFTOVER_COLUMN, LEFTOVER_INDEX, REVISION
 from rollback_drills.postgres import quote_ident
 from rollback_drills.postgres.addresses import sqlalchemy_url
@@ -68,11 +68,11 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_each_way_fails_as_it_should_on_any_table(engine: Engine, name: str):
+def test_each_mode_fails_as_intended_on_any_table(engine: Engine, name: str):
     table = f"public.{quote_ident(name)}"
     execute(engine, f"CREATE TABLE {table} AS SELECT generate_series(1, 2) AS a")
-    for way, message in EXPECTED.items():
-        migration = failing_migration(way, table=table, down_revision="0012")
+    for mode, message in EXPECTED.items():
+        migration = failing_migration(mode, table=table, down_revision="0012")
         with pytest.raises(exc.DBAPIError, match=message):
             run(engine, migration.script, "upgrade")
         left = "SELECT count(*) FROM pg_attribute WHERE attname = %s AND NOT attisdropped"
@@ -82,16 +82,16 @@ def test_each_way_fails_as_it_should_on_any_table(engine: Engine, name: str):
         assert bool(columns) == bool(migration.cleanup) == index
         if migration.cleanup:
             execute(engine, *filter(None, (part.strip() for part in migration.cleanup.split(";\n"))))
-    # What waits for a lock or to be killed works where nothing is in its way, and can be taken back.
+    # Without a lock or a kill, the other modes succeed, and can be downgraded.
     migration = failing_migration("on-a-lock", table=table, down_revision="0012")
     run(engine, migration.script, "upgrade")
     run(engine, migration.script, "downgrade")
 
 
-@pytest.mark.parametrize("way", WAYS_TO_FAIL)
+@pytest.mark.parametrize("mode", FAILURE_MODES)
 @given(name=st.text(min_size=1).filter(lambda text: "\0" not in text and text.isprintable()), down=st.text(max_size=8))
-def test_every_script_compiles_whatever_the_names(way: str, name: str, down: str):
-    migration = failing_migration(way, table=quote_ident(name), down_revision=down)
+def test_every_script_compiles_whatever_the_names(mode: str, name: str, down: str):
+    migration = failing_migration(mode, table=quote_ident(name), down_revision=down)
     module = types.ModuleType("migration")
     exec(compile(migration.script, migration.filename, "exec"), module.__dict__)
     assert module.revision == REVISION
@@ -103,6 +103,6 @@ def test_below_base_there_is_nothing():
     assert "down_revision = None" in failing_migration("on-a-lock", table="t", down_revision="base").script
 
 
-def test_an_unknown_way_is_refused():
+def test_an_unknown_mode_is_refused():
     with pytest.raises(StackError, match="killed-half-way"):
         failing_migration("slowly", table="t", down_revision="1")

@@ -1,4 +1,4 @@
-"""Irreversible revisions: restored from a backup instead, with the revisions around them proven as any other."""
+"""Irreversible revisions are restored from a backup; the revisions around them are proven like all others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
-LOSSY = Migrations(lossy={"*": "not what is looked at here"})
+LOSSY = Migrations(lossy={"*": "not under test"})
 RAISES = ["raise NotImplementedError('restore the backup')"]
 
 
@@ -43,7 +43,7 @@ def test_an_irreversible_revision_is_restored_and_its_neighbours_are_proven(
 def test_a_backup_that_does_not_restore_is_a_finding(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
-    """pg_dump writes tables in the order of their names: this CHECK looks into one that is still empty then."""
+    """pg_dump orders tables by name, so this CHECK reads a table that is still empty during the restore."""
     project = Project(tmp_path)
     project.add(
         "one",
@@ -66,7 +66,7 @@ def test_a_backup_that_does_not_restore_is_a_finding(
     assert "violates check constraint" in proof.findings[0].detail
 
 
-def test_a_declaration_that_is_no_longer_true_is_a_finding_and_nothing_is_restored(
+def test_an_untrue_declaration_is_a_finding_and_nothing_is_restored(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
@@ -86,13 +86,13 @@ def test_a_sequence_that_a_restore_rewinds_is_seen(
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a text)"], ["DROP TABLE t"])
     project.add("two", ["DROP TABLE t"], RAISES, comment="# rollback-drills: irreversible: it is gone")
-    with walking(project, postgres_server, workspace, migrations=LOSSY, ground_of=Rewinding) as walk:
+    with walking(project, postgres_server, workspace, migrations=LOSSY, environment_class=Rewinding) as walk:
         proof = walk.prove("two")
     assert proof.codes == {"sequence-rewound"}
 
 
 class Rewinding(BareAlembicEnvironment):
-    """Restores as a dump without its sequences' values would."""
+    """Restores a dump without the values of its sequences."""
 
     def restore(self, database: str, file: Path) -> CommandResult:
         text = file.read_text()

@@ -1,21 +1,21 @@
-"""Generated rows: every type, every kind of constraint, references and circles, the same in every run."""
+"""Generated rows: every type, every kind of constraint, references and circles; the same in every run."""
 
-# ruff: noqa: E501 - SQL in tables
 from __future__ import annotations
 
 import pytest
 
 from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue
-from rollback_drills.migrations.reversibility.generate.rows import Seeder
-from rollback_drills.migrations.reversibility.rows import Snapshot, compare, take
+from rollback_drills.migrations.reversibility.generate.seeder import Seeder
+from rollback_drills.migrations.reversibility.snapshots import Snapshot, compare, read_snapshots
 from rollback_drills.postgres import Connection
 
-TYPES = (
-    "boolean", "smallint", "integer", "bigint", "real", "double precision", "numeric", "numeric(6,2)", "numeric(2,2)", "text",
-    "varchar(3)", "char(4)", "bytea", "uuid", "date", "timestamp", "timestamptz(3)", "time", "timetz", "interval", "json",
-    "jsonb", "inet", "cidr", "macaddr", "money", "bit(3)", "varbit", "tsvector", "point", "box", "int4range",
-    "tstzrange", "int4multirange", "integer[]", "text[]", "mood", "mood[]", "positive", "pair", "oid", "name", '"char"',
-)  # fmt: skip
+_TYPES = """
+boolean; smallint; integer; bigint; real; double precision; numeric; numeric(6,2); numeric(2,2); text;
+varchar(3); char(4); bytea; uuid; date; timestamp; timestamptz(3); time; timetz; interval; json; jsonb; inet;
+cidr; macaddr; money; bit(3); varbit; tsvector; point; box; int4range; tstzrange; int4multirange; integer[];
+text[]; mood; mood[]; positive; pair; oid; name; "char"
+"""
+TYPES = [each.strip() for each in _TYPES.split(";")]
 CONSTRAINED = {
     "pattern": "a text NOT NULL CHECK (a ~ '^[A-Z]{3}-[0-9]+$')",
     "length": "a text NOT NULL CHECK (char_length(a) BETWEEN 5 AND 7)",
@@ -38,7 +38,7 @@ def seeded(conn: Connection, *names: str) -> dict[str, Snapshot]:
     tables = Catalogue(conn).tables(oids)
     refused = Seeder(conn).seed(tables).refused
     assert refused == {}
-    return {name.removeprefix("public."): rows for name, rows in take(conn, tables.values()).items()}
+    return {name.removeprefix("public."): rows for name, rows in read_snapshots(conn, tables.values()).items()}
 
 
 def test_every_type_is_given_values(conn: Connection):
@@ -94,7 +94,7 @@ def test_the_same_schema_gives_the_same_rows(conn: Connection):
     assert seeded(conn, "t")["t"] == first
 
 
-def test_a_table_that_takes_no_row_is_told(conn: Connection):
+def test_a_table_that_takes_no_row_is_reported(conn: Connection):
     conn.execute("CREATE TABLE t (a integer CHECK (a > 5 AND a < 5 AND a IS NOT NULL))")
     (oid,) = conn.execute("SELECT 't'::regclass::oid::bigint").fetchone() or (0,)
     refused = Seeder(conn).seed(Catalogue(conn).tables([oid])).refused

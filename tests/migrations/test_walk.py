@@ -1,4 +1,4 @@
-"""What the walk says beyond a code: exact losses, the smallest rows, locks at production's size, interruptions."""
+"""What a proof contains besides codes: exact losses, the smallest rows, locks at production's size, interruptions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
-ANYTHING = {"*": "not what is looked at here"}
+ANYTHING = {"*": "not under test"}
 
 
 def prove(project: Project, server: PostgresServer, workspace: Workspace, revision: str, **migrations: object) -> Proof:
@@ -37,7 +37,7 @@ def test_a_loss_is_stated_by_table_column_and_rows(
     assert proof.to_json()["class"] == "lossy by design"
 
 
-def test_what_the_next_upgrade_computes_again_is_no_loss(
+def test_what_the_second_upgrade_computes_again_is_no_loss(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
@@ -57,7 +57,7 @@ def test_a_failure_shrinks_to_the_rows_that_show_it(
     assert found.detail.count("a=NULL") == found.detail.count("id=") == 1
 
 
-def test_only_what_is_asked_for_is_proven_and_the_rest_is_applied(
+def test_only_requested_revisions_are_proven_and_the_rest_is_applied(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
@@ -67,7 +67,7 @@ def test_only_what_is_asked_for_is_proven_and_the_rest_is_applied(
     with walking(project, postgres_server, workspace) as walk:
         assert walk.prove("last").codes == {"rows-lost"}
         assert set(walk.proofs) == {"last"}
-        assert walk.prove("r0").codes == {"loss-undeclared"}  # passed by, and so the walk begins anew
+        assert walk.prove("r0").codes == {"loss-undeclared"}  # already passed, so the walk restarts
         assert walk.prove("r5").codes == {"loss-undeclared"}
 
 
@@ -76,8 +76,8 @@ CREATE EXTENSION IF NOT EXISTS citext
 CREATE TABLE IF NOT EXISTS app.settings (name citext PRIMARY KEY)""".splitlines()
 
 
-@pytest.mark.parametrize("connection", ["connection", "another"], ids=["in its transaction", "in one of its own"])
-def test_what_env_py_makes_is_not_the_first_revisions_doing(
+@pytest.mark.parametrize("connection", ["connection", "another"], ids=["in its transaction", "in its own transaction"])
+def test_what_env_py_creates_is_not_blamed_on_the_first_revision(
     connection: str, tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     making = "".join(f"    {connection}.exec_driver_sql({each!r})\n" for each in MAKES)
@@ -92,7 +92,7 @@ def test_what_env_py_makes_is_not_the_first_revisions_doing(
     assert (proof.codes, proof.verdict) == (set(), "lossy by design")
 
 
-def test_what_the_first_revision_makes_beside_env_py_is_still_its_doing(
+def test_what_the_first_revision_leaves_is_still_found_where_env_py_creates_objects_too(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     env = ENV.replace("    context.configure", f"    connection.exec_driver_sql({MAKES[0]!r})\n    context.configure")
@@ -137,7 +137,7 @@ def test_a_lock_without_a_limit_is_seen(tmp_path: Path, postgres_server: Postgre
     assert [(lock.mode, lock.work, lock.blocks) for lock in proof.locks] == [("ShareLock", "scan", "writes")]
 
 
-def test_the_clean_up_that_is_printed_was_tried(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
+def test_the_reported_clean_up_was_tried(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add(
@@ -148,8 +148,11 @@ def test_the_clean_up_that_is_printed_was_tried(tmp_path: Path, postgres_server:
     proof = prove(project, postgres_server, workspace, "two")
     assert not proof.atomic
     assert [(each.at, each.within, each.restored_by) for each in proof.interruptions] == [
-        (0, False, "nothing"), (1, False, "clean-up"), (1, True, "clean-up"), (2, False, "clean-up"),
-    ]  # fmt: skip
+        (0, False, "nothing"),
+        (1, False, "clean-up"),
+        (1, True, "clean-up"),
+        (2, False, "clean-up"),
+    ]
     assert proof.interruptions[-1].commands == (
         "DROP INDEX IF EXISTS public.i",
         "ALTER TABLE public.t DROP COLUMN IF EXISTS b",
@@ -157,10 +160,10 @@ def test_the_clean_up_that_is_printed_was_tried(tmp_path: Path, postgres_server:
     assert proof.findings == []
 
 
-def test_an_index_that_was_given_up_half_way_is_no_index(
+def test_an_invalid_index_does_not_count_as_an_index(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
-    """It is there, INVALID, and IF NOT EXISTS is content with it."""
+    """It exists, INVALID, which is enough for IF NOT EXISTS."""
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)"], ["DROP INDEX i"])
@@ -173,8 +176,10 @@ def test_an_index_that_was_given_up_half_way_is_no_index(
     assert [each.restored_by for each in proof.interruptions if not each.within] == ["nothing", "upgrade"]
 
 
-def test_what_could_not_be_interrupted_is_said(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
-    """env.py has one session, so that nothing can hold the table against it."""
+def test_a_statement_that_cannot_be_interrupted_is_reported(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    """env.py has a single session, so no second one can lock the table."""
     project = Project(tmp_path, ENV.replace("NullPool", "StaticPool"))
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
@@ -213,13 +218,14 @@ def test_a_downgrade_is_interrupted_as_well(tmp_path: Path, postgres_server: Pos
     assert four.codes == set()
 
 
-def test_rows_that_interruptions_have_written_anew_are_no_loss_of_the_next_revision(
+def test_rows_that_interruptions_rewrote_are_no_loss_of_the_next_revision(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (id serial PRIMARY KEY, a float8)"], ["DROP TABLE t"])
-    project.add("two", ["UPDATE t SET a = random()", "CREATE INDEX i ON t (a)"],
-                ["with: DROP INDEX CONCURRENTLY IF EXISTS i"])  # fmt: skip
+    project.add(
+        "two", ["UPDATE t SET a = random()", "CREATE INDEX i ON t (a)"], ["with: DROP INDEX CONCURRENTLY IF EXISTS i"]
+    )
     project.add("three", ["ALTER TABLE t ADD b integer"], ["ALTER TABLE t DROP b"])
     with walking(
         project, postgres_server, workspace, migrations=Migrations(lossy={"one": "empty", "two": "random"})
@@ -237,11 +243,12 @@ def test_an_upgrade_that_fails_on_empty_tables_stops_the_walk(
     project.add("two", ["SELECT 1"])
     with walking(project, postgres_server, workspace) as walk:
         assert {proof.revision: proof.codes for proof in walk.prove_all()} == {
-            "one": {"upgrade-failed"}, "two": {"revision-unproven"},
-        }  # fmt: skip
+            "one": {"upgrade-failed"},
+            "two": {"revision-unproven"},
+        }
 
 
-def test_what_is_wanted_is_proven_when_the_walk_comes_by(
+def test_wanted_revisions_are_proven_when_the_walk_passes_them(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
@@ -252,10 +259,10 @@ def test_what_is_wanted_is_proven_when_the_walk_comes_by(
         assert list(walk.proofs) == ["r1", "r3"]
 
 
-def test_rows_that_migrations_have_made_are_there_whatever_was_refused(
+def test_rows_that_migrations_inserted_survive_a_refusal(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
-    """To find out whether rows are the reason for a failure ours are taken away, and theirs must not go with them."""
+    """Generated rows are cleared to find out whether they are the reason for a failure; others have to stay."""
     project = Project(tmp_path)
     project.add(
         "one",
@@ -268,7 +275,7 @@ def test_rows_that_migrations_have_made_are_there_whatever_was_refused(
     project.add("two", ["ALTER TABLE settings ALTER a SET NOT NULL"], ["ALTER TABLE settings ALTER a DROP NOT NULL"])
     project.add(
         "three",
-        ["DO $$ BEGIN IF NOT EXISTS (SELECT FROM settings WHERE id = 1) THEN RAISE 'the row is gone'; END IF; END $$"],
+        ["DO $$ BEGIN IF NOT EXISTS (SELECT FROM settings WHERE id = 1) THEN RAISE 'it is missing'; END IF; END $$"],
         [],
     )
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
@@ -277,7 +284,7 @@ def test_rows_that_migrations_have_made_are_there_whatever_was_refused(
     assert proofs["three"].findings == []
 
 
-def test_the_error_that_a_script_has_caught_is_the_one_that_is_told(
+def test_an_error_that_the_script_caught_is_the_one_that_is_reported(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
@@ -309,9 +316,12 @@ def test_a_failure_outside_a_transaction_shrinks_too(
     project.add(
         "three",
         ["ALTER TABLE t ALTER b TYPE varchar"],
-        ["ALTER TABLE t ADD d integer", "with: ALTER TABLE t ALTER b SET NOT NULL | ALTER TABLE t DROP d"
-         " | ALTER TABLE t ALTER b DROP NOT NULL | ALTER TABLE t ALTER b TYPE text"],
-    )  # fmt: skip
+        [
+            "ALTER TABLE t ADD d integer",
+            "with: ALTER TABLE t ALTER b SET NOT NULL | ALTER TABLE t DROP d"
+            " | ALTER TABLE t ALTER b DROP NOT NULL | ALTER TABLE t ALTER b TYPE text",
+        ],
+    )
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
         proofs = {proof.revision: proof for proof in walk.prove_all()}
     (found,) = (each for each in proofs["two"].findings if each.code == "upgrade-fails-on-rows")
@@ -331,7 +341,7 @@ def test_the_names_of_not_null_constraints_are_no_residue(
     project.add("three", [], ["ALTER TABLE t ALTER b DROP NOT NULL"])
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
         proofs = {proof.revision: proof for proof in walk.prove_all()}
-        version = walk.bench.conn.info.server_version
+        version = walk.database.conn.info.server_version
     assert proofs["two"].findings == []
     assert proofs["two"].renamed == (["public.t.t_b_not_null"] if version >= 180000 else [])
     assert proofs["three"].codes == {"schema-residue"}  # NOT NULL itself
@@ -341,10 +351,16 @@ def test_locks_outside_a_transaction_are_observed_or_looked_up(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     project = Project(tmp_path)
-    project.add("one", ["CREATE TABLE t (a integer)", "CREATE TABLE u (a integer)", "CREATE TABLE v (a integer)"],
-                ["DROP TABLE t, u, v"])  # fmt: skip
-    project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a) | ALTER TABLE u ADD b integer | VACUUM (FULL) v"],
-                ["with: DROP INDEX CONCURRENTLY IF EXISTS i | ALTER TABLE u DROP b"])  # fmt: skip
+    project.add(
+        "one",
+        ["CREATE TABLE t (a integer)", "CREATE TABLE u (a integer)", "CREATE TABLE v (a integer)"],
+        ["DROP TABLE t, u, v"],
+    )
+    project.add(
+        "two",
+        ["with: CREATE INDEX CONCURRENTLY i ON t (a) | ALTER TABLE u ADD b integer | VACUUM (FULL) v"],
+        ["with: DROP INDEX CONCURRENTLY IF EXISTS i | ALTER TABLE u DROP b"],
+    )
     project.add("three", ["with: DROP INDEX CONCURRENTLY IF EXISTS i"], ["with: CREATE INDEX CONCURRENTLY i ON t (a)"])
     with walking(project, postgres_server, workspace, migrations=Migrations(lossy=ANYTHING)) as walk:
         proofs = {proof.revision: proof for proof in walk.prove_all()}
@@ -361,7 +377,7 @@ def test_locks_outside_a_transaction_are_observed_or_looked_up(
     assert [proof.findings for proof in proofs.values()] == [[], [], []]
 
 
-def test_a_revision_id_that_alembics_table_does_not_take_is_named(
+def test_a_revision_id_too_long_for_alembics_table_is_reported(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     long = "0002_" + "a_name_that_says_everything_" * 2
@@ -372,7 +388,7 @@ def test_a_revision_id_that_alembics_table_does_not_take_is_named(
         assert walk.prove(long).codes == {"revision-id-too-long"}
 
 
-def test_a_long_revision_id_is_nothing_where_the_column_was_widened(
+def test_a_long_revision_id_is_fine_where_the_column_was_widened(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):
     long = "0002_" + "a_name_that_says_everything_" * 2

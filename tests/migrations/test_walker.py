@@ -1,4 +1,4 @@
-"""The walker lives in the target's interpreter, with the target's env.py, and is not disturbed by either."""
+"""The walker runs in the target's interpreter with the target's env.py, and neither disturbs it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def add_two(project: Project) -> None:
 
 
 @pytest.fixture
-def ground(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace) -> BareAlembicEnvironment:
+def environment(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace) -> BareAlembicEnvironment:
     return BareAlembicEnvironment(
         tmp_path / "alembic.ini",
         interpreter=[sys.executable],
@@ -63,30 +63,30 @@ def ground(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
-def test_any_env_py_is_walked_unmodified(env: str, tmp_path: Path, ground: BareAlembicEnvironment):
+def test_any_env_py_is_walked_unmodified(env: str, tmp_path: Path, environment: BareAlembicEnvironment):
     add_two(Project(tmp_path, env))
-    database = ground.create()
-    with ground.walker(database) as walker:
+    database = environment.create()
+    with environment.walker(database) as walker:
         assert [each.id for each in walker.history.revisions] == ["one", "two"]
         assert walker.upgrade("one").ok
         assert walker.upgrade("two").ok
         assert walker.downgrade("two").ok
-        walked = walker.upgrade("two")
-        assert walked.ok
-        assert [each.sql for each in walked.statements] == ["INSERT INTO t VALUES (1)", "SELECT 1 / a FROM t"]
-        assert all(each.locks for each in walked.statements)
-        assert walked.external == (env is ONE_TRANSACTION)
+        outcome = walker.upgrade("two")
+        assert outcome.ok
+        assert [each.sql for each in outcome.statements] == ["INSERT INTO t VALUES (1)", "SELECT 1 / a FROM t"]
+        assert all(each.locks for each in outcome.statements)
+        assert outcome.external == (env is ONE_TRANSACTION)
         if env is QUERY_FIRST:
-            assert walked.statements[0].lock_timeout == "1234ms"
-    ground.drop(database)
+            assert outcome.statements[0].lock_timeout == "1234ms"
+    environment.drop(database)
 
 
-def test_an_error_is_told_with_its_place_and_leaves_the_walk_going(tmp_path: Path, ground: BareAlembicEnvironment):
+def test_an_error_is_located_and_the_walk_continues(tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path)
     project.add("one", ["CREATE TABLE t (a integer PRIMARY KEY)"], ["DROP TABLE t"])
     project.add("two", ["INSERT INTO t VALUES (1), (1)"], ["raise ValueError('no way')"])
-    database = ground.create()
-    with ground.walker(database) as walker:
+    database = environment.create()
+    with environment.walker(database) as walker:
         walker.upgrade("one")
         error = walker.upgrade("two").error
         assert error is not None
@@ -94,19 +94,19 @@ def test_an_error_is_told_with_its_place_and_leaves_the_walk_going(tmp_path: Pat
         script = (project.versions / "two.py").read_text().splitlines()
         assert "INSERT INTO t" in script[error.line - 1]
         assert walker.downgrade("one").ok
-    ground.drop(database)
+    environment.drop(database)
 
 
-def test_a_step_can_be_tried_and_be_made_to_fail_at_a_statement(tmp_path: Path, ground: BareAlembicEnvironment):
+def test_a_step_can_be_attempted_and_made_to_fail_at_a_statement(tmp_path: Path, environment: BareAlembicEnvironment):
     add_two(Project(tmp_path))
-    database = ground.create()
-    with ground.walker(database) as walker:
+    database = environment.create()
+    with environment.walker(database) as walker:
         assert walker.upgrade("one", attempt=True).ok
         failed = walker.upgrade("one", fail_at=0).error
         assert failed is not None
         assert failed.injected
-        assert walker.upgrade("one").ok  # neither has left anything
-    ground.drop(database)
+        assert walker.upgrade("one").ok  # neither left anything
+    environment.drop(database)
 
 
 RAISING = ENV.replace(
@@ -118,13 +118,13 @@ ONE_SESSION = ENV.replace("NullPool", "StaticPool")
 
 
 @pytest.mark.parametrize("env", [ENV, ASYNC, RAISING], ids=["plain", "async", "its own error"])
-def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, ground: BareAlembicEnvironment):
+def test_an_index_fails_half_way(env: str, tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path, env)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
     project.add("three", ["SELECT 1"])
-    database = ground.create()
-    with ground.walker(database) as walker, connect(ground.url(database)) as conn:
+    database = environment.create()
+    with environment.walker(database) as walker, connect(environment.url(database)) as conn:
         walker.upgrade("one")
         failed = walker.upgrade("two", fail_at=0, within=True).error
         assert failed is not None
@@ -140,45 +140,45 @@ def test_an_index_is_given_up_half_way(env: str, tmp_path: Path, ground: BareAle
             b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
         ).fetchone()
         assert others == (0,)
-    ground.drop(database)
+    environment.drop(database)
 
 
-def test_where_there_is_but_one_session_an_index_fails_before_it_begins(tmp_path: Path, ground: BareAlembicEnvironment):
+def test_with_a_single_session_an_index_fails_before_it_begins(tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path, ONE_SESSION)
     project.add("one", ["CREATE TABLE t (a integer)"], ["DROP TABLE t"])
     project.add("two", ["with: CREATE INDEX CONCURRENTLY i ON t (a)"], ["DROP INDEX i"])
-    database = ground.create()
-    with ground.walker(database) as walker, connect(ground.url(database)) as conn:
+    database = environment.create()
+    with environment.walker(database) as walker, connect(environment.url(database)) as conn:
         walker.upgrade("one")
         failed = walker.upgrade("two", fail_at=0, within=True).error
         assert failed is not None
         assert failed.injected
         assert invalid_indexes(conn) == ()
         assert walker.upgrade("two").ok
-    ground.drop(database)
+    environment.drop(database)
 
 
-def test_a_database_of_somebody_else_is_refused(tmp_path: Path, ground: BareAlembicEnvironment):
+def test_a_database_of_another_run_is_refused(tmp_path: Path, environment: BareAlembicEnvironment):
     elsewhere = ENV.replace(
         'get_main_option("sqlalchemy.url")', 'get_main_option("sqlalchemy.url").rsplit("/", 1)[0] + "/postgres"'
     )
     add_two(Project(tmp_path, elsewhere))
-    database = ground.create()
-    with ground.walker(database) as walker, pytest.raises(StackError, match="has not created"):
+    database = environment.create()
+    with environment.walker(database) as walker, pytest.raises(StackError, match="has not created"):
         walker.upgrade("one")
-    ground.drop(database)
+    environment.drop(database)
 
 
 @pytest.mark.parametrize(
     ("env", "message"),
     [("raise KeyError('X')", "KeyError"), ("pass", "without calling"), ("import os; os._exit(3)", "exit code 3")],
 )
-def test_an_env_py_that_does_not_work_is_named(env: str, message: str, tmp_path: Path, ground: BareAlembicEnvironment):
+def test_a_broken_env_py_is_reported(env: str, message: str, tmp_path: Path, environment: BareAlembicEnvironment):
     add_two(Project(tmp_path, env))
-    database = ground.create()
-    with ground.walker(database) as walker, pytest.raises(StackError, match=message):
+    database = environment.create()
+    with environment.walker(database) as walker, pytest.raises(StackError, match=message):
         walker.upgrade("one")
-    ground.drop(database)
+    environment.drop(database)
 
 
 def _script(revision: str, down: str | tuple[str, ...] | None, more: str = "") -> str:
@@ -186,38 +186,38 @@ def _script(revision: str, down: str | tuple[str, ...] | None, more: str = "") -
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "expected"),
     [
         ("z.py", "revision = 'z'\ndown_revision = 'one'\ndef upgrade(:\n", "z.py cannot be read at line 3"),
         ("z.py", _script("z", "lost"), "builds on the revision lost, which no script has"),
-        ("z.py", _script("two", "one"), "the revision two is carried by two.py and z.py"),
+        ("z.py", _script("two", "one"), "two.py and z.py have the same revision two"),
         ("z.py", _script("z", "two", "import no_such_module"), "No module named 'no_such_module'"),
         ("one.py", _script("one", "two"), "build on each other in a circle"),
         ("z.py", _script("z", "two", "depends_on = 'nothing'"), "depends on the revision nothing"),
     ],
 )
-def test_a_broken_history_is_told_in_words(
-    name: str, text: str, said: str, tmp_path: Path, ground: BareAlembicEnvironment
+def test_a_broken_history_is_explained(
+    name: str, text: str, expected: str, tmp_path: Path, environment: BareAlembicEnvironment
 ):
     project = Project(tmp_path)
     add_two(project)
     project.write(name, text)
-    database = ground.create()
-    with ground.walker(database) as walker:
+    database = environment.create()
+    with environment.walker(database) as walker:
         problems = problems_of(walker.history)
-    ground.drop(database)
-    assert any(said in problem for problem in problems), problems
+    environment.drop(database)
+    assert any(expected in problem for problem in problems), problems
 
 
-def test_two_heads_are_seen(tmp_path: Path, ground: BareAlembicEnvironment):
+def test_two_heads_are_seen(tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path)
     add_two(project)
     project.write("three.py", _script("three", "one"))
-    database = ground.create()
-    with ground.walker(database) as walker:
+    database = environment.create()
+    with environment.walker(database) as walker:
         assert sorted(walker.history.heads) == ["three", "two"]
         assert walker.history.branchpoints == ("one",)
-    ground.drop(database)
+    environment.drop(database)
 
 
 def test_branches_and_merges_are_walked(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
@@ -232,8 +232,11 @@ def test_branches_and_merges_are_walked(tmp_path: Path, postgres_server: Postgre
     )
     with walking(project, postgres_server, workspace) as walk:
         assert {proof.revision: proof.codes for proof in walk.prove_all()} == {
-            "root": {"loss-undeclared"}, "left": set(), "right": set(), "merge": set(),
-        }  # fmt: skip
+            "root": {"loss-undeclared"},
+            "left": set(),
+            "right": set(),
+            "merge": set(),
+        }
 
 
 @pytest.mark.parametrize("base", ["root", None], ids=["two heads", "two bases"])
@@ -248,9 +251,12 @@ def test_heads_that_are_never_merged_are_walked(
         project.add(f"{side}2", [f"CREATE INDEX i_{side} ON t_{side} (a)"], [f"DROP INDEX i_{side}"])
     with walking(project, postgres_server, workspace) as walk:
         assert {proof.revision: proof.codes for proof in walk.prove_all()} == {
-            "root": {"loss-undeclared"}, "left": {"loss-undeclared"}, "right": {"loss-undeclared"},
-            "left2": set(), "right2": set(),
-        }  # fmt: skip
+            "root": {"loss-undeclared"},
+            "left": {"loss-undeclared"},
+            "right": {"loss-undeclared"},
+            "left2": set(),
+            "right2": set(),
+        }
 
 
 def test_the_interpreter_and_the_options_are_taken_from_the_command():
@@ -263,29 +269,31 @@ def test_the_interpreter_and_the_options_are_taken_from_the_command():
     assert walker_command(given) == (("/v/bin/python",), ("-x", "a=b"))
 
 
-def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path, ground: BareAlembicEnvironment):
+def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path, environment: BareAlembicEnvironment):
     project = Project(tmp_path)
     project.add("one", ["SELECT pg_sleep(60)"])
-    database = ground.create()
-    walker: Walker = ground.walker(database)
+    database = environment.create()
+    walker: Walker = environment.walker(database)
     walker._timeout = 0.3
     with walker, pytest.raises(StackError, match=r"did not answer within 0\.3 s"):
         walker.upgrade("one")
-    ground.drop(database)
+    environment.drop(database)
 
 
-def test_a_type_is_created_again_after_it_was_dropped(tmp_path: Path, ground: BareAlembicEnvironment):
-    """SQLAlchemy remembers ENUMs for as long as one context of alembic's lives, which here is the whole walk."""
+def test_a_type_is_created_again_after_it_was_dropped(tmp_path: Path, environment: BareAlembicEnvironment):
+    """SQLAlchemy remembers ENUMs as long as alembic's context exists, which is the whole walk."""
     project = Project(tmp_path)
     project.add(
         "one",
-        ["op.create_table('t', sa.Column('a', sa.Enum('x', 'y', name='e')), sa.Column('b', sa.Enum('x', name='f')))",
-         "op.create_table('u', sa.Column('a', sa.Enum('x', 'y', name='e')))"],
+        [
+            "op.create_table('t', sa.Column('a', sa.Enum('x', 'y', name='e')), sa.Column('b', sa.Enum('x', name='f')))",
+            "op.create_table('u', sa.Column('a', sa.Enum('x', 'y', name='e')))",
+        ],
         ["DROP TABLE t, u", "DROP TYPE e, f"],
-    )  # fmt: skip
-    database = ground.create()
-    with ground.walker(database) as walker:
+    )
+    database = environment.create()
+    with environment.walker(database) as walker:
         assert walker.upgrade("one").error is None
         assert walker.downgrade("one").error is None
         assert walker.upgrade("one").error is None
-    ground.drop(database)
+    environment.drop(database)

@@ -39,9 +39,15 @@ def test_unreachable_server_is_named_without_its_password() -> None:
 
 def test_environment_has_no_influence(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
-        "PGSERVICE": "missing", "PGHOSTADDR": "192.0.2.1", "PGOPTIONS": "-c TimeZone=Japan", "PGSSLMODE": "require",
-        "PGTZ": "Asia/Tokyo", "PGCLIENTENCODING": "LATIN1", "PGAPPNAME": "x", "PGPASSFILE": str(tmp_path),
-    }.items():  # fmt: skip
+        "PGSERVICE": "missing",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGOPTIONS": "-c TimeZone=Japan",
+        "PGSSLMODE": "require",
+        "PGTZ": "Asia/Tokyo",
+        "PGCLIENTENCODING": "LATIN1",
+        "PGAPPNAME": "x",
+        "PGPASSFILE": str(tmp_path),
+    }.items():
         monkeypatch.setenv(name, value)
     with connect(database_url) as conn:
         assert conn.execute(b"SHOW TimeZone").fetchone() == ("UTC",)

@@ -117,8 +117,11 @@ def test_diff_names_tables_and_rows(conn: Connection) -> None:
         "~ changed public.t: 2 rows before, 1 after",
     ]
     assert json.loads(json.dumps(difference.to_json()))["tables"][2] == {
-        "table": "public.t", "rows_before": 2, "rows_after": 1, "changed": True,
-    }  # fmt: skip
+        "table": "public.t",
+        "rows_before": 2,
+        "rows_after": 1,
+        "changed": True,
+    }
 
 
 def test_restricted_to_what_two_schemas_share(conn: Connection) -> None:
@@ -143,8 +146,13 @@ def test_which_tables_count(conn: Connection) -> None:
         CREATE TABLE "We ird""%s{}'" ("%s{}'" int); CREATE TEMP TABLE gone (a int)"""
     )
     rows = {name: table.rows for name, table in data_fingerprint(conn).tables.items()}
-    assert rows == {"public.p1": 1, "public.base": 0, "public.child": 1, "public.nothing": 1,
-                    "public.\"We ird\"\"%s{}'\"": 0}  # fmt: skip
+    assert rows == {
+        "public.p1": 1,
+        "public.base": 0,
+        "public.child": 1,
+        "public.nothing": 1,
+        'public."We ird""%s{}\'"': 0,
+    }
 
 
 def test_rows_of_before_are_still_there(conn: Connection) -> None:

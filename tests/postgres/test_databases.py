@@ -82,7 +82,7 @@ def test_a_swap_keeps_markers_and_ends_sessions(server: Connection, server_url: 
 
 
 def test_a_swap_that_fails_half_way_changes_nothing(server: Connection, server_url: str) -> None:
-    """Between two renames there is no live database, and whoever repeats the procedure finds none to replace."""
+    """Between two separate renames there would be no live database, and none to replace on a second attempt."""
     create_database(server, "live", marker="damaged")
     with pytest.raises(psycopg.errors.InvalidCatalogName):
         swap_databases(server, "live", "nothing", aside="aside")

@@ -126,7 +126,7 @@ def test_null_acl_equals_spelled_out_default(conn: Connection) -> None:
     assert not before.diff(schema_fingerprint(conn))
 
 
-def test_version_table_and_what_hangs_on_it_are_ignored(conn: Connection) -> None:
+def test_version_table_and_its_dependents_are_ignored(conn: Connection) -> None:
     before = schema_fingerprint(conn)
     execute(conn, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     execute(conn, "COMMENT ON TABLE alembic_version IS 'x'; COMMENT ON COLUMN alembic_version.version_num IS 'y'")

@@ -82,9 +82,14 @@ STATEMENTS = (
 )
 statements = st.builds(
     lambda text, t, u, c, d, k, n: text.format(t=t, u=u, c=c, d=d, k=k, n=n),
-    st.sampled_from(STATEMENTS), st.sampled_from(TABLES), st.sampled_from(TABLES), st.sampled_from(COLUMNS),
-    st.sampled_from(COLUMNS), st.sampled_from(TYPES), st.integers(1, 3),
-)  # fmt: skip
+    st.sampled_from(STATEMENTS),
+    st.sampled_from(TABLES),
+    st.sampled_from(TABLES),
+    st.sampled_from(COLUMNS),
+    st.sampled_from(COLUMNS),
+    st.sampled_from(TYPES),
+    st.integers(1, 3),
+)
 START = (
     "CREATE TYPE e AS ENUM ('one', 'two')",
     "CREATE TABLE a (id integer PRIMARY KEY, x e, y text)",
@@ -120,7 +125,7 @@ def dump(server: PostgresServer, url: str) -> str:
     max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 @given(changes=st.lists(statements, min_size=2, max_size=12))
-def test_it_follows_what_happens_and_tells_apart_what_pg_dump_tells_apart(
+def test_it_tracks_changes_and_distinguishes_what_pg_dump_distinguishes(
     postgres_server: PostgresServer, changes: list[str]
 ) -> None:
     name = "followed"

@@ -1,4 +1,4 @@
-"""A sequence that numbers rows anew is found before the next insert finds it."""
+"""A rewound sequence is detected before the next insert fails."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def test_without_rows_columns_or_sequences(conn: Connection) -> None:
     assert sequences(conn) == {}
     conn.execute(b"CREATE SEQUENCE s; CREATE TABLE t (id serial, n numeric DEFAULT nextval('s'))")
     assert {name: state.behind for name, state in sequences(conn).items()} == {
-        "public.s": False, "public.t_id_seq": False,
-    }  # fmt: skip
+        "public.s": False,
+        "public.t_id_seq": False,
+    }
     assert sequences(conn)["public.s"].maximum is None
 
 

@@ -7,7 +7,7 @@ from support import evidence_builder as build
 
 from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.migrations.reversibility.proof import Lock, Proof
-from rollback_drills.migrations.reversibility.rows import Loss
+from rollback_drills.migrations.reversibility.snapshots import Loss
 from rollback_drills.pytest_plugin.revision_table import revision_lines
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown

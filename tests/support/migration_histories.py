@@ -1,4 +1,4 @@
-"""Histories written to disk, and walks through them on the server of the tests."""
+"""Writes histories of migrations to disk, and walks through them on the tests' server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ with engine.connect() as connection:
 
 
 def body(statements: Iterable[str]) -> list[str]:
-    """Lines of a function: SQL is executed, ``with: a | b`` outside a transaction, Python as it is."""
+    """Lines of a function: SQL to execute, ``with: a | b`` outside a transaction, or Python."""
     lines = []
     for statement in statements:
         if statement.startswith("with: "):
@@ -67,20 +67,20 @@ class Project:
         self.ini = directory / "alembic.ini"
         self.versions = directory / "migrations" / "versions"
         self.versions.mkdir(parents=True)
-        self.point_nowhere()
+        self.name_no_database()
         (directory / "migrations" / "env.py").write_text(env)
         self.head: str | None = None
 
     def add(
         self, revision: str, up: Iterable[str], back: Sequence[str] = (), *, comment: str = "", more: str = ""
     ) -> None:
-        """A revision on top of the one before."""
+        """Add a revision on top of the last one."""
         text = script(revision, self.head, up, back, comment=comment, more=more)
         (self.versions / f"{revision}.py").write_text(text)
         self.head = revision
 
-    def point_nowhere(self) -> None:
-        """What it was pointed at is gone: the walk says itself where the database is."""
+    def name_no_database(self) -> None:
+        """Name no database in alembic.ini: the walk names it."""
         self.ini.write_text("[alembic]\nscript_location = migrations\nsqlalchemy.url = postgresql+psycopg://\n")
 
     def write(self, name: str, text: str) -> None:
@@ -95,14 +95,18 @@ def walking(
     *,
     migrations: Migrations | None = None,
     data: bool = True,
-    ground_of: type[BareAlembicEnvironment] = BareAlembicEnvironment,
+    environment_class: type[BareAlembicEnvironment] = BareAlembicEnvironment,
     wanted: Sequence[str] = (),
 ) -> Iterator[Walk]:
-    ground = ground_of(
-        project.ini, interpreter=[sys.executable], admin_url=server.admin_url, run="tests", workspace=workspace.path,
+    environment = environment_class(
+        project.ini,
+        interpreter=[sys.executable],
+        admin_url=server.admin_url,
+        run="tests",
+        workspace=workspace.path,
         bin_dir=server.bin_dir,
-    )  # fmt: skip
-    walk = Walk(ground, migrations, data=data, wanted=wanted)
+    )
+    walk = Walk(environment, migrations, data=data, wanted=wanted)
     try:
         yield walk
     finally:

@@ -1,15 +1,15 @@
-"""Alembic as a drill needs it: asked and moved by its own command, in the tree of a chosen release."""
+"""Alembic as a drill needs it: its own command in the tree of a release, failing migrations, and remedies."""
 
 from rollback_drills.migrations.alembic import JOINT, Alembic, Histories
-from rollback_drills.migrations.failing import REVISION, WAYS_TO_FAIL, FailingMigration, failing_migration
+from rollback_drills.migrations.failing import FAILURE_MODES, REVISION, FailingMigration, failing_migration
 from rollback_drills.migrations.planting import is_read, plant, require_read
 from rollback_drills.migrations.remedies import NO_MODULE, remedy_in
 
 __all__ = [
+    "FAILURE_MODES",
     "JOINT",
     "NO_MODULE",
     "REVISION",
-    "WAYS_TO_FAIL",
     "Alembic",
     "FailingMigration",
     "Histories",

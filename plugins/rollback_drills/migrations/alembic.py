@@ -1,4 +1,4 @@
-"""Alembic's command line, run in the tree of a release: the very commands that the runbook names."""
+"""Alembic's command line, run in the tree of a release: the same commands that the runbook contains."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rollback_drills.target.target import Target
 
 # alembic/script/base.py, Script._head_only: "down, down2 (depends) -> revision (label) (head) (mergepoint), message"
 _HISTORY_LINE = re.compile(r"(?P<down>\S+(?:, \S+)*)(?: \([^)]*\))? -> (?P<revision>[^\s,]+)")
-# The same of `alembic current`, which prints the revision first; whatever else env.py prints is no revision.
+# `alembic current` prints the revision first; other lines are env.py's own output.
 _CURRENT_LINE = re.compile(r"(?P<revision>\S+)(?: \([^)]*\))*\s*")
-_NOTHING_BELOW = "<base>"
+_BASE = "<base>"
 JOINT = ", "
-"""Between the revisions of a database, or of a release, that has several heads."""
+"""Separates revisions where a database or a release has several heads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One script: its revision, and those directly below it (several where branches are merged)."""
+    """One script: its revision and those directly below it, several where it merges branches."""
 
     id: str
     down: tuple[str, ...]
@@ -33,7 +33,7 @@ Histories = dict[str, tuple[Revision, ...]]
 
 
 class Alembic:
-    """What `alembic` says and does; histories are read once per release, since a release does not change."""
+    """Runs alembic. The history of a release is read once, since a release does not change."""
 
     def __init__(self, commands: Commands, target: Target, histories: Histories) -> None:
         self._commands, self._target, self._histories = commands, target, histories
@@ -46,7 +46,13 @@ class Alembic:
         kill_when: Callable[[], bool] | None = None,
         timeout: float | None = None,
     ) -> CommandResult:
-        """One alembic command with the scripts of ``release``; judge it by the database's state afterwards."""
+        """Run one alembic command with the scripts of ``release``; judge it by the database's state afterwards.
+
+        Args:
+            database_url: of the database to migrate; by default the stack's.
+            kill_when: polled; the command is killed as soon as it returns True.
+            timeout: seconds; by default migrations.timeout of the target file.
+        """
         return self._commands.in_release(
             release,
             [*self._target.migrations.command, *arguments],
@@ -57,33 +63,33 @@ class Alembic:
         )
 
     def current(self, release: str) -> str:
-        """What ``alembic current`` prints as the revision: ``base`` when it prints none.
+        """The revision that ``alembic current`` prints, ``base`` when it prints none.
 
         Raises:
             StackError: the command failed, for example because the release does not know the revision.
         """
         result = self._succeed(release, self.run(release, "current"))
         matches = map(_CURRENT_LINE.fullmatch, result.stdout.splitlines())
-        # env.py may print a word of its own on a line of its own: only what the release has a script of is a revision.
+        # env.py may print lines of one word too: a revision is one of which the release has a script.
         return _joined([match["revision"] for match in matches if match and self.knows(release, match["revision"])])
 
     def upgrade(self, release: str, revision: str = "heads", *, database_url: str | None = None) -> CommandResult:
-        """To a revision, or to several that are joined by a comma; by default to every head there is."""
+        """Upgrade to a revision, or to several joined by `JOINT`; by default to all heads."""
         return self._each(release, "upgrade", revision.split(JOINT), database_url)
 
     def downgrade(self, release: str, revision: str, *, database_url: str | None = None) -> CommandResult:
-        """To a revision, or to several that are joined by a comma, and nothing beside them.
+        """Downgrade to exactly one revision, or to several joined by `JOINT`.
 
-        A branch that none of them is on is taken down to where it leaves what is below them. In a history without
-        branches that is the one command that the runbook names.
+        A branch without any of them is downgraded to the revision from which it branches off. In a history without
+        branches, this is the single command of the runbook.
         """
-        return self._each(release, "downgrade", self.ways_down(release, revision), database_url)
+        return self._each(release, "downgrade", self.downgrade_arguments(release, revision), database_url)
 
-    def ways_down(self, release: str, revision: str) -> tuple[str, ...]:
-        """What `alembic downgrade` has to be given, one after the other, to arrive at ``revision``."""
+    def downgrade_arguments(self, release: str, revision: str) -> tuple[str, ...]:
+        """The arguments of the `alembic downgrade` commands that together lead to ``revision``, in order."""
         goals = revision.split(JOINT)
         below = {known.id: known.down for known in self._revisions(release)}
-        if not set(goals) <= set(below):  # base, a relative step, or what alembic itself has to refuse
+        if not set(goals) <= set(below):  # base, a relative step, or one that alembic refuses
             return (revision,)
         kept = self.at_or_below(release, revision)
         branches = []
@@ -94,7 +100,7 @@ class Alembic:
         return (*branches, *goals)
 
     def at_or_below(self, release: str, revision: str) -> frozenset[str]:
-        """A revision, or several that are joined by a comma, with everything that it needs below it; without base."""
+        """A revision, or several joined by `JOINT`, with all revisions below; without base."""
         below = {known.id: known.down for known in self._revisions(release)}
         found, pending = set[str](), [each for each in revision.split(JOINT) if each in below]
         while pending:
@@ -103,7 +109,7 @@ class Alembic:
         return frozenset(found)
 
     def _each(self, release: str, verb: str, revisions: Sequence[str], database_url: str | None) -> CommandResult:
-        """One command after the other, until one fails; the last one's result."""
+        """Run one command per revision until one fails; the result of the last."""
         for revision in revisions:
             result = self.run(release, verb, revision, database_url=database_url)
             if not result.ok:
@@ -119,13 +125,13 @@ class Alembic:
         return tuple(revision.id for revision in self._revisions(release))
 
     def head(self, release: str) -> str:
-        """The newest revision of a release, ``base`` where it has none; several heads are joined by a comma."""
+        """The newest revision of a release, ``base`` where it has none; several heads are joined by `JOINT`."""
         revisions = self._revisions(release)
         below = {down for revision in revisions for down in revision.down}
         return _joined([revision.id for revision in revisions if revision.id not in below])
 
     def before(self, release: str, revision: str) -> str:
-        """The revision below ``revision``; ``base`` below the first, joined by a comma below a merge.
+        """The revision below ``revision``; ``base`` below the first, several joined by `JOINT` below a merge.
 
         Raises:
             StackError: the release does not know the revision.
@@ -135,7 +141,7 @@ class Alembic:
                 return _joined(known.down)
         raise StackError(
             f"release {release} has no script of the revision {revision}",
-            cause=f"it knows {', '.join(self.history(release)) or 'none'}",
+            cause=f"its revisions: {', '.join(self.history(release)) or 'none'}",
             fix="downgrade with the scripts of a release that has it",
         )
 
@@ -144,15 +150,15 @@ class Alembic:
             result = self._succeed(release, self.run(release, "history"))
             matches = filter(None, map(_HISTORY_LINE.match, result.stdout.splitlines()))
             self._histories[release] = tuple(
-                Revision(match["revision"], tuple(down for down in match["down"].split(", ") if down != _NOTHING_BELOW))
+                Revision(match["revision"], tuple(down for down in match["down"].split(", ") if down != _BASE))
                 for match in matches
             )
         return self._histories[release]
 
     def knows(self, release: str, revision: str) -> bool:
-        """Whether a release has the script of ``revision``, or of each where several are joined by a comma.
+        """Whether a release has the script of ``revision``, or of each of several joined by `JOINT`.
 
-        If not, it can neither start on it nor downgrade it.
+        A release that lacks it can neither start on such a database nor downgrade it.
         """
         return revision == "base" or set(revision.split(JOINT)) <= set(self.history(release))
 
@@ -162,7 +168,7 @@ class Alembic:
                 f"{' '.join(result.argv)} failed in {result.where} with exit code {result.exit_code}",
                 cause=result.output,
                 fix=remedy_in(result.output, release)
-                or "run the command by hand in the release's tree; [migrations] says how it is called",
+                or "run the command by hand in the release's tree; its command line is under [migrations]",
             )
         return result
 

@@ -1,7 +1,7 @@
-"""Releases whose migration fails, made from the target's own newest release: one for each way of failing.
+"""Migrations that fail, one for each failure mode, to be added to the target's newest release.
 
-The script that is added works on a table of the target's that has rows, so that what fails is what fails in
-production, and nothing has to be prepared in the target for it.
+Their scripts change an existing table of the target that has rows: they fail as migrations fail in production, and the
+target needs no preparation.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ SLEEP_MARK = "rollback-drills waits here to be killed"
 class FailingMigration:
     """A revision on top of ``down_revision`` whose upgrade fails.
 
-    ``cleanup`` is the SQL that undoes what is left behind where the failure was outside a transaction.
+    ``mode`` is one of `FAILURE_MODES`, ``why`` its description. ``cleanup`` is the SQL that removes what a failure
+    outside a transaction leaves.
     """
 
-    way: str
+    mode: str
     why: str
     down_revision: str
     script: str
@@ -44,7 +45,7 @@ class _FailureMode:
     cleanup: str = ""
 
 
-_WAYS = {
+_MODES = {
     "in-a-transaction": _FailureMode(
         "a statement fails half-way, inside the migration's transaction",
         """
@@ -78,13 +79,13 @@ _WAYS = {
         """,
     ),
     "on-a-lock": _FailureMode(
-        "the table is locked by a transaction that somebody has left open",
+        "a transaction that was left open holds a lock on the table",
         """
         op.execute("ALTER TABLE {table} ADD COLUMN drill_half_done integer")
         """,
     ),
     "killed-half-way": _FailureMode(
-        "whoever performs the migration is killed in the middle of it",
+        "the migration is killed half-way",
         f"""
         op.execute("ALTER TABLE {{table}} ADD COLUMN drill_half_done integer")
         op.execute("SELECT pg_sleep(600) /* {SLEEP_MARK} */")
@@ -92,30 +93,30 @@ _WAYS = {
     ),
 }
 
-WAYS_TO_FAIL = tuple(_WAYS)
-"""The ways in which a migration fails, as scenario B drills them."""
+FAILURE_MODES = tuple(_MODES)
+"""The failure modes of a migration that scenario B drills."""
 
 
 def down_revision_in_python(revision: str) -> str:
-    """As a script writes it; what is planted on several heads is a merge of them."""
+    """The revision as Python source; several heads make the new revision a merge."""
     several = tuple(revision.split(JOINT))
     return repr(None if revision == "base" else several if len(several) > 1 else revision)
 
 
-def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMigration:
-    """The revision that fails in one of `WAYS_TO_FAIL`.
+def failing_migration(mode: str, *, table: str, down_revision: str) -> FailingMigration:
+    """The revision that fails in one of `FAILURE_MODES`.
 
     Args:
         table: a quoted, schema-qualified table with at least two rows.
 
     Raises:
-        StackError: there is no such way.
+        StackError: ``mode`` is not one of `FAILURE_MODES`.
     """
-    if way not in _WAYS:
-        raise StackError(f"no migration fails in the way {way!r}", fix=f"use one of {', '.join(WAYS_TO_FAIL)}")
-    recipe = _WAYS[way]
-    # The table's name stands inside a Python string literal, and op.execute() takes ":name" for a parameter unless
-    # the colon is escaped (sqlalchemy.text, "escaping").
+    if mode not in _MODES:
+        raise StackError(f"{mode!r} is not a failure mode", fix=f"use one of {', '.join(FAILURE_MODES)}")
+    recipe = _MODES[mode]
+    # The name becomes part of a Python string literal, and op.execute() reads ":name" as a parameter unless the colon
+    # is escaped (sqlalchemy.text, "escaping").
     in_literal = json.dumps(table.replace(":", "\\:"))[1:-1]
     body = indent(dedent(recipe.upgrade).strip().format(table=in_literal), "    ")
     script = "\n".join(
@@ -137,4 +138,4 @@ def failing_migration(way: str, *, table: str, down_revision: str) -> FailingMig
             "",
         ]
     )
-    return FailingMigration(way, recipe.why, down_revision, script, dedent(recipe.cleanup).strip().format(table=table))
+    return FailingMigration(mode, recipe.why, down_revision, script, dedent(recipe.cleanup).strip().format(table=table))

@@ -1,4 +1,4 @@
-"""A script of ours among a release's own: it is put where ``migrations.versions`` says, and alembic has to read it."""
+"""Adds a script to a release, in the directory ``migrations.versions``, and checks that alembic reads it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ _PROBE = "drill_is_read"
 
 
 def plant(commands: Commands, target: Target, name: str, migration: FailingMigration) -> str:
-    """A release made from the current one, with one script more."""
+    """Derive a release from the current one, with the migration's script added; its name."""
     return _derive(commands, target, target.current, name, migration.filename, migration.script)
 
 
 def require_read(alembic: Alembic, target: Target, planted: str, revision: str) -> None:
-    """To be asked where a planted migration did not fail, before the gateway is blamed for it.
+    """Check, where a planted migration did not fail, that alembic has read it at all.
 
     Raises:
-        TargetError: alembic does not know it, since it lies where alembic does not look.
+        TargetError: alembic does not know the revision: the script is in a directory that alembic does not read.
     """
     if not alembic.knows(planted, revision):
         raise TargetError(
             f"alembic does not read the directory {target.migrations.versions!r} "
             f"(migrations.versions in {target.file})",
-            cause=f"a script was added there, and release {planted} has no revision {revision}; it knows "
+            cause=f"a script was added there, but release {planted} has no revision {revision}; its revisions: "
             f"{', '.join(alembic.history(planted)) or 'none'}",
-            fix="correct versions under [migrations]: `rollback-drills doctor` says where the release's scripts are",
+            fix="correct versions under [migrations]: `rollback-drills doctor` shows where the release's scripts are",
         )
 
 
 def is_read(commands: Commands, alembic: Alembic, target: Target, release: str) -> bool:
-    """Whether alembic would see a script that is put where ``migrations.versions`` says; nothing is migrated."""
+    """Whether alembic reads a script that is added to ``migrations.versions``; nothing is migrated."""
     script = dedent(f"""
         revision = {_PROBE!r}
         down_revision = {down_revision_in_python(alembic.head(release))}

@@ -1,4 +1,4 @@
-"""What to do where alembic's own words are known; it runs in the release's Python, so its text is all there is."""
+"""Remedies for known errors of alembic, recognised in its output: it runs in the release's own Python."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ _NO_CONFIGURATION = re.compile(r"No config file '|No 'script_location' key found
 
 
 def remedy_in(output: str, release: str) -> str:
-    """A sentence, empty where alembic says nothing that is known."""
+    """What to do, as a phrase; empty for an unknown error."""
     missing = NO_MODULE.search(output)
     if missing is not None and missing["name"] != "alembic":
         package = missing["name"].partition(".")[0]
         return (
-            f"env.py, or what it imports, needs {package!r}: add it to the requirements of release {release} "
-            "(requirements under [python]) if it is a package; if it is the release's own, correct directory under "
-            "[migrations], or give PYTHONPATH under [gateway.env]"
+            f"env.py, or a module that it imports, needs {package!r}: if it is a package, add it to the requirements "
+            f"of release {release} (requirements under [python]); if it is the release's own, correct directory under "
+            "[migrations], or set PYTHONPATH under [gateway.env]"
         )
     if missing is not None or _NO_PROGRAM.search(output):
         return (
-            f"add alembic to the requirements of release {release} (requirements under [python]), or let command under "
-            '[migrations] name one that is there, such as command = ["/opt/tools/bin/alembic"]'
+            f"add alembic to the requirements of release {release} (requirements under [python]), or name an installed "
+            'one with command under [migrations], such as command = ["/opt/tools/bin/alembic"]'
         )
     if _NO_CONFIGURATION.search(output):
-        return "correct directory under [migrations]: where alembic.ini lies in the release's tree"
+        return "correct directory under [migrations]: it must contain alembic.ini"
     return ""

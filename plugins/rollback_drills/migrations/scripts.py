@@ -1,7 +1,7 @@
-"""Migration scripts read without running them: which revisions there are, and what is wrong with their order.
+"""Reads migration scripts without running them: their revisions, and problems of the history.
 
-For the collection of tests, which must neither import the user's code nor start anything. What a script computes
-instead of writing down is not seen; alembic's own view comes from the walker.
+For collecting tests, which must neither import the user's code nor start anything. A revision that a script computes is
+not read; alembic's own view comes from the walker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
-    """All scripts, those that others build on first, and what is wrong with them as a history."""
+    """All scripts, in the order of the history, and its problems."""
 
     scripts: tuple[Script, ...]
     problems: tuple[str, ...]
@@ -65,7 +65,7 @@ class Scripts:
 
 
 def read_scripts(directories: Iterable[Path]) -> Scripts:
-    """Every ``.py`` file of these directories, in the order of the history; a directory that is not there is empty."""
+    """Read every ``.py`` file of these directories; a missing directory counts as empty."""
     scripts: list[Script] = []
     problems: list[str] = []
     for directory in directories:
@@ -104,9 +104,13 @@ def _read(file: Path) -> Script | str:
         return f"{file.name} sets no revision"
     title = (ast.get_docstring(tree) or "").strip().partition("\n")[0]
     return Script(
-        str(values["revision"]), _names(values.get("down_revision")), _names(values.get("depends_on")),
-        _names(values.get("branch_labels")), title, file.name,
-    )  # fmt: skip
+        str(values["revision"]),
+        _names(values.get("down_revision")),
+        _names(values.get("depends_on")),
+        _names(values.get("branch_labels")),
+        title,
+        file.name,
+    )
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -123,13 +127,13 @@ def _order_problems(scripts: Sequence[Script]) -> list[str]:
         files.setdefault(script.id, []).append(script.file)
     for revision, names in files.items():
         if len(names) > 1:
-            problems.append(f"the revision {revision} is carried by {' and '.join(names)}")
+            problems.append(f"{' and '.join(names)} have the same revision {revision}")
     for script in scripts:
         for down in script.down:
             if down not in files:
                 problems.append(f"{script.file} builds on the revision {down}, which no script has")
         for needed in script.depends_on:
-            if needed not in files and needed.partition("@")[0] not in labels and not _begins(needed, files):
+            if needed not in files and needed.partition("@")[0] not in labels and not _is_prefix(needed, files):
                 problems.append(f"{script.file} depends on the revision {needed}, which no script has")
     circle = {script.id for script in scripts} - {script.id for script in _ordered(scripts)}
     if circle:
@@ -137,12 +141,12 @@ def _order_problems(scripts: Sequence[Script]) -> list[str]:
     return problems
 
 
-def _begins(text: str, ids: Iterable[str]) -> bool:
+def _is_prefix(text: str, ids: Iterable[str]) -> bool:
     return any(each.startswith(text) for each in ids)
 
 
 def _ordered(scripts: Sequence[Script]) -> tuple[Script, ...]:
-    """Those below first; what is in a circle is left out."""
+    """Those below first; scripts in a circle are left out."""
     known = {script.id: script for script in scripts}
     done: dict[str, Script] = {}
     waiting = list(known.values())

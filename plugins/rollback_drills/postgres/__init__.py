@@ -1,6 +1,6 @@
-"""PostgreSQL as a drill needs it: what a database *is* (schema, data, sequences), and databases to drill on.
+"""PostgreSQL as a drill needs it: fingerprints of schema, data and sequences, and disposable databases.
 
-Nothing here knows of pytest, targets or runtimes; it needs psycopg and a server of version 13 or newer.
+Independent of pytest, targets and runtimes; needs psycopg and a server of version 13 or newer.
 """
 
 from rollback_drills.postgres.activity import (

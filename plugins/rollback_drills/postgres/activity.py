@@ -1,4 +1,4 @@
-"""Who is connected, who waits for whom, and what a backend has locked."""
+"""Sessions of a server: their state, their locks, and how to end them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.connection import Connection
 
-# From weakest to strongest, as listed in the manual, "Explicit Locking", section "Table-Level Locks".  The
-# order is a convention for reporting: what a lock really conflicts with is that section's table.
+# From weakest to strongest, in the order of the manual, "Explicit Locking", section "Table-Level Locks". The order
+# is for reports; which locks conflict is in a table of that section.
 LOCK_MODES: Final = (
     "AccessShareLock",
     "RowShareLock",
@@ -23,15 +23,14 @@ LOCK_MODES: Final = (
     "ExclusiveLock",
     "AccessExclusiveLock",
 )
-QUERY_CHARACTERS: Final = 200  # of a session's query that are kept
+QUERY_CHARACTERS: Final = 200  # of a session's query; the rest is cut off
 
 
 @dataclass(frozen=True, slots=True)
 class BackendSession:
-    """A client's backend as pg_stat_activity shows it; ``transaction_seconds`` is None outside a transaction.
+    """A client's session, as in pg_stat_activity; ``transaction_seconds`` is None outside a transaction.
 
-    ``blocked_by`` holds the pids that hold or, ahead in the queue, await a conflicting lock
-    (pg_blocking_pids).
+    ``blocked_by`` are the pids that hold a conflicting lock, or wait for one ahead in the queue (pg_blocking_pids).
     """
 
     pid: int
@@ -46,10 +45,13 @@ class BackendSession:
 
 
 def sessions(conn: Connection, database: str | None = None) -> tuple[BackendSession, ...]:
-    """Other clients' sessions in ``database`` (default: the current one), the oldest first.
+    """Other clients' sessions in ``database`` (default: the current one), oldest first.
 
-    Query and state of other roles' sessions are empty for a role without pg_read_all_stats (manual: "The
-    Cumulative Statistics System").  Raises psycopg.Error.
+    For a role without pg_read_all_stats, query and state of other roles' sessions are empty (manual: "The Cumulative
+    Statistics System").
+
+    Raises:
+        psycopg.Error: the query fails.
     """
     rows = conn.execute(
         b"""SELECT pid, datname, coalesce(usename, ''), coalesce(application_name, ''), coalesce(state, ''),
@@ -70,27 +72,29 @@ def blocked(conn: Connection, database: str | None = None) -> tuple[BackendSessi
 
 
 def terminate(conn: Connection, pid: int, *, timeout: float = 5.0) -> bool:
-    """End the backend ``pid``; whether it is gone, for which ``timeout`` seconds at most are waited.
+    """End the session ``pid``; whether it ended within ``timeout`` seconds.
 
-    Raises psycopg.errors.InsufficientPrivilege.
+    Raises:
+        psycopg.errors.InsufficientPrivilege: the session belongs to a role that ``conn`` may not signal.
     """
     conn.execute(b"SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
-    gone = b"SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s)"
+    ended = b"SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s)"
     try:
         return poll_until(
-            lambda: conn.execute(gone, (pid,)).fetchone() == (True,), what="ending a session", timeout=timeout
+            lambda: conn.execute(ended, (pid,)).fetchone() == (True,), what="ending a session", timeout=timeout
         )
     except StackError:
         return False
 
 
 def terminate_all(conn: Connection, database: str, *, timeout: float = 5.0) -> tuple[int, ...]:
-    """End every other client's session in ``database`` and wait, ``timeout`` seconds at most, until they are gone.
+    """End every other client's session in ``database``, and wait until all have ended; their pids.
 
-    Returns the pids which were ended.  The wait is ours: the server's own (pg_terminate_backend with a timeout) looks
-    every 100 ms, one session after the other.
+    It polls because the server's own wait (pg_terminate_backend with a timeout) looks only every 100 ms, at one session
+    after the other.
 
-    Raises StackError when one is still there at the end.
+    Raises:
+        StackError: a session is still open after ``timeout`` seconds.
     """
     others = b"FROM pg_catalog.pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
     clients = others + b" AND backend_type = 'client backend'"
@@ -107,8 +111,8 @@ def terminate_all(conn: Connection, database: str, *, timeout: float = 5.0) -> t
 def invalid_indexes(conn: Connection) -> tuple[str, ...]:
     """Qualified names of indexes that a failed CREATE or REINDEX INDEX CONCURRENTLY left behind.
 
-    Manual: CREATE INDEX, "Building Indexes Concurrently".  An index of a partitioned table that lacks a
-    partition's is invalid by design and is not listed.
+    Manual: CREATE INDEX, "Building Indexes Concurrently". Left out are indexes of partitioned tables, which are invalid
+    by design as long as a partition lacks the index.
     """
     rows = conn.execute(
         b"""SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
@@ -120,10 +124,9 @@ def invalid_indexes(conn: Connection) -> tuple[str, ...]:
 
 
 def relation_locks(conn: Connection, pid: int) -> Mapping[str, str]:
-    """Qualified relation to the strongest lock that backend ``pid`` holds on it, in the current database.
+    """By qualified name, the strongest lock that the session ``pid`` holds on each relation of the current database.
 
-    Names come from the catalogue as ``conn`` sees it: a relation that another transaction created and has not
-    committed appears as ``relation <oid>``.  System catalogues are left out.
+    A relation that an uncommitted transaction created appears as ``relation <oid>``. System catalogues are left out.
     """
     rows = conn.execute(
         b"""SELECT coalesce(quote_ident(n.nspname) || '.' || quote_ident(c.relname), 'relation '

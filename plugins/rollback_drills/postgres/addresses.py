@@ -1,4 +1,4 @@
-"""A database's address, in the forms that libpq, SQLAlchemy and a target's configuration want."""
+"""The address of a database in the forms of libpq, SQLAlchemy and a target's configuration."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 
 def sqlalchemy_url(url: str) -> str:
-    """The same address for SQLAlchemy with psycopg 3; libpq's own tools must never see it."""
+    """The address for SQLAlchemy with psycopg 3; libpq's own tools would misunderstand it."""
     return "postgresql+psycopg://" + url.split("://", 1)[1]
 
 
 def database_values(url: str) -> dict[str, str]:
-    """What the placeholders of a database mean: whole addresses, and their parts for whoever wants them apart."""
+    """Values for a target file's placeholders: the address as a whole, and its parts."""
     parts = conninfo_to_dict(url)
     return {
         "database_url": url,

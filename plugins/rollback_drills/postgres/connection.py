@@ -1,10 +1,9 @@
-"""Connections whose text output depends on nothing but the data.
+"""Connections whose text output depends on the data alone.
 
-Every comparison in this package is a comparison of text which the server produced.  The settings which change
-that text (time zone, date style, float digits, search path, ...) are therefore pinned twice: for the whole
-session by :func:`connect`, below what ``ALTER DATABASE ... SET`` or ``ALTER ROLE ... SET`` may say, and once
-more around every read by :func:`read_pinned`, so that a connection opened by somebody else yields the same
-fingerprints.
+This package compares text that the server produced. The settings that change such text (time zone, date style, float
+digits, search path, ...) are therefore pinned twice: by `connect` for the whole session, overriding ``ALTER DATABASE
+... SET`` and ``ALTER ROLE ... SET``, and by `read_pinned` around every read, so that connections opened elsewhere yield
+the same fingerprints.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ Connection = psycopg.Connection[Row]
 
 APPLICATION_NAME: Final = "rollback-drills"
 
-# What changes the text of values: PostgreSQL manual, "Client Connection Defaults", section "Locale and
-# Formatting", and "Statement Behavior".  lc_messages only keeps server messages quotable in English.
+# The settings that change the text of values: PostgreSQL manual, "Client Connection Defaults", sections "Locale and
+# Formatting" and "Statement Behavior".
 SESSION_SETTINGS: Final[dict[str, str]] = {
     "TimeZone": "UTC",
     "DateStyle": "ISO,YMD",
@@ -45,9 +44,9 @@ SESSION_SETTINGS: Final[dict[str, str]] = {
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
 }
-# Pinned around a read only; the session keeps the application's own search path.  An empty search path makes
-# the server qualify every name that it prints; row_security=off makes it refuse instead of hiding rows from a
-# role which is subject to a policy; JIT costs far more than it saves on catalogue queries.
+# Pinned around a read only: the session keeps the application's search path. With an empty search path the server
+# qualifies every name that it prints; with row_security=off it raises an error instead of hiding rows from a role that
+# is subject to a policy; JIT costs far more than it saves on catalogue queries.
 _READ_SETTINGS: Final[dict[str, str]] = {
     **SESSION_SETTINGS,
     "search_path": "",
@@ -63,7 +62,8 @@ _environment = threading.Lock()
 def quote_ident(name: str) -> str:
     """``name`` as a quoted SQL identifier; safe for any name that PostgreSQL accepts.
 
-    Raises DrillError on an empty name or one with a NUL byte (manual: "Identifiers and Key Words").
+    Raises:
+        DrillError: the name is empty or contains a NUL character (manual: "Identifiers and Key Words").
     """
     if not name or "\0" in name:
         raise DrillError(f"{name!r} cannot be an SQL identifier", fix="give a name without NUL characters")
@@ -71,7 +71,11 @@ def quote_ident(name: str) -> str:
 
 
 def quote_literal(text: str) -> str:
-    """``text`` as an SQL string literal that reads the same whatever ``standard_conforming_strings`` says."""
+    """``text`` as an SQL string literal with the same meaning under either ``standard_conforming_strings``.
+
+    Raises:
+        DrillError: the text contains a NUL character.
+    """
     if "\0" in text:
         raise DrillError("a text with a NUL character cannot be sent to PostgreSQL", fix="remove the character")
     quoted = text.replace("'", "''")
@@ -79,10 +83,10 @@ def quote_literal(text: str) -> str:
 
 
 def libpq_url(url: str) -> str:
-    """The same address for libpq: SQLAlchemy's ``postgresql+driver://`` and ``postgres://`` become
-    ``postgresql://``.
+    """The address for libpq: SQLAlchemy's ``postgresql+driver://`` and ``postgres://`` become ``postgresql://``.
 
-    Raises DrillError when the URL is not one of PostgreSQL's.
+    Raises:
+        DrillError: the URL is not a PostgreSQL URL.
     """
     match = _SCHEME.match(url)
     if match is None or match["dialect"] not in ("postgresql", "postgres"):
@@ -95,13 +99,13 @@ def libpq_url(url: str) -> str:
 
 
 def redact(url: str) -> str:
-    """``url`` fit for a message: the password between ``user:`` and ``@`` replaced by ``***``."""
+    """``url`` for a message, with the password replaced by ``***``."""
     hidden = re.sub(r"(://[^/?#:@]*):[^/?#]*@", r"\1:***@", url)
     return re.sub(r"([?&](?:ssl)?password=)[^&#]*", r"\1***", hidden)
 
 
 def with_database(url: str, name: str) -> str:
-    """The libpq URL ``url`` with its database replaced by ``name``; everything else is kept."""
+    """The libpq URL ``url`` with another database."""
     _require_libpq(url)
     parts = urlsplit(url)
     query = "&".join(item for item in parts.query.split("&") if item and not item.startswith("dbname="))
@@ -109,7 +113,7 @@ def with_database(url: str, name: str) -> str:
 
 
 def with_account(url: str, user: str, password: str) -> str:
-    """The libpq URL ``url`` for another account; a password may hold any characters."""
+    """The libpq URL ``url`` with another account; user and password may contain any characters."""
     _require_libpq(url)
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
@@ -120,12 +124,15 @@ def with_account(url: str, user: str, password: str) -> str:
 def connect(url: str, *, autocommit: bool = True, timeout: float = 10.0) -> Connection:
     """Open a connection that depends on ``url`` alone.
 
-    ``PG*`` variables, password files and service files of the caller have no influence; client-side prepared
-    statements are off, since the schema changes between two executions.  ``timeout`` is in seconds (libpq
-    counts whole seconds and waits two at least).  The URL names host, user and database: what it leaves out
-    libpq would take from the operating system.
+    ``PG*`` variables, password files and service files of the caller have no influence. Prepared statements are off,
+    since the schema changes between two executions.
 
-    Raises DrillError for a URL that libpq would misunderstand, and when the server cannot be reached.
+    Args:
+        url: libpq URL with host, user and database; libpq would take a missing one from the operating system.
+        timeout: seconds; libpq rounds up to whole seconds, at least two.
+
+    Raises:
+        DrillError: libpq would misunderstand the URL, or the server cannot be reached.
     """
     _require_libpq(url)
     try:
@@ -141,7 +148,7 @@ def connect(url: str, *, autocommit: bool = True, timeout: float = 10.0) -> Conn
             fix=_URL_FIX,
         )
     parameters.setdefault("port", "5432")
-    # A path that cannot exist: an empty one means ~/.pgpass, and a device makes libpq print a warning.
+    # A path that cannot exist: with an empty one libpq reads ~/.pgpass, with a device it prints a warning.
     parameters.update(
         passfile=os.path.join(os.devnull, "none"),
         application_name=APPLICATION_NAME,
@@ -163,9 +170,11 @@ def connect(url: str, *, autocommit: bool = True, timeout: float = 10.0) -> Conn
 def read_pinned(conn: Connection, statements: Sequence[str]) -> list[list[Row]]:
     """Run read-only ``statements`` in one round trip under pinned settings; the rows of each, in order.
 
-    Outside a transaction all statements see one snapshot (REPEATABLE READ); inside one they see what it sees,
-    and a savepoint gives the settings back.  Raises psycopg.Error; the caller's transaction is usable
-    afterwards.
+    Outside a transaction, all statements see one snapshot (REPEATABLE READ). Inside one, they see what it sees, and a
+    savepoint restores the settings.
+
+    Raises:
+        psycopg.Error: a statement fails; the caller's transaction remains usable.
     """
     own_transaction = conn.autocommit and conn.info.transaction_status == pq.TransactionStatus.IDLE
     if own_transaction:
@@ -178,10 +187,10 @@ def read_pinned(conn: Connection, statements: Sequence[str]) -> list[list[Row]]:
     script = ";\n".join((begin, _PIN, *statements, end))
     with conn.cursor(row_factory=tuple_row) as cursor:
         try:
-            # Without parameters psycopg uses the simple query protocol: many statements, one round trip.
+            # Without parameters, psycopg uses the simple query protocol: many statements in one round trip.
             cursor.execute(script.encode(conn.info.encoding))
         except psycopg.Error:
-            _leave(conn, own_transaction=own_transaction)
+            _end_failed_read(conn, own_transaction=own_transaction)
             raise
         results = []
         while True:
@@ -195,8 +204,8 @@ _SAVEPOINT: Final = "rollback_drills_read"
 _URL_FIX: Final = "write it as postgresql://user:password@host:port/database"
 
 
-def _leave(conn: Connection, *, own_transaction: bool) -> None:
-    """End what a failed read began; a lost connection has nothing left to end."""
+def _end_failed_read(conn: Connection, *, own_transaction: bool) -> None:
+    """Roll back what a failed read began, unless the connection is lost."""
     if conn.closed:
         return
     if own_transaction:
@@ -216,16 +225,16 @@ def _require_libpq(url: str) -> None:
 
 
 def _options(given: str) -> str:
-    # Startup options outrank ALTER DATABASE/ROLE ... SET (manual: "Setting Parameters", "Parameter
-    # Interaction via the Database"), and they arrive with the connection: no extra round trip.
+    # Startup options override ALTER DATABASE/ROLE ... SET (manual: "Setting Parameters", "Parameter Interaction via the
+    # Database"), and need no round trip of their own.
     return " ".join([given, *(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())]).strip()
 
 
 @contextmanager
 def _without_libpq_environment() -> Iterator[None]:
-    """Hide ``PG*`` variables while libpq reads its defaults (manual, libpq: "Environment Variables").
+    """Remove ``PG*`` variables while libpq reads its defaults (manual, libpq: "Environment Variables").
 
-    Clearing is the only way: PGSERVICE and PGHOSTADDR cannot be overridden by an empty parameter.
+    An empty parameter would not override PGSERVICE and PGHOSTADDR.
     """
     with _environment:
         hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PG")}

@@ -1,4 +1,4 @@
-"""A crash of the server, wherever it runs."""
+"""Crashes the server, on any runtime."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.connection import connect
 
-# The manual, "COPY": a superuser's PROGRAM is run by a shell on the server, as the server's account; that shell's
-# parent is the backend. The manual, "Shutting Down the Server", on SIGKILL: the postmaster ends all other backends and
-# recovers from the write-ahead log.
+# Manual, "COPY": a superuser's PROGRAM runs in a shell on the server, under the server's account; the shell's parent is
+# the backend. Manual, "Shutting Down the Server", on SIGKILL: the postmaster ends all other backends, and recovers from
+# the write-ahead log.
 _KILL = b"COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'"
 
 
 def crash(admin_url: str, *, timeout: float = 60.0) -> None:
-    """Kill a backend with SIGKILL, so that every session ends and the server recovers; returns when it answers again.
+    """Kill a backend with SIGKILL: every session ends, and the server recovers. Returns when it answers again.
 
     Args:
         admin_url: libpq URL of a superuser.
-        timeout: seconds that the recovery may take.
+        timeout: seconds for the recovery.
 
     Raises:
-        StackError: the server does not come back.
-        DrillError: the server could not be reached in the first place.
+        StackError: the server does not recover in time.
+        DrillError: the server cannot be reached before the crash.
     """
     with contextlib.suppress(psycopg.OperationalError), connect(admin_url) as connection:
         connection.execute(_KILL)

@@ -1,10 +1,10 @@
-"""The data fingerprint: proof that rows are those of before, computed where the rows are.
+"""The data fingerprint: shows whether rows changed, and is computed by the server.
 
-Every row is hashed over its text under pinned settings, columns in the order of their *names*: neither the
-physical order of rows nor that of columns enters.  Generated columns are part of a row.  Row hashes are added
-up, so that a doubled row counts twice.  The sums are those of two independently seeded 64-bit hashes: a check
-against accidents, not against an adversary.  Hashes are comparable within one major version of PostgreSQL and
-on one architecture only (``hashtextextended`` promises no more).
+The text of each row, under pinned settings and with columns in the order of their *names*, is hashed: the physical
+order of rows and columns does not matter. Generated columns are part of a row. Hashes are added up, so that a
+duplicated row counts twice. The sums are of two 64-bit hashes with different seeds: a check against accidents, not
+against an adversary. They are comparable within one major version of PostgreSQL and one architecture
+(``hashtextextended``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TABLES_PER_STATEMENT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class TableData:
-    """The content of one table: its number of rows and a digest over the given columns of all of them."""
+    """The content of one table: its number of rows, and a digest over these columns of all rows."""
 
     rows: int
     digest: str
@@ -54,7 +54,7 @@ class TableData:
 
 @dataclass(frozen=True, slots=True)
 class TableDiff:
-    """One table before and after; ``None`` rows where there is no such table."""
+    """One table before and after; ``None`` rows where the table does not exist."""
 
     table: str
     rows_before: int | None
@@ -72,7 +72,7 @@ class TableDiff:
 
 @dataclass(frozen=True, slots=True)
 class DataDiff:
-    """The tables whose content differs; true when any does."""
+    """The tables whose content differs; false when none does."""
 
     tables: tuple[TableDiff, ...] = ()
 
@@ -81,16 +81,16 @@ class DataDiff:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Tables that are gone."""
+        """Tables that exist before only."""
         return tuple(table.table for table in self.tables if table.rows_after is None)
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """Tables that were not there before."""
+        """Tables that exist after only."""
         return tuple(table.table for table in self.tables if table.rows_before is None)
 
     def lines(self) -> list[str]:
-        """The difference for a reader, a line per table."""
+        """The difference as text, one line per table."""
         return [
             f"+ left over {table.table} with {table.rows_after} rows"
             if table.rows_before is None
@@ -101,39 +101,39 @@ class DataDiff:
         ]
 
     def to_json(self) -> dict[str, list[dict[str, str | int | bool | None]]]:
-        """Plain JSON values, as evidence wants them."""
+        """Plain JSON values, as the evidence holds them."""
         return {"tables": [table.to_json() for table in self.tables]}
 
 
 @dataclass(frozen=True, slots=True)
 class DataFingerprint:
-    """What every table of a database contains."""
+    """The content of every table of a database."""
 
     tables: Mapping[str, TableData]
 
     def diff(self, after: DataFingerprint) -> DataDiff:
-        """The tables that differ.  A table compared over other columns than before counts as changed."""
+        """The tables that differ. A table that was read over other columns counts as changed."""
         names = sorted(self.tables.keys() | after.tables.keys())
         pairs = ((name, self.tables.get(name), after.tables.get(name)) for name in names)
         return DataDiff(tuple(_difference(*pair) for pair in pairs if pair[1] != pair[2]))
 
     def to_json(self) -> dict[str, dict[str, str | int]]:
-        """Plain JSON values, as evidence wants them."""
+        """Plain JSON values, as the evidence holds them."""
         return {name: {"rows": table.rows, "digest": table.digest} for name, table in self.tables.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class RowSet:
-    """The rows of each table as a multiset of hashes, to prove that none was lost although others were
-    added."""
+    """The rows of each table as a multiset of hashes: shows whether rows were lost even where others were added."""
 
     tables: Mapping[str, Counter[RowHash]]
     columns: Mapping[str, tuple[str, ...]]
 
     def missing_from(self, after: RowSet) -> dict[str, int]:
-        """Table to how many of its rows ``after`` lacks; empty when every row is still there.
+        """By table, the number of rows that ``after`` lacks; empty when none is. A changed row counts as missing.
 
-        A changed row counts as missing.  Raises DrillError when a table was read over different columns.
+        Raises:
+            DrillError: a table was read over different columns.
         """
         lost = {}
         for table, rows in self.tables.items():
@@ -150,7 +150,7 @@ class RowSet:
         return lost
 
     def extra_in(self, after: RowSet) -> dict[str, int]:
-        """Table to how many rows ``after`` has beyond those here."""
+        """By table, the number of rows that ``after`` has in addition."""
         return after.missing_from(self)
 
 
@@ -160,12 +160,13 @@ def data_fingerprint(
     tables: Mapping[str, Sequence[str]] | None = None,
     ignore_tables: Sequence[str] = (VERSION_TABLE,),
 ) -> DataFingerprint:
-    """Read all data once, in one round trip, and fingerprint it.
+    """Fingerprint all data in one round trip; outside a transaction, in one snapshot.
 
-    ``tables`` (as :func:`columns` gives them) says what to read; without it the catalogue is asked first, and
-    ``ignore_tables`` are left out.  Outside a transaction all tables are read in one snapshot.
+    Args:
+        tables: what to read, as `columns` returns it; by default all tables of the catalogue but ``ignore_tables``.
 
-    Raises DrillError when a table or column of ``tables`` does not exist or may not be read.
+    Raises:
+        DrillError: a table or column does not exist or may not be read.
     """
     wanted = _wanted(conn, tables, ignore_tables)
     query = (
@@ -187,7 +188,7 @@ def row_hashes(
     *,
     ignore_tables: Sequence[str] = (VERSION_TABLE,),
 ) -> RowSet:
-    """The multiset of rows of each table, some 100 bytes of memory per distinct row; otherwise as above."""
+    """The multiset of rows of each table, in some 100 bytes per distinct row; otherwise as `data_fingerprint`."""
     wanted = _wanted(conn, tables, ignore_tables)
     query = (
         "SELECT {name}, hashtextextended(t, {one}), hashtextextended(t, {two}), count(*)"
@@ -207,8 +208,7 @@ def _wanted(
 
 
 def _read(conn: Connection, wanted: Mapping[str, tuple[str, ...]], query: str) -> list[Row]:
-    """``query`` for every table; grouped into statements which the planner digests, sent in one round
-    trip."""
+    """The rows of ``query`` for every table, in one round trip of statements small enough for the planner."""
     one, two = _SEEDS
     selects = (
         query.format(name=quote_literal(name), one=one, two=two, row=row_text(names), table=name)

@@ -1,14 +1,14 @@
-"""Databases as disposable things: create, clone, rename, drop; and the marker that says one may be damaged.
+"""Disposable databases: create, clone, rename, drop; and the marker of those that a run may damage.
 
-The marker is a setting of the database itself (``ALTER DATABASE ... SET rollback_drills.run``), read from the
-catalogue and not through ``SHOW``, which a client's own options could fake.  It survives a rename; neither a
-clone by TEMPLATE nor a plain dump carries it, so no other database acquires it by accident.  A COMMENT would
-do too, but a migration may well write one.
+The marker is a setting of the database (``ALTER DATABASE ... SET rollback_drills.run``), read from the catalogue and
+not through ``SHOW``, which a client's options could fake. It survives a rename. Neither a clone by TEMPLATE nor a plain
+dump carries it, so no other database acquires it by accident. A COMMENT would not do: a migration may write one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 import psycopg
@@ -23,16 +23,17 @@ PG15: Final = 150000
 
 
 def prepare_server(connection: Connection, roles: Iterable[str]) -> None:
-    """Create those of these roles that are not there, without a right to log in."""
+    """Create the missing ones of these roles, without the right to log in."""
     for role in roles:
         if connection.execute(b"SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
             connection.execute(f"CREATE ROLE {quote_ident(role)} NOLOGIN".encode())
 
 
 def create_extensions(url: str, extensions: Iterable[str]) -> None:
-    """Create extensions as the superuser of ``url``, since a migration's own account may not.
+    """Create extensions as the superuser of ``url``, which a migration's own account may not do.
 
-    Raises DrillError when the server has no such extension.
+    Raises:
+        DrillError: the server does not have the extension.
     """
     wanted = tuple(extensions)
     if not wanted:
@@ -45,7 +46,7 @@ def create_extensions(url: str, extensions: Iterable[str]) -> None:
                 raise DrillError(
                     f"the extension {extension} cannot be created",
                     cause=str(error).strip(),
-                    fix="use a PostgreSQL that has it: database.image, or database.bin_dir",
+                    fix="use a PostgreSQL that has it, with database.image or database.bin_dir",
                 ) from None
 
 
@@ -62,15 +63,20 @@ def create_database(
     owner: str | None = None,
     marker: str | None = None,
 ) -> None:
-    """Create ``name``, empty or as a copy of ``template``, and mark it as ``marker``'s run.
+    """Create ``name``, empty or as a copy of ``template``.
 
-    The sessions in ``template`` are ended first: PostgreSQL copies a database only while nobody is connected
-    to it (manual: "Template Databases").  What it does not copy - the settings, the comment and the grants of
-    the database itself - is copied here, so that a clone's schema fingerprint is its template's.  An empty
-    database is made from template0, which local customs have not touched.  ``conn`` is an autocommit
-    connection to another database.
+    The sessions in ``template`` are ended first: PostgreSQL copies a database only without connections to it (manual:
+    "Template Databases"). It does not copy settings, comment and grants of the database itself; these are copied here,
+    so that the clone has the schema fingerprint of its template. An empty database is created from template0, which has
+    no local additions.
 
-    Raises DrillError inside a transaction, psycopg.Error when the server refuses.
+    Args:
+        conn: an autocommit connection to another database.
+        marker: the run with which the database is marked.
+
+    Raises:
+        DrillError: the connection is inside a transaction.
+        psycopg.Error: the server refuses.
     """
     _require_autocommit(conn, f"create database {name!r}")
     clauses = [f"TEMPLATE {quote_ident(template or 'template0')}"]
@@ -80,26 +86,24 @@ def create_database(
         terminate_all(conn, template)
         clauses += _strategy(conn)
     conn.execute(f"CREATE DATABASE {quote_ident(name)} {' '.join(clauses)}".encode())
-    try:
+    with ExitStack() as on_error:
+        on_error.callback(drop_database, conn, name)
         if template is not None:
             _copy_properties(conn, template, name)
         if marker is not None:
             mark(conn, marker, database=name)
-    except BaseException:
-        drop_database(conn, name)
-        raise
+        on_error.pop_all()
 
 
 def drop_database(conn: Connection, name: str) -> None:
-    """Drop ``name`` and end its sessions; a missing one is fine (manual: DROP DATABASE, FORCE, PostgreSQL
-    13)."""
+    """Drop ``name``, if it exists, and end its sessions (manual: DROP DATABASE, FORCE, PostgreSQL 13)."""
     _require_autocommit(conn, f"drop database {name!r}")
     conn.execute(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)".encode())
 
 
 def swap_databases(conn: Connection, live: str, fresh: str, *, aside: str) -> None:
-    """``fresh`` becomes ``live``, and what was live becomes ``aside``: both or neither, whoever is killed meanwhile."""
-    _require_autocommit(conn, f"put {fresh!r} in the place of {live!r}")
+    """Rename ``live`` to ``aside`` and ``fresh`` to ``live`` in one transaction: after a crash, both or neither."""
+    _require_autocommit(conn, f"swap {live!r} with {fresh!r}")
     for name in (live, fresh):
         terminate_all(conn, name)
     with conn.transaction():
@@ -112,14 +116,13 @@ def _rename(name: str, new_name: str) -> bytes:
 
 
 def mark(conn: Connection, run_id: str, *, database: str | None = None) -> None:
-    """Mark ``database`` (default: the connected one) as created by run ``run_id``; replaces an earlier
-    marker."""
+    """Mark ``database`` (default: the connected one) as created by run ``run_id``, instead of an earlier run."""
     name = quote_ident(database or conn.info.dbname)
     conn.execute(f"ALTER DATABASE {name} SET {MARKER} = {quote_literal(run_id)}".encode())
 
 
 def read_marker(conn: Connection, *, database: str | None = None) -> str | None:
-    """The run which marked ``database`` (default: the connected one), or None."""
+    """The run that marked ``database`` (default: the connected one), or None."""
     row = conn.execute(
         b"""SELECT substr(o, strpos(o, '=') + 1) FROM pg_catalog.pg_db_role_setting s
             JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) AS o
@@ -137,8 +140,11 @@ def check_marker(conn: Connection, run_id: str) -> bool:
 def require_marker(url: str, run_id: str, *, timeout: float = 10.0) -> None:
     """Refuse the database at ``url`` unless run ``run_id`` marked it.
 
-    Raises DrillError when the marker is another or missing, and when there is no connection (``timeout`` in
-    seconds).
+    Args:
+        timeout: seconds for the connection.
+
+    Raises:
+        DrillError: the marker is missing or another run's, or the server cannot be reached.
     """
     with connect(url, timeout=timeout) as conn:
         found = read_marker(conn)
@@ -151,11 +157,10 @@ def require_marker(url: str, run_id: str, *, timeout: float = 10.0) -> None:
 
 
 def _strategy(conn: Connection) -> list[str]:
-    """How PostgreSQL 15 and later are to copy a template (manual: CREATE DATABASE, STRATEGY).
+    """How PostgreSQL 15 and newer copy the template (manual: CREATE DATABASE, STRATEGY).
 
-    FILE_COPY takes 0.7 to 0.9 of WAL_LOG's time for a template of 10 MB with fsync off (14 against 20 ms on
-    version 15, 27 against 31 on 18), and writes no copy of it to the log.  It makes two checkpoints, though,
-    which are expensive with fsync on.
+    With fsync off and a template of 10 MB, FILE_COPY takes 0.7 to 0.9 of WAL_LOG's time (14 against 20 ms on version
+    15, 27 against 31 ms on 18), and writes no copy to the log. Its two checkpoints are expensive with fsync on.
     """
     if conn.info.server_version < PG15:
         return []
@@ -164,7 +169,7 @@ def _strategy(conn: Connection) -> list[str]:
 
 
 def _copy_properties(conn: Connection, template: str, name: str) -> None:
-    """Give ``name`` the settings, the comment and the grants of ``template``, but not its marker."""
+    """Give ``name`` the settings, comment and grants of ``template``, without its marker."""
     target = quote_ident(name)
     settings = conn.execute(
         b"""SELECT pg_catalog.pg_get_userbyid(nullif(s.setrole, 0)), o FROM pg_catalog.pg_db_role_setting s
@@ -186,8 +191,7 @@ def _copy_properties(conn: Connection, template: str, name: str) -> None:
 
 
 def _alter_setting(conn: Connection, whom: str, parameter: str, value: str) -> None:
-    # FROM CURRENT is the only form that takes a list such as a search_path as it is stored, without quoting
-    # it anew.
+    # Only FROM CURRENT takes a list, such as a search_path, as it is stored; other forms would quote it again.
     with conn.transaction():
         conn.execute(b"SELECT pg_catalog.set_config(%s, %s, true)", (parameter, value))
         parts = ".".join(quote_ident(part) for part in parameter.split("."))

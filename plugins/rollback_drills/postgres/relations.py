@@ -1,4 +1,4 @@
-"""The tables which hold a database's data, and the columns that they have."""
+"""The tables that hold a database's data, and their columns."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 from rollback_drills.postgres.connection import Connection, quote_ident, quote_literal, read_pinned
 
-# The migration tool's bookkeeping is no part of the schema and the data under drill.
+# Alembic's bookkeeping, which is no part of the schema and data under drill.
 VERSION_TABLE: Final = "alembic_version"
 
 
 def version_tables(conn: Connection) -> tuple[str, ...]:
-    """Alembic's version table, quoted and qualified, in whatever schema env.py keeps it (``version_table_schema``).
+    """Alembic's version tables, quoted and qualified, in any schema (``version_table_schema``).
 
-    None before the first migration; several where several histories share a database.
+    None exists before the first migration; several where several histories share a database.
     """
     rows = conn.execute(
         b"""SELECT format('%%I.%%I', n.nspname, c.relname)
@@ -26,11 +26,13 @@ def version_tables(conn: Connection) -> tuple[str, ...]:
 
 
 def columns(conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> dict[str, tuple[str, ...]]:
-    """Qualified, quoted table name to its column names (unquoted, sorted) for every table that holds rows.
+    """The column names (unquoted, sorted) of every table that holds rows, by its qualified, quoted name.
 
-    These are ordinary tables and the leaves of partitioned ones, in user schemas, without members of
-    extensions. Left out are views, materialised views (their rows are derived) and foreign tables (their rows
-    are elsewhere). ``ignore_tables`` are names in every schema, or ``schema.name``.
+    These are ordinary tables and leaf partitions in user schemas, except for members of extensions. Views, materialised
+    views (their rows are derived) and foreign tables (their rows are elsewhere) are left out.
+
+    Args:
+        ignore_tables: names to leave out, in every schema, or as ``schema.name``.
     """
     ignored = "ARRAY[" + ", ".join(quote_literal(name) for name in ignore_tables) + "]::text[]"
     query = f"""SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
@@ -48,14 +50,14 @@ GROUP BY 1 ORDER BY 1"""
 
 
 def common_columns(one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """The tables that two schemas share, each with the columns (sorted) that it has in both."""
+    """The tables of both schemas, each with the columns (sorted) that it has in both."""
     return {table: tuple(sorted(set(names) & set(other[table]))) for table, names in one.items() if table in other}
 
 
 def row_text(names: Sequence[str]) -> str:
     """SQL: the text of a row of these columns, in the order of their names.
 
-    The text of a composite value tells NULL from an empty string and where each column ends (manual:
-    "Composite Type Input and Output Syntax").
+    The text of a composite value distinguishes NULL from an empty string, and separates the columns (manual: "Composite
+    Type Input and Output Syntax").
     """
     return f"ROW({', '.join(quote_ident(name) for name in sorted(names))})::pg_catalog.text"

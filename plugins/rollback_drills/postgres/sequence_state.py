@@ -1,5 +1,4 @@
-"""Where sequences stand against the rows that they number: a restore that rewinds one makes the next inserts
-fail."""
+"""The state of sequences relative to the rows that they number: after a restore that rewinds one, inserts fail."""
 
 from __future__ import annotations
 
@@ -14,9 +13,9 @@ from rollback_drills.postgres.connection import Connection, Row, quote_literal, 
 class SequenceState:
     """A sequence and the integer columns that it numbers.
 
-    ``last_value`` and ``is_called`` are the sequence's own (manual: "Sequence Manipulation Functions");
-    ``minimum`` and ``maximum`` are over all of ``columns``, ``None`` where there is no row.  ``owned_by`` is
-    the column whose removal removes the sequence, ``columns`` also those whose default calls nextval on it.
+    ``last_value`` and ``is_called`` are the sequence's own (manual: "Sequence Manipulation Functions"). ``owned_by`` is
+    the column whose removal removes the sequence; ``columns`` includes those whose default calls nextval on it.
+    ``minimum`` and ``maximum`` are of the values in all ``columns``, ``None`` without rows.
     """
 
     last_value: int
@@ -29,20 +28,19 @@ class SequenceState:
 
     @property
     def next_value(self) -> int:
-        """What nextval returns next, the end of the range apart."""
+        """What nextval returns next, unless the range is exhausted."""
         return self.last_value + self.increment if self.is_called else self.last_value
 
     @property
     def behind(self) -> bool:
-        """Whether numbers that rows already have are still to come: the next one lies within the rows'
-        range."""
+        """Whether nextval will return numbers that rows already have: the next one lies within their range."""
         if self.increment > 0:
             return self.maximum is not None and self.next_value <= self.maximum
         return self.minimum is not None and self.next_value >= self.minimum
 
 
-# A sequence "owned by" a column depends on it (deptype a, or i for an identity); a default that calls nextval
-# depends on the sequence (manual: "pg_depend").  Integer domains count as integers.
+# A sequence "owned by" a column depends on it (deptype a, or i for an identity); a default that calls nextval depends
+# on the sequence (manual: "pg_depend"). Domains over integers count as integers.
 _CATALOGUE = """SELECT s.seqrelid::regclass::text, s.seqincrement, u.tab, u.col, u.owned,
   coalesce(nullif(t.typbasetype, 0), t.oid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
 FROM pg_sequence s
@@ -68,11 +66,13 @@ ORDER BY 1, 3, 4"""
 
 
 def sequences(conn: Connection) -> Mapping[str, SequenceState]:
-    """The state of every sequence of the user's schemas, by qualified and quoted name.
+    """The state of every sequence in user schemas, by qualified and quoted name.
 
-    Two round trips, one for the catalogue and one for all values; the latter reads the numbered columns
-    unless they are indexed.  Children of an inheritance tree and partitions count with their parent.  Raises
-    psycopg.Error.
+    Takes two round trips, one for the catalogue and one for all values; the latter scans numbered columns without an
+    index. Inheritance children and partitions count with their parent.
+
+    Raises:
+        psycopg.Error: a query fails.
     """
     (rows,) = read_pinned(conn, [_CATALOGUE])
     used: dict[str, list[Row]] = {}

@@ -1,4 +1,4 @@
-"""The statements that undo what a step has left behind, for a hand at night; tried before they are shown."""
+"""The statements that drop what an interrupted step left behind; each is tried before an operator sees it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rollback_drills.postgres import SchemaDiff
 
-# What may have to go before what; whatever is not named here goes with something that is.
+# In the order of dropping; kinds that are not listed are dropped with one that is.
 _DROPS = {
     "trigger": "DROP TRIGGER IF EXISTS {last} ON {rest}",
     "policy": "DROP POLICY IF EXISTS {last} ON {rest}",
@@ -32,7 +32,7 @@ _DROPS = {
 
 
 def clean_up(diff: SchemaDiff) -> tuple[str, ...]:
-    """For each thing that is left over, the statement that drops it. Empty where something else differs as well."""
+    """A statement that drops each object left over; none where the schema differs in other ways too."""
     if diff.missing or diff.changed:
         return ()
     left = {entry.key for entry in diff.left_over}
@@ -48,7 +48,7 @@ def _statements(left: set[str], tables: set[str]) -> Iterator[str]:
             name = key.removeprefix(f"{kind} ")
             rest, _, last = name.rpartition(".")
             if kind != "table" and (rest in tables or f"constraint {rest}" in left):
-                continue  # it goes with its table
+                continue  # dropped with its table
             if kind == "index" and any(each.startswith("constraint ") and each.endswith(f".{last}") for each in left):
-                continue  # it goes with its constraint
+                continue  # dropped with its constraint
             yield template.format(name=name, rest=rest, last=last)

@@ -1,4 +1,4 @@
-"""What a revision or the target file declares, and why: `# rollback-drills: lossy: reason` in the script."""
+"""What a script or the target file declares of a revision, such as `# rollback-drills: lossy: reason`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ _CONTINUED = re.compile(r"\n\s*#(?!\s*rollback-drills:)[ \t]+(?P<more>\S.*)")
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """Reasons by kind. ``mistakes`` are comments that declare nothing; ``own`` are the kinds that the script itself
-    declares, which must be true; a pattern of the target file may cover more than it needs to.
+    """Reasons by kind, and ``mistakes``: comments that declare nothing.
+
+    ``own`` are the kinds that the script itself, or its exact name in the target file, declares. These must be true; a
+    pattern in the target file may match more revisions than it applies to.
     """
 
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -32,7 +34,7 @@ class Declarations:
 
 
 def declared(revision: str, source: str, migrations: Migrations | None) -> Declarations:
-    """The declarations for ``revision``: those of its script come before the target file's."""
+    """The declarations for ``revision``; those in its script override the target file's."""
     reasons: dict[str, str] = {}
     own: set[str] = set()
     if migrations is not None:
@@ -51,7 +53,7 @@ def declared(revision: str, source: str, migrations: Migrations | None) -> Decla
             reason = f"{reason} {following['more'].strip()}"
             following = _CONTINUED.match(source, following.end())
         if kind not in KINDS:
-            mistakes.append(f"there is no declaration {kind!r}; there are {', '.join(KINDS)}")
+            mistakes.append(f"unknown declaration {kind!r}; known are {', '.join(KINDS)}")
         elif not reason:
             mistakes.append(f"{kind} is declared without a reason")
         else:

@@ -1,4 +1,4 @@
-"""What the walk stands on: databases of its own, and walkers that migrate them."""
+"""The protocol of a migration environment: disposable databases, and walkers that migrate them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rollback_drills.runtimes.protocols import CommandResult
 
 
 class MigrationEnvironment(Protocol):
-    """Implemented once for a target's release, and once for a bare alembic.ini."""
+    """Implemented for a target's release (`ReleaseEnvironment`) and for a bare alembic.ini."""
 
     @property
     def directory(self) -> Path:
-        """For files that go with the run."""
+        """For files that are removed with the run."""
 
     def create(self, template: str | None = None, *, bare: bool = False) -> str:
-        """A new database, empty but for the baseline, or a copy of ``template``; its name.
+        """Create a database with the baseline, or a copy of ``template``; its name.
 
         Args:
-            bare: without the baseline.
+            bare: leave the baseline out.
         """
 
     def url(self, database: str) -> str:
@@ -33,7 +33,8 @@ class MigrationEnvironment(Protocol):
     def walker(self, database: str) -> Walker:
         """A walker whose migrations run on ``database``, under the account that production uses."""
 
-    def drop(self, database: str) -> None: ...
+    def drop(self, database: str) -> None:
+        """Drop the database and end its sessions."""
 
     def dump(self, database: str, file: Path) -> CommandResult:
         """Write a plain SQL backup to ``file``, with the target's own command or pg_dump."""
@@ -43,7 +44,7 @@ class MigrationEnvironment(Protocol):
 
 
 def apply_baseline(url: str, sql: str) -> None:
-    """Run the SQL that makes what is there before the first revision.
+    """Run the SQL that creates what the first revision expects.
 
     Raises:
         StackError: it fails.

@@ -1,4 +1,4 @@
-"""What is wrong with a history of migrations as a whole."""
+"""Questions about a history as a whole: its problems, and the revisions above a given one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from rollback_drills.migrations.walker.client import ScriptHistory
 
 
 def problems_of(history: ScriptHistory) -> list[str]:
-    """Every problem, in words: what alembic says, and what reading the scripts shows besides."""
-    said = [f"{Path(each.path).name}: {each.message}" if each.path else each.message for each in history.problems]
-    places = {Path(each.path).parent for each in history.revisions} | {Path(place) for place in history.places}
-    read = read_scripts(sorted(place for place in places if place.is_dir()))
+    """Every problem as a sentence: alembic's own, and those that reading the scripts shows."""
+    reported = [f"{Path(each.path).name}: {each.message}" if each.path else each.message for each in history.problems]
+    directories = {Path(each.path).parent for each in history.revisions} | {Path(each) for each in history.places}
+    read = read_scripts(sorted(each for each in directories if each.is_dir()))
     computed = "cannot be read without running it"
-    return [*read_problems(read.problems, computed if history.revisions else ""), *said]
+    return [*read_problems(read.problems, computed if history.revisions else ""), *reported]
 
 
 def revisions_above(history: ScriptHistory, since: str | None) -> tuple[str, ...]:
-    """The revisions that are neither ``since`` nor below it, oldest first; all of them where it is None.
+    """The revisions that are neither ``since`` nor below it, oldest first; all where it is None.
 
     Raises:
-        LookupError: there is no such revision, or it is a commit, which an image does not have.
+        LookupError: there is no such revision, or it names a commit, which an image does not contain.
     """
     ids = tuple(each.id for each in history.revisions)
     if since is None:
@@ -42,5 +42,5 @@ def revisions_above(history: ScriptHistory, since: str | None) -> tuple[str, ...
 
 
 def read_problems(problems: tuple[str, ...], harmless: str) -> list[str]:
-    """Those that are problems for alembic too, which runs what a script computes."""
+    """The problems without the harmless one: what a script computes is no problem for alembic, which runs it."""
     return [problem for problem in problems if not harmless or harmless not in problem]

@@ -1,4 +1,4 @@
-"""What is left when a step fails half-way, and what restores it: by failing it at each of its statements."""
+"""Interrupts a step at each of its statements: what each interruption leaves, and what restores the state."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rollback_drills.migrations.reversibility.cleanup import clean_up
 from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.proof import Interruption
 from rollback_drills.migrations.reversibility.verdict import without_names_of_not_null
-from rollback_drills.migrations.walker.client import Walked
+from rollback_drills.migrations.walker.client import StepOutcome
 from rollback_drills.postgres.schema.tracker import SchemaChange
 
-MOST = 12  # statements at which a step is interrupted
+MAX_POINTS = 12  # statements at which a step is interrupted
 STAMP = "stamp"
 OPPOSITE = {"upgrade": "downgrade", "downgrade": "upgrade"}
-_BUILDS = re.compile(r"\s*create\s+(unique\s+)?index\s+concurrently\b", re.IGNORECASE)
+_BUILDS_INDEX = re.compile(r"\s*create\s+(unique\s+)?index\s+concurrently\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class InterruptionPoint:
-    """``at`` counts the statements before it; ``within`` one that leaves something half done itself."""
+    """``at`` counts the statements before it. ``within``: during the statement, not before it. ``last``: after all."""
 
     at: int
     statement: str
@@ -31,90 +31,99 @@ class InterruptionPoint:
     last: bool = False
 
 
-def points(step: Walked) -> Iterator[InterruptionPoint]:
-    """Where a step is interrupted: at each statement, within the building of an index, and at the end."""
-    for at, each in enumerate(step.statements[:MOST]):
+def points(step: StepOutcome) -> Iterator[InterruptionPoint]:
+    """Before each statement, within the building of an index, and before the version is written."""
+    for at, each in enumerate(step.statements[:MAX_POINTS]):
         text = each.sql.partition("\n")[0][:200]
         yield InterruptionPoint(at, text)
-        if each.autocommit and _BUILDS.match(each.sql):
+        if each.autocommit and _BUILDS_INDEX.match(each.sql):
             yield InterruptionPoint(at, text, within=True)
-    if len(step.statements) < MOST:
+    if len(step.statements) < MAX_POINTS:
         yield InterruptionPoint(len(step.statements), "the version is written", last=True)
 
 
 class Interrupter:
-    """Fails one direction of a revision. The database is at the revision, and in the end as well.
+    """Interrupts one direction of a revision. Expects the database at the revision; leaves it there, if it can.
 
-    Only for steps that are not one transaction: of one that is, PostgreSQL leaves nothing.
+    Only for steps that are not one transaction: PostgreSQL rolls back one that is, and nothing remains.
 
     Args:
-        down: revisions right below, which the version table names when this one is undone.
-        steady: up and down again leads to the same schemas, so that a difference comes from the interruption.
+        down: the revisions directly below, which the version table names after the downgrade.
+        repeatable: whether upgrade and downgrade lead to the same schemas each time, so that a difference is due to the
+            interruption.
     """
 
-    def __init__(self, bench: MigratedDatabase, revision: str, down: Sequence[str], *, steady: bool) -> None:
-        self._bench, self._revision, self._down, self._steady = bench, revision, down, steady
-        self.missed: list[str] = []  # where it was not interrupted, and why
+    def __init__(self, database: MigratedDatabase, revision: str, down: Sequence[str], *, repeatable: bool) -> None:
+        self._database, self._revision, self._down, self._repeatable = database, revision, down, repeatable
+        self.missed: list[str] = []  # where the step was not interrupted, and why
         self._direction = ""
-        self._to_start = SchemaChange()  # from where the step leads to where it begins
+        self._to_start = SchemaChange()  # from the schema after the step to the one before it
 
-    def interrupt(self, direction: str, step: Walked) -> tuple[list[Interruption], bool]:
-        """Fail the step at each point, and complete it or take it back each time.
+    def interrupt(self, direction: str, step: StepOutcome) -> tuple[list[Interruption], bool]:
+        """Interrupt the step at each point, and restore the state each time.
 
         Returns:
-            What was seen, and whether the schema is in the end what it was.
+            The interruptions, and whether the schema is the same as before.
         """
         self._direction = direction
-        found: list[Interruption] = []
-        if len(step.statements) > MOST:
-            self.missed.append(f"{direction}: after the first {MOST} of {len(step.statements)}")
-        down = self._bench.move("downgrade", self._revision)
-        if down.walked.error is not None:
-            self.missed.append(f"{direction}: the downgrade before it fails: {down.walked.error.brief}")
+        if len(step.statements) > MAX_POINTS:
+            self.missed.append(f"{direction}: after the first {MAX_POINTS} of {len(step.statements)}")
+        total = self._go_to_start()
+        if total is None:
             return [], False
-        total = self._to_start = down.refresh.delta
-        if direction == "downgrade":
-            up = self._bench.move("upgrade", self._revision)
-            if up.walked.error is not None:
-                self.missed.append(f"{direction}: the upgrade before it fails: {up.walked.error.brief}")
-                return [], False
-            total, self._to_start = total.then(up.refresh.delta), up.refresh.delta
+        found: list[Interruption] = []
         for point in points(step):
-            failed = self._bench.move(direction, self._revision, fail_at=point.at, within=point.within)
+            failed = self._database.migrate(direction, self._revision, fail_at=point.at, within=point.within)
             total = total.then(failed.refresh.delta)
-            if failed.walked.error is None:
+            if failed.outcome.error is None:
                 return found, False
-            seen, restoring = self._restore(point, failed.refresh.delta)
+            interruption, restoring = self._restore(point, failed.refresh.delta)
             total = total.then(restoring)
-            if point.within and failed.walked.error.injected:
-                self.missed.append(f"{direction}: within {point.statement!r}: {failed.walked.error.message}")
+            if point.within and failed.outcome.error.injected:
+                self.missed.append(f"{direction}: within {point.statement!r}: {failed.outcome.error.message}")
             else:
-                found.append(seen)
-            if seen.restored_by in ("", STAMP):  # a stamp is not performed: what is left is what it would name
+                found.append(interruption)
+            if interruption.restored_by in ("", STAMP):  # a stamp is proposed, not performed
                 return found, False
         if direction == "downgrade":
             return found, not total
-        last = self._bench.move("upgrade", self._revision)
-        return found, last.walked.error is None and not total.then(last.refresh.delta)
+        last = self._database.migrate("upgrade", self._revision)
+        return found, last.outcome.error is None and not total.then(last.refresh.delta)
+
+    def _go_to_start(self) -> SchemaChange | None:
+        """Migrate to where the step begins; the change so far, or None where that fails."""
+        down = self._database.migrate("downgrade", self._revision)
+        if down.outcome.error is not None:
+            self.missed.append(f"{self._direction}: the downgrade before it fails: {down.outcome.error.brief}")
+            return None
+        self._to_start = down.refresh.delta
+        if self._direction == "upgrade":
+            return down.refresh.delta
+        up = self._database.migrate("upgrade", self._revision)
+        if up.outcome.error is not None:
+            self.missed.append(f"{self._direction}: the upgrade before it fails: {up.outcome.error.brief}")
+            return None
+        self._to_start = up.refresh.delta
+        return down.refresh.delta.then(up.refresh.delta)
 
     def _restore(self, point: InterruptionPoint, left: SchemaChange) -> tuple[Interruption, SchemaChange]:
-        """Try what an operator would: the same again (and back, to be where it began), then a clean-up by hand."""
+        """Do what an operator would: repeat the step (and undo it, to be at its start again), else clean up by hand."""
         if not left:
-            return self._seen(point, left, "nothing"), left
+            return self._interruption(point, left, "nothing"), left
         direction, opposite = self._direction, OPPOSITE[self._direction]
-        again = self._bench.move(direction, self._revision)
+        again = self._database.migrate(direction, self._revision)
         done = again.refresh.delta
-        if again.walked.error is not None:
+        if again.outcome.error is not None:
             return self._clean_up(point, left, done)
-        differs = _net(self._to_start.then(left).then(done)) if self._steady else SchemaChange()
-        back = self._bench.move(opposite, self._revision)
-        done = done.then(back.refresh.delta)
-        if back.walked.error is not None or _net(left.then(done)):
-            return self._seen(point, left, "", differs=differs), done
+        differs = _net(self._to_start.then(left).then(done)) if self._repeatable else SchemaChange()
+        undone = self._database.migrate(opposite, self._revision)
+        done = done.then(undone.refresh.delta)
+        if undone.outcome.error is not None or _net(left.then(done)):
+            return self._interruption(point, left, "", differs=differs), done
         if differs:
-            ways = [self._command(each) for each in (direction, opposite, direction)]
-            return self._seen(point, left, opposite, ways, differs), done
-        return self._seen(point, left, direction, [self._command(direction)]), done
+            commands = [self._command(each) for each in (direction, opposite, direction)]
+            return self._interruption(point, left, opposite, commands, differs), done
+        return self._interruption(point, left, direction, [self._command(direction)]), done
 
     def _clean_up(
         self, point: InterruptionPoint, left: SchemaChange, done: SchemaChange
@@ -123,18 +132,18 @@ class Interrupter:
         commands = clean_up(now.diff())
         for command in commands:
             try:
-                self._bench.conn.execute(command.encode())
+                self._database.conn.execute(command.encode())
             except psycopg.Error:
                 break
-        done = done.then(self._bench.schema.refresh((), everything=True).delta)
+        done = done.then(self._database.schema.refresh((), everything=True).delta)
         if commands and not _net(left.then(done)):
-            return self._seen(point, left, "clean-up", commands), done
-        if point.last and self._steady and not _net(self._to_start.then(now)):
-            return self._seen(point, left, STAMP, [f"alembic stamp {self._goal()}"]), done
-        return self._seen(point, left, "", commands), done
+            return self._interruption(point, left, "clean-up", commands), done
+        if point.last and self._repeatable and not _net(self._to_start.then(now)):
+            return self._interruption(point, left, STAMP, [f"alembic stamp {self._goal()}"]), done
+        return self._interruption(point, left, "", commands), done
 
     def _goal(self) -> str:
-        """The revision that the step leads to."""
+        """The revision to which the step leads."""
         return self._revision if self._direction == "upgrade" else " ".join(self._down) or "base"
 
     def _command(self, direction: str) -> str:
@@ -142,7 +151,7 @@ class Interrupter:
             return f"alembic upgrade {self._revision}"
         return f"alembic downgrade {(self._down or ('base',))[0] if len(self._down) < 2 else '-1'}"
 
-    def _seen(
+    def _interruption(
         self,
         point: InterruptionPoint,
         left: SchemaChange,
@@ -151,10 +160,15 @@ class Interrupter:
         differs: SchemaChange | None = None,
     ) -> Interruption:
         return Interruption(
-            direction=self._direction, at=point.at, within=point.within, statement=point.statement,
-            left=tuple(left.diff().lines()), restored_by=restored_by, commands=tuple(commands),
+            direction=self._direction,
+            at=point.at,
+            within=point.within,
+            statement=point.statement,
+            left=tuple(left.diff().lines()),
+            restored_by=restored_by,
+            commands=tuple(commands),
             taken_for_done=tuple(differs.diff().lines()) if differs else (),
-        )  # fmt: skip
+        )
 
 
 def _net(delta: SchemaChange) -> SchemaChange:

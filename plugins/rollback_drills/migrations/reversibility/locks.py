@@ -1,4 +1,4 @@
-"""What a step's locks would mean where the tables are large and in use."""
+"""What the locks of a step would mean in production, where tables are large and in use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rollback_drills.migrations.reversibility.locks_documented import documented_locks
 from rollback_drills.migrations.reversibility.proof import BLOCKS_WRITES, Lock, Work
-from rollback_drills.migrations.walker.client import Statement, Walked, strongest
+from rollback_drills.migrations.walker.client import Statement, StepOutcome, strongest
 from rollback_drills.postgres import Connection
 from rollback_drills.postgres.schema.tracker import Refresh, Relation
 
@@ -16,7 +16,7 @@ _CALIBRATION_ROWS = 100_000
 
 
 class Speed:
-    """Seconds per row of this server for a rewrite and for a scan, measured when first asked."""
+    """Seconds per row that this server takes for a rewrite and for a scan, measured on first use."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
@@ -47,25 +47,25 @@ class Speed:
 
 
 def locks_of(
-    walked: Walked, refresh: Refresh, before: Mapping[int, Relation], sizes: Mapping[str, int], speed: Speed
+    outcome: StepOutcome, refresh: Refresh, before: Mapping[int, Relation], sizes: Mapping[str, int], speed: Speed
 ) -> list[Lock]:
-    """The strongest lock on each relation that was there before the step, strongest first; reading is left out."""
+    """The strongest lock on each existing relation, blocking ones first; row-level modes are left out."""
     rewritten = set(refresh.rewritten)
     found = []
-    for oid in walked.locked & before.keys():
+    for oid in outcome.locked & before.keys():
         relation = before[oid]
         if relation.kind not in ("r", "p", "m"):
             continue
-        mode, first = _strongest(walked, oid)
+        mode, first = _strongest(outcome, oid)
         if mode in ("AccessShareLock", "RowShareLock", "RowExclusiveLock"):
             continue
-        scanned = any(oid in each.scans and not _DATA.match(each.sql) for each in walked.statements)
+        scanned = any(oid in each.scans and not _DATA.match(each.sql) for each in outcome.statements)
         work: Work = "rewrite" if relation.name in rewritten else "scan" if scanned else ""
         seconds = _seconds(relation.name, work, sizes, speed)
-        held = round(_held(walked, first), 5)
+        held = round(_held(outcome, first), 5)
         found.append(Lock(relation.name, mode, first.sql[:300], first.line, work, seconds, held=held))
     seen = {lock.relation: lock for lock in found}
-    for each in documented_locks(walked.statements, refresh, before):
+    for each in documented_locks(outcome.statements, refresh, before):
         name = each.relation.name
         if name not in seen or strongest([each.mode, seen[name].mode]) != seen[name].mode:
             seconds = _seconds(name, each.work, sizes, speed)
@@ -76,26 +76,26 @@ def locks_of(
     return sorted(seen.values(), key=lambda lock: (not lock.blocks, lock.relation))
 
 
-def _held(walked: Walked, first: Statement) -> float:
+def _held(outcome: StepOutcome, first: Statement) -> float:
     """From the statement that took the lock to the end of its transaction."""
     if first.autocommit or first.transaction is None:
         return first.seconds
-    later = walked.statements[walked.statements.index(first) :]
+    later = outcome.statements[outcome.statements.index(first) :]
     return sum(each.seconds for each in later if each.transaction == first.transaction)
 
 
 def _seconds(relation: str, work: Work, sizes: Mapping[str, int], speed: Speed) -> float | None:
-    """Extrapolated to the rows of production; None where these are not known."""
+    """Extrapolated to the rows of production; None where the target file does not give them."""
     rows = sizes.get(relation.replace('"', ""), sizes.get(relation))
     return None if rows is None else speed.per_row(work) * rows if work else 0.0
 
 
-def without_timeout(walked: Walked, locks: list[Lock], before: Mapping[int, Relation]) -> list[str]:
-    """Relations that a statement locked against clients while it would have waited for them without end."""
+def without_timeout(outcome: StepOutcome, locks: list[Lock], before: Mapping[int, Relation]) -> list[str]:
+    """Relations that a statement locked against clients without a lock_timeout: it might have waited for ever."""
     strong = {lock.relation for lock in locks if lock.mode in BLOCKS_WRITES}
     found = set()
-    held: set[tuple[int, str]] = set()
-    for statement in walked.statements:
+    held: set[tuple[int, str]] = set()  # relation and mode, in the current transaction
+    for statement in outcome.statements:
         held = set() if statement.autocommit else held
         for oid, modes in statement.locks.items():
             fresh = {(oid, mode) for mode in modes} - held
@@ -106,8 +106,8 @@ def without_timeout(walked: Walked, locks: list[Lock], before: Mapping[int, Rela
     return sorted(found)
 
 
-def _strongest(walked: Walked, oid: int) -> tuple[str, Statement]:
+def _strongest(outcome: StepOutcome, oid: int) -> tuple[str, Statement]:
     """The strongest mode, and the statement that took it first."""
-    holding = [(strongest(each.locks[oid]), each) for each in walked.statements if oid in each.locks]
+    holding = [(strongest(each.locks[oid]), each) for each in outcome.statements if oid in each.locks]
     mode = strongest([mode for mode, _ in holding])
     return mode, next(each for held, each in holding if held == mode)

@@ -1,6 +1,6 @@
-"""Locks of the commands that cannot run in a transaction, so that nobody can read them while they are held.
+"""Locks of commands that cannot run in a transaction, whose locks therefore cannot be observed.
 
-As PostgreSQL's manual has them: "Explicit Locking", and the pages of the commands.
+Source: PostgreSQL's manual, "Explicit Locking" and the pages of the commands.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ from rollback_drills.postgres.schema.tracker import Refresh, Relation
 _NAME = r'(?P<name>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
 _MILD, _ALL = "ShareUpdateExclusiveLock", "AccessExclusiveLock"
 _COMMANDS: tuple[tuple[str, str, Work], ...] = (
-    (rf"create\s+(?:unique\s+)?index\s+concurrently\s+(?:(?:if\s+not\s+exists\s+)?\S+\s+)?on\s+(?:only\s+)?{_NAME}",
-     _MILD, "scan"),
+    (
+        rf"create\s+(?:unique\s+)?index\s+concurrently\s+(?:(?:if\s+not\s+exists\s+)?\S+\s+)?on\s+(?:only\s+)?{_NAME}",
+        _MILD,
+        "scan",
+    ),
     (rf"drop\s+index\s+concurrently\s+(?:if\s+exists\s+)?{_NAME}", _MILD, ""),
     (rf"reindex\s+(?:\([^)]*\)\s*)?(?:table|index)\s+concurrently\s+{_NAME}", _MILD, "scan"),
     (rf"alter\s+table\s+(?:if\s+exists\s+)?{_NAME}\s+detach\s+partition\s+\S+\s+concurrently", _MILD, ""),
     (rf"refresh\s+materialized\s+view\s+concurrently\s+{_NAME}", "ExclusiveLock", "scan"),
     (rf"vacuum\s+(?:full|\([^)]*\bfull\b[^)]*\))\s+(?:freeze\s+|verbose\s+|analyze\s+)*{_NAME}", _ALL, "rewrite"),
     (rf"vacuum\s+(?:\([^)]*\)\s*)?(?!full\b)(?:freeze\s+|verbose\s+|analyze\s+)*{_NAME}", _MILD, "scan"),
-)  # fmt: skip
+)
 _COMPILED = tuple((re.compile(r"^\s*" + pattern, re.IGNORECASE), mode, work) for pattern, mode, work in _COMMANDS)
 _INDEXED = re.compile(r" ON (?:ONLY )?(\S+) USING ")
 
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """A lock that a statement takes by the manual's word."""
+    """A lock that a statement takes according to the manual."""
 
     relation: Relation
     mode: str
@@ -42,7 +45,7 @@ class Documented:
 def documented_locks(
     statements: tuple[Statement, ...], refresh: Refresh, before: Mapping[int, Relation]
 ) -> Iterator[Documented]:
-    """Those on relations that were there before the step."""
+    """Locks on relations that existed before the step."""
     for statement in statements:
         if not statement.autocommit or statement.locks:
             continue
@@ -56,7 +59,7 @@ def documented_locks(
 
 
 def _find(name: str, refresh: Refresh, before: Mapping[int, Relation]) -> Relation | None:
-    """The table of that name, or the one whose index it is."""
+    """The table of that name, or the table of the index of that name."""
     wanted = _plain(name)
     known = [each for each in before.values() if each.kind in ("r", "p", "m")]
     for key, (was, now) in refresh.delta.objects.items():

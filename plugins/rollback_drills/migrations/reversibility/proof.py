@@ -1,4 +1,4 @@
-"""What was proven of one revision: its class, what is lost, what it locks, and what is wrong with it."""
+"""The proof of one revision: its class, losses, locks, interruptions and findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from rollback_drills.migrations.reversibility.rows import Loss
+from rollback_drills.migrations.reversibility.snapshots import Loss
 
 Class = Literal["lossless", "lossy by design", "lossy", "irreversible by design", "irreversible", "unproven"]
 
@@ -20,13 +20,13 @@ Known = Literal["observed", "by PostgreSQL's documentation"]
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The strongest lock that a step took on a relation that was there before it.
+    """The strongest lock that a step took on an existing relation.
 
-    ``statement`` took it first. ``work`` is what was done under it in proportion to the rows: a rewrite, a scan, or
-    nothing. ``seconds`` is extrapolated to the rows that the target file gives the table; None where it gives none.
-    ``known`` says how: read from pg_locks, or looked up for the few commands that PostgreSQL runs outside of
-    transactions only, whose locks are gone before anybody can read them. ``held``: seconds, as measured with the rows
-    at hand, from the statement that took it to the end of its transaction.
+    ``statement`` took it first. ``work`` is what took time in proportion to the rows: a rewrite, a scan, or nothing.
+    ``seconds`` is extrapolated to the rows that the target file gives for the table; None where it gives none.
+    ``known``: read from pg_locks, or looked up for the few commands that PostgreSQL runs only outside a transaction,
+    whose locks are released before they can be read. ``held``: seconds, as measured with the drill's own rows, from the
+    statement that took the lock to the end of its transaction.
     """
 
     relation: str
@@ -45,7 +45,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class ProofFinding:
-    """A finding, before it is recorded."""
+    """A finding that the drill has yet to record."""
 
     code: str
     detail: str
@@ -53,11 +53,12 @@ class ProofFinding:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """A step that fails before one of its statements, or ``within`` it: what is left, and what restores the state.
+    """A step that failed before one of its statements, or ``within`` it: what it left, and what restores the state.
 
-    ``restored_by``: ``nothing`` has to be done, the same again (``upgrade``, ``downgrade``), the other of these before
-    it, ``clean-up`` (statements that were tried), ``stamp`` (all of it was done, and the version not written), or empty
-    where nothing of these does. ``taken_for_done``: how the schema differs after the same again has reported success.
+    ``restored_by``: ``nothing`` (no action needed), ``upgrade`` or ``downgrade`` (the same command again, or the
+    opposite one before it), ``clean-up`` (statements that were tried), ``stamp`` (all was done but the version was not
+    written), or empty: none of these. ``taken_for_done``: how the schema differs after a second attempt that reported
+    success.
     """
 
     direction: str
@@ -76,10 +77,10 @@ class Interruption:
 
 @dataclass(slots=True)
 class Proof:
-    """One revision, up, down, and up again. Durations are seconds of its own statements.
+    """One revision, up, down, and up again. Durations are the seconds of its own statements.
 
-    ``losses`` are of generated rows, ``seed_losses`` of the target's own. ``restored`` says what a restore of the
-    backup from below an irreversible revision has brought back. ``renamed`` are NOT NULL constraints under other names.
+    ``losses`` are of generated rows, ``seed_losses`` of the target's own. ``restored`` says what restoring the backup
+    from below an irreversible revision brought back. ``renamed`` are NOT NULL constraints that differ in their names.
     """
 
     revision: str
@@ -113,13 +114,13 @@ class Proof:
     def codes(self) -> set[str]:
         return {found.code for found in self.findings}
 
-    def ledger(self) -> list[str]:
-        """What rolling back past this revision destroys, for the document."""
+    def loss_lines(self) -> list[str]:
+        """A sentence for each loss of a rollback past this revision, those of the seed first."""
         own = [f"of the target's own data: {loss.line()}" for loss in self.seed_losses]
         return own + [loss.line() for loss in self.losses]
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Plain JSON values, as evidence wants them."""
+        """Plain JSON values, as the evidence holds them."""
         losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.losses]
         seed_losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.seed_losses]
         locks: list[JsonValue] = [{**asdict(lock), "blocks": lock.blocks} for lock in self.locks]

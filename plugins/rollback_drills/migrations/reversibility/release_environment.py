@@ -1,7 +1,8 @@
-"""The ground of a target's release: its scripts, its alembic, its environment, the databases of the lab's server."""
+"""The migration environment of a target's release: its own alembic, on databases of the lab's server."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -9,10 +10,7 @@ from rollback_drills import postgres
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker, walker_command
-from rollback_drills.postgres.dump import (
-    DUMP,
-    RESTORE,
-)
+from rollback_drills.postgres.dump import DUMP, RESTORE
 from rollback_drills.runtimes.protocols import CommandResult, Commands
 from rollback_drills.target.target import Target
 
@@ -20,13 +18,13 @@ _numbers = count(1)
 
 
 class ReleaseEnvironment:
-    """Implements `Ground`.
+    """Implements `MigrationEnvironment`.
 
     Args:
         admin_url: libpq URL of a superuser of the disposable server.
         directory: for backups.
-        role: the account that the gateway's migrations use, and its password.
-        run: marks the databases.
+        role: the account that the gateway's migrations use; ``password`` is its password.
+        run: id of the run, with which the databases are marked.
     """
 
     def __init__(
@@ -66,7 +64,7 @@ class ReleaseEnvironment:
             raise StackError(
                 "the walk through every revision needs alembic",
                 cause=f"[migrations] command is {' '.join(self._target.migrations.command)}",
-                fix="let it be … -m alembic, or name interpreter under [migrations]",
+                fix="write it as … -m alembic, or name interpreter under [migrations]",
             )
         interpreter, options = command
         url = postgres.with_account(self.url(database), self._role, self._password)
@@ -77,11 +75,12 @@ class ReleaseEnvironment:
             database_url=url,
             directory=self._target.migrations.directory,
         )
-        try:
-            return Walker(conversation, options=options, marker=self._run, timeout=self._target.migrations.timeout)
-        except BaseException:
-            conversation.close()
-            raise
+        with ExitStack() as on_error:
+            on_error.callback(conversation.close)
+            timeout = self._target.migrations.timeout
+            walker = Walker(conversation, options=options, marker=self._run, timeout=timeout)
+            on_error.pop_all()
+        return walker
 
     def drop(self, database: str) -> None:
         with postgres.connect(self._admin_url) as admin:

@@ -1,4 +1,4 @@
-"""The way back from an irreversible revision: a backup taken below it, restored beside it, and compared."""
+"""The way back from an irreversible revision: a backup from below it, restored into another database and compared."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
-from rollback_drills.migrations.reversibility.proof import (
-    Proof,
-    ProofFinding,
-)
+from rollback_drills.migrations.reversibility.proof import Proof, ProofFinding
 from rollback_drills.postgres import (
     Connection,
     DataFingerprint,
@@ -23,12 +20,12 @@ from rollback_drills.postgres import (
 from rollback_drills.postgres.dump import defect_of
 
 _FILE = "below_irreversible.sql"
-_SHOWN = 8  # lines of a difference in a finding's detail
+_MAX_LINES = 8  # lines of a difference in a finding's detail
 
 
 @dataclass(frozen=True)
 class State:
-    """What a database holds: everything that has to be there after a restore."""
+    """Everything that a restore has to bring back."""
 
     schema: SchemaFingerprint
     data: DataFingerprint
@@ -36,7 +33,7 @@ class State:
 
     @property
     def counted(self) -> str:
-        """For a reader."""
+        """How much it is, as a phrase."""
         rows = sum(table.rows for table in self.data.tables.values())
         filled = sum(1 for table in self.data.tables.values() if table.rows)
         return f"{_many(rows, 'row')} in {_many(filled, 'table')} and {_many(len(self.sequences), 'sequence')}"
@@ -44,39 +41,39 @@ class State:
 
 @dataclass(frozen=True)
 class StateBackup:
-    """A backup of the state below a revision; ``defect`` says why it is none."""
+    """A backup of the state below a revision; ``defect`` says why it is unusable."""
 
     file: Path
     state: State
     defect: str = ""
 
 
-def back_up(ground: MigrationEnvironment, database: str, conn: Connection) -> StateBackup:
-    """Take a backup with the target's own command, or pg_dump, and note what it must hold.
+def back_up(environment: MigrationEnvironment, database: str, conn: Connection) -> StateBackup:
+    """Take a backup with the target's own command, or pg_dump, and record the state that it must hold.
 
     Raises:
         StackError: the command cannot be started.
     """
-    file = ground.directory / _FILE
+    file = environment.directory / _FILE
     file.unlink(missing_ok=True)
     state = state_of(conn)
-    result = ground.dump(database, file)
+    result = environment.dump(database, file)
     failed = "" if result.ok else f"{result.argv[0]} failed with exit code {result.exit_code}: {result.output[-300:]}"
     return StateBackup(file, state, failed or defect_of(file))
 
 
-def prove_restore(ground: MigrationEnvironment, backup: StateBackup, proof: Proof) -> None:
-    """Restore into an empty database, compare it, and write into ``proof`` what was seen."""
-    found = list(_restore(ground, backup))
+def prove_restore(environment: MigrationEnvironment, backup: StateBackup, proof: Proof) -> None:
+    """Restore into an empty database, compare, and record the outcome in ``proof``."""
+    found = list(_problems(environment, backup))
     for each in found:
-        proof.find(each.code, f"{proof.revision} is irreversible, and its way back fails: {each.detail}")
+        proof.find(each.code, f"{proof.revision} is irreversible, and its restore fails: {each.detail}")
     if not found:
         proof.restored = f"restored from a backup: {backup.state.counted} are equal"
     backup.file.unlink(missing_ok=True)
 
 
 def state_of(conn: Connection) -> State:
-    """The version table is data here: what is restored has to be at the revision below."""
+    """The version table counts as data: the restored database has to be at the revision below."""
     return State(
         schema_fingerprint(conn),
         data_fingerprint(conn, ignore_tables=()),
@@ -84,33 +81,34 @@ def state_of(conn: Connection) -> State:
     )
 
 
-def _restore(ground: MigrationEnvironment, backup: StateBackup) -> Iterator[ProofFinding]:
+def _problems(environment: MigrationEnvironment, backup: StateBackup) -> Iterator[ProofFinding]:
     if backup.defect:
         yield ProofFinding("backup-unusable", backup.defect)
         return
-    database = ground.create(bare=True)
+    database = environment.create(bare=True)
     try:
-        result = ground.restore(database, backup.file)
+        result = environment.restore(database, backup.file)
         if not result.ok:
-            said = result.output[-400:].strip()
-            yield ProofFinding("restore-differs", f"the restore ends with exit code {result.exit_code}: {said}")
+            output = result.output[-400:].strip()
+            yield ProofFinding("restore-differs", f"the restore ends with exit code {result.exit_code}: {output}")
             return
-        with connect(ground.url(database)) as conn:
+        with connect(environment.url(database)) as conn:
             yield from _differences(backup.state, state_of(conn))
     finally:
-        ground.drop(database)
+        environment.drop(database)
 
 
 def _differences(before: State, after: State) -> Iterator[ProofFinding]:
     lines = [*before.schema.diff(after.schema).lines(), *before.data.diff(after.data).lines()]
     if lines:
-        yield ProofFinding("restore-differs", "; ".join(line.strip() for line in lines[:_SHOWN]))
+        yield ProofFinding("restore-differs", "; ".join(line.strip() for line in lines[:_MAX_LINES]))
     rewound = [
         f"{name} is at {after.sequences.get(name)}, was at {state}"
-        for name, state in before.sequences.items() if after.sequences.get(name) != state
-    ]  # fmt: skip
+        for name, state in before.sequences.items()
+        if after.sequences.get(name) != state
+    ]
     if rewound:
-        yield ProofFinding("sequence-rewound", "; ".join(rewound[:_SHOWN]))
+        yield ProofFinding("sequence-rewound", "; ".join(rewound[:_MAX_LINES]))
 
 
 def _many(count: int, what: str) -> str:

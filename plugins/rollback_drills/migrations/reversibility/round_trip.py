@@ -1,4 +1,4 @@
-"""One revision, where it stands: up with rows, down, and up again."""
+"""The round trip of one revision: up with rows in the tables, down, and up again."""
 
 from __future__ import annotations
 
@@ -6,304 +6,317 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from rollback_drills.migrations.reversibility.cleanup import clean_up
-from rollback_drills.migrations.reversibility.database import (
-    MigratedDatabase,
-    Moved,
-    tables_filled_by,
-)
+from rollback_drills.migrations.reversibility.database import MigratedDatabase, ObservedStep
 from rollback_drills.migrations.reversibility.declarations import declared
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.interruptions import Interrupter
 from rollback_drills.migrations.reversibility.locks import Speed, locks_of, without_timeout
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.restore import back_up, prove_restore
-from rollback_drills.migrations.reversibility.rows import Snapshot, shown
 from rollback_drills.migrations.reversibility.shrinking import InPlace, OnCopies, smallest
-from rollback_drills.migrations.reversibility.verdict import (
-    RoundTripResult,
-    judge,
-    judge_interruptions,
-)
+from rollback_drills.migrations.reversibility.snapshots import Row, Snapshot, format_rows
+from rollback_drills.migrations.reversibility.table_names import tables_filled_by
+from rollback_drills.migrations.reversibility.verdict import RoundTripResult, judge, judge_interruptions
 from rollback_drills.migrations.walker.client import StepError, WalkedRevision
+from rollback_drills.postgres.schema.tracker import Relation
 from rollback_drills.target.system_tables import Migrations
 
-_ENOUGH = 3  # rows of a table with which the revisions above can be proven
 VERSION_LENGTH = 32  # alembic/runtime/migration.py: version_num is String(32)
-_SHOWN_ROWS = 400  # characters
+_ENOUGH_ROWS = 3  # a table with fewer is seeded again, for the revisions above
+_MAX_SHOWN = 400  # characters of rows in a finding's detail
 SmallSet = dict[str, list[dict[str, str | None]]]
 
 
 class RevisionContext(Protocol):
-    """Where the revision is proven: the walk, which knows how to come here again.
+    """What surrounds the revision: the walk, which can bring a database to any position of the history.
 
-    ``filled`` are tables that migrations have put rows into: these rows must not be cleared away.
+    ``filled`` are unqualified names of tables that migrations inserted into: those rows must not be cleared.
     """
 
-    ground: MigrationEnvironment
+    environment: MigrationEnvironment
     migrations: Migrations | None
     filled: set[str]
 
     @property
-    def bench(self) -> MigratedDatabase: ...
+    def database(self) -> MigratedDatabase: ...
 
     @property
     def stuck(self) -> str: ...
 
-    def begin_anew(self, place: int) -> MigratedDatabase: ...
+    def restart_at(self, position: int) -> MigratedDatabase: ...
 
-    def aside(self, place: int, held: Mapping[str, Snapshot]) -> str: ...
+    def copy_at(self, position: int, rows: Mapping[str, Snapshot]) -> str: ...
 
-    def applied(self, place: int) -> None: ...
+    def mark_applied(self, position: int) -> None: ...
 
     def stop(self, reason: str) -> None: ...
 
 
 class RoundTrip:
-    """Proves one revision; the database is right below it, and at it in the end."""
+    """Proves one revision. Expects the database one revision below; leaves it at the revision."""
 
-    def __init__(self, way: RevisionContext, revision: WalkedRevision, place: int) -> None:
-        self._way, self._revision, self._place = way, revision, place
+    def __init__(self, context: RevisionContext, revision: WalkedRevision, position: int) -> None:
+        self._context, self._revision, self._position = context, revision, position
         self._proof = Proof(revision.id, revision.down, revision.doc)
-        self._declarations = declared(revision.id, revision.source, way.migrations)
+        self._declarations = declared(revision.id, revision.source, context.migrations)
         self._hints: list[str] = []
 
     @property
-    def _bench(self) -> MigratedDatabase:
-        return self._way.bench
+    def _database(self) -> MigratedDatabase:
+        return self._context.database
 
     def prove(self) -> Proof:
-        way, proof, declarations, bench = self._way, self._proof, self._declarations, self._bench
+        context, proof, declarations, database = self._context, self._proof, self._declarations, self._database
         for mistake in declarations.mistakes:
             proof.find("declaration-invalid", f"{proof.revision}: {mistake}")
-        bench.enter()
-        bench.seed_new_tables(self._revision.source)
-        known = dict(bench.schema.known)
-        if bench.data:
-            self._hints = [check.expression for table in bench.tables.values() for check in table.checks]
+        database.enter()
+        database.seed_new_tables(self._revision.source)
+        known = dict(database.schema.known)
+        self._hints = [check.expression for table in database.tables.values() for check in table.checks]
         irreversible = bool(declarations.reason("irreversible"))
-        backup = back_up(way.ground, bench.database, bench.conn) if irreversible else None
+        backup = back_up(context.environment, database.name, database.conn) if irreversible else None
         up = self._upgrade()
         if up is None:
-            way.stop(f"{proof.revision} cannot be applied")
+            context.stop(f"{proof.revision} cannot be applied")
             return proof
-        way.applied(self._place)
-        way.filled |= tables_filled_by(up.walked)
-        sizes: Mapping[str, int] = way.migrations.rows if way.migrations is not None else {}
-        proof.up_seconds = sum(each.seconds for each in up.walked.statements)
-        proof.statements, proof.atomic = len(up.walked.statements), up.walked.in_one_transaction
-        proof.rewritten = sorted(up.refresh.rewritten)
-        proof.locks = locks_of(up.walked, up.refresh, known, sizes, Speed(self._bench.conn))
-        proof.without_timeout = without_timeout(up.walked, proof.locks, known)
-        legs = self._go_round(up)
-        judge(proof, declarations, legs, way.migrations.blocking if way.migrations is not None else 1.0)
+        context.mark_applied(self._position)
+        context.filled |= tables_filled_by(up.outcome)
+        self._record_upgrade(up, known)
+        result = self._down_and_up_again(up)
+        judge(proof, declarations, result, context.migrations.blocking if context.migrations is not None else 1.0)
         if backup is not None and proof.verdict == "irreversible by design":
-            prove_restore(way.ground, backup, proof)
-        self._restore_state(legs, up)
+            prove_restore(context.environment, backup, proof)
+        self._restore_state(result)
         return proof
 
-    def _restore_state(self, legs: RoundTripResult, up: Moved) -> None:
-        """The database is what the next revision begins with, its rows included."""
-        bench = self._bench
-        if legs.broken:
-            self._way.begin_anew(self._place)
-        elif legs.failed and bench.data:
-            bench.remember(bench.with_parents(up.touched & bench.tables.keys()))
-        elif not legs.failed:
-            self._interrupt(legs)
+    def _record_upgrade(self, up: ObservedStep, known: Mapping[int, Relation]) -> None:
+        """Durations and locks; ``known`` are the relations before the upgrade."""
+        proof, migrations = self._proof, self._context.migrations
+        sizes: Mapping[str, int] = migrations.rows if migrations is not None else {}
+        proof.up_seconds = sum(each.seconds for each in up.outcome.statements)
+        proof.statements, proof.atomic = len(up.outcome.statements), up.outcome.in_one_transaction
+        proof.rewritten = sorted(up.refresh.rewritten)
+        proof.locks = locks_of(up.outcome, up.refresh, known, sizes, Speed(self._database.conn))
+        proof.without_timeout = without_timeout(up.outcome, proof.locks, known)
 
-    def _interrupt(self, legs: RoundTripResult) -> None:
+    def _restore_state(self, result: RoundTripResult) -> None:
+        """Leave the database as the next revision expects it, rows included."""
+        database = self._database
+        if result.broken:
+            self._context.restart_at(self._position)
+        elif result.downgrade_failed and database.data:
+            database.rows.remember(database.rows.with_parents(result.up.touched & database.tables.keys()))
+        elif not result.downgrade_failed:
+            self._interrupt(result)
+
+    def _interrupt(self, result: RoundTripResult) -> None:
         """Fail each direction that is not one transaction at each of its statements."""
-        proof, steady = self._proof, legs.steady
-        touched = legs.up.touched | (legs.down.touched if legs.down is not None else frozenset())
-        for direction, moved in (("upgrade", legs.up), ("downgrade", legs.down)):
-            if moved is None or moved.walked.in_one_transaction:
+        proof, repeatable = self._proof, result.repeatable
+        touched = result.up.touched | (result.down.touched if result.down is not None else frozenset())
+        for direction, step in (("upgrade", result.up), ("downgrade", result.down)):
+            if step is None or step.outcome.in_one_transaction:
                 continue
-            interrupter = Interrupter(self._bench, proof.revision, proof.down, steady=steady)
-            seen, intact = interrupter.interrupt(direction, moved.walked)
-            proof.interruptions += seen
+            interrupter = Interrupter(self._database, proof.revision, proof.down, repeatable=repeatable)
+            interruptions, intact = interrupter.interrupt(direction, step.outcome)
+            proof.interruptions += interruptions
             proof.not_interrupted += interrupter.missed
-            judge_interruptions(proof, seen)
+            judge_interruptions(proof, interruptions)
             if not intact:
-                self._way.begin_anew(self._place)
-            elif self._bench.data:
-                self._bench.remember(touched & self._bench.tables.keys())
+                self._context.restart_at(self._position)
+            elif self._database.data:
+                self._database.rows.remember(touched & self._database.tables.keys())
 
-    # --- up --------------------------------------------------------------------------------------------
+    # --- up ----------------------------------------------------------------------------------------------
 
-    def _upgrade(self) -> Moved | None:
-        """Up with the rows that are there; without them where they are refused."""
-        bench, proof, declarations = self._bench, self._proof, self._declarations
-        up = bench.move("upgrade", proof.revision)
-        error = up.walked.error
+    def _upgrade(self) -> ObservedStep | None:
+        """Upgrade with the rows in place; where they are refused, without them. None: it fails without rows too."""
+        database, proof, declarations = self._database, self._proof, self._declarations
+        up = database.migrate("upgrade", proof.revision)
+        error = up.outcome.error
         if error is None:
-            if declarations.reason("precondition") and "precondition" in declarations.own and bench.data:
-                proof.find("declaration-untrue", f"{proof.revision} is declared to refuse rows, and refused none")
+            if declarations.reason("precondition") and "precondition" in declarations.own and database.data:
+                proof.find("declaration-untrue", f"{proof.revision} is declared to refuse rows, but refused none")
             return up
-        intact = up.walked.in_one_transaction and (not up.refresh.delta or up.walked.external)
-        held, names = dict(bench.rows), _involved(bench, up) if bench.data else frozenset()
+        intact = up.outcome.in_one_transaction and (not up.refresh.delta or up.outcome.external)
+        known, names = dict(database.rows.known), _involved(database, up) if database.data else frozenset()
         rows: SmallSet = {}
-        if intact and bench.data:
-            rows = smallest(InPlace(bench, "upgrade", proof.revision, error), bench.tables, _of(bench, names))
-        again = self._upgrade_without_rows(names, cleared=intact and bench.only_ours(names, self._way.filled))
+        if intact and database.data:
+            rows = self._shrink_in_place("upgrade", error, names)
+        may_clear = intact and database.rows.may_clear(names, self._context.filled)
+        again = self._upgrade_without_rows(names, may_clear=may_clear)
         if again is None:
-            proof.find(_why_failed(error, proof.revision), f"{proof.revision}: {error.brief}")
+            proof.find(_code_of_failure(error, proof.revision), f"{proof.revision}: {error.brief}")
             return None
-        if not intact and held:
-            rows = self._search_aside("upgrade", error, held, names, self._place - 1)
+        if not intact and known:
+            rows = self._shrink_on_copies("upgrade", error, known, names, self._position - 1)
         proof.reason, proof.refused_rows = declarations.reason("precondition"), True
         if not proof.reason:
-            which = f"; the rows: {shown(rows)[:_SHOWN_ROWS]}" if rows else ""
+            which = f"; the rows: {format_rows(rows)[:_MAX_SHOWN]}" if rows else ""
             proof.find("upgrade-fails-on-rows", f"{proof.revision}: {error.brief}{which}")
-        self._bench.remember(again.touched)
+        self._database.rows.remember(again.touched)
         return again
 
-    def _upgrade_without_rows(self, names: frozenset[str], *, cleared: bool) -> Moved | None:
-        """Without the rows of ``names``, then in a database that has none of ours at all."""
-        if cleared and self._bench.data:
-            self._bench.clear(names)
-            up = self._bench.move("upgrade", self._proof.revision)
-            if up.walked.error is None:
+    def _upgrade_without_rows(self, names: frozenset[str], *, may_clear: bool) -> ObservedStep | None:
+        """With these tables cleared; where that does not help, in a database without any generated row."""
+        if may_clear and self._database.data:
+            self._database.rows.clear(names)
+            up = self._database.migrate("upgrade", self._proof.revision)
+            if up.outcome.error is None:
                 return up
-        bench = self._way.begin_anew(self._place - 1)
-        up = bench.move("upgrade", self._proof.revision)
-        return up if up.walked.error is None and not self._way.stuck else None
+        up = self._context.restart_at(self._position - 1).migrate("upgrade", self._proof.revision)
+        return up if up.outcome.error is None and not self._context.stuck else None
 
-    def _search_aside(
-        self, direction: str, error: StepError, held: Mapping[str, Snapshot], names: frozenset[str], place: int
-    ) -> SmallSet:
-        """The smallest set of rows where a failure leaves the database changed: each attempt has a copy of its own."""
-        ground = self._way.ground
-        template = self._way.aside(place, held)
-        try:
-            trial = OnCopies(ground, template, direction, self._proof.revision, error)
-            tables = trial.tables
-            some = {name: list(held[name].rows) for name in sorted(names) if name in held and name in tables}
-            return smallest(trial, tables, some) if trial.fails() else {}
-        finally:
-            ground.drop(template)
+    # --- down, and up again ------------------------------------------------------------------------------
 
-    # --- down, and up again ----------------------------------------------------------------------------
+    def _down_and_up_again(self, up: ObservedStep) -> RoundTripResult:
+        """Add rows that only the new schema allows, downgrade, and upgrade again."""
+        proof = self._proof
+        result = RoundTripResult(up=up, rows_before=dict(self._database.rows.known))
+        if self._database.data:
+            self._add_new_rows(result)
+        down = self._database.migrate("downgrade", proof.revision)
+        if down.outcome.error is not None:
+            self._retry_downgrade(result, down)
+            if result.downgrade_failed:
+                return result
+            down = result.down or down
+        result.down = down
+        proof.down_seconds = sum(each.seconds for each in down.outcome.statements)
+        database, touched = self._database, up.touched | down.touched  # a retry may have restarted the database
+        if database.data:
+            result.rows_downgraded = database.rows.snapshot(touched)
+            result.rows_extended |= {
+                name: result.rows_before[name] for name in touched - up.touched if name in result.rows_before
+            }
+        again = self._upgrade_again(result, down)
+        if again is not None and database.data:
+            self._take_up_again_rows(result, touched | again.touched)
+        return result
 
-    def _go_round(self, up: Moved) -> RoundTripResult:
-        """Rows that only the new schema allows, then down, then up again."""
-        bench, proof = self._bench, self._proof
-        legs = RoundTripResult(up=up, before=dict(bench.rows))
-        if bench.data:
-            self._add_rows_above(legs)
-        down = bench.move("downgrade", proof.revision)
-        if down.walked.error is not None:
-            self._downgrade_refused(legs, down)
-            if legs.failed:
-                return legs
-            down = legs.down or down
-        legs.down = down
-        proof.down_seconds = sum(each.seconds for each in down.walked.statements)
-        bench = self._bench
-        touched = up.touched | down.touched
-        if bench.data:
-            legs.below = bench.snapshot(touched)
-            legs.above |= {name: legs.before[name] for name in touched - up.touched if name in legs.before}
-        again = bench.move("upgrade", proof.revision)
-        residue = legs.up.refresh.delta.then(down.refresh.delta).diff()
-        if again.walked.error is not None and residue and bench.sweep(clean_up(residue)):
-            legs.again_error = again.walked.error
-            again = bench.move("upgrade", proof.revision)
-        legs.again = again
-        if again.walked.error is not None:
-            legs.again_error = again.walked.error
-            legs.broken = legs.again_cleared = True
-            return legs
-        if bench.data:
-            self._take_stock(legs, touched | again.touched)
-        return legs
+    def _upgrade_again(self, result: RoundTripResult, down: ObservedStep) -> ObservedStep | None:
+        """Upgrade over what the downgrade left, or else over what a clean-up leaves of it; None where both fail."""
+        database, revision = self._database, self._proof.revision
+        again = database.migrate("upgrade", revision)
+        residue = result.up.refresh.delta.then(down.refresh.delta).diff()
+        if again.outcome.error is not None and residue and database.clean_up(clean_up(residue)):
+            result.up_again_error = again.outcome.error
+            again = database.migrate("upgrade", revision)
+        result.up_again = again
+        if again.outcome.error is None:
+            return again
+        result.up_again_error = again.outcome.error
+        result.broken = result.up_again_failed = True
+        return None
 
-    def _add_rows_above(self, legs: RoundTripResult) -> None:
-        bench, proof, touched = self._bench, self._proof, legs.up.touched
-        keyless = {name for name in touched if name in bench.tables and not bench.tables[name].key}
-        legs.risen = bench.snapshot(keyless & legs.before.keys())
-        seeded = bench.seed(touched, hints=self._hints)
+    def _add_new_rows(self, result: RoundTripResult) -> None:
+        database, proof, touched = self._database, self._proof, result.up.touched
+        keyless = {name for name in touched if name in database.tables and not database.tables[name].key}
+        result.rows_upgraded = database.rows.snapshot(keyless & result.rows_before.keys())
+        seeded = database.rows.seed(touched, hints=self._hints)
         proof.seeded = sum(seeded.rows.values())
         for table, refusal in seeded.refused.items():
             proof.find("seed-refused", f"{proof.revision}: {table} takes no row: {refusal}")
-        legs.above = bench.snapshot(touched)
+        result.rows_extended = database.rows.snapshot(touched)
 
-    def _take_stock(self, legs: RoundTripResult, touched: frozenset[str]) -> None:
-        """What is there after the second upgrade; those with hardly any get rows for the revisions above."""
-        bench = self._bench
-        legs.after = bench.snapshot(touched)
-        filled = {name for name, snapshot in legs.after.items() if len(snapshot.rows) >= _ENOUGH}
-        bare = (touched & bench.tables.keys()) - filled
-        if bare:
-            bench.seed(bare, hints=self._hints)
-        bench.remember(touched)
-        bench.prune(touched, self._way.filled, hints=self._hints)
+    def _take_up_again_rows(self, result: RoundTripResult, touched: frozenset[str]) -> None:
+        """Read the rows after the second upgrade; then seed what is nearly empty and prune what is crowded."""
+        database = self._database
+        result.rows_up_again = database.rows.snapshot(touched)
+        filled = {name for name, snapshot in result.rows_up_again.items() if len(snapshot.rows) >= _ENOUGH_ROWS}
+        nearly_empty = (touched & database.tables.keys()) - filled
+        if nearly_empty:
+            database.rows.seed(nearly_empty, hints=self._hints)
+        database.rows.remember(touched)
+        database.rows.prune(touched, self._context.filled, hints=self._hints)
 
-    def _downgrade_refused(self, legs: RoundTripResult, down: Moved) -> None:
-        """Find out whether rows are the reason, and which; where no way back is promised, it does not matter."""
-        bench, error = self._bench, down.walked.error
+    def _retry_downgrade(self, result: RoundTripResult, down: ObservedStep) -> None:
+        """After a failure: find out whether rows are the reason, and which. Irrelevant for an irreversible revision."""
+        database, error = self._database, down.outcome.error
         assert error is not None
-        legs.down_error, legs.failed = error, True
-        intact = down.walked.in_one_transaction and not down.refresh.delta
-        legs.broken = not intact
-        if not bench.data or self._declarations.reason("irreversible"):
+        result.down_error, result.downgrade_failed = error, True
+        intact = down.outcome.in_one_transaction and not down.refresh.delta
+        result.broken = not intact
+        if not database.data or self._declarations.reason("irreversible"):
             return
-        names, held = _involved(bench, down) | legs.up.touched, {**bench.rows, **legs.above}
-        rows: SmallSet = {}
-        if intact:
-            trial = InPlace(bench, "downgrade", self._proof.revision, error)
-            rows = smallest(trial, bench.tables, _of(bench, names))
-        retried = self._downgrade_without_rows(names, cleared=intact and bench.only_ours(names, self._way.filled))
-        if retried.walked.error is not None:
-            legs.down_error = retried.walked.error
-            legs.broken = not retried.walked.in_one_transaction or bool(retried.refresh.delta)
+        names = _involved(database, down) | result.up.touched
+        known = {**database.rows.known, **result.rows_extended}
+        rows = self._shrink_in_place("downgrade", error, names) if intact else {}
+        may_clear = intact and database.rows.may_clear(names, self._context.filled)
+        retried = self._downgrade_without_rows(names, may_clear=may_clear)
+        if retried.outcome.error is not None:
+            result.down_error = retried.outcome.error
+            result.broken = not retried.outcome.in_one_transaction or bool(retried.refresh.delta)
             return
         if not intact:
-            rows = self._search_aside("downgrade", error, held, names, self._place)
-        legs.only_new = any(not _was_there(legs.before.get(table), row) for table, some in rows.items() for row in some)
-        legs.failed = legs.broken = False
-        legs.down = retried
-        legs.refused_rows = shown(rows)[:_SHOWN_ROWS] or "any row"
-        legs.above = {}
-        legs.before = {}
+            rows = self._shrink_on_copies("downgrade", error, known, names, self._position)
+        result.only_new_rows = any(
+            not _existed(result.rows_before.get(table), row) for table, some in rows.items() for row in some
+        )
+        result.downgrade_failed = result.broken = False
+        result.down = retried
+        result.refused_rows = format_rows(rows)[:_MAX_SHOWN] or "any row"
+        result.rows_before, result.rows_extended = {}, {}
 
-    def _downgrade_without_rows(self, names: frozenset[str], *, cleared: bool) -> Moved:
-        if cleared:
-            # What the search for the smallest set has left is not consistent: it took rows out whatever refers to them.
-            self._bench.clear(names)
-            retried = self._bench.move("downgrade", self._proof.revision)
-            if retried.walked.error is None or not retried.walked.in_one_transaction:
+    def _downgrade_without_rows(self, names: frozenset[str], *, may_clear: bool) -> ObservedStep:
+        """With these tables cleared; where that does not help, in a database without any generated row."""
+        if may_clear:
+            # The search for the smallest set deleted rows without regard to foreign keys: what it left is inconsistent.
+            self._database.rows.clear(names)
+            retried = self._database.migrate("downgrade", self._proof.revision)
+            if retried.outcome.error is None or not retried.outcome.in_one_transaction:
                 return retried
-        return self._way.begin_anew(self._place).move("downgrade", self._proof.revision)
+        return self._context.restart_at(self._position).migrate("downgrade", self._proof.revision)
+
+    # --- the smallest set of rows ------------------------------------------------------------------------
+
+    def _shrink_in_place(self, direction: str, error: StepError, names: frozenset[str]) -> SmallSet:
+        """For a step that leaves the database as it was."""
+        database = self._database
+        trial = InPlace(database, direction, self._proof.revision, error)
+        return smallest(trial, database.tables, _current_rows(database, names))
+
+    def _shrink_on_copies(
+        self, direction: str, error: StepError, known: Mapping[str, Snapshot], names: frozenset[str], position: int
+    ) -> SmallSet:
+        """For a step that changes the database when it fails: each attempt has a copy of its own."""
+        environment = self._context.environment
+        template = self._context.copy_at(position, known)
+        try:
+            trial = OnCopies(environment, template, direction, self._proof.revision, error)
+            tables = trial.tables
+            rows = {name: list(known[name].rows) for name in sorted(names) if name in known and name in tables}
+            return smallest(trial, tables, rows) if trial.fails() else {}
+        finally:
+            environment.drop(template)
 
 
-def _of(bench: MigratedDatabase, names: frozenset[str]) -> dict[str, list[tuple[str | None, ...]]]:
-    """The rows of these tables as they are now."""
-    plain = [name for name in sorted(names) if name in bench.tables and not bench.tables[name].partitioned]
-    taken = bench.remember(plain)
+def _current_rows(database: MigratedDatabase, names: frozenset[str]) -> dict[str, list[Row]]:
+    plain = [name for name in sorted(names) if name in database.tables and not database.tables[name].partitioned]
+    taken = database.rows.remember(plain)
     return {name: list(taken[name].rows) for name in plain}
 
 
-def _why_failed(error: StepError, revision: str) -> str:
-    """The code: alembic's own version table takes 32 characters, unless somebody has widened it."""
+def _code_of_failure(error: StepError, revision: str) -> str:
+    """Alembic's version table takes 32 characters, unless a migration widened it."""
     too_long = error.sqlstate == "22001" and not error.in_script and len(revision) > VERSION_LENGTH
     return "revision-id-too-long" if too_long else "upgrade-failed"
 
 
-def _was_there(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:
-    """Whether a row was in the table before the upgrade, as far as it had the same columns."""
+def _existed(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:
+    """Whether a row was in the table before the upgrade, compared over the columns of both."""
     if before is None:
         return False
     shared = tuple(name for name in before.columns if name in row)
     return tuple(row[name] for name in shared) in before.only(shared)
 
 
-def _involved(bench: MigratedDatabase, moved: Moved) -> frozenset[str]:
-    """Tables that a failed step has touched, as far as that can be known."""
-    names = set(moved.touched)
-    error = moved.walked.error
-    if error is not None and error.table:
-        names |= {name for name in bench.tables if name.rpartition(".")[2].strip('"') == error.table}
+def _involved(database: MigratedDatabase, step: ObservedStep) -> frozenset[str]:
+    """Tables that a failed step touched, or that its error names; all tables where neither is known."""
+    names = set(step.touched)
+    error = step.outcome.error
     if error is not None:
-        words = set(error.statement.replace('"', " ").replace(".", " ").replace(",", " ").replace("(", " ").split())
-        names |= {name for name in bench.tables if name.rpartition(".")[2].strip('"') in words}
-    return frozenset(names) or frozenset(bench.tables)
+        mentioned = set(error.statement.translate(str.maketrans('".,(', "    ")).split())
+        if error.table:
+            mentioned.add(error.table)
+        names |= {name for name in database.tables if name.rpartition(".")[2].strip('"') in mentioned}
+    return frozenset(names) or frozenset(database.tables)

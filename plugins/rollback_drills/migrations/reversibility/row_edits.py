@@ -1,49 +1,49 @@
-"""Taking known rows out of a table and putting them in, with nothing else moved: no trigger, no foreign key."""
+"""Deletes and inserts known rows without firing triggers or checking foreign keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable
-from rollback_drills.migrations.reversibility.rows import Row
+from rollback_drills.migrations.reversibility.snapshots import Row
 from rollback_drills.postgres import Connection, quote_ident, quote_literal
 
 
-def delete_rows(conn: Connection, table: CatalogueTable, some: Iterable[Row]) -> None:
-    """Every row that is equal to one of ``some``.
+def delete_rows(conn: Connection, table: CatalogueTable, rows: Iterable[Row]) -> None:
+    """Delete every row that equals one of ``rows``.
 
     Raises:
         psycopg.Error: the server refuses it.
     """
     row = "ROW(" + ", ".join(f"{quote_ident(name)}::text" for name in table.names) + ")::text"
-    # As texts: two rows with a NULL at the same place are not equal otherwise.
-    values = ", ".join("ROW(" + ", ".join(f"{_literal(value)}::text" for value in each) + ")::text" for each in some)
+    # Compared as text, where NULL equals NULL.
+    values = ", ".join("ROW(" + ", ".join(f"{_literal(value)}::text" for value in each) + ")::text" for each in rows)
     _as_replica(conn, [f"DELETE FROM {table.name} WHERE {row} IN ({values})"] if values else [])
 
 
-def insert_rows(conn: Connection, table: CatalogueTable, some: Iterable[Row], *, instead: bool = False) -> None:
-    """The rows with all their values but the generated ones.
+def insert_rows(conn: Connection, table: CatalogueTable, rows: Iterable[Row], *, replace: bool = False) -> None:
+    """Insert rows with all their values, except generated columns.
 
     Args:
-        instead: of those that the table holds.
+        replace: delete what the table holds first.
 
     Raises:
         psycopg.Error: the server refuses one.
     """
-    places = [n for n, name in enumerate(table.names) if not table.column(name).generated]
-    columns = ", ".join(quote_ident(table.names[n]) for n in places)
-    values = ", ".join("(" + ", ".join(_literal(row[n]) for n in places) + ")" for row in some)
+    positions = [n for n, name in enumerate(table.names) if not table.column(name).generated]
+    columns = ", ".join(quote_ident(table.names[n]) for n in positions)
+    values = ", ".join("(" + ", ".join(_literal(row[n]) for n in positions) + ")" for row in rows)
     insert = [f"INSERT INTO {table.name} ({columns}) OVERRIDING SYSTEM VALUE VALUES {values}"] if values else []
-    _as_replica(conn, [*([f"DELETE FROM ONLY {table.name}"] if instead else []), *insert])
+    _as_replica(conn, [*([f"DELETE FROM ONLY {table.name}"] if replace else []), *insert])
 
 
 def tables_in(conn: Connection) -> list[int]:
-    """OIDs of all tables but those of the system."""
-    rows = conn.execute(
+    """OIDs of all tables except the system's."""
+    found = conn.execute(
         b"SELECT c.oid::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         b" WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
     ).fetchall()
-    return [int(row[0]) for row in rows]
+    return [int(row[0]) for row in found]
 
 
 def _as_replica(conn: Connection, statements: list[str]) -> None:

@@ -1,104 +1,102 @@
-"""What rolling back destroys of the target's own rows: those of its seed, carried up revision by revision."""
+"""What a rollback destroys of the target's own seed, carried up revision by revision in a database of its own."""
 
 from __future__ import annotations
 
 from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
-from rollback_drills.migrations.reversibility.rows import Loss
-from rollback_drills.migrations.reversibility.verdict import (
-    RoundTripResult,
-    losses_of,
-)
+from rollback_drills.migrations.reversibility.snapshots import Loss
+from rollback_drills.migrations.reversibility.verdict import RoundTripResult, losses_of
 from rollback_drills.migrations.walker.client import ScriptHistory
 from rollback_drills.postgres import version_tables
 
-MOST_ROWS = 100_000  # of one table that are counted
+MAX_COMPARED = 100_000  # rows of one table
 
 
-class SeedLedger:
-    """A second database beside the walk's, with no generated row in it.
+class SeedLosses:
+    """Round trips in a second database, which never holds a generated row.
 
     Args:
-        seeded: the database with the seed, at the revision for which it was written; it is copied.
+        seeded: name of the database with the seed, at the revision for which the seed was written; it is copied.
     """
 
-    def __init__(self, ground: MigrationEnvironment, seeded: str) -> None:
-        self._ground, self._seeded = ground, seeded
-        self._bench: MigratedDatabase | None = None
+    def __init__(self, environment: MigrationEnvironment, seeded: str) -> None:
+        self._environment, self._seeded = environment, seeded
+        self._database: MigratedDatabase | None = None
         self._applied: set[str] = set()
         self._stuck = False
 
     def close(self) -> None:
-        if self._bench is not None:
-            self._bench.close()
-            self._bench = None
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
-    def losses(self, revision: str, history: ScriptHistory) -> list[Loss]:
-        """What a rollback past ``revision`` destroys; nothing at or below the seed's own revision.
+    def of(self, revision: str, history: ScriptHistory) -> list[Loss]:
+        """What a rollback past ``revision`` destroys.
 
-        Nothing either where the seed's rows cannot be carried there: that is told of the revision already.
+        Nothing at or below the revision of the seed, nor where the seed cannot be migrated that far, which is a finding
+        of another revision.
         """
-        bench = self._open(history)
+        database = self._open(history)
         if revision in self._applied or self._stuck:
             return []
         for each in history.revisions:
             if each.id == revision:
                 break
-            if not self._apply(bench, each.id):
+            if not self._apply(database, each.id):
                 return []
-        bench.resync()
-        legs, whole = self._round_trip(bench, revision)
-        if not whole:  # in a state that no revision describes
+        database.resync()
+        result = self._round_trip(database, revision)
+        if result.broken:
             self.close()
-        return losses_of(legs) if legs.down is not None else []
+        return losses_of(result) if result.down is not None else []
 
-    def _round_trip(self, bench: MigratedDatabase, revision: str) -> tuple[RoundTripResult, bool]:
-        before = dict(bench.rows)
-        up = bench.move("upgrade", revision)
-        legs = RoundTripResult(up=up, before=before)
-        if up.walked.error is not None:
+    def _round_trip(self, database: MigratedDatabase, revision: str) -> RoundTripResult:
+        before = dict(database.rows.known)
+        up = database.migrate("upgrade", revision)
+        result = RoundTripResult(up=up, rows_before=before)
+        if up.outcome.error is not None:
             self._stuck = True
-            return legs, True
+            return result
         self._applied.add(revision)
-        legs.above = bench.snapshot(up.touched)
-        down = bench.move("downgrade", revision)
-        if down.walked.error is not None:
-            return legs, down.walked.in_one_transaction
-        legs.down = down
-        legs.below = bench.snapshot(up.touched | down.touched)
-        again = bench.move("upgrade", revision)
-        if again.walked.error is not None:
-            legs.above = {}
-            return legs, False
-        legs.after = bench.snapshot(up.touched | down.touched | again.touched)
-        return legs, True
+        result.rows_extended = database.rows.snapshot(up.touched)
+        down = database.migrate("downgrade", revision)
+        if down.outcome.error is not None:
+            result.broken = not down.outcome.in_one_transaction
+            return result
+        result.down = down
+        result.rows_downgraded = database.rows.snapshot(up.touched | down.touched)
+        again = database.migrate("upgrade", revision)
+        if again.outcome.error is not None:
+            result.rows_extended, result.broken = {}, True
+            return result
+        result.rows_up_again = database.rows.snapshot(up.touched | down.touched | again.touched)
+        return result
 
     def _open(self, history: ScriptHistory) -> MigratedDatabase:
-        """Where the bench was given up, it is opened again at the seed's revision, and applied up to what is asked."""
-        if self._bench is None:
-            self._bench = MigratedDatabase(
-                self._ground, database=self._ground.create(self._seeded), most_rows=MOST_ROWS
-            )
+        """The database; after it was closed, another copy of the seed, at the seed's revision."""
+        if self._database is None:
+            copy = self._environment.create(self._seeded)
+            self._database = MigratedDatabase(self._environment, name=copy, max_compared=MAX_COMPARED)
             stamped = {
                 str(row[0])
-                for table in version_tables(self._bench.conn)
-                for row in self._bench.conn.execute(f"SELECT version_num FROM {table}".encode())
+                for table in version_tables(self._database.conn)
+                for row in self._database.conn.execute(f"SELECT version_num FROM {table}".encode())
             }
-            self._applied = _below(stamped, history)
-        return self._bench
+            self._applied = _at_or_below(stamped, history)
+        return self._database
 
-    def _apply(self, bench: MigratedDatabase, revision: str) -> bool:
+    def _apply(self, database: MigratedDatabase, revision: str) -> bool:
         if revision not in self._applied and not self._stuck:
-            self._stuck = bench.walker.upgrade(revision).error is not None
+            self._stuck = database.walker.upgrade(revision).error is not None
             self._applied.add(revision)
         return not self._stuck
 
 
-def _below(stamped: set[str], history: ScriptHistory) -> set[str]:
+def _at_or_below(revisions: set[str], history: ScriptHistory) -> set[str]:
     """These revisions and all that they build on."""
     by_id = {each.id: each for each in history.revisions}
     found: set[str] = set()
-    pending = [each for each in stamped if each in by_id]
+    pending = [each for each in revisions if each in by_id]
     while pending:
         each = pending.pop()
         if each not in found:

@@ -1,4 +1,4 @@
-"""The smallest set of rows on which a step fails, found by trying."""
+"""The smallest set of rows on which a step fails, found by deleting rows and trying again."""
 
 from __future__ import annotations
 
@@ -10,117 +10,108 @@ import psycopg
 
 from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
-from rollback_drills.migrations.reversibility.generate.catalogue import (
-    Catalogue,
-    CatalogueTable,
-)
+from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, CatalogueTable
 from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, tables_in
-from rollback_drills.migrations.reversibility.rows import Row
-from rollback_drills.migrations.walker.client import StepError, Walked
-from rollback_drills.postgres import Connection, connect
+from rollback_drills.migrations.reversibility.snapshots import Row
+from rollback_drills.migrations.walker.client import StepError, StepOutcome
+from rollback_drills.postgres import connect
 
 
 class Trial(Protocol):
-    """Says whether the step still fails as it did when some rows are not there.
+    """Says whether the step still fails in the same way without some rows, at most ``max_attempts`` times."""
 
-    ``most`` is the number of attempts that are worth their time.
-    """
-
-    most: int
+    max_attempts: int
 
     def still_fails_without(self, table: CatalogueTable, rows: Sequence[Row]) -> bool:
-        """If so, these rows stay out."""
+        """If it does, these rows stay deleted."""
 
 
 class InPlace:
-    """In the database itself: for a step that is one transaction, which is rolled back every time."""
+    """In the database itself: for a step in one transaction, which is rolled back each time."""
 
-    most = 60
+    max_attempts = 60
 
-    def __init__(self, bench: MigratedDatabase, direction: str, revision: str, error: StepError) -> None:
-        self._bench, self._direction, self._revision, self._error = bench, direction, revision, error
+    def __init__(self, database: MigratedDatabase, direction: str, revision: str, error: StepError) -> None:
+        self._database, self._direction, self._revision, self._error = database, direction, revision, error
 
     def still_fails_without(self, table: CatalogueTable, rows: Sequence[Row]) -> bool:
-        conn, walker = self._bench.conn, self._bench.walker
+        conn, walker = self._database.conn, self._database.walker
         try:
             delete_rows(conn, table, rows)
         except psycopg.Error:
             return False
         step = walker.upgrade if self._direction == "upgrade" else walker.downgrade
-        if _same(step(self._revision, attempt=True), self._error):
+        if _is_same_failure(step(self._revision, attempt=True), self._error):
             return True
-        with contextlib.suppress(psycopg.Error):  # a constraint that is NOT VALID lets nothing like it in again
+        with contextlib.suppress(psycopg.Error):  # refused where a constraint is NOT VALID
             insert_rows(conn, table, rows)
         return False
 
 
 class OnCopies:
-    """In a copy for each attempt: for a step that leaves the database changed.
+    """In a new copy for each attempt: for a step that changes the database when it fails.
 
     Args:
-        template: a database where the step is to be tried, to which nobody is connected.
+        template: name of a database at which the step fails, without connections.
     """
 
-    most = 24
+    max_attempts = 24
 
     def __init__(
-        self, ground: MigrationEnvironment, template: str, direction: str, revision: str, error: StepError
+        self, environment: MigrationEnvironment, template: str, direction: str, revision: str, error: StepError
     ) -> None:
-        self._ground, self._template = ground, template
+        self._environment, self._template = environment, template
         self._direction, self._revision, self._error = direction, revision, error
-        self._out: list[tuple[CatalogueTable, Sequence[Row]]] = []
-        with connect(ground.url(template)) as conn:
+        self._deleted: list[tuple[CatalogueTable, Sequence[Row]]] = []
+        with connect(environment.url(template)) as conn:
             self.tables: dict[str, CatalogueTable] = Catalogue(conn).tables(tables_in(conn))
 
     def fails(self) -> bool:
-        """Whether it fails as it did with the rows that are not taken out yet."""
-        database = self._ground.create(self._template)
+        """Whether the step fails in the same way on the rows that are left."""
+        database = self._environment.create(self._template)
         try:
-            with connect(self._ground.url(database)) as conn:
-                self._take_out(conn)
-            with self._ground.walker(database) as walker:
+            with connect(self._environment.url(database)) as conn:
+                for table, rows in self._deleted:
+                    delete_rows(conn, table, rows)
+            with self._environment.walker(database) as walker:
                 step = walker.upgrade if self._direction == "upgrade" else walker.downgrade
-                return _same(step(self._revision), self._error)
+                return _is_same_failure(step(self._revision), self._error)
         finally:
-            self._ground.drop(database)
+            self._environment.drop(database)
 
     def still_fails_without(self, table: CatalogueTable, rows: Sequence[Row]) -> bool:
-        self._out.append((table, rows))
+        self._deleted.append((table, rows))
         if self.fails():
             return True
-        self._out.pop()
+        self._deleted.pop()
         return False
-
-    def _take_out(self, conn: Connection) -> None:
-        for table, rows in self._out:
-            delete_rows(conn, table, rows)
 
 
 def smallest(
     trial: Trial, tables: Mapping[str, CatalogueTable], rows: Mapping[str, list[Row]]
 ) -> dict[str, list[dict[str, str | None]]]:
-    """Those of ``rows`` without which the step would not fail as it did.
+    """Those of ``rows`` that the failure needs.
 
-    Every table is halved as long as the same error comes, then single rows are left out.
+    Each table is halved as long as the step fails in the same way, then single rows are left out.
     """
     attempts = 0
     found: dict[str, list[dict[str, str | None]]] = {}
-    for name, some in rows.items():
-        held, size = list(some), len(some)
-        while size and attempts < trial.most:
+    for name, all_rows in rows.items():
+        needed, size = list(all_rows), len(all_rows)
+        while size and attempts < trial.max_attempts:
             kept: list[Row] = []
-            for start in range(0, len(held), size):
-                chunk = held[start : start + size]
+            for start in range(0, len(needed), size):
+                chunk = needed[start : start + size]
                 attempts += 1
                 if not trial.still_fails_without(tables[name], chunk):
                     kept += chunk
-            held = kept
-            size = min(size // 2, len(held)) if size > 1 else 0
-        if held:
-            found[name] = [dict(zip(tables[name].names, row, strict=True)) for row in held]
+            needed = kept
+            size = min(size // 2, len(needed)) if size > 1 else 0
+        if needed:
+            found[name] = [dict(zip(tables[name].names, row, strict=True)) for row in needed]
     return found
 
 
-def _same(walked: Walked, error: StepError) -> bool:
-    again = walked.error
+def _is_same_failure(outcome: StepOutcome, error: StepError) -> bool:
+    again = outcome.error
     return again is not None and (again.sqlstate, again.type) == (error.sqlstate, error.type)

@@ -1,214 +1,214 @@
-"""The walk: every revision up, down and up again, with rows in the tables, judged by what is there afterwards."""
+"""The walk: proves the revisions of a history one after the other, upwards, each by a round trip."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.migrations.reversibility.database import (
-    MigratedDatabase,
-    tables_filled_by,
-)
+from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.round_trip import RoundTrip
-from rollback_drills.migrations.reversibility.rows import Snapshot
-from rollback_drills.migrations.reversibility.seed_losses import SeedLedger
+from rollback_drills.migrations.reversibility.seed_losses import SeedLosses
+from rollback_drills.migrations.reversibility.snapshots import Snapshot
+from rollback_drills.migrations.reversibility.table_names import tables_filled_by
 from rollback_drills.migrations.walker.client import ScriptHistory
 from rollback_drills.target.system_tables import Migrations
 
-FAR = 50  # revisions that are applied again at most when the walk has to begin anew
+MAX_REPLAYED = 50  # after a restart that applied more revisions than this, a copy of the database is kept
 
 
 class Walk:
-    """One walk upwards. Revisions are proven in the order of the history; those before are merely applied.
+    """One walk upwards, and the `RevisionContext` of each revision. Revisions that are not to be proven are applied.
 
     Args:
-        data: whether rows are put into the tables.
-        wanted: revisions that will be asked for: they are proven when the walk comes by, in whatever order they are
-            asked for later.
-        seeded: a database with the target's own rows, of which the losses are told besides.
+        data: whether tables are seeded and their rows compared.
+        wanted: revisions to be asked for later, in any order: they are proven when the walk passes them.
+        seeded: name of a database with the target's own rows, whose losses are listed as well.
     """
 
     def __init__(
         self,
-        ground: MigrationEnvironment,
+        environment: MigrationEnvironment,
         migrations: Migrations | None = None,
         *,
         data: bool = True,
         wanted: Collection[str] = (),
         seeded: str | None = None,
     ) -> None:
-        self.ground, self.migrations, self._data = ground, migrations, data
+        self.environment, self.migrations, self._data = environment, migrations, data
         self._wanted = frozenset(wanted)
-        self._bench: MigratedDatabase | None = None
-        self._position = -1
+        self._database: MigratedDatabase | None = None
+        self._position = -1  # of the newest applied revision in the history
         self._stuck, self._stuck_at = "", -1
-        self._base: tuple[int, str] | None = None  # a copy to begin anew from: its position and its name
+        self._checkpoint: tuple[int, str] | None = None  # position and name of a copy without generated rows
         self._history: ScriptHistory | None = None
-        self._ledger = SeedLedger(ground, seeded) if seeded is not None and data else None
+        self._seed_losses = SeedLosses(environment, seeded) if seeded is not None and data else None
         self.filled: set[str] = set()
         self.proofs: dict[str, Proof] = {}
         self.memory = 0
 
     def close(self) -> None:
-        self._leave()
-        if self._base is not None:
-            self.ground.drop(self._base[1])
-            self._base = None
-        if self._ledger is not None:
-            self._ledger.close()
+        self._close_database()
+        if self._checkpoint is not None:
+            self.environment.drop(self._checkpoint[1])
+            self._checkpoint = None
+        if self._seed_losses is not None:
+            self._seed_losses.close()
 
     @property
     def history(self) -> ScriptHistory:
         """The scripts, oldest first."""
         if self._history is None:
-            self._history = self.bench.walker.history
+            self._history = self.database.walker.history
         return self._history
 
     @property
     def stuck(self) -> str:
-        """Why the walk cannot go on; empty when it can."""
+        """Why the walk cannot continue; empty when it can."""
         return self._stuck
 
     @property
-    def bench(self) -> MigratedDatabase:
-        """The database that is walked on, another one after `begin_anew`."""
-        if self._bench is None:
-            self._bench = MigratedDatabase(self.ground, data=self._data)
-        return self._bench
+    def database(self) -> MigratedDatabase:
+        """The database of the walk; `restart_at` replaces it."""
+        if self._database is None:
+            self._database = MigratedDatabase(self.environment, data=self._data)
+        return self._database
 
     def prove(self, revision: str) -> Proof:
-        """Prove one revision; the answer is kept.
+        """Prove one revision; a second call returns the same proof.
 
         Raises:
             StackError: the release has no such revision, or the walker has ended.
         """
         if revision in self.proofs:
             return self.proofs[revision]
-        places = {each.id: place for place, each in enumerate(self.history.revisions)}
-        if revision not in places:
-            raise StackError(f"no script has the revision {revision}", cause=f"there are {len(places)}")
-        goal = places[revision]
-        if goal <= self._position:  # it was passed by
-            self.begin_anew(goal - 1)
-        for place in range(self._position + 1, goal):
-            each = self.history.revisions[place].id
+        positions = {each.id: position for position, each in enumerate(self.history.revisions)}
+        if revision not in positions:
+            raise StackError(f"no script has the revision {revision}", cause=f"there are {len(positions)} scripts")
+        goal = positions[revision]
+        if goal <= self._position:  # the walk has passed it
+            self.restart_at(goal - 1)
+        for position in range(self._position + 1, goal):
+            each = self.history.revisions[position].id
             if each in self._wanted and each not in self.proofs:
-                self._prove_at(place)
+                self._prove_at(position)
         return self._prove_at(goal)
 
     def prove_all(self) -> list[Proof]:
-        """Every revision, oldest first; the schema that was followed is verified at the end."""
+        """Prove every revision, oldest first, then `verify`."""
         proofs = [self.prove(each.id) for each in self.history.revisions]
         self.verify()
         return proofs
 
     def verify(self) -> None:
-        """Compare the schema that was followed step by step with a full fingerprint.
+        """Compare the schema as tracked step by step with a full fingerprint.
 
         Raises:
             DrillError: they differ.
         """
-        if self._bench is not None:
-            self.memory = max(self.memory, self._bench.walker.memory)
-            self._bench.schema.verify()
+        if self._database is not None:
+            self.memory = max(self.memory, self._database.walker.memory)
+            self._database.schema.verify()
 
-    # --- moving ----------------------------------------------------------------------------------------
+    # --- the context of a revision -----------------------------------------------------------------------
 
-    def begin_anew(self, place: int) -> MigratedDatabase:
-        """A new database at the revision of ``place``, without any row of ours: where the old one is in a state that
-        no revision describes, or lacks rows that the migrations themselves have put there.
+    def restart_at(self, position: int) -> MigratedDatabase:
+        """A new database at ``position``, without generated rows.
+
+        For when no revision describes the state of the old one, or rows that migrations inserted are missing.
         """
-        self._leave()
-        began = self._position = self._begin(place)
-        self._apply_up_to(place)
-        if self._position == place and place - began > FAR:
-            self._keep_base(place)
-        return self.bench
+        self._close_database()
+        began = self._position = self._open_below(position)
+        self._apply_up_to(position)
+        if self._position == position and position - began > MAX_REPLAYED:
+            self._keep_checkpoint(position)
+        return self.database
 
-    def aside(self, place: int, held: Mapping[str, Snapshot]) -> str:
-        """Another database at the revision of ``place``, with these rows and nobody connected; its name."""
-        bench = self._bench
+    def copy_at(self, position: int, rows: Mapping[str, Snapshot]) -> str:
+        """Another database at ``position``, with these rows and without connections; its name."""
+        current = self._database
         try:
-            position = self._begin(place)
-            beside = self.bench
+            began = self._open_below(position)
+            copy = self.database
         finally:
-            self._bench = bench
-        try:
-            for each in self.history.revisions[position + 1 : place + 1]:
-                beside.walker.upgrade(each.id)
-            beside.enter()
-            beside.resync()
-            beside.load(held)
-        except BaseException:
-            beside.close()
-            raise
-        beside.release()
-        return beside.database
+            self._database = current
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(copy.close)
+            for each in self.history.revisions[began + 1 : position + 1]:
+                copy.walker.upgrade(each.id)
+            copy.enter()
+            copy.resync()
+            copy.rows.load(rows)
+            on_error.pop_all()
+        copy.disconnect()
+        return copy.name
 
-    def _begin(self, place: int) -> int:
-        """Open a database that is at ``place`` or below; its position."""
-        if self._base is None or self._base[0] > place:
-            self._bench = MigratedDatabase(self.ground, data=self._data)
-            return -1
-        self._bench = MigratedDatabase(self.ground, database=self.ground.create(self._base[1]), data=self._data)
-        return self._base[0]
-
-    def applied(self, place: int) -> None:
-        """The revision of ``place`` was applied by other means."""
-        self._position = place
+    def mark_applied(self, position: int) -> None:
+        """The revision at ``position`` was applied by the round trip."""
+        self._position = position
 
     def stop(self, reason: str) -> None:
-        """The revision above cannot be applied."""
+        """The next revision cannot be applied."""
         self._stuck, self._stuck_at = reason, self._position + 1
 
-    def _prove_at(self, place: int) -> Proof:
-        revision = self.history.revisions[place]
-        self._apply_up_to(place - 1)
-        if self._position < place - 1:
+    # --- moving up ---------------------------------------------------------------------------------------
+
+    def _prove_at(self, position: int) -> Proof:
+        revision = self.history.revisions[position]
+        self._apply_up_to(position - 1)
+        if self._position < position - 1:
             proof = Proof(revision.id)
             proof.reason = self._stuck
             proof.find("revision-unproven", f"{revision.id} could not be reached: {proof.reason}")
         else:
-            proof = RoundTrip(self, revision, place).prove()
-            if self._ledger is not None:
-                proof.seed_losses = self._ledger.losses(revision.id, self.history)
+            proof = RoundTrip(self, revision, position).prove()
+            if self._seed_losses is not None:
+                proof.seed_losses = self._seed_losses.of(revision.id, self.history)
         self.proofs[revision.id] = proof
         return proof
 
-    def _apply_up_to(self, place: int) -> None:
-        """Upgrade past revisions that are not to be proven, as fast as they can be applied."""
-        bench = self.bench
+    def _apply_up_to(self, position: int) -> None:
+        """Apply the revisions up to ``position`` without proving them."""
+        database = self.database
         applied = False
-        while self._position < place and not (self._stuck and self._stuck_at <= self._position + 1):
+        while self._position < position and not (self._stuck and self._stuck_at <= self._position + 1):
             revision = self.history.revisions[self._position + 1]
-            walked = bench.walker.upgrade(revision.id)
-            if walked.error is not None and bench.seeded:  # our rows may be the reason: begin anew, without them
-                self.begin_anew(self._position)
-                bench = self.bench
+            outcome = database.walker.upgrade(revision.id)
+            if outcome.error is not None and database.rows.seeded:  # generated rows may be the reason
+                database = self.restart_at(self._position)
                 continue
-            if walked.error is not None:
-                self.stop(f"{revision.id} cannot be applied: {walked.error.brief}")
+            if outcome.error is not None:
+                self.stop(f"{revision.id} cannot be applied: {outcome.error.brief}")
                 break
-            self.filled |= tables_filled_by(walked)
+            self.filled |= tables_filled_by(outcome)
             self._position += 1
             applied = True
         if applied:
-            bench.resync()
+            database.resync()
 
-    def _keep_base(self, place: int) -> None:
-        """Copy the database as it is; nobody may be connected meanwhile, so the walker is started again."""
-        database = self.bench.database
-        self.memory = max(self.memory, self.bench.walker.memory)
-        self.bench.release()
-        if self._base is not None:
-            self.ground.drop(self._base[1])
-        self._base = (place, self.ground.create(database))
-        self._bench = MigratedDatabase(self.ground, database=database, data=self._data)
+    def _open_below(self, position: int) -> int:
+        """Open a database at ``position`` or below; its position."""
+        if self._checkpoint is None or self._checkpoint[0] > position:
+            self._database = MigratedDatabase(self.environment, data=self._data)
+            return -1
+        began, template = self._checkpoint
+        self._database = MigratedDatabase(self.environment, name=self.environment.create(template), data=self._data)
+        return began
 
-    def _leave(self) -> None:
-        if self._bench is not None:
-            self.memory = max(self.memory, self._bench.walker.memory)
-            self._bench.close()
-            self._bench = None
+    def _keep_checkpoint(self, position: int) -> None:
+        """Copy the database. That needs it without connections, so a new walker is started afterwards."""
+        name = self.database.name
+        self.memory = max(self.memory, self.database.walker.memory)
+        self.database.disconnect()
+        if self._checkpoint is not None:
+            self.environment.drop(self._checkpoint[1])
+        self._checkpoint = (position, self.environment.create(name))
+        self._database = MigratedDatabase(self.environment, name=name, data=self._data)
+
+    def _close_database(self) -> None:
+        if self._database is not None:
+            self.memory = max(self.memory, self._database.walker.memory)
+            self._database.close()
+            self._database = None

@@ -1,20 +1,20 @@
-"""Our side of the walker: one process in the target's interpreter that performs single migration steps on command.
+"""The walker's client: drives a process in the target's interpreter that runs single migration steps on command.
 
-The protocol, for whoever starts it elsewhere (a container, another machine): any argument vector will do whose
-process is a Python of the target's with `BOOTSTRAP` as its ``-c`` program, in the directory where ``alembic`` would be
-called, with standard input and output as pipes. We send the number of bytes of the program in a line, the program,
-and then one line of JSON per command; each is answered by one line of JSON.
+The protocol, for starting the process elsewhere (in a container, on another machine): run the target's Python with
+`BOOTSTRAP` as its ``-c`` program, in the directory in which ``alembic`` is called, with standard input and output as
+pipes. The client sends a line with the program's size in bytes, the program, and then one line of JSON per command; the
+walker answers each command with one line of JSON.
 
 ``{"do": "open", "options": […], "settings": {…}, "marker": …, "as_module": true}``
     reads the scripts. Answer: versions, revisions (oldest first), problems.
 ``{"do": "enter"}``
-    runs env.py up to its migrations and none of these, as the first command if at all. Answer: seconds, or an error.
+    runs env.py up to its migrations, and none of these; only as the first step. Answer: seconds, or an error.
 ``{"do": "upgrade" | "downgrade", "revision": …, "try": false, "fail_at": null, "within": false}``
-    one step, committed when the answer comes; with ``try`` it is rolled back instead; ``fail_at`` is the number of a
-    statement in whose place an error is raised, or, ``within``, of a CREATE INDEX CONCURRENTLY that PostgreSQL gives
-    up half-way. Answer: seconds, statements, error.
+    one step, committed before the answer; with ``try``, rolled back. ``fail_at`` is the number of the statement in
+    whose place an error is raised; with ``within``, of a CREATE INDEX CONCURRENTLY that is made to fail half-way.
+    Answer: seconds, statements, error.
 ``{"do": "end"}``
-    or the end of the input: env.py returns, the process ends.
+    or the end of the input: env.py returns and the process ends.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from rollback_drills.core.errors import StackError
+from rollback_drills.postgres import LOCK_MODES
 from rollback_drills.runtimes.protocols import Conversation
 from rollback_drills.target.system_tables import Migrations
 
@@ -42,19 +43,15 @@ BOOTSTRAP = (
     "names['serve'](f)\n"
 )
 PROGRAM = ("statements.py", "program.py")
-_STRENGTH = (
-    "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
-    "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
-)  # fmt: skip
 
 
 def strongest(modes: Sequence[str]) -> str:
-    """The strongest lock mode, in the order of PostgreSQL's manual, "Explicit Locking"."""
-    return max(modes, key=_STRENGTH.index)
+    """The strongest lock mode, in the order of `LOCK_MODES`."""
+    return max(modes, key=LOCK_MODES.index)
 
 
 class WalkerAnswer(BaseModel):
-    """A line of the walker's."""
+    """One line of JSON from the walker."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -76,14 +73,14 @@ class WalkedRevision(WalkerAnswer):
 
 
 class ScriptProblem(WalkerAnswer):
-    """Why the scripts cannot be read; ``path`` is empty where it is the history as a whole."""
+    """Why the scripts cannot be read; ``path`` is empty for a problem of the history as a whole."""
 
     path: str
     message: str
 
 
 class ScriptHistory(WalkerAnswer):
-    """All scripts, oldest first, or the problems for which there are none."""
+    """All scripts, oldest first, or none and the problems; ``places`` are the directories of scripts."""
 
     versions: dict[str, str]
     revisions: tuple[WalkedRevision, ...]
@@ -92,7 +89,7 @@ class ScriptHistory(WalkerAnswer):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Revisions that no other builds on; what only depends on one does not count."""
+        """Revisions on which no other builds; a depends_on alone does not count."""
         below = {down for each in self.revisions for down in each.down}
         return tuple(each.id for each in self.revisions if each.id not in below)
 
@@ -106,7 +103,7 @@ class ScriptHistory(WalkerAnswer):
 
 
 class StepError(WalkerAnswer):
-    """What went wrong in a step, as PostgreSQL or Python said it."""
+    """Why a step failed, in the words of PostgreSQL or Python."""
 
     type: str
     message: str
@@ -129,7 +126,7 @@ class StepError(WalkerAnswer):
 
 
 class Statement(WalkerAnswer):
-    """One statement of a script. ``locks`` and ``scans`` are by OID, of the transaction so far."""
+    """One statement of a script. ``locks`` (modes) and ``scans`` (counts) are by OID, in the transaction so far."""
 
     sql: str
     seconds: float
@@ -142,13 +139,13 @@ class Statement(WalkerAnswer):
     scans: dict[int, int] = {}
 
 
-class Walked(WalkerAnswer):
-    """One step: what it executed, how long it took (seconds), and the error for which it was rolled back."""
+class StepOutcome(WalkerAnswer):
+    """One step: its statements, its duration in seconds, and the error for which it was rolled back."""
 
     seconds: float = 0.0
     statements: tuple[Statement, ...] = ()
     error: StepError | None = None
-    external: bool = Field(default=False, description="env.py holds one transaction around everything")
+    external: bool = Field(default=False, description="env.py holds one transaction around all steps")
     memory: int = Field(default=0, description="peak of the walker's memory in bytes")
 
     @property
@@ -157,7 +154,7 @@ class Walked(WalkerAnswer):
 
     @property
     def locked(self) -> frozenset[int]:
-        """OIDs of every relation that was locked."""
+        """OIDs of all relations that the step locked."""
         return frozenset(oid for statement in self.statements for oid in statement.locks)
 
     @property
@@ -170,10 +167,15 @@ class Walker:
     """Drives one walker process. Use it as a context manager.
 
     Args:
+        options: alembic's own, such as ``-c``.
+        settings: main options of alembic's configuration, such as ``sqlalchemy.url``.
+        marker: the run's; env.py must connect to a database that carries it.
         timeout: seconds for one answer.
-        marker: of the run; env.py must connect to a database that carries it.
-        as_module: whether modules are looked for in the working directory, as with ``python -m alembic``; the program
-            ``alembic`` looks only where its configuration says (prepend_sys_path).
+        as_module: whether modules are imported from the working directory, as by ``python -m alembic``; the program
+            ``alembic`` imports only from where its configuration says (prepend_sys_path).
+
+    Raises:
+        StackError: the scripts cannot be opened.
     """
 
     def __init__(
@@ -190,15 +192,20 @@ class Walker:
         self.memory, self.entered = 0, False
         program = _program()
         conversation.send(b"%d\n" % len(program) + program)
-        command = {"do": "open", "options": list(options), "settings": dict(settings or {}), "marker": marker,
-                   "as_module": as_module}  # fmt: skip
+        command = {
+            "do": "open",
+            "options": list(options),
+            "settings": dict(settings or {}),
+            "marker": marker,
+            "as_module": as_module,
+        }
         answer = self._ask(command)
         if answer.get("error"):
             error = StepError.model_validate(answer["error"])
             raise StackError(
                 "the migration scripts cannot be opened",
                 cause=error.brief,
-                fix="run `alembic history` by hand in the release's tree; [migrations] says how alembic is called",
+                fix="run `alembic history` by hand in the release's tree; its command line is under [migrations]",
             )
         self.history = ScriptHistory.model_validate(answer)
 
@@ -209,24 +216,24 @@ class Walker:
         self.close()
 
     def enter(self) -> None:
-        """Run env.py up to its migrations, with whatever it makes before them; nothing where it has run.
+        """Run env.py up to its migrations, including what it creates before them, unless it has run already.
 
         Raises:
-            StackError: it fails, the process has ended or does not answer.
+            StackError: env.py fails, or the process has ended or does not answer.
         """
         if not self.entered:
             self._perform({"do": "enter"})
 
     def upgrade(
         self, revision: str, *, attempt: bool = False, fail_at: int | None = None, within: bool = False
-    ) -> Walked:
-        """Perform ``upgrade()`` of one revision, from right below it.
+    ) -> StepOutcome:
+        """Run ``upgrade()`` of one revision, from the one below it.
 
         Args:
-            attempt: roll it back even if it succeeds.
+            attempt: roll the step back even if it succeeds.
             fail_at: the number of the statement in whose place an error is raised.
-            within: it is a CREATE INDEX CONCURRENTLY, and begins before it fails; the error is of ``injected`` where
-                that could not be brought about.
+            within: let that statement, a CREATE INDEX CONCURRENTLY, fail half-way; the error is ``injected`` where
+                this is not possible and it failed before it began.
 
         Raises:
             StackError: the process has ended or does not answer.
@@ -235,32 +242,32 @@ class Walker:
 
     def downgrade(
         self, revision: str, *, attempt: bool = False, fail_at: int | None = None, within: bool = False
-    ) -> Walked:
-        """Perform ``downgrade()`` of one revision, which is at the top; as `upgrade`."""
+    ) -> StepOutcome:
+        """Run ``downgrade()`` of one revision, from the revision itself; otherwise as `upgrade`."""
         return self._step("downgrade", revision, attempt, fail_at, within)
 
     def close(self) -> None:
         self._conversation.close()
 
-    def _step(self, direction: str, revision: str, attempt: bool, fail_at: int | None, within: bool) -> Walked:
+    def _step(self, direction: str, revision: str, attempt: bool, fail_at: int | None, within: bool) -> StepOutcome:
         return self._perform(
             {"do": direction, "revision": revision, "try": attempt, "fail_at": fail_at, "within": within}
         )
 
-    def _perform(self, command: Mapping[str, object]) -> Walked:
-        walked = Walked.model_validate(self._ask(command))
-        self.memory = max(self.memory, walked.memory)
-        error = walked.error
+    def _perform(self, command: Mapping[str, object]) -> StepOutcome:
+        outcome = StepOutcome.model_validate(self._ask(command))
+        self.memory = max(self.memory, outcome.memory)
+        error = outcome.error
         if error is not None and error.refused:
             raise StackError(
-                "the migrations were not run",
+                "the migrations did not run",
                 cause=error.message,
                 fix="let env.py take the database from the environment or from sqlalchemy.url, as the drill sets them",
             )
-        if error is not None and "seconds" not in walked.model_fields_set:
+        if error is not None and "seconds" not in outcome.model_fields_set:
             raise StackError("env.py fails", cause=error.brief, fix="run `alembic upgrade head` by hand")
         self.entered = True
-        return walked
+        return outcome
 
     def _ask(self, command: Mapping[str, object]) -> dict[str, object]:
         self._conversation.send(json.dumps(command).encode() + b"\n")
@@ -276,29 +283,22 @@ class Walker:
 
 @cache
 def _program() -> bytes:
-    """One text of two modules; only the first line of a program may be one from __future__."""
+    """Both modules as one text; an import from __future__ may stand only at its beginning."""
     here = resources.files("rollback_drills.migrations.walker")
     first, second = (here.joinpath(name).read_text("utf-8") for name in PROGRAM)
     return (first + second.replace("from __future__ import annotations\n", "")).encode()
 
 
 def walker_command(migrations: Migrations) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """How the walker is started in a release: the interpreter's command, and alembic's own options.
+    """The command of the release's interpreter, and alembic's own options.
 
-    Read from the command that calls alembic, ``python -m alembic -c …``, or from ``interpreter`` under [migrations].
-    None: the target does not migrate with alembic, or does not say with which interpreter.
+    Taken from the command that calls alembic, ``python -m alembic -c …``, or from ``interpreter`` under [migrations].
+    None where the target does not migrate with alembic, or names no interpreter.
     """
     command = list(migrations.command)
-    for place in range(1, len(command)):
-        if command[place - 1 : place + 1] == ["-m", "alembic"]:
-            interpreter = tuple(migrations.interpreter or command[: place - 1])
-            return interpreter, tuple(command[place + 1 :])
+    for n in range(1, len(command)):
+        if command[n - 1 : n + 1] == ["-m", "alembic"]:
+            return tuple(migrations.interpreter or command[: n - 1]), tuple(command[n + 1 :])
     if migrations.interpreter and command[0].rpartition("/")[2] == "alembic":
         return tuple(migrations.interpreter), tuple(command[1:])
     return None
-
-
-__all__ = [
-    "BOOTSTRAP", "ScriptHistory", "ScriptProblem", "Statement", "StepError", "Walked", "WalkedRevision",
-    "Walker", "strongest", "walker_command",
-]  # fmt: skip

@@ -1,11 +1,11 @@
-"""The walker: it runs in the *target's* interpreter, where nothing but alembic is to be found.
+"""The walker's second half: the program in the *target's* interpreter, which needs nothing there but alembic.
 
-It is sent as text over standard input (`walker.BOOTSTRAP`), after `statements.py`, whose names it uses; neither
-is ever imported by the suite. The user's env.py runs once, unmodified; where it calls ``context.run_migrations()`` it
-stays, and performs one step after the other as it is told, each committed before the next command is read. Commands
-and answers are lines of JSON on private descriptors: what the user's code prints or logs goes to standard error.
+It is sent as text over standard input (`client.BOOTSTRAP`), after `statements.py`, whose names it uses; neither module
+is ever imported here. The user's env.py runs once, unmodified. Where it calls ``context.run_migrations()``, the program
+reads commands and runs one step for each, committed before the next command. Commands and answers are lines of JSON on
+private descriptors: what the user's code prints or logs goes to standard error.
 
-Python 3.8 and alembic 1.8 or newer. `walker.py` describes the commands and answers.
+Python 3.8 and alembic 1.8 or newer. `client.py` documents the commands and answers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEFT JOIN unnest(s.setconfig) AS o ON o LIKE 'rollback$_drills.run=%' ESCAPE '$'
 
 
 class RolledBackError(Exception):
-    """The step was only tried: its transaction is rolled back."""
+    """The step was an attempt only: rolls its transaction back."""
 
 
 class WalkerProgram:
@@ -59,7 +59,7 @@ class WalkerProgram:
         self.answers.flush()
 
     def next_command(self) -> bool:
-        """Read the next step's command; False at the end."""
+        """Read the next command; False at the end."""
         line = self.commands.readline()
         self.command = json.loads(line) if line.strip() else None
         self.ended = self.command is None or self.command["do"] == "end"
@@ -99,8 +99,11 @@ class WalkerProgram:
         for name, value in command["settings"].items():
             self.config.set_main_option(name, value.replace("%", "%%"))
         self.script = ScriptDirectory.from_config(self.config)
-        versions = {"python": sys.version.split()[0], "alembic": alembic.__version__,
-                    "sqlalchemy": sqlalchemy.__version__}  # fmt: skip
+        versions = {
+            "python": sys.version.split()[0],
+            "alembic": alembic.__version__,
+            "sqlalchemy": sqlalchemy.__version__,
+        }
         places = [str(place) for place in self.script._version_locations]
         try:
             revisions = [self.revision(each) for each in self.script.walk_revisions()][::-1]
@@ -134,7 +137,7 @@ class WalkerProgram:
     # --- steps ---------------------------------------------------------------------------------------------
 
     def run_env(self) -> None:
-        """Run env.py; it returns when the walk is at its end."""
+        """Run env.py, which returns at the end of the walk."""
         environment = make_environment(self)
         with environment:
             self.script.run_env()
@@ -142,22 +145,22 @@ class WalkerProgram:
             raise RuntimeError("env.py ended without calling context.run_migrations()")
 
     def walk(self, environment: Any, perform: Any) -> None:
-        """In place of ``run_migrations``: alembic performs what `steps` yields; a failure ends one round of it."""
+        """Replaces ``run_migrations``: alembic runs what `steps` yields; after a failed step it is called again."""
         if self.ended:
             return
         context = environment.get_context()
         connection = context.connection
         if connection is None:
             raise RuntimeError("env.py configures no connection: it runs offline")
-        # A transaction that env.py itself will end (`with engine.begin()`), or one that alembic takes for such.
+        # A transaction that env.py itself ends (`with engine.begin()`), or that alembic takes for one.
         external = bool(getattr(context, "_in_external_transaction", False))
         external = external or getattr(connection, "_trans_context_manager", None) is not None
         context._in_external_transaction = external
         self.check_marker(connection)
-        keep_settings(connection, lambda: self.settle(connection, external, failed=False))
+        keep_settings(connection, lambda: self.end_transaction(connection, external, failed=False))
         self.record.listen(connection)
         if self.command is not None and self.command["do"] == "enter":
-            self.settle(connection, external, failed=False)
+            self.end_transaction(connection, external, failed=False)
             self.answer(seconds=0.0)
             if not self.next_command():
                 return
@@ -166,11 +169,11 @@ class WalkerProgram:
             try:
                 perform()
             except RolledBackError:
-                self.settle(connection, external, failed=True)
+                self.end_transaction(connection, external, failed=True)
                 self.release_lock(connection)
                 self.answer(**self.record.answer(None))
-            except Exception as error:  # a migration may raise anything; our side judges it
-                self.settle(connection, external, failed=True)
+            except Exception as error:  # a migration may raise anything; the client judges it
+                self.end_transaction(connection, external, failed=True)
                 self.release_lock(connection)
                 self.answer(**self.record.answer(describe(error, self.record)))
             else:
@@ -179,34 +182,34 @@ class WalkerProgram:
                 return
 
     def steps(self, context: Any, connection: Any, external: bool) -> Iterator[Any]:
-        """One step after the other; when this goes on, alembic has committed the one before."""
+        """Yield one step after the other; when this generator resumes, alembic has committed the previous one."""
         from alembic.runtime.migration import RevisionStep
 
         while True:
             assert self.command is not None
             if self.command["do"] not in ("upgrade", "downgrade"):
                 raise RuntimeError("unknown command: " + str(self.command["do"]))
-            self.settle(connection, external, failed=False)
-            forget(context)
+            self.end_transaction(connection, external, failed=False)
+            forget_enums(context)
             script = self.script.get_revision(self.command["revision"])
             if not callable(getattr(script.module, self.command["do"], None)):
                 setattr(script.module, self.command["do"], _missing(self.command["do"]))
             step = RevisionStep(self.script.revision_map, script, self.command["do"] == "upgrade")
             self.record.begin(self.command, external)
-            step.migration_fn = self.record.during(step.migration_fn)
+            step.migration_fn = self.record.recording(step.migration_fn)
             yield step
-            self.settle(connection, external, failed=False)
+            self.end_transaction(connection, external, failed=False)
             self.answer(**self.record.answer(None))
             if not self.next_command():
                 return
 
-    def applied(self, **_: Any) -> None:
-        """Called by alembic within the step's transaction, the version written."""
+    def on_version_apply(self, **_: Any) -> None:
+        """Called by alembic within the step's transaction, after it has written the version."""
         if self.command is not None and self.command.get("try"):
             raise RolledBackError
 
-    def settle(self, connection: Any, external: bool, failed: bool) -> None:
-        """End what is open, beneath SQLAlchemy where env.py has begun a transaction around everything."""
+    def end_transaction(self, connection: Any, external: bool, failed: bool) -> None:
+        """Commit or roll back; beneath SQLAlchemy where env.py holds one transaction around all steps."""
         if external:
             raw = connection.connection
             raw.rollback() if failed else raw.commit()
@@ -214,12 +217,12 @@ class WalkerProgram:
             connection.rollback() if failed else connection.commit()
 
     def release_lock(self, connection: Any) -> None:
-        """After the rollback, if a listener of the project has kept `StepRecord.failed` from doing it."""
+        """After the rollback, in case a listener of the project prevented `StepRecord.on_error` from doing it."""
         if self.record.release_lock(connection):
             connection.connection.commit()
 
     def check_marker(self, connection: Any) -> None:
-        """Raise unless the database that env.py has connected to is one of this run's."""
+        """Raise StatementRefusedError unless env.py has connected to a database of this run."""
         dialect = connection.dialect.name
         found, where = None, dialect
         if dialect == "postgresql":
@@ -232,7 +235,7 @@ class WalkerProgram:
 
 
 def make_environment(walker: WalkerProgram) -> Any:
-    """Alembic's context, with every step in a transaction of its own and the walk where the migrations would run."""
+    """Alembic's context, with a transaction per step, and with the walk in place of the migrations."""
     from alembic.runtime.environment import EnvironmentContext
 
     environment: Any = EnvironmentContext(
@@ -243,10 +246,13 @@ def make_environment(walker: WalkerProgram) -> Any:
     def configure(*positional: Any, **options: Any) -> None:
         options["transaction_per_migration"] = True
         given = options.get("on_version_apply") or ()
-        options["on_version_apply"] = [*(given if isinstance(given, (list, tuple)) else [given]), walker.applied]
+        options["on_version_apply"] = [
+            *(given if isinstance(given, (list, tuple)) else [given]),
+            walker.on_version_apply,
+        ]
         original(*positional, **options)
 
-    # On the object, not by a subclass: `from alembic import context` finds its functions by the very class.
+    # Set on the object: a subclass would not do, since `from alembic import context` looks functions up by class.
     environment.configure = configure
     perform = environment.run_migrations
     environment.run_migrations = lambda **arguments: walker.walk(environment, lambda: perform(**arguments))
@@ -254,7 +260,7 @@ def make_environment(walker: WalkerProgram) -> Any:
 
 
 def keep_settings(connection: Any, commit: Any) -> None:
-    """Commit what env.py has begun, such as a query for a lock, and keep what it has SET LOCAL for the migrations."""
+    """Commit the transaction that env.py has begun, and keep what it has SET LOCAL for the migrations."""
     if connection.dialect.name != "postgresql":
         return
     names = ("lock_timeout", "statement_timeout", "search_path", "role")
@@ -262,17 +268,16 @@ def keep_settings(connection: Any, commit: Any) -> None:
     before = query(connection, ask)[0]
     commit()
     after = query(connection, ask)[0]
-    for place, name in enumerate(names):
-        was = before[place]
-        if was != after[place]:
-            quoted = was.replace("'", "''")
+    for position, name in enumerate(names):
+        if before[position] != after[position]:
+            quoted = before[position].replace("'", "''")
             query(connection, f"SELECT set_config('{name}', '{quoted}', false)")
     commit()
     connection.connection.commit()
 
 
-def forget(context: Any) -> None:
-    """The ENUMs that SQLAlchemy believes to be there: with a command for each step it would not know of them."""
+def forget_enums(context: Any) -> None:
+    """Clear SQLAlchemy's memory of created ENUMs, which would be empty if each step were a command of its own."""
     memo = getattr(context.impl, "memo", None)
     if isinstance(memo, dict):
         memo.clear()
@@ -303,7 +308,7 @@ def _config_files(given: Any) -> Any:
 
 
 def serve(commands: Any) -> None:
-    """Standard output becomes standard error, and standard input empty, before any of the user's code runs."""
+    """Redirect standard output to standard error, and empty standard input, before any of the user's code runs."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -1,4 +1,4 @@
-"""What one step of the walker does, statement by statement; sent before `program.py` as one text with it."""
+"""The walker's first half: records one step, statement by statement. Sent as one text with `program.py`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # Python 3.8 has no such generics; annotations are never evaluated here
     Json = dict[str, Any]
 
-# What this transaction holds and has scanned so far. Locks of a session (advisory ones) have no relation.
+# The locks and scans of this transaction so far. Advisory locks have no relation.
 LOCKS = """
 SELECT txid_current_if_assigned()::text, current_setting('lock_timeout'), l.relation::bigint, l.mode,
   pg_stat_get_xact_numscans(l.relation)
 FROM (SELECT) one LEFT JOIN pg_locks l ON l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted
   AND l.relation >= 16384
 """
-# Statements that PostgreSQL does not run in a transaction block, or that end one; each in a block of its own otherwise.
-ALONE = re.compile(
+# Statements that PostgreSQL refuses in a transaction block, or that end one. All others get a block of their own.
+NOT_IN_BLOCK = re.compile(
     r"\b(concurrently|vacuum|tablespace|subscription|begin|commit|rollback|abort|savepoint|call|do|discard|cluster)\b"
     r"|\b(start|prepare)\s+transaction\b|\b(create|drop|alter|reindex)\s+(database|system|schema\s+\S+\s*;?\s*$)",
     re.IGNORECASE,
 )
 ABORTED = "25P02"  # in_failed_sql_transaction
-# The table of an index that is built in several transactions, of which the first leaves it INVALID.
-BUILT_ON = re.compile(
+# The table of an index that is built in several transactions; the first of them leaves it INVALID.
+INDEXED_TABLE = re.compile(
     r"\s*create\s+(?:unique\s+)?index\s+concurrently\s.*?\bon\s+(?:only\s+)?"
     r"((?:\"[^\"]+\"|\w+)(?:\.(?:\"[^\"]+\"|\w+))?)",
     re.IGNORECASE | re.DOTALL,
@@ -34,19 +34,19 @@ BUILT_ON = re.compile(
 
 
 class StatementRefusedError(Exception):
-    """The database is not one of the run's: nothing may be executed on it."""
+    """The database does not belong to the run: nothing may be executed on it."""
 
 
 class InjectedFailureError(Exception):
-    """The failure that was asked for, in place of a statement."""
+    """The failure that the command asked for, in place of a statement."""
 
 
 class LockHolder:
-    """What a CREATE INDEX CONCURRENTLY waits for half-way, until it is refused: another session that has written."""
+    """A second session that locks a table as a writer does, so that CREATE INDEX CONCURRENTLY fails half-way."""
 
     def __init__(self, connection: Any, statement: str) -> None:
-        """Raise Injected where it cannot be hindered; it then fails before it begins."""
-        match = BUILT_ON.match(statement)
+        """Take the lock, or raise InjectedFailureError, so that the statement fails before it begins."""
+        match = INDEXED_TABLE.match(statement)
         if match is None:
             raise InjectedFailureError("injected before: " + statement.strip()[:200])
         name = match.group(1).replace("'", "''")
@@ -71,17 +71,17 @@ class LockHolder:
             execute(self.other, "LOCK TABLE " + table + " IN ROW EXCLUSIVE MODE")
             execute(connection, "SET lock_timeout = '100ms'")
         except Exception as error:
-            self.leave()
-            raise InjectedFailureError("the table cannot be held: " + last_line(error)) from None
+            self.close()
+            raise InjectedFailureError("the table cannot be locked: " + last_line(error)) from None
 
-    def end(self, connection: Any) -> None:
-        """Let go, and leave the migration's session as it was."""
+    def release(self, connection: Any) -> None:
+        """Release the lock, and restore the lock_timeout of the migration's session."""
         try:
             query(connection, f"SELECT set_config('lock_timeout', '{self.timeout}', false)")
         finally:
-            self.leave()
+            self.close()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         try:
             execute(self.other, "ROLLBACK")
         finally:
@@ -89,27 +89,27 @@ class LockHolder:
 
 
 class StepRecord:
-    """What one step did, statement by statement."""
+    """The statements of one step, recorded by listeners on the project's engine."""
 
     def __init__(self) -> None:
         self.statements: list[Json] = []
         self.running: Json | None = None
         self.fail_at: int | None = None
-        self.within = False  # the statement itself is to fail, half-way
-        self.hindrance: LockHolder | None = None
+        self.within = False  # fail half-way through the statement, not before it
+        self.lock_holder: LockHolder | None = None
         self.external = self.in_script = self.in_script_at_error = self.listening = self.wrapped = False
         self.began = 0.0
         self.scanned: dict[int, int] = {}
-        self.first: Json | None = None  # the first statement that failed, which the script may have caught
+        self.first_error: Json | None = None  # which the script may have caught
 
     def begin(self, command: Json, external: bool) -> None:
         self.statements, self.running = [], None
         self.fail_at, self.within = command.get("fail_at"), bool(command.get("within"))
         self.external, self.began, self.in_script = external, time.perf_counter(), False
-        self.in_script_at_error, self.first = False, None
+        self.in_script_at_error, self.first_error = False, None
 
-    def during(self, function: Any) -> Any:
-        """``upgrade`` or ``downgrade``, so that its statements are told from the bookkeeping after it."""
+    def recording(self, function: Any) -> Any:
+        """Wrap ``upgrade`` or ``downgrade``: only its own statements are recorded, not alembic's bookkeeping."""
 
         def run(**arguments: Any) -> None:
             self.in_script = True
@@ -129,28 +129,32 @@ class StepRecord:
         if not self.listening:
             from sqlalchemy import event
 
-            event.listen(connection.engine, "before_cursor_execute", self.before)
-            event.listen(connection.engine, "after_cursor_execute", self.after)
-            event.listen(connection.engine, "handle_error", self.failed)
+            event.listen(connection.engine, "before_cursor_execute", self.before_statement)
+            event.listen(connection.engine, "after_cursor_execute", self.after_statement)
+            event.listen(connection.engine, "handle_error", self.on_error)
             self.listening = True
 
-    def before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+    def before_statement(
+        self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
         if not self.in_script:
             return
         if self.fail_at is not None and self.fail_at == len(self.statements):
-            within, self.within = self.within, False  # once, however often the script tries
+            within, self.within = self.within, False  # only once, even if the script retries
             if not within:
                 raise InjectedFailureError("injected before: " + statement.strip()[:200])
-            self.hindrance = LockHolder(conn, statement)
-        # Outside a transaction locks are gone with the statement: it gets one of its own, in which they can be read.
-        self.wrapped = autocommits(conn) and not ALONE.search(statement) and begins(conn)
+            self.lock_holder = LockHolder(conn, statement)
+        # Outside a transaction, locks are released with the statement: a transaction of its own makes them readable.
+        self.wrapped = autocommits(conn) and not NOT_IN_BLOCK.search(statement) and begin_transaction(conn)
         self.running = {"sql": statement.strip(), "line": script_line(), "began": time.perf_counter()}
 
-    def after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+    def after_statement(
+        self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
         if self.running is None:
             return
         if self.release_lock(conn):
-            raise InjectedFailureError("it was done before it could fail")
+            raise InjectedFailureError("the statement succeeded before it could fail")
         done, self.running = self.running, None
         done["seconds"] = time.perf_counter() - done.pop("began")
         done["rows"] = cursor.rowcount if isinstance(getattr(cursor, "rowcount", None), int) else -1
@@ -161,7 +165,7 @@ class StepRecord:
             done["transaction"], done["lock_timeout"] = transaction, timeout
             if relation is not None:
                 done["locks"].setdefault(str(relation), []).append(mode)
-                # The counter is the session's: what was counted before is taken off, unless it was reset since.
+                # The counter is the session's: subtract what was counted before, unless it was reset since.
                 known = self.scanned.get(relation, 0)
                 if scans and scans != known:
                     done["scans"][str(relation)] = scans - known if scans > known else scans
@@ -172,20 +176,22 @@ class StepRecord:
         self.statements.append(done)
 
     def release_lock(self, connection: Any) -> bool:
-        hindrance, self.hindrance = self.hindrance, None
-        if hindrance is not None:
-            hindrance.end(connection)
-        return hindrance is not None
+        """Whether there was a lock holder."""
+        lock_holder, self.lock_holder = self.lock_holder, None
+        if lock_holder is not None:
+            lock_holder.release(connection)
+        return lock_holder is not None
 
-    def failed(self, context: Any) -> None:
+    def on_error(self, context: Any) -> None:
         if context.connection is not None:
             self.release_lock(context.connection)
         if self.wrapped and context.connection is not None:
             self.wrapped = False
             execute(context.connection, "ROLLBACK")
-        if self.in_script and self.first is None and context.original_exception is not None:
-            self.first = said(context.original_exception)
-            self.first["line"], self.first["statement"] = script_line(), (context.statement or "").strip()
+        if self.in_script and self.first_error is None and context.original_exception is not None:
+            self.first_error = error_fields(context.original_exception)
+            self.first_error["line"] = script_line()
+            self.first_error["statement"] = (context.statement or "").strip()
 
     def answer(self, error: Json | None) -> Json:
         import resource
@@ -200,7 +206,7 @@ class StepRecord:
 
 
 def autocommits(connection: Any) -> bool:
-    """Whether a statement is committed by itself: an autocommit_block, or an engine that works so throughout."""
+    """Whether each statement is committed by itself: in an autocommit_block, or on an AUTOCOMMIT engine."""
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return True
     raw = connection.connection
@@ -208,11 +214,11 @@ def autocommits(connection: Any) -> bool:
     return getattr(raw, "autocommit", False) is True
 
 
-def begins(connection: Any) -> bool:
-    """Begin a transaction beneath the driver; False where the driver does not let us."""
+def begin_transaction(connection: Any) -> bool:
+    """Begin a transaction beneath SQLAlchemy; False where the driver refuses."""
     try:
         execute(connection, "BEGIN")
-    except Exception:  # then the statement runs as it would without us, and its locks are not seen
+    except Exception:  # the statement then runs as usual, and its locks are not observed
         return False
     return True
 
@@ -226,7 +232,7 @@ def execute(connection: Any, sql: str) -> None:
 
 
 def query(connection: Any, sql: str) -> list[Any]:
-    """Beneath SQLAlchemy, so that neither its events nor its idea of a transaction notice."""
+    """Rows of a query beneath SQLAlchemy, which fires no events and begins no transaction."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute(sql)
@@ -236,28 +242,29 @@ def query(connection: Any, sql: str) -> list[Any]:
 
 
 def describe(error: BaseException, record: StepRecord) -> Json:
-    """An error as our side wants to judge it: what PostgreSQL said, and at which statement."""
+    """An error as the client judges it: the message, and the statement at which it occurred."""
     original = getattr(error, "orig", None) or error
     running, record.running = record.running, None
-    told = {
-        **said(original),
+    fields = {
+        **error_fields(original),
         "statement": (running or {}).get("sql", ""),
         "line": (running or {}).get("line") or _raised_at(error),
         "injected": isinstance(error, InjectedFailureError),
         "refused": isinstance(error, StatementRefusedError),
         "in_script": record.in_script_at_error or running is not None,
     }
-    if told["sqlstate"] == ABORTED and record.first is not None and record.first["sqlstate"] != ABORTED:
-        # The script has caught the error that matters, and went on in a transaction that takes no more statements.
-        told.update(record.first)
-    return told
+    first = record.first_error
+    if fields["sqlstate"] == ABORTED and first is not None and first["sqlstate"] != ABORTED:
+        # The script caught the error that matters, and continued in a transaction that refuses further statements.
+        fields.update(first)
+    return fields
 
 
-def said(error: Any) -> Json:
-    """What PostgreSQL or Python says of an error."""
+def error_fields(error: Any) -> Json:
+    """Type, message and details of an error of PostgreSQL or Python."""
     original = error
     if getattr(original, "sqlstate", None) is None and getattr(original, "__cause__", None) is not None:
-        original = original.__cause__  # asyncpg's error stands behind SQLAlchemy's
+        original = original.__cause__  # asyncpg's error is the cause of SQLAlchemy's
     diagnosis = getattr(original, "diag", None) or original
     return {
         "type": type(original).__name__,
@@ -270,7 +277,7 @@ def said(error: Any) -> Json:
 
 
 def script_line() -> int:
-    """The line of the revision's script that is being executed."""
+    """The line of the revision's script that is running; 0 where none is."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name in ("upgrade", "downgrade") and "revision" in frame.f_globals:

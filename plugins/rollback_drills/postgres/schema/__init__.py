@@ -1,1 +1,1 @@
-"""Fingerprints of a schema, and how they change."""
+"""Fingerprints of a schema, and their changes."""

@@ -1,12 +1,11 @@
-"""The catalogue query that says what has changed since a transaction id: which relations, and whether anything else.
+"""The catalogue query for changes since a transaction: which relations changed, and whether anything else did.
 
-A row of a catalogue that was written since carries a younger ``xmin``; a row that was deleted leaves none, so the
-relations that a transaction has locked are taken as well, and of everything else the rows are counted. Every change
-of a relation locks it, except GRANT and REVOKE, which write its row in pg_class or, of a column, in pg_attribute;
-the latter is large, and looked at only when asked.
+Catalogue rows that were written since then have a younger ``xmin``. Deleted rows leave nothing, so relations that the
+transactions locked count as changed, and all other rows are counted. Every change of a relation locks it, except GRANT
+and REVOKE, which write to pg_class or, for a column, to pg_attribute; the latter is large, and read only on request.
 
-Parameters: ``$1`` (``oid[]``) what was locked, ``$2`` (``xid``) the first transaction id since, ``$3`` (``boolean``)
-whether privileges of columns may have changed.
+Parameters: ``$1`` (``oid[]``) locked relations, ``$2`` (``xid``) the first transaction id since then, ``$3``
+(``boolean``) whether privileges of columns may have changed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Final
 
 from rollback_drills.postgres.schema.others_sql import FIRST_NORMAL_OID, PG15
 
-# What the fingerprint reads besides relations: catalogue, and which of its rows.
+# The catalogues that the fingerprint reads besides relations, and the condition for their rows.
 _USER: Final = f"oid >= {FIRST_NORMAL_OID}"
 _RELATION_PARTS: Final = "('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass)"
 _CATALOGUES: Final[dict[str, str]] = {
@@ -61,8 +60,8 @@ _CATALOGUES: Final[dict[str, str]] = {
 def statement(version: int) -> str:
     """Rows ``(what, oid, name, kind, filenode)``.
 
-    ``what`` is ``since``: the transaction id for the next question; ``rest``: ``kind`` is ``t`` where something else
-    was written, ``name`` how many rows there are; ``relation``: one that may differ, with its name if it still exists.
+    ``what`` is ``since`` (``name``: the transaction id for the next query), ``rest`` (``kind``: whether anything but
+    relations was written; ``name``: the numbers of rows) or ``relation`` (may have changed; with a name if it exists).
     """
     catalogues = dict(_CATALOGUES)
     if version >= PG15:

@@ -1,13 +1,11 @@
-"""The schema fingerprint: everything in a database that a migration can touch, as comparable text.
+"""The schema fingerprint: everything in a database that a migration can change, as comparable text.
 
-Exit codes do not prove a rollback; this does, as far as the schema goes.  The server computes one line per
-object from its own catalogue in a single round trip, so a fingerprint costs milliseconds where pg_dump costs
-a process.
+An exit code does not prove a rollback; an equal fingerprint does, for the schema. The server computes one line per
+object from its catalogue in a single round trip, which takes milliseconds and no process such as pg_dump.
 
-Not told, by design: the order of columns is reported apart (:attr:`SchemaFingerprint.column_order`), because
-PostgreSQL cannot restore it; members of extensions (the extension and its version are told); roles,
-tablespaces and other objects which all databases of a server share; subscriptions; large objects; planner
-statistics.
+Left out by design: the order of columns (separate, `SchemaFingerprint.column_order`), which PostgreSQL cannot restore;
+members of extensions (the extension and its version are included); roles, tablespaces and other objects that all
+databases of a server share; subscriptions; large objects; planner statistics.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ _ORDER: Final = "#order"
 
 @dataclass(frozen=True, slots=True)
 class SchemaEntry:
-    """An object that exists on one side only; ``key`` is such as ``column public.orders.status``."""
+    """An object that exists on one side only; an example of ``key`` is ``column public.orders.status``."""
 
     key: str
     definition: str
@@ -53,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SchemaDiff:
-    """What differs between two fingerprints; true when anything does."""
+    """The difference between two fingerprints; false when there is none."""
 
     left_over: tuple[SchemaEntry, ...] = ()
     missing: tuple[SchemaEntry, ...] = ()
@@ -63,8 +61,7 @@ class SchemaDiff:
         return bool(self.left_over or self.missing or self.changed)
 
     def lines(self) -> list[str]:
-        """The difference for a reader: ``+`` is there and should not be, ``-`` should be there, ``~``
-        differs."""
+        """The difference as text: ``+`` should not exist, ``-`` should exist, ``~`` should be different."""
         return list(self._lines())
 
     def _lines(self) -> Iterator[str]:
@@ -78,7 +75,7 @@ class SchemaDiff:
             yield f"    is  {_indented(change.after)}"
 
     def to_json(self) -> dict[str, list[dict[str, str]]]:
-        """Plain JSON values, as evidence wants them."""
+        """Plain JSON values, as the evidence holds them."""
         return {
             "left_over": [entry.to_json() for entry in self.left_over],
             "missing": [entry.to_json() for entry in self.missing],
@@ -88,23 +85,22 @@ class SchemaDiff:
 
 @dataclass(frozen=True)
 class SchemaFingerprint:
-    """Every object of a database by a readable key, with a definition that reads like DDL."""
+    """Every object of a database by a readable key, with its definition in DDL-like text."""
 
     objects: Mapping[str, str]
     column_order: Mapping[str, tuple[str, ...]]
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over the sorted objects; equal exactly when :meth:`diff` is empty.
+        """SHA-256 (hex) over the sorted objects, without the order of columns; equal exactly when `diff` is empty.
 
-        The order of columns does not enter.  Comparable between databases of one major version only:
-        PostgreSQL words definitions differently from one to the next.
+        Comparable between databases of one major version only: PostgreSQL prints definitions differently in the next.
         """
         text = json.dumps(sorted(self.objects.items()), ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def diff(self, after: SchemaFingerprint) -> SchemaDiff:
-        """What ``after`` has left over, misses or changed, seen from this fingerprint."""
+        """What is left over, missing or changed in ``after``."""
         before, now = self.objects, after.objects
         return SchemaDiff(
             left_over=tuple(SchemaEntry(key, now[key]) for key in sorted(now.keys() - before.keys())),
@@ -117,7 +113,7 @@ class SchemaFingerprint:
         )
 
     def reordered(self, after: SchemaFingerprint) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Tables with the same columns in another order: table to (order here, order in ``after``)."""
+        """By table, both orders of columns, where the columns are the same in another order."""
         return {
             table: (columns, other)
             for table, columns in self.column_order.items()
@@ -128,12 +124,15 @@ class SchemaFingerprint:
 def schema_fingerprint(conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> SchemaFingerprint:
     """Fingerprint the current database's user schemas in one round trip.
 
-    ``ignore_tables`` are left out with all that hangs on them: ``name`` in every schema, or ``schema.name``.
-    The server takes short ACCESS SHARE locks on some relations, so the call waits (as long as
-    ``lock_timeout`` allows) behind a transaction that holds an ACCESS EXCLUSIVE lock.  Inside a transaction
-    its uncommitted DDL is seen.
+    The server takes short ACCESS SHARE locks on some relations, so the call waits (for ``lock_timeout`` at most) for
+    transactions that hold an ACCESS EXCLUSIVE lock. Inside a transaction, its uncommitted DDL is included.
 
-    Raises DrillError before PostgreSQL 13, psycopg.Error when the query fails.
+    Args:
+        ignore_tables: tables to leave out with their dependents, as ``name`` (in every schema) or ``schema.name``.
+
+    Raises:
+        DrillError: the server is older than PostgreSQL 13.
+        psycopg.Error: the query fails.
     """
     version = conn.info.server_version
     if version < OLDEST_SUPPORTED:
@@ -150,16 +149,16 @@ def schema_fingerprint(conn: Connection, *, ignore_tables: Sequence[str] = (VERS
             order[name] = tuple(json.loads(definition))
             continue
         key = f"{kind} {name}"
-        # Two objects under one key must not hide each other; no two kinds of PostgreSQL are known to collide.
+        # Two objects under one key must not hide each other, although no two kinds are known to collide.
         objects[key] = definition if key not in objects else "\n".join(sorted((objects[key], definition)))
     return SchemaFingerprint(MappingProxyType(objects), MappingProxyType(order))
 
 
 def _read_prepared(conn: Connection, query: str) -> list[Row]:
-    """Read ``query`` through a named prepared statement of the session.
+    """Read ``query`` through a named prepared statement of the session, since planning takes as long as reading.
 
-    Planning takes as long as reading.  The plan is over system catalogues only, so that a change of the
-    user's schema never makes it wrong; which session has it is asked of the server, not remembered here.
+    The plan covers system catalogues only, so a change of the user's schema does not invalidate it. Whether the session
+    has the statement is asked of the server.
     """
     name = "rollback_drills_" + hashlib.sha256(query.encode()).hexdigest()[:12]
     known = conn.execute(b"SELECT FROM pg_catalog.pg_prepared_statements WHERE name = %s", (name,)).rowcount

@@ -1,8 +1,7 @@
-"""The catalogue query behind the schema fingerprint: everything that does not hang on a relation.
+"""The catalogue query of the schema fingerprint for everything that does not depend on a relation.
 
-Columns which appeared in a later version of PostgreSQL are read as ``to_jsonb(row) ->> 'name'``: NULL where
-there is no such column.  It costs microseconds per row, so it is done only for kinds of which a database has
-few.
+Columns of later versions of PostgreSQL are read as ``to_jsonb(row) ->> 'name'``, which is NULL where the column does
+not exist. That costs microseconds per row, and is used only for kinds of objects of which a database has few.
 """
 
 from __future__ import annotations
@@ -15,16 +14,15 @@ FIRST_NORMAL_OID: Final = 16384  # objects below came with initdb (PostgreSQL so
 
 
 def not_extension(catalog: str, oid: str) -> str:
-    """SQL: the object is no member of an extension (manual: "Packaging Related Objects into an
-    Extension")."""
+    """SQL: the object is no member of an extension (manual: "Packaging Related Objects into an Extension")."""
     return f"NOT EXISTS (SELECT FROM ext WHERE ext.classid = '{catalog}'::regclass AND ext.objid = {oid})"
 
 
 def options(array: str, keyword: str = "WITH") -> str:
-    """SQL: `` WITH (a=1, b=2)`` sorted, or NULL.  SET and RESET leave them in any order.
+    """SQL: `` WITH (a=1, b=2)`` sorted, or NULL; SET and RESET change their order.
 
-    PostgreSQL 15.20 keeps a stamp of its own among the options of every column, ``pg_attver``: seen there, changed by
-    neither SET nor RESET, different after each ALTER TABLE, and in no dump.
+    Without ``pg_attver``, which PostgreSQL 15.20 keeps among the options of every column: neither SET nor RESET changes
+    it, each ALTER TABLE does, and no dump contains it.
     """
     return (
         f"(SELECT ' {keyword} (' || string_agg(o, ', ' ORDER BY o) || ')'"
@@ -121,7 +119,7 @@ FROM pg_event_trigger v WHERE {not_extension("pg_event_trigger", "v.oid")}"""
 
 
 def publications(version: int) -> str:
-    """Publications and what they publish.  Subscriptions hold connection strings and are left out."""
+    """Publications and their tables and schemas. Subscriptions contain connection strings and are left out."""
     schemas_ = """
 UNION ALL
 SELECT 'publication schema', quote_ident(p.pubname) || ': ' || n.q, 'FOR TABLES IN SCHEMA ' || n.q
@@ -176,8 +174,7 @@ FROM pg_ts_template t JOIN ns n ON n.oid = t.tmplnamespace WHERE {not_extension(
 
 
 def operators(version: int) -> str:
-    """Operators, operator classes and families with their members, casts, collations, conversions and
-    transforms."""
+    """Operators, operator classes, and operator families with their members."""
     return f"""SELECT 'operator', o.oid::regoperator::text, concat('CREATE OPERATOR (FUNCTION ', o.oprcode,
         ', RETURNS ', o.oprresult::regtype, ', COMMUTATOR ' || nullif(o.oprcom, 0)::regoperator,
     ', NEGATOR ' || nullif(o.oprnegate, 0)::regoperator, ', RESTRICT ', o.oprrest, ', JOIN ', o.oprjoin,
@@ -234,8 +231,7 @@ WHERE t.oid >= {FIRST_NORMAL_OID} AND {not_extension("pg_transform", "t.oid")}""
 def foreign(version: int) -> str:
     """Languages, access methods, foreign data wrappers, servers and user mappings.
 
-    The values in a user mapping may be passwords: 16 bits of their digest tell that one changed, and nothing
-    else.
+    The options of a user mapping may be passwords: 16 bits of their digest show that one changed, and no more.
     """
     return f"""SELECT 'language', quote_ident(l.lanname), concat('CREATE ',
         CASE WHEN l.lanpltrusted THEN 'TRUSTED ' END, 'LANGUAGE HANDLER ', l.lanplcallfoid::regproc,
@@ -263,7 +259,7 @@ FROM pg_user_mappings m"""
 
 
 def grants(version: int) -> str:
-    """Grants on what is no relation, as `_granted` words them."""
+    """Grants on objects other than relations."""
     return _granted(f"""  SELECT 'schema' AS kind, q AS name, nspowner AS owner, nspacl AS acl,
     acldefault('n', nspowner) AS base
     FROM ns
@@ -301,8 +297,7 @@ def relation_grants(version: int) -> str:
 
 
 def _granted(objects: str, relation: str = "") -> str:
-    """What an ACL grants beyond, or lacks of, the built-in default: a NULL ACL and its spelled-out default
-    are equal.
+    """The differences between an ACL and the built-in default; a NULL ACL equals the explicit default.
 
     Manual: "Privileges"; ``acldefault`` and ``aclexplode`` in "System Information Functions and Operators".
     """
@@ -324,7 +319,7 @@ GROUP BY a.kind, a.name, x.verb, x.grantee{", " + relation if relation else ""}"
 
 
 def comments(version: int) -> str:
-    """Comments and security labels on what is no relation, nor a part of one, nor an extension's."""
+    """Comments and security labels on objects other than relations, their parts, and members of extensions."""
     visible = """(d.objoid >= 16384 OR d.classoid IN ('pg_namespace'::regclass, 'pg_extension'::regclass))
   AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = d.classoid AND ext.objid = d.objoid)
   AND d.classoid NOT IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass)
@@ -342,7 +337,7 @@ WHERE {visible}"""
 
 
 def relation_comments(version: int) -> str:
-    """Comments and security labels on relations and on what hangs on them; with the relation's OID."""
+    """Comments and security labels on relations and their dependents; with the relation's OID."""
     objects = """(
   SELECT r.oid AS relation, 'pg_class'::regclass::oid AS classoid, r.oid AS objoid FROM rel r
   UNION ALL SELECT r.oid, 'pg_class'::regclass, x.indexrelid FROM rel r JOIN pg_index x ON x.indrelid = r.oid
@@ -362,8 +357,7 @@ FROM {objects} JOIN pg_seclabel d ON d.classoid = o.classoid AND d.objoid = o.ob
 
 
 def database(version: int) -> str:
-    """What ALTER DATABASE sets and COMMENT ON DATABASE says, without the database's name and the run's
-    marker."""
+    """Settings and comment of the database, without its name and the run's marker."""
     return """SELECT 'database setting', split_part(o, '=', 1)
     || coalesce(' for ' || quote_ident(pg_get_userbyid(nullif(s.setrole, 0))), ''), substr(o, strpos(o,
       '=') + 1)
@@ -377,6 +371,17 @@ WHERE d.classoid = 'pg_database'::regclass"""
 
 
 PARTS: Final[tuple[Callable[[int], str], ...]] = (
-    schemas, types, routines, statistics, extensions, publications, text_search, operators,
-    casts, foreign, grants, comments, database,
-)  # fmt: skip
+    schemas,
+    types,
+    routines,
+    statistics,
+    extensions,
+    publications,
+    text_search,
+    operators,
+    casts,
+    foreign,
+    grants,
+    comments,
+    database,
+)

@@ -1,10 +1,9 @@
-"""The catalogue query behind the schema fingerprint: what hangs on relations.
+"""The catalogue query of the schema fingerprint for relations and their dependents.
 
-Each part yields rows ``(kind, name, definition)``; :func:`statement` joins all parts into one SELECT.  The
-parts are written for PostgreSQL 13 to 18; ``version`` is ``server_version_num``.  They run with an empty
-search path, so that ``regclass``, ``format_type`` and the ``pg_get_*def`` functions qualify every name
-(manual: "System Information Functions and Operators").  No part prints an OID.  Catalogue columns: manual,
-"System Catalogs".
+Each part yields rows ``(kind, name, definition)``; `statement` joins all parts into one SELECT. The parts are written
+for PostgreSQL 13 to 18; ``version`` is ``server_version_num``. They run with an empty search path, so that
+``regclass``, ``format_type`` and the ``pg_get_*def`` functions qualify every name (manual: "System Information
+Functions and Operators"). No part prints an OID. Catalogue columns: manual, "System Catalogs".
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ def statement(version: int, ignore_tables: Sequence[str]) -> str:
 
 
 def relations_statement(version: int, ignore_tables: Sequence[str]) -> str:
-    """As `statement`, for the relations whose OIDs are the parameter ``$1`` (``oid[]``): what hangs on them, and
-    nothing else. Rows ``(kind, name, definition, relation)``.
+    """As `statement`, but only for the relations with the OIDs ``$1`` (``oid[]``) and their dependents.
+
+    Rows ``(kind, name, definition, relation)``.
     """
     common = _common(ignore_tables, these="$1")
     return (
@@ -39,19 +39,19 @@ def relations_statement(version: int, ignore_tables: Sequence[str]) -> str:
 
 
 def rest_statement(version: int, ignore_tables: Sequence[str]) -> str:
-    """As `statement`, for everything that does not hang on a relation."""
+    """As `statement`, but only for everything that does not depend on a relation."""
     parts = [part(version) for part in other.PARTS]
     of_domains = [_triple(part(version)) + " WHERE part.relation IS NULL" for part in (constraints, not_null_names)]
     return "WITH " + _common(ignore_tables) + "\nUNION ALL\n".join([*parts, *of_domains])
 
 
 def _triple(part: str) -> str:
-    """Without the column that says which relation a row hangs on."""
+    """The part without its fourth column, the relation's OID."""
     return f"SELECT part.kind, part.name, part.definition FROM (\n{part}\n) AS part (kind, name, definition, relation)"
 
 
 def _common(ignore_tables: Sequence[str], these: str = "") -> str:
-    """What all parts read; with ``these`` (an array of OIDs) no more than concerns these relations."""
+    """The common table expressions of all parts; with ``these`` (an array of OIDs), only for these relations."""
     only = f"AND c.oid = ANY ({these})" if these else ""
     of_these = f"AND classid = 'pg_class'::regclass AND objid = ANY ({these})" if these else ""
     no_types = "AND false" if these else ""
@@ -88,7 +88,7 @@ fun AS MATERIALIZED (
 
 
 def tables(version: int) -> str:
-    """Ordinary, partitioned and foreign tables with everything that is not a column's."""
+    """Ordinary, partitioned and foreign tables, without their columns."""
     detaching = "bool_or(i.inhdetachpending)" if version >= PG14 else "false"
     return f"""SELECT CASE r.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, r.q AS name,
   concat('CREATE ', CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END,
@@ -117,7 +117,7 @@ WHERE r.relkind IN ('r', 'p', 'f')"""
 
 
 def columns(version: int) -> str:
-    """Columns, without their position: DROP and ADD COLUMN cannot put a column back where it was."""
+    """Columns, without their positions: DROP and ADD COLUMN cannot restore a position."""
     compression = (
         "CASE a.attcompression WHEN 'p' THEN ' COMPRESSION pglz' WHEN 'l' THEN ' COMPRESSION lz4' END"
         if version >= PG14
@@ -147,17 +147,16 @@ WHERE a.relkind <> 'v' OR a.atthasdef"""
 
 
 def column_order(version: int) -> str:
-    """The order of columns, as JSON under the reserved kind ``#order``: reported apart."""
+    """The order of columns, as JSON under the reserved kind ``#order``."""
     return """SELECT '#order', a.q, json_agg(a.attname ORDER BY a.attnum)::text, a.attrelid
 FROM att a WHERE a.relkind IN ('r', 'p', 'f', 'c') GROUP BY a.q, a.attrelid"""
 
 
 def constraints(version: int) -> str:
-    """Table and domain constraints; pg_get_constraintdef tells NOT VALID, NO INHERIT, DEFERRABLE and NOT
-    ENFORCED.
+    """Table and domain constraints; pg_get_constraintdef includes NOT VALID, NO INHERIT, DEFERRABLE and NOT ENFORCED.
 
-    Foreign keys that a partition has from its parent are the parent's; ALTER TABLE ... DISABLE TRIGGER ALL
-    silences a foreign key, which pg_dump does not show and this does.
+    Foreign keys that a partition inherits are left out. Foreign keys that ALTER TABLE ... DISABLE TRIGGER ALL has
+    disabled are shown as such, unlike by pg_dump.
     """
     return """SELECT CASE WHEN c.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END,
   coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
@@ -176,9 +175,9 @@ WHERE coalesce(r.oid, t.oid) IS NOT NULL AND c.contype IN ('c', 'f', 'p', 'u', '
 def not_null_names(version: int) -> str:
     """NOT NULL constraints that say more than the column's NOT NULL (tables: PostgreSQL 18, domains: 17).
 
-    Their names are made up by the server, ``<table>_<column>_not_null``, and go stale when either is renamed.
-    Like pg_dump, only a name that differs from this is told, and NOT VALID or NO INHERIT; as an entry of its
-    own kind, so that a reader can tell a mere name from a lost NOT NULL.
+    The server names them ``<table>_<column>_not_null``, and keeps the name when either is renamed. Like pg_dump, this
+    includes only other names, NOT VALID and NO INHERIT; as an entry of its own kind, which distinguishes a mere name
+    from a lost NOT NULL.
     """
     return f"""SELECT 'not-null constraint', coalesce(r.q, t.q) || '.' || quote_ident(c.conname),
   concat('CONSTRAINT ', quote_ident(c.conname), ' ', pg_get_constraintdef(c.oid),
@@ -211,7 +210,7 @@ LEFT JOIN pg_inherits h ON h.inhrelid = i.indexrelid"""
 
 
 def sequences(version: int) -> str:
-    """Sequences with their limits and owner column; where they stand is data, not schema."""
+    """Sequences with their limits and owner column; their current values are data, not schema."""
     return f"""SELECT 'sequence', r.q, concat('CREATE ', CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END,
     'SEQUENCE ', r.q, ' AS ', format_type(s.seqtypid, NULL), ' START ', s.seqstart, ' INCREMENT ',
       s.seqincrement, ' MINVALUE ', s.seqmin, ' MAXVALUE ', s.seqmax, ' CACHE ', s.seqcache,
@@ -227,7 +226,7 @@ WHERE r.relkind = 'S'"""
 
 
 def views(version: int) -> str:
-    """Views and materialised views; whether the latter holds data is part of it."""
+    """Views, and materialised views with whether they hold data."""
     return f"""SELECT CASE r.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, r.q,
   concat('CREATE ', CASE r.relkind WHEN 'm' THEN 'MATERIALIZED ' END, 'VIEW ', r.q,
     ' USING ' || quote_ident(am.amname), {options("r.reloptions")}, ' TABLESPACE ' || quote_ident(ts.spcname),
@@ -252,7 +251,7 @@ WHERE (NOT t.tgisinternal AND t.tgparentid = 0)
 
 
 def rules(version: int) -> str:
-    """Rewrite rules other than those which make a view a view."""
+    """Rewrite rules, except for the one behind each view."""
     return f"""SELECT 'rule', r.q || '.' || quote_ident(w.rulename),
   concat(rtrim(pg_get_ruledef(w.oid), ';'),
     CASE w.ev_enabled WHEN 'D' THEN ' DISABLED' WHEN 'R' THEN ' ENABLE REPLICA'
@@ -277,6 +276,17 @@ FROM rel r JOIN pg_policy p ON p.polrelid = r.oid"""
 
 
 RELATION_PARTS: Final[tuple[Callable[[int], str], ...]] = (
-    tables, columns, column_order, constraints, not_null_names, indexes, sequences, views, triggers, rules, policies,
-    other.relation_grants, other.relation_comments,
-)  # fmt: skip
+    tables,
+    columns,
+    column_order,
+    constraints,
+    not_null_names,
+    indexes,
+    sequences,
+    views,
+    triggers,
+    rules,
+    policies,
+    other.relation_grants,
+    other.relation_comments,
+)

@@ -1,8 +1,8 @@
-"""The schema fingerprint of a database that changes step by step, kept current at the cost of what a step touched.
+"""Tracks the schema fingerprint of a database step by step, at the cost of what each step touched.
 
-`SchemaTracker` reads everything once; afterwards it asks the server what has been written since (`schema_probe`), and
-reads again only these relations, those that refer to them, and the rest of the catalogue where anything in it was
-written. `verify` compares with a full fingerprint: to be called at the end, and after whatever else may be doubted.
+`SchemaTracker` reads everything once. Afterwards it asks the server what was written since (`changes_sql`), and
+re-reads only those relations, the ones that refer to them, and the rest of the catalogue if anything in it was written.
+`verify` compares with a full fingerprint, to be called at the end.
 """
 
 from __future__ import annotations
@@ -23,19 +23,16 @@ from rollback_drills.postgres.schema.fingerprint import (
     SchemaFingerprint,
     schema_fingerprint,
 )
-from rollback_drills.postgres.schema.prepared import (
-    PreparedQuery,
-    oid_array,
-    read_prepared,
-)
+from rollback_drills.postgres.schema.prepared import PreparedQuery, oid_array, read_prepared
 
 _ORDER: Final = "#order"
-_REST: Final = 0  # in place of a relation's OID: what hangs on none
+_REST: Final = 0  # in place of a relation's OID: everything that depends on none
+_FIRST_TRANSACTION: Final = "3"  # the first ordinary transaction id
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A row of pg_class: qualified, quoted name; kind as pg_class.relkind; where its rows lie."""
+    """A row of pg_class: qualified and quoted name, relkind, relfilenode."""
 
     name: str
     kind: str
@@ -48,7 +45,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class SchemaChange:
-    """What a step has changed: key to its definition before and after, None where there was or is none."""
+    """What a step changed: by key, the definition before and after, None where the object does not exist."""
 
     objects: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     order: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
@@ -61,7 +58,7 @@ class SchemaChange:
         return bool(self.objects)
 
     def diff(self) -> SchemaDiff:
-        """As between two full fingerprints: what the step has left over, what is missing after it."""
+        """The difference as between two full fingerprints."""
         pairs = sorted(self.objects.items())
         return SchemaDiff(
             left_over=tuple(SchemaEntry(key, now) for key, (was, now) in pairs if was is None and now is not None),
@@ -82,7 +79,7 @@ class SchemaChange:
 
 @dataclass(frozen=True)
 class Refresh:
-    """What a step did to the schema. Relations are by OID, as they were before and as they are after it."""
+    """How a step changed the schema; the relations that it may have touched, by OID, before and after it."""
 
     delta: SchemaChange
     before: Mapping[int, Relation]
@@ -90,7 +87,7 @@ class Refresh:
 
     @property
     def rewritten(self) -> tuple[str, ...]:
-        """Tables and materialised views whose rows were written anew, or that were emptied: another relfilenode."""
+        """Tables and materialised views that were rewritten or truncated: their relfilenode changed."""
         return tuple(
             relation.name
             for oid, relation in self.after.items()
@@ -99,12 +96,27 @@ class Refresh:
 
     @property
     def tables(self) -> frozenset[str]:
-        """Names of the tables that exist after the step and may have been touched by it."""
+        """Names of the tables that exist after the step and that it may have touched."""
         return frozenset(relation.name for relation in self.after.values() if relation.kind == "r")
 
 
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What was written since the last look. ``counts`` and ``rest_written`` are of everything but relations."""
+
+    touched: Mapping[int, Relation | None]
+    counts: str
+    rest_written: bool
+
+
 class SchemaTracker:
-    """Follows the schema of the database that ``conn`` is connected to; the connection is used by nobody else."""
+    """Tracks the schema of one database: ``known`` are its relations by OID.
+
+    ``rest_changes`` counts how often anything but relations was read again.
+
+    Args:
+        conn: a connection for the tracker alone.
+    """
 
     def __init__(self, conn: Connection, *, ignore_tables: Sequence[str] = (VERSION_TABLE,)) -> None:
         self._conn, self._ignored = conn, tuple(ignore_tables)
@@ -114,57 +126,42 @@ class SchemaTracker:
         self._rest = PreparedQuery("rest", "", relations_sql.rest_statement(version, self._ignored), whole=True)
         self._groups: dict[int, dict[str, str]] = {}
         self._orders: dict[int, dict[str, str]] = {}
-        self._since = "3"  # the first ordinary transaction id
+        self._since = _FIRST_TRANSACTION
         self._counts = ""
         self.known: dict[int, Relation] = {}
         self.rest_changes = 0
         self.refresh(())
 
     def refresh(self, locked: Collection[int], *, grants: bool = False, everything: bool = False) -> Refresh:
-        """Read again what was touched since the last time.
+        """Read again what was touched since the last refresh.
 
         Args:
-            locked: OIDs of the relations that were locked meanwhile.
-            grants: whether privileges may have been granted or revoked meanwhile.
-            everything: read it all again, where what was locked is not known.
+            locked: OIDs of the relations that were locked since.
+            grants: whether privileges may have been granted or revoked since.
+            everything: read everything again, where the locks are not known.
 
         Raises:
             psycopg.Error: as `schema_fingerprint`.
         """
         if everything:
-            locked, self._since, self._counts = {*locked, *self.known}, "3", ""
-        arguments = (oid_array(locked), f"'{self._since}'::xid", str(grants or everything))
-        (rows,) = read_prepared(self._conn, [(self._probe, arguments)])
-        touched, counts, written = {}, "", False
-        for what, oid, name, kind, filenode in rows:
-            if what == "since":
-                self._since = name
-            elif what == "rest":
-                counts, written = name, kind == "true"
-            else:
-                touched[int(oid)] = Relation(name, kind, int(filenode)) if name is not None else None
-        before = {oid: self.known[oid] for oid in touched if oid in self.known}
-        after = {oid: relation for oid, relation in touched.items() if relation is not None}
-        rest = everything or written or counts != self._counts or self._renamed(before, after)
-        self._counts = counts
-        delta = self._replace(touched, rest=rest)
+            locked, self._since, self._counts = {*locked, *self.known}, _FIRST_TRANSACTION, ""
+        changes = self._probe_changes(locked, grants=grants or everything)
+        before = {oid: self.known[oid] for oid in changes.touched if oid in self.known}
+        after = {oid: relation for oid, relation in changes.touched.items() if relation is not None}
+        rest = everything or changes.rest_written or changes.counts != self._counts or _any_renamed(before, after)
+        self._counts = changes.counts
+        delta = self._reread(changes.touched, rest=rest)
         if not rest and any(_renames_columns(*orders) for orders in delta.order.values()):
-            delta = delta.then(self._replace({}, rest=True))
-        for oid in touched:
+            delta = delta.then(self._reread({}, rest=True))
+        for oid in changes.touched:
             self.known.pop(oid, None)
         self.known.update(after)
         if rest and not everything and _may_rename(delta):
-            again = self.refresh((), everything=True)
-            return Refresh(delta.then(again.delta), before, after)
+            delta = delta.then(self.refresh((), everything=True).delta)
         return Refresh(delta, before, after)
 
-    @property
-    def since(self) -> str:
-        """The first transaction id after the last refresh."""
-        return self._since
-
     def fingerprint(self) -> SchemaFingerprint:
-        """What a full fingerprint says, from what is known."""
+        """The fingerprint as tracked."""
         order = {name: tuple(json.loads(text)) for group in self._orders.values() for name, text in group.items()}
         return SchemaFingerprint(_merge(self._groups.values()), order)
 
@@ -172,27 +169,39 @@ class SchemaTracker:
         """A full fingerprint, read now.
 
         Raises:
-            DrillError: it differs from what is known: a step was followed wrongly.
+            DrillError: it differs from the tracked one.
         """
         full = schema_fingerprint(self._conn, ignore_tables=self._ignored)
         wrong = full.diff(self.fingerprint())
         if wrong:
             raise DrillError(
-                "the schema was followed wrongly, step by step", cause="\n".join(wrong.lines()),
-                fix="report it: the comparison of the revisions cannot be relied on",
-            )  # fmt: skip
+                "the schema was not tracked correctly from step to step",
+                cause="\n".join(wrong.lines()),
+                fix="report this as a bug: the proofs of the revisions are not reliable",
+            )
         return full
 
     def definition(self, oid: int) -> frozenset[tuple[str, str]]:
-        """What is known of one relation, to tell whether it is as it was; ``rest_changes`` counts what else changed."""
+        """All entries of one relation, which identify its definition; types in it are counted by ``rest_changes``."""
         return frozenset(self._groups.get(oid, {}).items())
 
-    def table_oid(self, name: str) -> int | None:
-        return next((oid for oid, relation in self.known.items() if relation.name == name), None)
+    def _probe_changes(self, locked: Collection[int], *, grants: bool) -> _Changes:
+        """Ask the server what was written since the last time, and remember this time."""
+        arguments = (oid_array(locked), f"'{self._since}'::xid", str(grants))
+        (rows,) = read_prepared(self._conn, [(self._probe, arguments)])
+        touched: dict[int, Relation | None] = {}
+        counts, rest_written = "", False
+        for what, oid, name, kind, filenode in rows:
+            if what == "since":
+                self._since = name
+            elif what == "rest":
+                counts, rest_written = name, kind == "true"
+            else:
+                touched[int(oid)] = Relation(name, kind, int(filenode)) if name is not None else None
+        return _Changes(touched, counts, rest_written)
 
-    # --- within ----------------------------------------------------------------------------------------
-
-    def _replace(self, touched: Mapping[int, Relation | None], *, rest: bool) -> SchemaChange:
+    def _reread(self, touched: Mapping[int, Relation | None], *, rest: bool) -> SchemaChange:
+        """Replace the entries of these relations and of the rest; the change."""
         groups = set(touched) | ({_REST} if rest else set())
         old, old_order = self._gather(groups)
         queries: list[tuple[PreparedQuery, tuple[str, ...]]] = []
@@ -225,9 +234,10 @@ class SchemaTracker:
             _merge(self._orders[oid] for oid in chosen if oid in self._orders),
         )
 
-    def _renamed(self, before: Mapping[int, Relation], after: Mapping[int, Relation]) -> bool:
-        """Whether a relation has changed its name, which the rest of the catalogue may mention."""
-        return any(oid in before and before[oid].name != relation.name for oid, relation in after.items())
+
+def _any_renamed(before: Mapping[int, Relation], after: Mapping[int, Relation]) -> bool:
+    """Whether a relation was renamed: the rest of the catalogue may mention its name."""
+    return any(oid in before and before[oid].name != relation.name for oid, relation in after.items())
 
 
 def _merge(groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -252,11 +262,11 @@ def _compose(
 
 
 def _may_rename(delta: SchemaChange) -> bool:
-    """A schema, type, function or collation that went while another came: relations may be worded differently."""
+    """Whether a schema, type, function or similar may have been renamed: definitions of relations mention its name."""
     named = ("schema ", "enum ", "domain ", "type ", "function ", "collation ", "operator ")
-    gone = any(now is None for key, (_, now) in delta.objects.items() if key.startswith(named))
-    come = any(was is None for key, (was, _) in delta.objects.items() if key.startswith(named))
-    return gone and come
+    removed = any(now is None for key, (_, now) in delta.objects.items() if key.startswith(named))
+    added = any(was is None for key, (was, _) in delta.objects.items() if key.startswith(named))
+    return removed and added
 
 
 def _renames_columns(was: str | None, now: str | None) -> bool:

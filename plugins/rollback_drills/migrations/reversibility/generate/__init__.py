@@ -1,1 +1,1 @@
-"""Rows that are written before a migration, to see what becomes of them."""
+"""Generates the rows with which the tables are seeded before a migration."""

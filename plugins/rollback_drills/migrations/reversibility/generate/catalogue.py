@@ -1,4 +1,4 @@
-"""What tables demand of their rows, as the catalogue says it: the ground on which rows are made."""
+"""What tables demand of their rows, read from the catalogue: columns, types and constraints."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollback_drills.postgres import Connection
-from rollback_drills.postgres.schema.prepared import (
-    PreparedQuery,
-    oid_array,
-    read_prepared,
-)
+from rollback_drills.postgres.schema.prepared import PreparedQuery, oid_array, read_prepared
 
 FIRST_NORMAL_OID = 16384
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type with everything that decides which texts it accepts. ``name`` is qualified, without its modifier."""
+    """A type, and all that decides which values it accepts. ``name`` is qualified, without the modifier."""
 
     oid: int
     name: str
@@ -68,8 +64,9 @@ class CheckConstraint:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueTable:
-    """One table. ``unique`` holds the column sets of unique constraints and indexes, ``excludes`` the columns of
-    exclusion constraints; ``key`` is the primary key.
+    """One table. ``key`` is the primary key.
+
+    ``unique`` holds the columns of each unique constraint and index, ``excludes`` those of each exclusion constraint.
     """
 
     name: str
@@ -98,12 +95,12 @@ SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
       ORDER BY a.attnum), '[]')
    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   (SELECT coalesce(json_agg(json_build_array(k.contype, k.conname,
-      (SELECT array_agg(a.attname ORDER BY p.place) FROM unnest(k.conkey) WITH ORDINALITY AS p (num, place)
+      (SELECT array_agg(a.attname ORDER BY p.n) FROM unnest(k.conkey) WITH ORDINALITY AS p (num, n)
         JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.num),
       CASE k.contype WHEN 'c' THEN pg_get_expr(k.conbin, k.conrelid)
         WHEN 'f' THEN (SELECT quote_ident(fn.nspname) || '.' || quote_ident(f.relname) FROM pg_class f
           JOIN pg_namespace fn ON fn.oid = f.relnamespace WHERE f.oid = k.confrelid) END,
-      (SELECT array_agg(a.attname ORDER BY p.place) FROM unnest(k.confkey) WITH ORDINALITY AS p (num, place)
+      (SELECT array_agg(a.attname ORDER BY p.n) FROM unnest(k.confkey) WITH ORDINALITY AS p (num, n)
         JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = p.num),
       k.condeferrable) ORDER BY k.conname), '[]')
    FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')),
@@ -131,7 +128,7 @@ _MULTIRANGE = "(SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid)
 
 
 class Catalogue:
-    """Reads tables; types that came with the server are read once."""
+    """Reads tables; built-in types are read once."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
@@ -161,10 +158,17 @@ class Catalogue:
     def _type(self, oid: int) -> Type:
         _, name, kind, labels, inner, modifier, not_null, is_array, checks, attributes = self._rows[oid]
         return Type(
-            oid, name, kind, tuple(labels or ()), self._type(int(inner)) if inner else None, modifier,
-            tuple(checks or ()), not_null, is_array,
+            oid,
+            name,
+            kind,
+            tuple(labels or ()),
+            self._type(int(inner)) if inner else None,
+            modifier,
+            tuple(checks or ()),
+            not_null,
+            is_array,
             tuple((self._type(int(each)), mod) for each, mod in attributes or ()),
-        )  # fmt: skip
+        )
 
     def _table(
         self, name: str, columns: Any, constraints: Any, indexes: Any, partitioned: bool, partition: bool, bounds: Any

@@ -1,6 +1,6 @@
-"""Values for a column, as PostgreSQL writes them: the edges of its type first, then what Hypothesis makes of it.
+"""Values for a column, as PostgreSQL prints them: the edge cases of its type, then examples from Hypothesis.
 
-Derandomised: the same type gives the same values in every run. The only module that knows Hypothesis.
+Derandomised: a type has the same values in every run. No other module of the room imports Hypothesis.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from hypothesis.errors import HypothesisException
 
 from rollback_drills.migrations.reversibility.generate.catalogue import Type
 
-DRAWN: Final = 6  # values of Hypothesis per type, besides the edges
-LONG: Final = 1200  # characters of a "very long" text where the type knows no limit
+DRAWN: Final = 6  # values from Hypothesis per type, besides the edge cases
+LONG: Final = 1200  # characters of a "very long" text where the type has no limit
 _SAFE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 _INTEGERS: Final = {"int2": 15, "int4": 31, "int8": 63}
 _LONG_TEXT: Final = "long 🚑 Größe ' \" \\ " * (LONG // 17)
@@ -76,7 +76,7 @@ _STRATEGIES: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 
 def pool(kind: Type, modifier: int = -1) -> tuple[str, ...]:
-    """Different texts that the type accepts (of a domain: that its base accepts), the most telling ones first."""
+    """Distinct values that the type (of a domain: its base type) accepts, the most revealing ones first."""
     return _pool(kind, kind.modifier if kind.kind == "d" and modifier < 0 else modifier)
 
 
@@ -171,7 +171,7 @@ def _quoted(value: str) -> str:
 
 
 def unused(kind: Type, number: int) -> str | None:
-    """The ``number``-th text of a type that is not in its pool, for columns whose values must differ; None: no idea."""
+    """The ``number``-th value outside of the type's pool, for columns whose values must differ; None: not known."""
     name = kind.name.removeprefix("pg_catalog.").rpartition(".")[2].strip('"')
     if kind.kind == "d" and kind.inner is not None:
         return unused(kind.inner, number)
@@ -194,7 +194,7 @@ _REGEX: Final = re.compile(r"~\*? '((?:[^']|'')*)'")
 
 
 def hinted(expressions: Iterable[str]) -> tuple[str, ...]:
-    """Values that a CHECK's own text suggests: its literals, around its numbers, and what its patterns match."""
+    """Values that the text of a CHECK suggests: its literals, numbers (and their neighbours), pattern matches."""
     found: list[str] = []
     for expression in expressions:
         found += _hints(expression)
@@ -229,7 +229,7 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _drawn(strategy: st.SearchStrategy[Any], what: str) -> list[str]:
-    """Examples of a strategy. Hypothesis derives them from the name of the test, so each has its own."""
+    """Examples of a strategy. Hypothesis derives its seed from the test function's name, so each call gets its own."""
     values: list[str] = []
 
     def collect(value: Any) -> None:
@@ -237,9 +237,13 @@ def _drawn(strategy: st.SearchStrategy[Any], what: str) -> list[str]:
 
     collect.__qualname__ = f"collect {what}"
     test = settings(
-        max_examples=DRAWN, derandomize=True, database=None, phases=[Phase.generate], deadline=None,
+        max_examples=DRAWN,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
         suppress_health_check=list(HealthCheck),
-    )(given(strategy)(collect))  # fmt: skip
+    )(given(strategy)(collect))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         test()
