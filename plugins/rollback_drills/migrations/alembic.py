@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.remedies import remedy_in
-from rollback_drills.runtimes.protocols import CommandResult, Commands
+from rollback_drills.runtimes.protocols import CommandResult, Commands, ReleaseCommand
 from rollback_drills.target.target import Target
 
 # alembic/script/base.py, Script._head_only: "down, down2 (depends) -> revision (label) (head) (mergepoint), message"
@@ -47,14 +47,9 @@ class Alembic:
         timeout: float | None = None,
     ) -> CommandResult:
         """One alembic command with the scripts of ``release``; judge it by the database's state afterwards."""
-        return self._commands.in_release(
-            release,
-            [*self._target.migrations.command, *arguments],
-            timeout=timeout or self._target.migrations.timeout,
-            directory=self._target.migrations.directory,
-            database_url=database_url,
-            kill_when=kill_when,
-        )
+        settings = self._target.migrations
+        command = ReleaseCommand(release, [*settings.command, *arguments], settings.directory, database_url)
+        return self._commands.run(command, timeout=timeout or settings.timeout, kill_when=kill_when)
 
     def current(self, release: str) -> str:
         """What ``alembic current`` prints as the revision: ``base`` when it prints none.

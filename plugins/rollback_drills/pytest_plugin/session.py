@@ -27,7 +27,7 @@ from rollback_drills.pytest_plugin.worker import WorkerResources
 from rollback_drills.pytest_plugin.xdist import RUN, RUNTIME
 from rollback_drills.runbook import sections
 from rollback_drills.runtimes import Choice, resolve, settled
-from rollback_drills.runtimes.workspace.directory import sweep
+from rollback_drills.runtimes.workspace.removal import sweep
 from rollback_drills.target import capabilities
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.system_tables import Objectives
@@ -235,7 +235,7 @@ class DrillSession:
             swept = sweep()
         except DrillError as error:
             raise pytest.UsageError(str(error)) from None
-        self.swept += [each.told for each in swept]
+        self.swept += [each.message for each in swept]
         for run in dict.fromkeys(each.run for each in swept if each.run != self.run):
             self.swept += self._unreported(run)
 
