@@ -291,7 +291,7 @@ def judge(drill: Drill, procedure: Procedure, where: str) -> None:
 def beginning(lab: Lab, drill: Drill) -> Iterator[Stack]:
     """The current release runs, as when somebody decides to roll back."""
     stack = lab.stack()
-    stack.listeners.command.append(drill.command)
+    stack.command_log.listeners.append(drill.command)
     try:
         stack.must_start(stack.gateway.deploy(lab.target.current))
         yield stack

@@ -57,7 +57,7 @@ def day_of(drill: Drill, number: int) -> Iterator[Callable[[Sequence[Operation],
 def play(lab: Lab, drill: Drill, operations: Sequence[Operation], directory: Path) -> None:
     """A day that a person can follow: every operation a step, judged by the drill's own checks."""
     day = Day(lab, Followed(drill, token(operations)), directory)
-    day.stack.listeners.command.append(drill.command)
+    day.stack.command_log.listeners.append(drill.command)
     try:
         with drill.step(f"Steady state: release {lab.target.current} serves"):
             day.begin()

@@ -13,7 +13,7 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.stack import Stack
-from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult, ToolCommand
 
 from .literal_commands import (
     report_if_in_runbook,
@@ -147,7 +147,5 @@ def tool(
     stack: Stack, argv: tuple[str, ...], database: LiveDatabase, file: Path, *, url: str | None = None
 ) -> CommandResult:
     """A client tool of PostgreSQL, where the target's own are run as well."""
-    return stack.commands.tool(
-        argv, database=database.name, database_url=url or database.admin_url, file=file,
-        timeout=stack.backups.settings.timeout,
-    )  # fmt: skip
+    command = ToolCommand(argv, database.name, url or database.admin_url, file)
+    return stack.commands.run_tool(command, timeout=stack.backups.settings.timeout)

@@ -25,6 +25,7 @@ from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.host.ports import free_port
 from rollback_drills.runtimes.host.readiness import answers
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
@@ -161,7 +162,7 @@ def start_by_the_runtime(target: Target) -> Start:
         end = time.monotonic()
         runtime.close()
     finally:
-        workspace.close()
+        removal.close(workspace)
     return server - began, end - server, end - began
 
 

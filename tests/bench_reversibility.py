@@ -22,6 +22,7 @@ from support.migration_histories import Project, walking
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import connect, create_database, drop_database, with_database
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
@@ -184,7 +185,7 @@ def main() -> None:
                         say(f"{length:>6} {name:<46} {rows[name][length]:>8} s")
     finally:
         server.stop()
-        workspace.close()
+        removal.close(workspace)
     text = "\n".join(table(rows, lengths, memory)) + "\n"
     print(text)
     if arguments.write:

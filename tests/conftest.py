@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from rollback_drills.core.meter import Meter
 from rollback_drills.postgres import Connection, connect, create_database, drop_database, with_database
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
@@ -57,7 +58,7 @@ def workspace(worker_id: str) -> Iterator[Workspace]:
     """A private directory; what was started from it is ended with it."""
     workspace = Workspace(f"tests-{os.getpid()}", worker_id)
     yield workspace
-    workspace.close()
+    removal.close(workspace)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What needs a Docker engine: skipped with the reason where there is none, and required where CI says so."""
+"""Tests that need a Docker engine: skipped with the reason if there is none, failed if CI requires it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from support import needs_engine
 from support.docker_project import Project
 
-from rollback_drills.runtimes.docker import engine as engines
+from rollback_drills.runtimes.docker import cleanup
 from rollback_drills.runtimes.docker.engine import Engine
 from rollback_drills.target.target import Target
 
@@ -18,13 +18,13 @@ REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml
 
 @pytest.fixture(scope="session")
 def base_images() -> dict[str, str]:
-    """By the variable that the reference target reads, the image that everything here is made from."""
+    """The base images, by the variables that the reference target reads."""
     return needs_engine.base_images()
 
 
 @pytest.fixture(scope="session")
 def engine(base_images: dict[str, str]) -> Iterator[Engine]:
-    """The engine, which has the base images."""
+    """An engine that has the base images."""
     with pytest.MonkeyPatch.context() as environment:
         for name, image in base_images.items():
             environment.setenv(name, image)
@@ -35,7 +35,7 @@ def engine(base_images: dict[str, str]) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def reference(base_images: dict[str, str]) -> Target:
-    """The default target, as it is shipped, on the base images."""
+    """The reference target on the base images."""
     return Target.load(REFERENCE, base_images)
 
 
@@ -45,5 +45,5 @@ def project(engine: Engine, base_images: dict[str, str], tmp_path: Path) -> Iter
     project = Project(tmp_path, base_images)
     yield project
     project.end_everything()
-    for workspace in project.workspaces():  # of a run that a test has killed, if nobody has removed it
-        engines.remove_of(workspace)
+    for workspace in project.workspaces():  # of a run that a test killed, and that no later run removed
+        cleanup.remove_of(workspace)

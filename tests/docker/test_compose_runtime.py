@@ -1,4 +1,4 @@
-"""The compose runtime with a file that calls its database as PostgreSQL's image does when it is told nothing."""
+"""The compose runtime with a file that leaves the database's name and role to PostgreSQL's image."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.lab.lab import Lab
 from rollback_drills.runtimes.compose.runtime import ComposeRuntime
 from rollback_drills.runtimes.docker.engine import Engine
+from rollback_drills.runtimes.protocols import ReleaseCommand
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Compose
 from rollback_drills.target.target import Target
@@ -47,7 +49,7 @@ def lab(
         lab.disconnect()
     finally:
         runtime.close()
-        workspace.close()
+        removal.close(workspace)
 
 
 def test_a_database_called_postgres_and_a_password_of_any_characters(lab: Lab, tmp_path: Path):
@@ -68,10 +70,9 @@ def test_a_command_is_killed_at_its_time_limit_and_its_container_is_gone(lab: La
     runtime = lab.runtime
     assert isinstance(runtime, ComposeRuntime)
     stack = lab.stack()
-    result = stack.commands.in_release(
-        lab.target.current, ["python3", "-c", "import signal; signal.pause()"], timeout=3
-    )
+    command = ReleaseCommand(lab.target.current, ["python3", "-c", "import signal; signal.pause()"])
+    result = stack.commands.run(command, timeout=3)
     assert result.exit_code is None
-    chosen = [f"com.docker.compose.project={runtime.project_copy.name}", "com.docker.compose.oneoff=True"]
-    assert engine.client.api.containers(all=True, filters={"label": chosen}) == []
+    labels = [f"com.docker.compose.project={runtime.project_copy.name}", "com.docker.compose.oneoff=True"]
+    assert engine.client.api.containers(all=True, filters={"label": labels}) == []
     lab.discard(stack)

@@ -28,6 +28,7 @@ from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
@@ -45,7 +46,7 @@ def lab(reference_target: Target, worker_id: str) -> Iterator[Lab]:
     yield lab
     lab.close()
     sender.close()
-    workspace.close()
+    removal.close(workspace)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from rollback_drills.postgres.dump import (
 )
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.embedded.runtime import EmbeddedCommands
+from rollback_drills.runtimes.host.tools import HostTools
 from rollback_drills.runtimes.protocols import CommandLog
 from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -56,15 +57,8 @@ class Taken:
 @pytest.fixture(scope="module")
 def commands(reference_target: Target, postgres_server: PostgresServer, workspace: Workspace) -> EmbeddedCommands:
     trees = Trees(reference_target, workspace.path)
-    return EmbeddedCommands(
-        reference_target,
-        trees,
-        postgres_server,
-        workspace.path,
-        Meter(),
-        CommandLog(),
-        lambda: postgres_server.admin_url,
-    )
+    tools = HostTools(reference_target, workspace.path, Meter(), postgres_server.bin_dir)
+    return EmbeddedCommands(reference_target, trees, tools, CommandLog(), lambda: postgres_server.admin_url)
 
 
 @pytest.fixture(scope="module")

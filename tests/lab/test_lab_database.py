@@ -18,6 +18,7 @@ from rollback_drills.lab.lab import Lab
 from rollback_drills.postgres.addresses import database_values
 from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.releases.versions import require_version
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import (
     Database,
@@ -70,7 +71,7 @@ def start(reference_target: Target, tmp_path: Path) -> Iterator[Start]:
     yield start
     for lab in labs:
         lab.close()
-    workspace.close()
+    removal.close(workspace)
 
 
 def test_a_database_is_prepared_as_the_target_says(start: Start):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations import Alembic
-from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult, ReleaseCommand
 from rollback_drills.target.target import Target
 
 ENV = """
@@ -70,7 +69,8 @@ class Projects:
             )
             (root / "migrations" / "versions" / f"s{number}.py").write_text(text)
 
-    def in_release(self, release: str, argv: Sequence[str], **_: Any) -> CommandResult:
+    def run(self, command: ReleaseCommand, **_: Any) -> CommandResult:
+        release, argv = command.release, command.argv
         self.calls.append((release, *argv))
         filled = [sys.executable if argument == "{python}" else argument for argument in argv]
         root = self._directory / release

@@ -104,7 +104,7 @@ def test_killed_run_is_removed_by_the_next(project: Project, workers: int) -> No
     result = project.run("-k", "quick and 1", *(["-q"] if workers else []))
     assert result.ret == 0
     result.stdout.fnmatch_lines(
-        ["drill clean-up: removed what the killed run * had left: * processes or containers, and *"]
+        ["drill clean-up: removed what the killed run * left behind: * processes or containers, and *"]
     )
     project.assert_nothing_left()
 
@@ -150,7 +150,7 @@ def test_kept_stack(project: Project, workers: int) -> None:
     project.assert_nothing_left()
     again = subprocess.run(["sh", "-c", removal], capture_output=True, text=True, check=False)
     assert again.returncode == 1
-    assert "is no stack that was kept" in again.stderr
+    assert "is not a kept stack" in again.stderr
     password = database.split(":")[2].partition("@")[0]
     files = [path for path in project.run_directory.rglob("*") if path.is_file()]
     assert [path.name for path in files if password.encode() in path.read_bytes()] == []

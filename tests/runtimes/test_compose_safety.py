@@ -1,4 +1,4 @@
-"""What a compose file may not do in a drill."""
+"""A compose file with which a drill would reach beyond its project is refused."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from rollback_drills.core.errors import RuntimeUnavailableError
-from rollback_drills.runtimes.compose.safety import refuse_what_is_not_ours
+from rollback_drills.runtimes.compose.safety import require_isolation
 
 Service = dict[str, Any]
 
 
-def judged(directory: Path, gateway: Service, **more: Any) -> str:
-    """What is refused, in words; empty when nothing is."""
+def refusal(directory: Path, gateway: Service, **more: Any) -> str:
+    """The message of the refusal; empty if the file is accepted."""
     database = {"image": "postgres", "hostname": "primary", "networks": {"back": {"aliases": ["storage"]}}}
     model = {"services": {"gateway": gateway, "db": database}, **more}
     try:
-        refuse_what_is_not_ours(model, directory)
+        require_isolation(model, directory)
     except RuntimeUnavailableError as error:
         return f"{error.what}" if error.fix else f"without a remedy: {error.what}"
     return ""
@@ -29,27 +29,27 @@ def judged(directory: Path, gateway: Service, **more: Any) -> str:
     ("service", "what"),
     [
         ({"network_mode": "host"}, "uses the host's network"),
-        ({"network_mode": "container:proxy"}, "uses the network of a container that is not of this project"),
+        ({"network_mode": "container:proxy"}, "uses the network of a container outside this project"),
         ({"pid": "host"}, "uses the host's pid namespace"),
         ({"ipc": "host"}, "uses the host's ipc namespace"),
         ({"userns_mode": "host"}, "uses the host's user namespace"),
         ({"privileged": True}, "is privileged"),
         ({"devices": [{"source": "/dev/sda", "target": "/dev/sda"}]}, "uses devices of this machine"),
         ({"cap_add": ["CHOWN", "CAP_SYS_ADMIN"]}, "has capabilities over this machine (SYS_ADMIN)"),
-        ({"external_links": ["production_db"]}, "is linked with containers that are not of this project"),
+        ({"external_links": ["production_db"]}, "is linked with containers outside this project"),
         ({"volumes_from": ["container:production"]}, "uses volumes of a container"),
     ],
 )
-def test_what_reaches_beyond_the_project(tmp_path: Path, service: Service, what: str):
-    assert judged(tmp_path, service).startswith(f"the service gateway {what}")
+def test_reaching_beyond_the_project_is_refused(tmp_path: Path, service: Service, what: str):
+    assert refusal(tmp_path, service).startswith(f"the service gateway {what}")
 
 
 @pytest.mark.parametrize(
     "service",
     [{}, {"network_mode": "service:db"}, {"ipc": "private"}, {"cap_add": ["CHOWN"]}, {"volumes_from": ["db"]}],
 )
-def test_what_stays_within_it(tmp_path: Path, service: Service):
-    assert judged(tmp_path, service) == ""
+def test_staying_within_the_project_is_accepted(tmp_path: Path, service: Service):
+    assert refusal(tmp_path, service) == ""
 
 
 def bind(source: Path | str, *, read_only: bool = False) -> Service:
@@ -58,22 +58,22 @@ def bind(source: Path | str, *, read_only: bool = False) -> Service:
 
 def test_directories_of_this_machine_are_not_written_to(tmp_path: Path):
     project = tmp_path / "project"
-    assert judged(project, bind(project / "data")) == ""
-    assert judged(project, bind(tmp_path / "elsewhere")).endswith(f"can write to {tmp_path}/elsewhere of this machine")
-    assert judged(project, bind(project / ".." / "elsewhere")).startswith("the service gateway can write to")
-    assert judged(project, bind(tmp_path / "elsewhere", read_only=True)) == ""
+    assert refusal(project, bind(project / "data")) == ""
+    assert refusal(project, bind(tmp_path / "elsewhere")).endswith(f"can write to {tmp_path}/elsewhere of this machine")
+    assert refusal(project, bind(project / ".." / "elsewhere")).startswith("the service gateway can write to")
+    assert refusal(project, bind(tmp_path / "elsewhere", read_only=True)) == ""
 
 
 @pytest.mark.parametrize("directory", ["/var/run/docker.sock", "/run", "/"])
-def test_a_mount_for_reading_of_the_engine_s_socket_is_control_of_the_machine(tmp_path: Path, directory: str):
-    assert "can talk to" in judged(tmp_path / "project", bind(directory, read_only=True))
+def test_a_read_only_mount_of_the_engines_socket_gives_control_of_the_machine(tmp_path: Path, directory: str):
+    assert "can talk to" in refusal(tmp_path / "project", bind(directory, read_only=True))
 
 
-def test_any_other_socket_can_be_talked_to_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_read_only_mount_of_any_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("agent")  # a relative path: pytest's own directories are too long for an address
-        assert "can talk to" in judged(tmp_path / "project", bind(tmp_path / "agent", read_only=True))
+        assert "can talk to" in refusal(tmp_path / "project", bind(tmp_path / "agent", read_only=True))
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_any_other_socket_can_be_talked_to_as_well(tmp_path: Path, monkeypatch: 
         ({"driver": "rexray"}, False),
     ],
 )
-def test_volumes_lie_in_docker_s_own_store(tmp_path: Path, volume: Service, accepted: bool):
-    assert (judged(tmp_path, {}, volumes={"data": volume}) == "") is accepted
+def test_volumes_lie_in_dockers_own_store(tmp_path: Path, volume: Service, accepted: bool):
+    assert (refusal(tmp_path, {}, volumes={"data": volume}) == "") is accepted
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ def test_volumes_lie_in_docker_s_own_store(tmp_path: Path, volume: Service, acce
         ("POSTGRES_SERVER", "prod.example.com"),
     ],
 )
-def test_a_system_that_is_in_use_is_not_connected_to(tmp_path: Path, variable: str, value: str):
-    said = judged(tmp_path, {"environment": {variable: value}})
-    assert "which is no service of this project" in said
-    assert variable in said
-    assert "secret" not in said
+def test_a_connection_to_a_production_system_is_refused(tmp_path: Path, variable: str, value: str):
+    message = refusal(tmp_path, {"environment": {variable: value}})
+    assert "which is not a service of this project" in message
+    assert variable in message
+    assert "secret" not in message
 
 
 @pytest.mark.parametrize(
@@ -129,5 +129,5 @@ def test_a_system_that_is_in_use_is_not_connected_to(tmp_path: Path, variable: s
         ("POSTGRES_HOST_AUTH_METHOD", "trust"),
     ],
 )
-def test_what_is_of_the_project_may_be(tmp_path: Path, variable: str, value: str | None):
-    assert judged(tmp_path, {"environment": {variable: value}}) == ""
+def test_a_connection_within_the_project_is_accepted(tmp_path: Path, variable: str, value: str | None):
+    assert refusal(tmp_path, {"environment": {variable: value}}) == ""

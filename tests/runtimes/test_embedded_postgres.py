@@ -1,4 +1,4 @@
-"""The private PostgreSQL server starts wherever its programs lie, and says why where it cannot."""
+"""The private PostgreSQL server starts wherever its programs are, and gives the reason if it cannot."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ import psutil
 import psycopg
 import pytest
 
-from rollback_drills.core.errors import (
-    RuntimeUnavailableError,
-    StackError,
-)
+from rollback_drills.core.errors import RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.embedded import postgres
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, bundled_bin_dir, find_bin_dir
 from rollback_drills.runtimes.host.ports import free_port
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 
 
 def test_programs_that_the_unprivileged_account_cannot_reach_are_copied(tmp_path: Path):
-    """An environment under a home directory of mode 700, as root has one."""
+    """An environment in a home directory of mode 700, such as root's."""
     if os.geteuid() != 0:
-        pytest.skip("only root has to give its rights up for PostgreSQL")
+        pytest.skip("only root runs PostgreSQL under another account")
     bundled = bundled_bin_dir()
     assert bundled is not None
     package = bundled.parent.parent
@@ -47,7 +45,7 @@ def test_programs_that_the_unprivileged_account_cannot_reach_are_copied(tmp_path
         assert server.bin_dir.is_relative_to(own.path)
     finally:
         server.stop()
-        own.close()
+        removal.close(own)
         home.chmod(0o755)
 
 
@@ -70,15 +68,17 @@ def test_a_server_that_dies_is_quoted_at_once(bin_dir: Path):
         assert "no_such_setting" in failure.value.cause
     finally:
         server.stop()
-        own.close()
+        removal.close(own)
 
 
 @pytest.mark.parametrize("taken", [1, 3], ids=["once", "always"])
-def test_a_port_that_somebody_takes_before_the_server(bin_dir: Path, monkeypatch: pytest.MonkeyPatch, taken: int):
+def test_a_port_that_another_program_takes_before_the_server(
+    bin_dir: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+):
     own = Workspace("port", str(os.getpid()))
     server = PostgresServer(own, Meter(), bin_dir=bin_dir)
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        port = somebody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
         ports = iter([port] * taken)
         monkeypatch.setattr(postgres, "free_port", lambda: next(ports, 0) or free_port())
         try:
@@ -92,12 +92,12 @@ def test_a_port_that_somebody_takes_before_the_server(bin_dir: Path, monkeypatch
                 assert 'could not bind IPv4 address "127.0.0.1": Address already in use' in refused.value.cause
         finally:
             server.stop()
-            own.close()
+            removal.close(own)
 
 
 @pytest.fixture
 def server(bin_dir: Path) -> Iterator[PostgresServer]:
-    """A server of this test's own, which may be maltreated."""
+    """A server that no other test uses, so that it may be damaged."""
     own = Workspace(f"own-{time.monotonic_ns()}", str(os.getpid()))
     server = PostgresServer(own, Meter(), bin_dir=bin_dir)
     try:
@@ -105,7 +105,7 @@ def server(bin_dir: Path) -> Iterator[PostgresServer]:
         yield server
     finally:
         server.stop()
-        own.close()
+        removal.close(own)
 
 
 def test_a_frozen_server_answers_again_when_it_is_thawed(server: PostgresServer):
@@ -120,7 +120,7 @@ def test_a_server_that_died_is_revived_with_what_it_had_acknowledged(server: Pos
         connection.execute(b"CREATE TABLE kept AS SELECT 1 AS one")
     url = server.admin_url
     with connect(url) as busy:
-        # One that does not notice that its postmaster is gone, as while it is busy.
+        # A backend that does not notice the end of its postmaster, as if it were busy.
         psutil.Process(busy.info.backend_pid).suspend()
         assert server._process is not None
         os.kill(server._process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Children start from a clean environment, and are ended with all that they started."""
+"""Children start with a clean environment, and end with all their descendants."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ def test_nothing_is_inherited(python: Callable[..., CommandResult], tmp_path: Pa
     for name, value in FOREIGN.items():
         monkeypatch.setenv(name, value)
     seen = json.loads(python("import json, os; print(json.dumps(dict(os.environ)))").stdout)
-    seen.pop("LC_CTYPE", None)  # what Python itself may set
+    seen.pop("LC_CTYPE", None)  # Python itself may set it
     assert set(seen) == {"PATH", "HOME", "TMPDIR", "LANG", WORKSPACE_VARIABLE}
     assert {seen["HOME"], seen["TMPDIR"], seen[WORKSPACE_VARIABLE]} == {str(tmp_path)}
     assert not set(seen["PATH"].split(":")) - {"/bin", "/usr/bin"}
 
 
-def test_the_mark_of_the_workspace_cannot_be_taken_off(tmp_path: Path):
+def test_the_mark_of_the_workspace_cannot_be_overridden(tmp_path: Path):
     environment = clean_environment(tmp_path, {WORKSPACE_VARIABLE: "x", "PATH": "/mine", "A": "b"})
     assert environment[WORKSPACE_VARIABLE] == str(tmp_path)
     assert (environment["PATH"], environment["A"]) == ("/mine", "b")
@@ -142,7 +142,7 @@ def test_a_time_limit_ends_the_command_with_its_children(
     assert result.exit_code is None
     pid, rest = result.stdout.splitlines()
     assert rest == "half"
-    if own_session:  # it has escaped; its mark remains
+    if own_session:  # it survives, and is found by its mark
         assert int(pid) in [each.pid for each in process.of_workspace(tmp_path)]
         process.end_all(process.of_workspace(tmp_path))
     assert ends(int(pid))
@@ -150,10 +150,10 @@ def test_a_time_limit_ends_the_command_with_its_children(
 
 
 @pytest.mark.parametrize("own_session", [False, True], ids=["same-session", "own-session"])
-def test_a_child_left_behind_does_not_hold_the_command_up(
+def test_a_child_left_behind_does_not_delay_the_command(
     python: Callable[..., CommandResult], tmp_path: Path, own_session: bool
 ):
-    """It inherits stdout and never closes it: whoever reads to the end of it waits for ever."""
+    """It inherits stdout and keeps it open: reading to its end would take for ever."""
     result = python(SPAWN.format(own=own_session), timeout=60)
     assert result.exit_code == 0
     assert result.seconds < 30
@@ -176,12 +176,12 @@ def test_a_command_that_ignores_sigterm_is_ended_at_its_limit(python: Callable[.
 FLOOD = "import os; [os.write(1 + i % 2, b'x' * 65536) for i in range(100)]"
 
 
-def test_a_flood_of_output_is_no_deadlock(python: Callable[..., CommandResult]):
+def test_a_flood_of_output_causes_no_deadlock(python: Callable[..., CommandResult]):
     result = python(FLOOD, timeout=60)
     assert (result.exit_code, len(result.stdout), len(result.stderr)) == (0, 3_276_800, 3_276_800)
 
 
-def test_a_flood_while_a_condition_is_awaited_is_no_deadlock(python: Callable[..., CommandResult]):
+def test_a_flood_while_a_condition_is_polled_causes_no_deadlock(python: Callable[..., CommandResult]):
     result = python(FLOOD, timeout=60, kill_when=lambda: False)
     assert (result.exit_code, len(result.stdout)) == (0, 3_276_800)
 
@@ -193,14 +193,14 @@ def test_a_command_is_killed_once_a_condition_holds(python: Callable[..., Comman
     assert result.seconds < 30
 
 
-def test_a_condition_that_never_holds_leaves_the_limit(python: Callable[..., CommandResult]):
+def test_the_time_limit_holds_while_a_condition_is_polled(python: Callable[..., CommandResult]):
     asked: list[int] = []
     result = python("import time; time.sleep(600)", timeout=0.5, kill_when=lambda: bool(asked.append(1)))
     assert result.exit_code is None
     assert len(asked) > 1
 
 
-def test_a_condition_that_breaks_ends_the_command(python: Callable[..., CommandResult], tmp_path: Path):
+def test_a_condition_that_raises_ends_the_command(python: Callable[..., CommandResult], tmp_path: Path):
     def broken() -> bool:
         raise KeyError("broken")
 
@@ -214,17 +214,18 @@ def test_files_are_input_and_output(python: Callable[..., CommandResult], tmp_pa
     code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[::-1])"
     assert python(code, stdin=tmp_path / "in", stdout=tmp_path / "out").stdout == ""
     assert (tmp_path / "out").read_bytes() == b"\xffa"
-    assert python("import sys; print(len(sys.stdin.read()))").stdout == "0\n", "nobody's terminal"
+    assert python("import sys; print(len(sys.stdin.read()))").stdout == "0\n", "there is no terminal"
 
 
 # --- long-running children -----------------------------------------------------------------------------
 
 
-def test_a_willing_process_is_asked_first(start: Callable[..., Process]):
+def test_a_process_is_asked_to_end_first(start: Callable[..., Process]):
     child = start(
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7)); print('up', flush=True)\n"
-        "while True: time.sleep(0.01)", until="up",
-    )  # fmt: skip
+        "while True: time.sleep(0.01)",
+        until="up",
+    )
     assert child.running
     assert child.died() is None
     assert child.stop(timeout=30)
@@ -273,7 +274,7 @@ def test_a_daemon_is_found_by_its_mark(start: Callable[..., Process], tmp_path: 
     assert gone(daemon)
 
 
-def test_ending_what_has_gone_is_fine():
+def test_a_process_that_has_ended_can_be_ended_again():
     process.end_all([])
     assert process.family(2**22 + 1) == []
 
@@ -303,7 +304,7 @@ def test_a_missing_log_is_empty(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another account")
-def test_another_account_has_nothing_of_roots():
+def test_another_account_does_not_have_roots_groups():
     assert shutil.which("id")
     with contextlib.suppress(KeyError):
         result = run(["id"], cwd=Path("/"), env={"PATH": os.defpath}, timeout=10, user="nobody")

@@ -1,4 +1,4 @@
-"""Trees of releases: obtained once, never written to, derived by copying."""
+"""Trees of releases are obtained once, never written to, and derived by copying."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def trees(reference_target: Target, here: Path, work: Path) -> Trees:
     return Trees(with_releases(reference_target, here, Releases(path="releases/{release}")), work)
 
 
-def test_a_directory_is_copied_without_what_is_no_source(trees: Trees, here: Path):
+def test_a_directory_is_copied_without_caches_and_environments(trees: Trees, here: Path):
     tree = trees.tree("1")
     assert sorted(path.name for path in (tree / "package").iterdir()) == ["module.py"]
     assert (tree / "link").is_symlink()
@@ -59,7 +59,7 @@ def test_a_missing_directory_is_named(trees: Trees, here: Path):
     assert "[releases]" in caught.value.fix
 
 
-def test_a_command_makes_a_tree_in_a_clean_environment(
+def test_a_command_creates_a_tree_in_a_clean_environment(
     reference_target: Target, here: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("DATABASE_URL", "x")
@@ -73,17 +73,15 @@ def test_a_command_makes_a_tree_in_a_clean_environment(
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("import sys; print('no such tag'); sys.exit(4)", "exited with 4 and made no directory"),
-        ("pass", "exited with 0 and made no directory"),
+        ("import sys; print('no such tag'); sys.exit(4)", "exited with 4 and created no directory"),
+        ("pass", "exited with 0 and created no directory"),
         ("import os, sys; os.makedirs(sys.argv[1]); print('no such tag'); sys.exit(5)", "exited with 5"),
     ],
 )
-def test_a_command_that_makes_nothing_is_quoted(
-    reference_target: Target, here: Path, work: Path, script: str, message: str
-):
+def test_a_command_that_fails_is_quoted(reference_target: Target, here: Path, work: Path, script: str, message: str):
     command = ("{python}", "-c", script, "{tree}", "{release}")
     trees = Trees(with_releases(reference_target, here, Releases(command=command)), work)
-    for _ in range(2):  # and what a failed attempt has left is no tree
+    for _ in range(2):  # the leftovers of a failed attempt are not taken for a tree
         with pytest.raises(StackError, match=message):
             trees.tree("1")
 

@@ -1,4 +1,4 @@
-"""What a killed run leaves behind is removed by the next one; what is in use or kept is not."""
+"""A run removes what killed runs left behind, and nothing that is in use or kept."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.workspace import directory as workspaces
-from rollback_drills.runtimes.workspace.directory import KEPT, Workspace, root, sweep
+from rollback_drills.runtimes.workspace import removal
+from rollback_drills.runtimes.workspace.directory import KEPT, Workspace, root
+from rollback_drills.runtimes.workspace.removal import sweep
 
-# A run that starts a child and a daemon, says so, and waits to be told to end.
+# A run that starts a child and a daemon, prints their pids, and waits for its input to end.
 OWNER = """
 import subprocess, sys
-from rollback_drills.runtimes import process
-from rollback_drills.runtimes.workspace import Workspace
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.workspace import removal
+from rollback_drills.runtimes.workspace.directory import Workspace
 workspace = Workspace(sys.argv[1], "gw0")
 environment = process.clean_environment(workspace.path)
 quiet = dict(stdout=subprocess.DEVNULL, env=environment)
@@ -36,26 +39,27 @@ if "keep" in sys.argv:
     workspace.keep("http://127.0.0.1:1")
 print(workspace.path, *pids, flush=True)
 if sys.stdin.readline() == "close\\n":
-    workspace.close()
+    removal.close(workspace)
 """
 RACER = """
-import os, sys
-from rollback_drills.runtimes.workspace import Workspace, sweep
+import os
+from rollback_drills.runtimes.workspace import removal
+from rollback_drills.runtimes.workspace.directory import Workspace
 for number in range(12):
     workspace = Workspace(f"race-{os.getpid()}", f"{number}")
     (workspace.directory("data") / "file").write_text("x")
-    sweep()
-    assert (workspace.path / "data" / "file").exists(), "a living workspace was swept"
+    removal.sweep()
+    assert (workspace.path / "data" / "file").exists(), "a workspace in use was removed"
     if number % 3:
-        workspace.close()
+        removal.close(workspace)
     else:
-        os.close(workspace._lock)  # as if it had been killed here
+        workspace.release_lock()  # as if it had been killed here
 """
 
 
 @pytest.fixture
 def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory of temporary files that no other test knows."""
+    """A directory for temporary files that no other test uses."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path
@@ -99,10 +103,10 @@ def owner(private: Path) -> Iterator[Callable[..., Owner]]:
 def test_an_orphan_is_swept_with_everything_it_started(owner: Callable[..., Owner]):
     killed, living = owner("killed"), owner("living")
     killed.kill()
-    ((run, sentence),) = sweep()
+    ((run, message),) = sweep()
     assert run == "killed"
-    assert "killed-gw0" in sentence
-    assert "2 processes" in sentence
+    assert "killed-gw0" in message
+    assert "2 processes" in message
     assert not killed.path.exists()
     assert killed.alive() == [False, False], "the daemon too"
     assert living.path.exists()
@@ -118,7 +122,7 @@ def test_a_run_that_ends_leaves_nothing(owner: Callable[..., Owner]):
     assert ended.alive() == [False, False]
 
 
-def test_what_is_kept_stays(owner: Callable[..., Owner]):
+def test_a_kept_stack_stays(owner: Callable[..., Owner]):
     kept = owner("kept", "keep")
     kept.child.communicate("close\n")
     assert sweep() == []
@@ -126,42 +130,42 @@ def test_what_is_kept_stays(owner: Callable[..., Owner]):
     assert (kept.path / KEPT).read_text() == "http://127.0.0.1:1\n"
 
 
-def removal(path: Path) -> subprocess.CompletedProcess[str]:
+def remove(path: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rollback_drills.runtimes.workspace.remove", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_what_is_kept_can_be_removed_once_its_run_has_ended(owner: Callable[..., Owner]):
+def test_a_kept_stack_can_be_removed_once_its_run_has_ended(owner: Callable[..., Owner]):
     kept = owner("it's; kept", "keep")
-    refused = removal(kept.path)
+    refused = remove(kept.path)
     assert refused.returncode == 1
-    assert "still going on" in refused.stderr
+    assert "is still running" in refused.stderr
     assert kept.alive() == [True, True]
     kept.child.communicate("close\n")
-    removed = removal(kept.path)
+    removed = remove(kept.path)
     assert removed.returncode == 0, removed.stderr
     assert not kept.path.exists()
     assert kept.alive() == [False, False]
 
 
-def test_the_removal_command_is_what_a_shell_can_read(private: Path):
+def test_the_removal_command_is_quoted_for_a_shell(private: Path):
     workspace = Workspace("it's; kept", "main")
     *_, path = shlex.split(workspace.removal_command())
     assert path == str(workspace.path)
-    workspace.close()
+    removal.close(workspace)
 
 
-def test_only_what_was_kept_is_removed(private: Path):
+def test_only_a_kept_stack_can_be_removed_by_command(private: Path):
     workspace = Workspace("living", "main")
     for path in (workspace.path, private, private / "none"):
-        refused = removal(path)
+        refused = remove(path)
         assert refused.returncode == 1
-        assert "no stack that was kept" in refused.stderr
+        assert "is not a kept stack" in refused.stderr
     assert workspace.path.exists()
-    workspace.close()
+    removal.close(workspace)
 
 
-def test_one_that_cannot_be_removed_does_not_hide_the_others(private: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_workspace_that_cannot_be_removed_does_not_keep_the_others(private: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("a", "b"):
         (root() / name).mkdir()
     real = process.of_workspace
@@ -172,13 +176,13 @@ def test_one_that_cannot_be_removed_does_not_hide_the_others(private: Path, monk
         return real(path)
 
     monkeypatch.setattr(process, "of_workspace", fails_for_a)
-    first, second = (each.told for each in sweep())
+    first, second = (each.message for each in sweep())
     assert "cannot be removed" in first
     assert "removed what the killed run b" in second
     assert not (root() / "b").exists()
 
 
-def test_files_and_links_are_no_workspaces(private: Path):
+def test_files_and_links_are_not_workspaces(private: Path):
     elsewhere = private / "elsewhere"
     elsewhere.mkdir()
     (root() / "file").write_text("x")
@@ -189,29 +193,30 @@ def test_files_and_links_are_no_workspaces(private: Path):
 
 def test_tmpdir_is_honoured(private: Path):
     script = (
+        "from rollback_drills.runtimes.workspace import removal\n"
         "from rollback_drills.runtimes.workspace.directory import Workspace\n"
-        "workspace = Workspace('r', 'w')\nprint(workspace.path)\nworkspace.close()"
+        "workspace = Workspace('r', 'w')\nprint(workspace.path)\nremoval.close(workspace)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).parent == private / f"rollback-drills-{os.getuid()}"
 
 
-def test_others_may_pass_and_not_look(private: Path):
+def test_other_users_may_pass_through_but_not_list(private: Path):
     workspace = Workspace("r", "w")
     assert workspace.path.stat().st_mode & 0o077 == 0o011
     assert root().stat().st_mode & 0o077 == 0o011
-    workspace.close()
+    removal.close(workspace)
 
 
 def test_a_name_that_is_taken_is_refused(private: Path):
     first = Workspace("r", "w")
-    with pytest.raises(StackError, match="cannot be made"):
+    with pytest.raises(StackError, match="cannot be created"):
         Workspace("r", "w")
-    first.close()
+    removal.close(first)
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "file"])
-def test_a_root_that_is_not_ours_is_refused(private: Path, kind: str):
+def test_a_root_that_is_not_a_directory_is_refused(private: Path, kind: str):
     path = private / f"rollback-drills-{os.getuid()}"
     if kind == "file":
         path.write_text("")
@@ -224,11 +229,11 @@ def test_a_root_that_is_not_ours_is_refused(private: Path, kind: str):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
-def test_a_root_of_somebody_else_is_refused(private: Path):
+def test_a_root_of_another_user_is_refused(private: Path):
     path = private / f"rollback-drills-{os.getuid()}"
     path.mkdir()
     os.chown(path, 65534, 65534)
-    with pytest.raises(StackError, match="belongs to somebody else"):
+    with pytest.raises(StackError, match="belongs to another user"):
         root()
 
 
@@ -241,7 +246,7 @@ def test_many_runs_may_begin_sweep_and_end_at_once(private: Path):
 
 
 def test_postgresql_is_found_by_its_pid_file(private: Path):
-    """The server overwrites its environment with its title: only its pid file leads to it."""
+    """The server overwrites its environment with its title, so only its pid file leads to it."""
     workspace = Workspace("r", "w")
     data = workspace.directory("pgdata")
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(data)]) as server:
@@ -249,7 +254,7 @@ def test_postgresql_is_found_by_its_pid_file(private: Path):
         (data / "postmaster.pid").write_text(f"{server.pid}\n{data}\n")
         (workspace.directory("other") / "postmaster.pid").write_text(f"{os.getpid()}\n")  # the number has been reused
         (workspace.directory("broken") / "postmaster.pid").write_text("x")
-        workspace.close()
+        removal.close(workspace)
         assert server.wait(10) == -signal.SIGKILL
 
 
@@ -262,7 +267,7 @@ def test_a_memory_directory_is_removed_with_its_workspace(tmp_path: Path, monkey
     (data / "file").write_text("x")
     assert data.resolve().is_relative_to(tmp_path)
     assert len(list(data.resolve().parent.iterdir())) == 1
-    workspace.close()
+    removal.close(workspace)
     assert not workspace.path.exists()
     assert list(next(tmp_path.iterdir()).iterdir()) == []
 
@@ -275,19 +280,19 @@ def test_an_orphan_is_removed_with_its_memory_directory(tmp_path: Path, monkeypa
     (tmp_path / "memory").mkdir()
     workspace = workspaces.Workspace("memory", "orphan")
     data = workspace.memory_directory("pgdata").resolve()
-    somebody_elses = tmp_path / "memory" / "precious"
-    somebody_elses.mkdir()
-    (workspace.path / "trap").symlink_to(somebody_elses)
-    os.close(workspace._lock)  # what the kernel does for a process that is killed
-    ((run, message),) = workspaces.sweep()
+    foreign = tmp_path / "memory" / "precious"
+    foreign.mkdir()
+    (workspace.path / "trap").symlink_to(foreign)
+    workspace.release_lock()  # as the kernel does for a process that is killed
+    ((run, message),) = sweep()
     assert run == "memory"
     assert "memory-orphan" in message
     assert not data.exists()
-    assert somebody_elses.exists()
+    assert foreign.exists()
 
 
 @pytest.mark.parametrize("why", ["TMPDIR is set", "no room", "no such place"])
-def test_data_stay_on_disk(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_data_stay_on_disk_if_memory_is_not_available(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.setattr(workspaces, "MEMORY", tmp_path / "nowhere" if why == "no such place" else tmp_path)
     monkeypatch.setattr(workspaces, "MEMORY_FREE", 1 << 60 if why == "no room" else 0)
@@ -295,11 +300,11 @@ def test_data_stay_on_disk(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     if why == "TMPDIR is set":
         monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
     assert not workspace.memory_directory("pgdata").is_symlink()
-    workspace.close()
+    removal.close(workspace)
 
 
 def segments() -> dict[str, str]:
-    """By the id of each System V shared memory segment, who has created it (proc(5), /proc/sysvipc)."""
+    """By the id of each System V shared memory segment, its creator's pid (proc(5), /proc/sysvipc)."""
     lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
     return {line.split()[1]: line.split()[4] for line in lines}
 
@@ -311,13 +316,13 @@ def test_a_killed_server_leaves_no_shared_memory(bin_dir: Path, known: bool):
     server.start()
     lines = (server.data / "postmaster.pid").read_text().splitlines()
     leader, segment = lines[0], lines[6].split()[1]
-    # POSIX memory would outlive it; others' may come and go meanwhile (every initdb tries it).
+    # POSIX memory would outlive it. Other processes' may come and go meanwhile: every initdb tries it.
     assert "/dev/shm/PostgreSQL." not in Path(f"/proc/{leader}/maps").read_text()
     server.kill()
-    assert [each for each, creator in segments().items() if creator == leader] == [segment], "and it made no other one"
+    assert [each for each, creator in segments().items() if creator == leader] == [segment], "and it created no other"
     if not known:
         (server.data / "postmaster.pid").unlink()
-    workspace.close()
+    removal.close(workspace)
     assert segment not in segments()
 
 
@@ -328,9 +333,9 @@ def test_backends_that_outlive_their_postmaster_are_ended(bin_dir: Path):
     assert server._process is not None
     family = process.family(server._process.pid)
     for member in family[1:]:
-        with contextlib.suppress(psutil.NoSuchProcess):  # the one that answered whether the server is there
+        with contextlib.suppress(psutil.NoSuchProcess):  # the backend that answered the readiness check
             member.suspend()
     family[0].kill()
     poll_until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
-    workspace.close()
+    removal.close(workspace)
     assert [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []

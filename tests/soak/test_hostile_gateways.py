@@ -32,7 +32,7 @@ CASES = {
     "deaf": ("failed", "[stop-not-normal] told to stop, release 2.0 ended by being killed"),
     "floods": ("passed", ""),
     "daemons": ("passed", ""),  # they hold no port, and are ended with the run
-    "background": ("error", "what the gateway has left behind still listens on port"),
+    "background": ("error", "a process that the gateway left behind still listens on port"),
     "exits": ("failed", STARTS),
     "drips": ("failed", STARTS),
     "endless": ("failed", STARTS),

@@ -32,13 +32,14 @@ ROOMS: dict[str, set[str]] = {
     "cli": {"core", "target", "postgres", "runtimes", "clients", "migrations", "lab", "report"},
 }
 ROOMS["pytest_plugin"] = set(ROOMS) - {"cli"}
+ROOMS["testing"] = {"core", "target", "postgres", "runtimes"}
 PROTOCOLS_ONLY = {"clients", "migrations", "drill", "gamedays"}  # of the runtimes, these know the protocols alone
 FLOORS = 9  # at most
-FACE = {"__init__": set(ROOMS) - {"cli"}, "__main__": {"cli"}}  # at the root of the package, on no floor
+FACE = {"__init__": set(ROOMS) - {"cli", "testing"}, "__main__": {"cli"}}  # at the root of the package, on no floor
 
 # Where other people's packages may be imported: rooms, or modules of them.
 ONLY_IN: dict[str, set[str]] = {
-    "pytest": {"pytest_plugin"},
+    "pytest": {"pytest_plugin", "testing"},
     "_pytest": set(),
     "xdist": {"pytest_plugin"},
     "hypothesis": {"gamedays.search", "migrations.reversibility.generate.values"},

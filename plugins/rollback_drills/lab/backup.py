@@ -22,7 +22,7 @@ from rollback_drills.core.errors import (
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.postgres.dump import DUMP, RESTORE, defect_of
-from rollback_drills.runtimes.protocols import CommandResult, Commands
+from rollback_drills.runtimes.protocols import CommandResult, Commands, ToolCommand
 from rollback_drills.target.system_tables import Backup
 from rollback_drills.target.target import Target
 
@@ -127,7 +127,7 @@ class Backups:
         """Restore ``file`` into a new, empty database. Compare it with the manifest before it goes live.
 
         Args:
-            kill_when: as for `rollback_drills.runtimes.protocols.Commands.in_release`.
+            kill_when: as for `rollback_drills.runtimes.protocols.Commands.run`.
         """
         return self._run(self.settings.restore or RESTORE, fresh, file, kill_when)
 
@@ -139,9 +139,7 @@ class Backups:
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         try:
-            return self._commands.tool(
-                argv, database=database.name, database_url=database.admin_url, file=file,
-                timeout=self.settings.timeout, kill_when=kill_when,
-            )  # fmt: skip
+            command = ToolCommand(argv, database.name, database.admin_url, file)
+            return self._commands.run_tool(command, timeout=self.settings.timeout, kill_when=kill_when)
         except StackError as error:
             raise StackError(error.what, cause=error.cause, fix="correct [backup] in the target file") from None

@@ -24,6 +24,7 @@ from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RowSet, SchemaFingerprint
 from rollback_drills.runtimes.protocols import (
     CommandLog,
+    ReleaseCommand,
     Runtime,
 )
 from rollback_drills.target.target import Target
@@ -55,8 +56,7 @@ class Lab:
         self._templates: dict[str, LiveDatabase] = {}
         self._seed_rows: RowSet | None = None
         self._workbench_database: LiveDatabase | None = None
-        self._workbench_listeners = CommandLog()
-        self._commands = runtime.commands(self._workbench_listeners, self._workbench_url)
+        self._commands = runtime.commands(CommandLog(), self._workbench_url)
         self._alembic = Alembic(self._commands, target, self._histories)
 
     def start(self) -> None:
@@ -128,8 +128,8 @@ class Lab:
         self.runtime.server.revive()
         self._database(name).drop()  # of a stack that was to be kept: under one name there is only one
         database = self._templates[release or self.target.current].clone(name)
-        listeners = CommandLog()
-        commands = self.runtime.commands(listeners, lambda: database.url)
+        command_log = CommandLog()
+        commands = self.runtime.commands(command_log, lambda: database.url)
         gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
         client = GatewayClient(self.target, lambda: gateway.base_url, self.meter)
         stack = Stack(
@@ -142,8 +142,8 @@ class Lab:
             backups=Backups(self.target, commands),
             client=client,
             clients=Clients(self.target, client, lambda: gateway.base_url, self._sender),
-            project=self.runtime.project(listeners),
-            listeners=listeners,
+            project=self.runtime.project(command_log),
+            command_log=command_log,
         )
         gated = self.target.gated_of(self.target.current)
         if any(self.target.flag_default(name, each) is False for name in gated for each in self._templates):
@@ -210,9 +210,8 @@ class Lab:
             )
 
     def _seed_by_command(self, database: LiveDatabase, command: tuple[str, ...]) -> None:
-        result = self._commands.in_release(
-            self.target.previous, command, timeout=self.target.migrations.timeout, database_url=database.url
-        )
+        in_release = ReleaseCommand(self.target.previous, command, database_url=database.url)
+        result = self._commands.run(in_release, timeout=self.target.migrations.timeout)
         if not result.ok:
             raise StackError(
                 f"the seed command fails with exit code {result.exit_code}", cause=result.output,

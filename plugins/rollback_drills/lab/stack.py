@@ -41,7 +41,7 @@ class Stack:
     client: GatewayClient
     clients: Clients
     project: Project | None = None
-    listeners: CommandLog = field(default_factory=CommandLog)
+    command_log: CommandLog = field(default_factory=CommandLog)
     started_in: float = 0.0
     """Seconds that the last start took of those that had to succeed (`must_start`)."""
 

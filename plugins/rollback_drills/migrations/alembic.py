@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.remedies import remedy_in
-from rollback_drills.runtimes.protocols import CommandResult, Commands
+from rollback_drills.runtimes.protocols import CommandResult, Commands, ReleaseCommand
 from rollback_drills.target.target import Target
 
 # alembic/script/base.py, Script._head_only: "down, down2 (depends) -> revision (label) (head) (mergepoint), message"
@@ -53,14 +53,9 @@ class Alembic:
             kill_when: polled; the command is killed as soon as it returns True.
             timeout: seconds; by default migrations.timeout of the target file.
         """
-        return self._commands.in_release(
-            release,
-            [*self._target.migrations.command, *arguments],
-            timeout=timeout or self._target.migrations.timeout,
-            directory=self._target.migrations.directory,
-            database_url=database_url,
-            kill_when=kill_when,
-        )
+        settings = self._target.migrations
+        command = ReleaseCommand(release, [*settings.command, *arguments], settings.directory, database_url)
+        return self._commands.run(command, timeout=timeout or settings.timeout, kill_when=kill_when)
 
     def current(self, release: str) -> str:
         """The revision that ``alembic current`` prints, ``base`` when it prints none.

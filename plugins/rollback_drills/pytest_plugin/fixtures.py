@@ -90,7 +90,7 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
 
     session = session_of(request.config)
     stack = lab.stack(release)
-    stack.listeners.command.append(drill.command)
+    stack.command_log.listeners.append(drill.command)
     drill.watch(stack.clients)
     request.node.stash[STACK] = stack
     try:

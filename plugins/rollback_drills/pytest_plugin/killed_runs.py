@@ -10,7 +10,7 @@ import pytest
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.journal import read_journals
 from rollback_drills.pytest_plugin.keys import JOURNALS
-from rollback_drills.runtimes.workspace.directory import sweep
+from rollback_drills.runtimes.workspace.removal import sweep
 
 
 def remove_left_overs(reports: Path, run: str) -> list[str]:
@@ -26,7 +26,7 @@ def remove_left_overs(reports: Path, run: str) -> list[str]:
         swept = sweep()
     except DrillError as error:
         raise pytest.UsageError(str(error)) from None
-    lines = [each.told for each in swept]
+    lines = [each.message for each in swept]
     for killed in dict.fromkeys(each.run for each in swept if each.run != run):
         lines += _unreported(reports / killed, killed)
     return lines

@@ -124,6 +124,7 @@ def _scripts(session: DrillSession) -> Scripts:
     from rollback_drills.migrations.ini import script_directories
     from rollback_drills.migrations.scripts import read_scripts
     from rollback_drills.runtimes.releases.trees import Trees
+    from rollback_drills.runtimes.workspace import removal
     from rollback_drills.runtimes.workspace.directory import Workspace
 
     target = session.target
@@ -138,7 +139,7 @@ def _scripts(session: DrillSession) -> Scripts:
         tree = Trees(target, workspace.path).tree(target.current)
         return read_scripts([tree / target.migrations.versions])
     finally:
-        workspace.close()
+        removal.close(workspace)
 
 
 def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class SharedDrills:
         mark = Mark(title, runbook)
         drill = self._session.drills.new_drill(self._session.plans.plan(drill_id, mark, ""))
         stack = self._lab.stack()
-        stack.listeners.command.append(drill.command)
+        stack.command_log.listeners.append(drill.command)
         drill.watch(stack.clients)
         try:
             with drill:

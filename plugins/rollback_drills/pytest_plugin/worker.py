@@ -16,6 +16,7 @@ from rollback_drills.runtimes import Choice
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
@@ -114,4 +115,4 @@ class WorkerResources:
             self._sender = None
         if self._workspace is not None:
             workspace, self._workspace = self._workspace, None
-            workspace.close()
+            removal.close(workspace)

@@ -1,24 +1,21 @@
-"""Where a stack runs: the only place that knows."""
+"""Where a stack runs, and the choice of it. No other room knows which runtimes exist."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
-from rollback_drills.core.errors import (
-    DrillError,
-    RuntimeUnavailableError,
-)
+from rollback_drills.core.errors import DrillError, RuntimeUnavailableError
 from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.protocols import Runtime
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 Tell = Callable[[str], None]
-_Known: TypeAlias = "tuple[Choice, Callable[[Target, Tell], None]]"
 DEFAULT_SOCKETS = (Path("/var/run/docker.sock"), Path("~/.docker/run/docker.sock"))
 _DOCKER_CONFIG = Path("~/.docker/config.json")  # may name a context, and so an engine elsewhere
 
@@ -34,12 +31,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class AddedRuntime:
-    """A runtime of somebody else's, given by the hook ``pytest_rollback_drills_runtimes``.
+    """A runtime of another package or conftest, returned by the hook ``pytest_rollback_drills_runtimes``.
 
     Args:
         name: for ``--drill-runtime``; lower-case letters, digits and hyphens.
-        make: makes it for one worker; it is started later.
-        require: raises `RuntimeUnavailableError` where it cannot run, and obtains what it needs (images).
+        make: makes the runtime of one worker, without starting it.
+        require: obtains what the runtime needs (images); raises `RuntimeUnavailableError` if it cannot run here.
     """
 
     name: str
@@ -47,8 +44,40 @@ class AddedRuntime:
     require: Callable[[Target, Tell], None] | None = None
 
 
+# The built-in runtimes: name, module, class, and the reason for a choice by name.
+_TABLE = (
+    ("embedded", "embedded.runtime", "EmbeddedRuntime", "private processes of this machine"),
+    ("docker", "docker.runtime", "DockerRuntime", "containers of a Docker engine"),
+    ("compose", "compose.runtime", "ComposeRuntime", "the target's own compose file, as a separate project"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    choice: Choice
+    require: Callable[[Target, Tell], None]
+
+
+def _built_in(name: str, module: str, class_name: str, what: str) -> _Known:
+    def load() -> Any:
+        """Import a runtime only once it is chosen: importing Docker's packages takes a quarter of a second."""
+        return getattr(import_module(f"{__name__}.{module}"), class_name)
+
+    def make(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
+        runtime: Runtime = load()(target, workspace, meter)
+        return runtime
+
+    def require(target: Target, tell: Tell) -> None:
+        load().require(target, tell)
+
+    return _Known(Choice(name, f"asked for: {what}", make), require)
+
+
+_KNOWN = {name: _built_in(name, *others) for name, *others in _TABLE}
+
+
 def _silent(line: str) -> None:
-    """Nobody is told."""
+    """Report no progress."""
 
 
 def resolve(
@@ -59,40 +88,43 @@ def resolve(
     tell: Tell = _silent,
     added: Mapping[str, AddedRuntime] | None = None,
 ) -> Choice:
-    """The runtime to use; what it needs (images) has been obtained when this returns.
+    """Choose the runtime, and obtain what it needs (images).
 
     Args:
-        to_run: whether it has to be able to run here; False where drills are only listed, and nothing is looked at.
-        tell: is given a line of progress for whatever takes more than a moment.
-        added: runtimes that are not ours, by name; ``auto`` never takes one.
+        to_run: whether it has to run here; False if drills are only listed, and nothing is checked.
+        tell: receives a line of progress for each action that takes more than a moment.
+        added: additional runtimes by name; ``auto`` never chooses one.
 
     Raises:
-        RuntimeUnavailable: there is none of this name, or it cannot run here.
+        RuntimeUnavailableError: there is no runtime of this name, or it cannot run here.
     """
     if name == "auto":
-        return _automatic(target, tell) if to_run else replace(_EMBEDDED, reason="auto: settled when drills run")
-    known = _KNOWN | _choices(added)
+        if to_run:
+            return _automatic(target, tell)
+        return replace(_KNOWN["embedded"].choice, reason="auto: chosen when drills run")
+    known = _KNOWN | _known(added)
     if name not in known:
         raise RuntimeUnavailableError(f"there is no runtime {name!r}", fix=f"use auto, {', '.join(known)}")
-    choice, require = known[name]
     if to_run:
-        require(target, tell)
-    return choice
+        known[name].require(target, tell)
+    return known[name].choice
 
 
 def settled(name: str, reason: str, added: Mapping[str, AddedRuntime] | None = None) -> Choice:
-    """What another process of the same run has resolved already."""
-    return replace((_KNOWN | _choices(added))[name][0], reason=reason)
+    """The choice that another process of the same run has made."""
+    return replace((_KNOWN | _known(added))[name].choice, reason=reason)
 
 
 def built_in() -> tuple[str, ...]:
-    """The names of our own runtimes."""
+    """The names of the built-in runtimes."""
     return tuple(_KNOWN)
 
 
-def _choices(added: Mapping[str, AddedRuntime] | None) -> dict[str, _Known]:
+def _known(added: Mapping[str, AddedRuntime] | None) -> dict[str, _Known]:
     return {
-        name: (Choice(name, "asked for: a runtime that a plugin adds", each.make), each.require or _require_nothing)
+        name: _Known(
+            Choice(name, "asked for: a runtime that a plugin adds", each.make), each.require or _require_nothing
+        )
         for name, each in (added or {}).items()
     }
 
@@ -102,27 +134,29 @@ def _require_nothing(target: Target, tell: Tell) -> None:
 
 
 def _automatic(target: Target, tell: Tell) -> Choice:
-    """Docker where an engine answers and the images can be had, else private processes; it says why."""
+    """Docker if an engine answers and the images can be obtained, else private processes; gives the reason."""
     try:
-        why_not = _obstacle(target)
-        if not why_not:
-            _require_docker(target, tell)
-            return replace(_DOCKER, reason="chosen by auto: an engine answers, and the target's images are there")
+        obstacle = _obstacle(target)
+        if not obstacle:
+            _KNOWN["docker"].require(target, tell)
+            reason = "chosen by auto: an engine answers, and the target's images are there"
+            return replace(_KNOWN["docker"].choice, reason=reason)
         refusal = None
     except DrillError as error:
-        why_not = " ".join(f"{error.what}: {error.cause}".split())
+        obstacle = " ".join(f"{error.what}: {error.cause}".split())
         refusal = error
     try:
-        _require_embedded(target, tell)
+        _KNOWN["embedded"].require(target, tell)
     except RuntimeUnavailableError as error:
         if refusal is None:
             raise
-        raise _nowhere(refusal, error) from None
-    return replace(_EMBEDDED, reason=f"chosen by auto: private processes of this machine, since {why_not}")
+        raise _neither(refusal, error) from None
+    reason = f"chosen by auto: private processes of this machine, since {obstacle}"
+    return replace(_KNOWN["embedded"].choice, reason=reason)
 
 
-def _nowhere(containers: DrillError, processes: DrillError) -> RuntimeUnavailableError:
-    """Both ways are barred, and either may be the one to clear."""
+def _neither(containers: DrillError, processes: DrillError) -> RuntimeUnavailableError:
+    """Both runtimes are refused; the user decides which one to fix."""
     return RuntimeUnavailableError(
         "neither containers nor private processes can run this target",
         cause=f"docker: {containers.what}: {containers.cause}\nembedded: {processes.what}: {processes.cause}",
@@ -131,7 +165,7 @@ def _nowhere(containers: DrillError, processes: DrillError) -> RuntimeUnavailabl
 
 
 def _obstacle(target: Target) -> str:
-    """Why docker is out of the question, as far as that can be seen without importing anything."""
+    """Why docker is impossible, as far as that can be seen without importing anything; empty if it may be possible."""
     if target.releases.image is None and target.releases.build is None:
         return "the target names no images"
     if not os.environ.get("DOCKER_HOST") and not any(
@@ -139,50 +173,3 @@ def _obstacle(target: Target) -> str:
     ):
         return "there is no Docker engine"
     return ""
-
-
-# The engines of the runtimes are imported when one is chosen: Docker's packages take a quarter of a second.
-def _require_embedded(target: Target, tell: Tell) -> None:
-    from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
-
-    EmbeddedRuntime.require(target)
-
-
-def _require_docker(target: Target, tell: Tell) -> None:
-    from rollback_drills.runtimes.docker.runtime import DockerRuntime
-
-    DockerRuntime.require(target, tell)
-
-
-def _require_compose(target: Target, tell: Tell) -> None:
-    from rollback_drills.runtimes.compose.runtime import ComposeRuntime
-
-    ComposeRuntime.require(target, tell)
-
-
-def _make_embedded(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
-    from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
-
-    return EmbeddedRuntime(target, workspace, meter)
-
-
-def _make_docker(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
-    from rollback_drills.runtimes.docker.runtime import DockerRuntime
-
-    return DockerRuntime(target, workspace, meter)
-
-
-def _make_compose(target: Target, workspace: Workspace, meter: Meter) -> Runtime:
-    from rollback_drills.runtimes.compose.runtime import ComposeRuntime
-
-    return ComposeRuntime(target, workspace, meter)
-
-
-_EMBEDDED = Choice("embedded", "asked for: private processes of this machine", _make_embedded)
-_DOCKER = Choice("docker", "asked for: containers of a Docker engine", _make_docker)
-_COMPOSE = Choice("compose", "asked for: the target's own compose file, as a project of its own", _make_compose)
-_KNOWN: dict[str, _Known] = {
-    "embedded": (_EMBEDDED, _require_embedded),
-    "docker": (_DOCKER, _require_docker),
-    "compose": (_COMPOSE, _require_compose),
-}

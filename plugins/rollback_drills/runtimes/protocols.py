@@ -1,8 +1,8 @@
-"""What a drill can do to a system, whatever runtime it stands on.
+"""What a drill can do to a system, whichever runtime it runs on.
 
-A runtime provides the two protocols, `Gateway` and `Commands`; everything above them (`Alembic`, `LiveDatabase`,
-`Client`) is the same code for all runtimes. One meaning is shared by all of them, as in production:
-*restart keeps the environment that the gateway was created with; only re-creating it reads the configuration anew.*
+A runtime implements `Gateway`, `Commands` and `DatabaseServer`; everything above them (`Alembic`, `LiveDatabase`,
+`GatewayClient`) is the same code for all runtimes. They share one meaning, that of production:
+*a restart keeps the environment that the gateway was created with; only re-creating it reads the configuration anew.*
 """
 
 from __future__ import annotations
@@ -15,12 +15,50 @@ from typing import Protocol
 from pydantic import JsonValue
 
 UrlSource = Callable[[], str]
-"""Gives the database's libpq URL at the moment of asking: after a restore it may be another database."""
+"""Returns the database's current libpq URL; after a restore it may be another database."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCommand:
+    """A command to run in the tree or image of a release.
+
+    Args:
+        argv: with placeholders, which the runtime fills in.
+        directory: below the tree or the image's working directory.
+        database_url: libpq URL as addressed from this machine; None for the gateway's own database.
+        environment: variables in addition to the gateway's, with placeholders.
+    """
+
+    release: str
+    argv: Sequence[str]
+    directory: str = ""
+    database_url: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCommand:
+    """A client tool of PostgreSQL (``pg_dump``, ``psql``), or a command of the target's, to run on a database.
+
+    A command that names something of this machine (``{here}``, ``{python}``) runs on it, any other where PostgreSQL's
+    tools are.
+
+    Args:
+        argv: with placeholders, which the runtime fills in as things are named where the command runs.
+        database: the database's name.
+        database_url: libpq URL as addressed from this machine.
+        file: a file of this machine that the command reads or writes.
+    """
+
+    argv: Sequence[str]
+    database: str
+    database_url: str
+    file: Path
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """A command that was run to its end, or killed at its time limit (``exit_code`` None)."""
+    """A command that ran to its end, or was killed at its time limit (``exit_code`` None)."""
 
     argv: tuple[str, ...]
     exit_code: int | None
@@ -40,7 +78,7 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a start of the gateway went. ``started`` means: it answers HTTP, with whatever status."""
+    """The result of a start of the gateway. ``started`` means: it answers HTTP, with any status."""
 
     started: bool
     seconds: float
@@ -49,7 +87,7 @@ class Outcome:
 
     @property
     def why(self) -> str:
-        """Why it did not start, and its last words; empty when it did."""
+        """Why it did not start, and the end of its log; empty if it did."""
         if self.started:
             return ""
         if self.exit_code is None:
@@ -63,9 +101,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """How the gateway ended when it was told to stop.
+    """How the gateway ended when it was asked to stop.
 
-    ``exit_code`` is negative where a signal ended it, -9 also where it had to be killed after ``gateway.stop_timeout``.
+    ``exit_code`` is negative if a signal ended it, -9 also if it had to be killed after ``gateway.stop_timeout``.
     """
 
     release: str
@@ -74,7 +112,7 @@ class Stop:
 
 
 class Gateway(Protocol):
-    """The gateway under drill: one process or container at a time, always under the same address."""
+    """The gateway under drill: one process or container at a time, always at the same address."""
 
     @property
     def base_url(self) -> str: ...
@@ -92,16 +130,19 @@ class Gateway(Protocol):
 
     @property
     def stops(self) -> Sequence[Stop]:
-        """Every stop of a running gateway that could be watched, in their order; kills are none."""
+        """Every observed stop of a running gateway, oldest first; kills do not count."""
 
     def configure(self, variables: Mapping[str, str | None]) -> None:
         """Edit the configuration (None removes a variable); the running gateway does not notice."""
 
     def deploy(self, release: str, *, migrate: bool = False) -> Outcome:
-        """Stop what runs, and create the gateway from ``release`` with the configuration as it is now.
+        """Stop the running gateway, and create one from ``release`` with the current configuration.
 
         Args:
-            migrate: let the start apply migrations, where the target can.
+            migrate: let the start apply migrations, if the target can.
+
+        Raises:
+            StackError: the release cannot be obtained, or another program listens on the gateway's port.
         """
 
     def recreate(self) -> Outcome:
@@ -115,14 +156,14 @@ class Gateway(Protocol):
     def kill(self) -> None: ...
 
     def remove(self) -> None:
-        """End it if it runs, and remove what it ran in; it may be deployed again."""
+        """End it if it runs, and remove its process or container; it may be deployed again."""
 
     def logs(self) -> str:
         """The end of what the gateway has written since it was created."""
 
 
 class Conversation(Protocol):
-    """A program that answers lines with lines; whatever it writes to standard error is kept for its last words."""
+    """A program that answers lines with lines; the end of its standard error is kept for error messages."""
 
     def send(self, data: bytes) -> None:
         """Write to its standard input.
@@ -132,81 +173,49 @@ class Conversation(Protocol):
         """
 
     def receive(self, timeout: float) -> bytes:
-        """The next line of its standard output.
+        """Return the next line of its standard output.
 
         Raises:
-            StackError: it has ended, or said nothing for ``timeout`` seconds.
+            StackError: it has ended, or wrote nothing for ``timeout`` seconds.
         """
 
     def close(self) -> None:
-        """End it, with all that it has started."""
+        """End it, with everything that it started."""
 
 
 class Commands(Protocol):
-    """One-off commands beside the gateway, also while it is down."""
+    """One-off commands beside the gateway, which need not be running."""
 
-    def in_release(
-        self,
-        release: str,
-        argv: Sequence[str],
-        *,
-        timeout: float,
-        directory: str = "",
-        database_url: str | None = None,
-        kill_when: Callable[[], bool] | None = None,
+    def run(
+        self, command: ReleaseCommand, *, timeout: float, kill_when: Callable[[], bool] | None = None
     ) -> CommandResult:
-        """Run ``argv`` (placeholders filled in) in the tree or image of ``release``.
+        """Run a command in the tree or image of a release, to its end.
 
         Args:
-            timeout: seconds; what still runs then is killed with all its children.
-            directory: where in the tree, or below the image's working directory.
-            database_url: another database than the gateway's own.
-            kill_when: asked again and again while the command runs; once true, the command is killed (SIGKILL).
+            timeout: seconds, after which it is killed with all its children.
+            kill_when: polled while the command runs; once true, the command is killed (SIGKILL).
+
+        Raises:
+            StackError: it cannot be started.
         """
 
-    def converse(
-        self,
-        release: str,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        database_url: str,
-        directory: str = "",
-    ) -> Conversation:
-        """Start a program in the tree or image of ``release`` that is talked to over its standard streams.
+    def converse(self, command: ReleaseCommand) -> Conversation:
+        """Start a program in the tree or image of a release, and talk to it over its standard streams.
 
-        Args:
-            environment: variables beside those of the gateway; placeholders are filled in.
-            directory: as for `in_release`.
+        Raises:
+            StackError: it cannot be started.
         """
 
-    def tool(
-        self,
-        argv: Sequence[str],
-        *,
-        database: str,
-        database_url: str,
-        file: Path,
-        timeout: float,
-        kill_when: Callable[[], bool] | None = None,
+    def run_tool(
+        self, command: ToolCommand, *, timeout: float, kill_when: Callable[[], bool] | None = None
     ) -> CommandResult:
-        """Run a client tool of PostgreSQL (``pg_dump``, ``psql``), or a command of the target's, on a database.
-
-        Placeholders are filled in as things are named where the tool runs; what names something of this machine
-        (``{here}``, ``{python}``) runs on it.
-
-        Args:
-            database: the database's name.
-            database_url: libpq URL as it is addressed from this machine.
-            file: a file of this machine that the tool reads or writes.
-            kill_when: as for `in_release`.
-        """
+        """Run a client tool on a database, to its end; the arguments and the error are those of `run`."""
 
     def typed(self, command: str, directory: Path) -> CommandResult:
         """Run lines as an operator types them into bash on this machine, in ``directory``, with nothing exported."""
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
-        """A release made from ``base`` with some files (relative path → text) added or replaced."""
+        """Make a release from ``base`` with some files (relative path → text) added or replaced; return its name."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -219,19 +228,19 @@ class DatabaseAccount:
 
 
 class DatabaseServer(Protocol):
-    """The disposable PostgreSQL server that the databases of all drills live in."""
+    """The disposable PostgreSQL server that holds the databases of all drills."""
 
     @property
     def admin_url(self) -> str:
         """libpq URL of a superuser, database ``postgres``."""
 
     def freeze(self) -> None:
-        """Stop every process of the server without ending it (SIGSTOP): it accepts and never answers."""
+        """Stop every process of the server without ending it (SIGSTOP): it accepts connections and never answers."""
 
     def thaw(self) -> None: ...
 
     def revive(self) -> None:
-        """Start it again if it has died: the drills that come have no part in what befell it.
+        """Start it again if it has died, so that one drill's damage does not fail the next.
 
         Raises:
             StackError: it does not start.
@@ -242,8 +251,8 @@ class DatabaseServer(Protocol):
 class ServiceState:
     """A service's container as the engine sees it.
 
-    ``status`` and ``health`` are Docker's words; ``health`` is empty where there is no health check.
-    ``volumes`` holds the named volumes, by the path that they are mounted at.
+    ``status`` and ``health`` are Docker's words; ``health`` is empty if there is no health check.
+    ``volumes`` holds the named volumes, by their mount path.
     """
 
     container: str
@@ -259,7 +268,7 @@ class Project(Protocol):
 
     @property
     def services(self) -> tuple[str, str]:
-        """How the gateway's and the database's service are called."""
+        """The names of the gateway's and the database's service."""
 
     def shell(self, command: str, *, variables: Mapping[str, str] | None = None) -> CommandResult:
         """Run a line as an operator types it, in the project's directory.
@@ -269,20 +278,20 @@ class Project(Protocol):
         """
 
     def service(self, name: str) -> ServiceState | None:
-        """None where there is no container."""
+        """None if the service has no container."""
 
     def image(self, release: str) -> str:
-        """The id of the image under a release's name, empty where there is none."""
+        """The id of the image under a release's name, empty if there is none."""
 
 
 @dataclass(slots=True)
 class CommandLog:
-    """Who wants to know of the commands that are run; the drill that is being performed."""
+    """Passes every command that was run to its listeners: the drill that is being performed."""
 
-    command: list[Callable[[CommandResult], None]] = field(default_factory=list)
+    listeners: list[Callable[[CommandResult], None]] = field(default_factory=list)
 
-    def tell(self, result: CommandResult) -> CommandResult:
-        for listener in self.command:
+    def add(self, result: CommandResult) -> CommandResult:
+        for listener in self.listeners:
             listener(result)
         return result
 
@@ -294,7 +303,7 @@ class Runtime(Protocol):
 
     @property
     def account(self) -> DatabaseAccount | None:
-        """What the target's own configuration connects with; None: the lab makes a role, and names the databases."""
+        """What the target's own configuration connects with; None: the lab creates a role and names the databases."""
 
     @property
     def server(self) -> DatabaseServer: ...
@@ -305,12 +314,13 @@ class Runtime(Protocol):
 
     def gateway(self, name: str, database_url: UrlSource) -> Gateway: ...
 
-    def commands(self, listeners: CommandLog, database_url: UrlSource) -> Commands: ...
+    def commands(self, command_log: CommandLog, database_url: UrlSource) -> Commands: ...
 
-    def project(self, listeners: CommandLog) -> Project | None:
-        """Where the runbook's commands can be run to the letter; None where there is no such place."""
+    def project(self, command_log: CommandLog) -> Project | None:
+        """Where the runbook's commands are run to the letter; None if the runtime has no such project."""
 
     def secrets(self) -> tuple[str, ...]:
-        """Passwords that were made up for this run."""
+        """Passwords that were generated for this run, and must not be recorded."""
 
-    def facts(self) -> dict[str, JsonValue]: ...
+    def facts(self) -> dict[str, JsonValue]:
+        """What the report says about the runtime, for example versions."""

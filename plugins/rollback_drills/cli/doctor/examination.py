@@ -21,7 +21,8 @@ from rollback_drills.core.redaction import Redactor
 from rollback_drills.lab.lab import Lab
 from rollback_drills.migrations import JOINT
 from rollback_drills.runtimes import resolve
-from rollback_drills.runtimes.workspace.directory import Workspace, root, sweep
+from rollback_drills.runtimes.workspace import removal
+from rollback_drills.runtimes.workspace.directory import Workspace, root
 from rollback_drills.target.target import Target
 
 ROOM = 1 << 30  # bytes that a run needs at least where temporary files lie
@@ -68,7 +69,7 @@ def _examine(
     yield from left_to_fill_in(target.file)
     yield from _files(target)
     try:
-        sweep()
+        removal.sweep()
         yield _disk()
         tell("looking for a place to run")
         choice = resolve(runtime, target, tell=tell)
@@ -92,7 +93,7 @@ def _examine(
     except DrillError as error:
         yield Diagnosis.of("stack", error)
     finally:
-        workspace.close()
+        removal.close(workspace)
 
 
 def _files(target: Target) -> Iterator[Diagnosis]:

@@ -12,6 +12,7 @@ from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import JOINT, is_read
+from rollback_drills.runtimes.protocols import ReleaseCommand
 
 _LISTED = 6  # names of files that are quoted
 
@@ -59,7 +60,7 @@ def examine_scripts(lab: Lab, stack: Stack, heads: Mapping[str, str]) -> Iterato
 def _examine(lab: Lab, stack: Stack, release: str, heads: Sequence[str]) -> Diagnosis:
     title, versions = f"{release}: scripts", lab.target.migrations.versions
     argv = ["{python}", "-c", _PROGRAM, *(each.replace("{", "{{").replace("}", "}}") for each in (versions, *heads))]
-    result = stack.commands.in_release(release, argv, timeout=lab.target.migrations.timeout)
+    result = stack.commands.run(ReleaseCommand(release, argv), timeout=lab.target.migrations.timeout)
     try:
         seen = _Seen.model_validate(json.loads(result.stdout.strip().rpartition("\n")[2]))
     except (ValueError, ValidationError):

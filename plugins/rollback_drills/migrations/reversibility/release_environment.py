@@ -11,7 +11,7 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker, walker_command
 from rollback_drills.postgres.dump import DUMP, RESTORE
-from rollback_drills.runtimes.protocols import CommandResult, Commands
+from rollback_drills.runtimes.protocols import CommandResult, Commands, ReleaseCommand, ToolCommand
 from rollback_drills.target.target import Target
 
 _numbers = count(1)
@@ -68,14 +68,15 @@ class ReleaseEnvironment:
             )
         interpreter, options = command
         url = postgres.with_account(self.url(database), self._role, self._password)
-        conversation = self._commands.converse(
+        program = ReleaseCommand(
             self._release,
             [*interpreter, "-c", BOOTSTRAP],
+            self._target.migrations.directory,
+            url,
             environment={"PYTHONDONTWRITEBYTECODE": "1"},
-            database_url=url,
-            directory=self._target.migrations.directory,
         )
         with ExitStack() as on_error:
+            conversation = self._commands.converse(program)
             on_error.callback(conversation.close)
             timeout = self._target.migrations.timeout
             walker = Walker(conversation, options=options, marker=self._run, timeout=timeout)
@@ -93,5 +94,5 @@ class ReleaseEnvironment:
         return self._tool(self._target.backup.restore or RESTORE, database, file)
 
     def _tool(self, argv: tuple[str, ...], database: str, file: Path) -> CommandResult:
-        url, timeout = self.url(database), self._target.backup.timeout
-        return self._commands.tool(argv, database=database, database_url=url, file=file, timeout=timeout)
+        command = ToolCommand(argv, database, self.url(database), file)
+        return self._commands.run_tool(command, timeout=self._target.backup.timeout)

@@ -1,4 +1,4 @@
-"""The gateway as a service of the compose project, worked on with the commands of the (corrected) runbook."""
+"""The gateway as a service of the compose project, driven with the commands of the (corrected) runbook."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.compose.project import ComposeProject
 from rollback_drills.runtimes.docker.containers import environment_of, exit_code_of, tail_of
-from rollback_drills.runtimes.docker.engine import (
-    Engine,
-    port_is_taken,
-    translate_errors,
-)
+from rollback_drills.runtimes.docker.engine import Engine, port_is_taken, translate_errors
 from rollback_drills.runtimes.host.readiness import answers
 from rollback_drills.runtimes.protocols import CommandResult, Outcome, Stop
 from rollback_drills.runtimes.releases.deployment import Deployment
 from rollback_drills.target.target import Target
 
-_GIVEN_UP = ("exited", "dead", "restarting")  # a container that its restart policy starts again has failed all the same
+_FAILED = ("exited", "dead", "restarting")  # a container that its restart policy starts again has failed too
 
 
 class ComposeGateway:
     """Implements `rollback_drills.runtimes.protocols.Gateway` with ``up``, ``restart``, ``stop`` and ``kill``.
 
     Args:
-        image: sees to it that the image of a release is there under the name that the compose file uses.
+        image: tags the image of a release with the name that the compose file uses.
     """
 
     def __init__(
@@ -65,7 +61,7 @@ class ComposeGateway:
     def configure(self, variables: Mapping[str, str | None]) -> None:
         self._edited |= set(variables)
         settings = self._project.settings
-        # A variable that is removed goes back to what the project began with.
+        # A removed variable returns to its initial value.
         self._project.edit_environment(
             {name: value if value is not None else settings.env.get(name) for name, value in variables.items()}
         )
@@ -81,7 +77,7 @@ class ComposeGateway:
             ) from None
         settings = self._project.settings
         self._project.edit_environment({settings.release_variable: release})
-        # As it was configured, unless this start is to migrate, or the last one was.
+        # The variables that make a start migrate are set for this start alone.
         if migrate or self._deployment.migrates:
             self.configure({name: value if migrate else None for name, value in (migrating or {}).items()})
         self._deployment.begin(release, migrate=migrate)
@@ -138,7 +134,7 @@ class ComposeGateway:
 
             def died() -> str | None:
                 container = self._container()
-                if container is None or container.status in _GIVEN_UP:
+                if container is None or container.status in _FAILED:
                     codes.append(exit_code_of(container) if container is not None else None)
                     return f"its container has exited with code {codes[-1]}"
                 return None
@@ -157,7 +153,7 @@ class ComposeGateway:
         return Outcome(True, time.monotonic() - began)
 
     def _end(self) -> None:
-        """Also of one that is being started again and again by its restart policy."""
+        """End the container, also one that its restart policy starts again and again."""
         container = self._container()
         if container is not None:
             with translate_errors("the gateway's container cannot be stopped"):

@@ -1,7 +1,7 @@
-"""A private copy of the user's compose project: its own name, ports, volumes, images and .env. Theirs is only read.
+"""A private copy of the user's compose project, with its own name, ports, volumes, images and .env.
 
-What differs from the user's file stands in an override file beside the copy, which is shown in the evidence. Commands
-are run in the copy as the runbook writes them: `COMPOSE_FILE` and `COMPOSE_PROJECT_NAME` do the rest.
+An override file beside the copy holds all that differs from the user's file; the evidence shows it. Commands run in the
+copy as the runbook writes them: `COMPOSE_FILE` and `COMPOSE_PROJECT_NAME` do the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from rollback_drills.core.errors import RuntimeUnavailableError
-from rollback_drills.runtimes.compose.safety import Model, refuse_what_is_not_ours
+from rollback_drills.runtimes.compose.safety import Model, require_isolation
 from rollback_drills.runtimes.docker.engine import VARIABLES, Engine, labels, namespace
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.ports import free_port
@@ -35,7 +35,7 @@ DATABASE_PORT = 5432
 OLDEST = (2, 24, 4)  # the first Compose that knows !override: https://docs.docker.com/reference/compose-file/merge/
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _CREDENTIALS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
-# Losing the machine is the end of the run: no need to wait for the disk. A killed server must lose nothing, though.
+# The data need not survive the machine, so nothing waits for the disk. A killed server must lose nothing, though.
 _DURABILITY = ("fsync=off", "full_page_writes=off")
 
 
@@ -43,7 +43,7 @@ class ComposeProject:
     """The copy, and the command line that works on it.
 
     Args:
-        private: the directory of this worker, in which the copy is made.
+        private: this worker's directory, which will hold the copy.
     """
 
     def __init__(self, target: Target, private: Path, engine: Engine) -> None:
@@ -58,13 +58,13 @@ class ComposeProject:
         self.model: Model = {}
         self.override = ""
 
-    # --- making it -------------------------------------------------------------------------------------
+    # --- creating it -----------------------------------------------------------------------------------
 
-    def make(self) -> None:
-        """Copy the project directory, write its .env and the override.
+    def create(self) -> None:
+        """Copy the project directory, and write its .env and the override.
 
         Raises:
-            RuntimeUnavailable: there is no such project, Compose refuses it, or it would touch what is not ours.
+            RuntimeUnavailableError: there is no such project, Compose refuses it, or it would reach beyond itself.
         """
         origin = self._target.path(self.settings.directory)
         for file in self.settings.files:
@@ -74,20 +74,20 @@ class ComposeProject:
                     fix=f"correct directory or files under [compose] in {self._target.file}",
                 )
         shutil.copytree(origin, self.directory, symlinks=True, ignore=LEFT_OUT)
-        (self.directory / ENVIRONMENT).unlink(missing_ok=True)  # the user's own: passwords of systems that are in use
+        (self.directory / ENVIRONMENT).unlink(missing_ok=True)  # the user's: passwords of production systems
         (self.directory / ENVIRONMENT).touch(mode=0o600)
         self.edit_environment(self._initial_environment())
         template = self._config("--no-interpolate", files=self.settings.files)
         model = self._config(files=self.settings.files)
         self._require_services(model)
-        refuse_what_is_not_ours(model, self.directory)
+        require_isolation(model, self.directory)
         self.override = self._override(template, model)
         (self.directory / OVERRIDE).write_text(self.override)
         self.model = self._config()
 
     def _initial_environment(self) -> dict[str, str | None]:
-        made_up = {self.settings.password_variable: self.password} if self.settings.password_variable else {}
-        return {**self.settings.env, **made_up, self.settings.release_variable: self._target.current}
+        password = {self.settings.password_variable: self.password} if self.settings.password_variable else {}
+        return {**self.settings.env, **password, self.settings.release_variable: self._target.current}
 
     def _require_services(self, model: Model) -> None:
         for role, name in (("gateway", self.settings.gateway), ("database", self.settings.database)):
@@ -99,9 +99,9 @@ class ComposeProject:
                 )
 
     def _override(self, template: Model, model: Model) -> str:
-        """YAML; every value in it is written as JSON, which is YAML as well."""
+        """The override file: YAML whose values are written as JSON, which is YAML too."""
         mark = json.dumps(labels(self._private))
-        lines = ["# Made by rollback-drills: what a drill changes in your compose file.", "services:"]
+        lines = ["# Written by rollback-drills: what a drill changes in your compose file.", "services:"]
         for name, service in model["services"].items():
             lines += [f"  {json.dumps(name)}:", f"    labels: {mark}", f"    ports: !override {self._ports(name)}"]
             if "container_name" in service:
@@ -130,13 +130,13 @@ class ComposeProject:
         return json.dumps([f"{self._engine.publish_on}:{outer}:{inner}"] if outer else [])
 
     def _private_image(self, template: str) -> str:
-        """The user's image under our own name, placeholders kept: a build or tag never reaches theirs."""
+        """A private name for the user's image, with its placeholders: a build or tag never touches the original."""
         return f"{namespace(self._private)}/{template}"
 
     # --- using it --------------------------------------------------------------------------------------
 
     def edit_environment(self, variables: Mapping[str, str | None]) -> None:
-        """Change lines of .env, as the runbook does; None removes one."""
+        """Change lines of .env, as the runbook does; None removes a variable."""
         file = self.directory / ENVIRONMENT
         lines = file.read_text().splitlines()
         for name, value in variables.items():
@@ -151,7 +151,7 @@ class ComposeProject:
         variables: Mapping[str, str] | None = None,
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
-        """``docker compose …`` in the copy."""
+        """Run ``docker compose …`` in the copy."""
         return self.run(["docker", "compose", *arguments], timeout=timeout, variables=variables, kill_when=kill_when)
 
     def run(
@@ -163,7 +163,7 @@ class ComposeProject:
         files: Sequence[str] = (),
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
-        """Any command in the copy, in an environment in which `docker compose` means this project."""
+        """Run any command in the copy, in an environment in which `docker compose` means this project."""
         return process.run(
             argv,
             cwd=self.directory,
@@ -177,7 +177,7 @@ class ComposeProject:
         docker = shutil.which("docker") or "docker"
         known = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
         return {
-            # Compose is a plugin of the command line, found in its configuration; so are a registry's credentials.
+            # The directory of the docker command's configuration holds its plugins (Compose) and registry credentials.
             "DOCKER_CONFIG": str(Path("~/.docker").expanduser()),
             **known,
             "PATH": f"{Path(docker).parent}:{os.defpath}",
@@ -195,30 +195,30 @@ class ComposeProject:
             raise RuntimeUnavailableError(
                 f"Compose refuses {', '.join(str(origin / file) for file in self.settings.files)}",
                 cause=result.stderr.replace(str(self.directory), str(origin)),
-                fix=f"correct it, or let env under [compose] in {self._target.file} give what is missing",
+                fix=f"correct it, or add what is missing to env under [compose] in {self._target.file}",
             )
         return dict(json.loads(result.stdout))
 
     def image_of(self, release: str) -> str:
-        """How the gateway's image is called when the release variable has this value."""
+        """The name of the gateway's image when the release variable has this value."""
         model = self._config(variables={self.settings.release_variable: release})
         gateway = model["services"][self.settings.gateway]
         return str(gateway.get("image") or f"{self.name}-{self.settings.gateway}:latest")
 
     @property
     def names_an_image(self) -> bool:
-        """Whether the gateway's service has an image of its own, rather than only a build."""
+        """Whether the gateway's service names an image, rather than only a build."""
         return "image" in self.model["services"][self.settings.gateway]
 
     def container(self, service: str) -> Container | None:
-        """The service's container as it is now, running or not; None where there is none."""
-        chosen = [
+        """The service's container in its current state, running or not; None if there is none."""
+        wanted = [
             f"com.docker.compose.project={self.name}",
             f"com.docker.compose.service={service}",
             "com.docker.compose.oneoff=False",
         ]
-        for found in self._engine.client.api.containers(all=True, filters={"label": chosen}):
-            with contextlib.suppress(docker.errors.NotFound):  # Compose may just be replacing it
+        for found in self._engine.client.api.containers(all=True, filters={"label": wanted}):
+            with contextlib.suppress(docker.errors.NotFound):  # Compose may be replacing it
                 return self._engine.client.containers.get(found["Id"])
         return None
 
@@ -229,31 +229,31 @@ class ComposeProject:
         return str(self.model["networks"][next(iter(networks))]["name"])
 
     def credentials(self) -> tuple[str, str, str]:
-        """User, password and database, as PostgreSQL's image takes them.
+        """User, password and database, from the variables of PostgreSQL's image.
 
         Raises:
-            RuntimeUnavailable: the file gives no password.
+            RuntimeUnavailableError: the file sets no password.
         """
         environment = self.model["services"][self.settings.database].get("environment") or {}
         user, password, database = (environment.get(name) for name in _CREDENTIALS)
         if not password:
             raise RuntimeUnavailableError(
                 f"the service {self.settings.database} has no POSTGRES_PASSWORD",
-                fix="the compose runtime needs a service that is configured as PostgreSQL's official image is",
+                fix="configure the service like PostgreSQL's official image, which the compose runtime needs",
             )
         return user or "postgres", password, database or user or "postgres"
 
 
 def require_compose() -> str:
-    """The version of Compose.
+    """Return the version of Compose.
 
     Raises:
-        RuntimeUnavailable: there is none, or it is too old.
+        RuntimeUnavailableError: it is missing or too old.
     """
     fix = "install Compose 2.24.4 or newer as a plugin of the docker command, or use --drill-runtime=docker"
     docker = shutil.which("docker")
     if docker is None:
-        raise RuntimeUnavailableError("there is no docker command in PATH, which Compose is a plugin of", fix=fix)
+        raise RuntimeUnavailableError("there is no docker command in PATH, and Compose is a plugin of it", fix=fix)
     config = os.environ.get("DOCKER_CONFIG") or str(Path("~/.docker").expanduser())
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(Path.home()), "DOCKER_CONFIG": config}
     result = process.run([docker, "compose", "version", "--short"], cwd=Path("/"), env=environment, timeout=30)

@@ -1,4 +1,4 @@
-"""Containers of a drill: started through testcontainers, watched from outside, always labelled."""
+"""A drill's containers: started through testcontainers, observed from outside, always labelled."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ from testcontainers.core.network import Network
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.polling import poll_until
-from rollback_drills.runtimes.docker.engine import (
-    Engine,
-    labels,
-    translate_errors,
-)
+from rollback_drills.runtimes.docker.engine import Engine, labels, translate_errors
 from rollback_drills.runtimes.protocols import CommandResult
 
 _TAIL_LINES = 200
@@ -29,13 +25,13 @@ STOPPED = ("exited", "dead", "removing")
 
 
 class DrillContainer(DockerContainer):
-    """A container of testcontainers' with the workspace's labels, and with what its class has no word for.
+    """A testcontainers container with the workspace's labels, and with options that its class lacks.
 
     Args:
-        entrypoint: instead of the image's; with it the image's command is not used either.
+        entrypoint: replaces the image's, and its command too.
         ports: by container port, the port on the engine's host.
-        directory: instead of the image's working directory.
-        stop_signal: instead of the image's.
+        directory: replaces the image's working directory.
+        stop_signal: replaces the image's.
     """
 
     def __init__(
@@ -59,7 +55,7 @@ class DrillContainer(DockerContainer):
         self._docker = engine.testcontainers  # one connection for all of them
         if command is not None:
             self.with_command(list(command))
-        # Testcontainers' type leaves the address out.
+        # Testcontainers' type has no address.
         published: Any = {str(inner): (engine.publish_on, outer) for inner, outer in (ports or {}).items()}
         self.ports = published
         more: dict[str, Any] = {} if entrypoint is None else {"entrypoint": list(entrypoint)}
@@ -73,13 +69,13 @@ class DrillContainer(DockerContainer):
         self.with_kwargs(labels=labels(workspace), network=name, **more)
 
     def state(self) -> str:
-        """What the engine says at this moment: created, running, paused, restarting, exited, dead; '' when gone."""
-        container = self._seen()
+        """The engine's word for its state: created, running, paused, restarting, exited, dead; '' when gone."""
+        container = self._current()
         return "" if container is None else str(container.status)
 
-    def _seen(self) -> Container | None:
-        """As it is now. Another thread may be about to start or to remove it: it is taken once."""
-        container = self._container
+    def _current(self) -> Container | None:
+        """The container in its current state; None when gone."""
+        container = self._container  # read once: another thread may be starting or removing it
         try:
             if container is not None:
                 container.reload()
@@ -88,48 +84,48 @@ class DrillContainer(DockerContainer):
         return container
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative where a signal ended it, as for processes."""
-        container = self._seen()
+        """None while it runs; negative if a signal ended it, as for processes."""
+        container = self._current()
         return exit_code_of(container) if container is not None and container.status in STOPPED else None
 
     def died(self) -> str | None:
-        """For `wait.until`: why waiting for this container is pointless, or None."""
+        """For `poll_until`: why waiting for this container is pointless, or None."""
         code = self.exit_code()
         return None if code is None else f"its container has exited with code {code}"
 
     def tail(self) -> str:
-        """The end of what it has written since it was created, both streams as they came; nothing where it is gone."""
+        """The end of what it has written since it was created, both streams interleaved; empty when gone."""
         container = self._container
         return "" if container is None else tail_of(container)
 
     def remove(self) -> None:
-        """Gone at once, with its anonymous volumes."""
+        """Remove it at once, with its anonymous volumes."""
         if self._container is not None:
             with contextlib.suppress(docker.errors.NotFound), translate_errors("a container cannot be removed"):
                 self._container.remove(force=True, v=True)
             self._container = None
 
     def fetch(self, file: Path) -> None:
-        """Copy the file at this path in the container to the same path here; where there is none, nothing happens."""
+        """Copy the file at this path in the container, if it exists, to the same path here."""
         with contextlib.suppress(docker.errors.NotFound):
             self.copy_from_container(str(file), file)
 
 
 def exit_code_of(container: Container) -> int:
-    """With which code a container has ended the last time; negative where it was killed, as for processes."""
+    """The exit code of a container's last run; negative if it was killed, as for processes."""
     code = int(container.attrs["State"]["ExitCode"])
     return -signal.SIGKILL if code == _KILLED else code
 
 
 def environment_of(container: Container) -> dict[str, str]:
-    """The variables that a container was created with, those of its image included."""
+    """The variables that a container was created with, including its image's."""
     pairs = (variable.partition("=") for variable in container.attrs["Config"]["Env"] or [])
-    # Compose names what is to be unset, without a value.
+    # Compose lists a variable to unset by its name alone.
     return {name: value for name, is_set, value in pairs if is_set}
 
 
 def tail_of(container: Container) -> str:
-    """The end of what a container has written since it was created, both streams as they came."""
+    """The end of what a container has written since it was created, both streams interleaved."""
     with contextlib.suppress(docker.errors.DockerException):
         return container.logs(tail=_TAIL_LINES).decode(errors="replace")
     return ""
@@ -144,13 +140,14 @@ def run_once(
     files: Sequence[Path] = (),
     kill_when: Callable[[], bool] | None = None,
 ) -> CommandResult:
-    """Run a container to its end, at ``timeout`` seconds kill it, and remove it.
+    """Run a container to its end, killing it after ``timeout`` seconds, and remove it.
 
     Args:
-        files: of this machine, put to the same paths before, and fetched again afterwards.
+        files: of this machine; copied to the same paths in the container, and back at the end.
+        kill_when: polled while it runs; once true, it is killed.
 
     Raises:
-        StackError: the engine cannot create or start it, for example because the program is not in the image.
+        StackError: the engine cannot create or start it, for example because the image lacks the program.
     """
     began = time.monotonic()
     try:
@@ -158,7 +155,7 @@ def run_once(
             for file in files:
                 container.with_copy_into_container(file if file.exists() else b"", str(file), 0o666)
             container.start()
-        in_time = _attend(container, began + timeout, kill_when)
+        in_time = _wait(container, began + timeout, kill_when)
         code = container.exit_code() if in_time else None
         wrapped = container.get_wrapped_container()
         out, err = (wrapped.logs(stdout=not errors, stderr=errors).decode(errors="replace") for errors in (False, True))
@@ -169,17 +166,17 @@ def run_once(
     return CommandResult(tuple(argv), code, out, err, time.monotonic() - began, where)
 
 
-def _attend(container: DrillContainer, deadline: float, kill_when: Callable[[], bool] | None) -> bool:
-    """Wait for the end; whether it came in time."""
-    asked = kill_when
+def _wait(container: DrillContainer, deadline: float, kill_when: Callable[[], bool] | None) -> bool:
+    """Wait for the container to end; return whether it did so in time."""
+    condition = kill_when
 
     def ended() -> bool:
-        nonlocal asked
+        nonlocal condition
         if container.exit_code() is not None:
             return True
-        if asked is not None and asked():
+        if condition is not None and condition():
             container.get_wrapped_container().kill()
-            asked = None
+            condition = None
         return False
 
     try:

@@ -1,7 +1,7 @@
-"""A program in a container that is talked to over its standard streams.
+"""Talks to a program in a container over its standard streams.
 
-The engine sends both output streams over one connection, each piece behind a header of eight bytes: the number of the
-stream, three zeros, and the length (https://docs.docker.com/reference/api/engine/ "ContainerAttach").
+The engine sends both output streams over one connection. Each piece has a header of eight bytes: the stream's number,
+three zeros, and the length (https://docs.docker.com/reference/api/engine/ "ContainerAttach").
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from rollback_drills.runtimes.docker.containers import DrillContainer
 from rollback_drills.runtimes.docker.engine import translate_errors
 
 _HEADER = struct.Struct(">BxxxL")
-_ERRORS = 2  # the number of standard error
+_ERRORS = 2  # the stream number of standard error
 _CHUNK = 1 << 16
-_LAST_WORDS = 8_192  # bytes of standard error that are kept
+_LAST_WORDS = 8_192  # bytes of standard error to keep
 
 
 class ContainerConversation:
     """Implements `rollback_drills.runtimes.protocols.Conversation`.
 
     Args:
-        container: with its standard input open, not created yet; it is removed at the end.
-        what: how an error calls the program.
+        container: not created yet, with its standard input open; `close` removes it.
+        name: the program's name in error messages.
 
     Raises:
         StackError: it cannot be created or started.
     """
 
-    def __init__(self, container: DrillContainer, what: str, meter: Meter) -> None:
-        self._container, self._what, self._meter = container, what, meter
+    def __init__(self, container: DrillContainer, name: str, meter: Meter) -> None:
+        self._container, self._name, self._meter = container, name, meter
         self._raw = self._lines = self._errors = b""
-        with translate_errors(f"{what} cannot be started"):
+        with translate_errors(f"{name} cannot be started"):
             container.start()
             attached: Any = container.get_wrapped_container().attach_socket(
                 params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 1}
             )
-        self._attached = attached  # what owns the connection must not be collected before it
+        self._attached = attached  # it owns the connection, and must not be garbage-collected before it
         self._socket: socket.socket = getattr(attached, "_sock", attached)
 
     def send(self, data: bytes) -> None:
@@ -60,9 +60,9 @@ class ContainerConversation:
                     chunk = self._socket.recv(_CHUNK)
                 except TimeoutError:
                     raise StackError(
-                        f"{self._what} did not answer within {timeout:g} s",
+                        f"{self._name} did not answer within {timeout:g} s",
                         cause=self._last_words(),
-                        fix="see whether it waits for a lock; allow more with timeout under [migrations]",
+                        fix="check whether it waits for a lock; allow more with timeout under [migrations]",
                     ) from None
                 except OSError:
                     chunk = b""
@@ -94,7 +94,7 @@ class ContainerConversation:
 
     def _ended(self) -> StackError:
         return StackError(
-            f"{self._what} has ended with exit code {self._container.exit_code()}",
+            f"{self._name} has ended with exit code {self._container.exit_code()}",
             cause=self._last_words() or self._container.tail(),
             fix="run the command by hand in the release's image",
         )

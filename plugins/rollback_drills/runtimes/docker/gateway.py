@@ -1,4 +1,4 @@
-"""The gateway as a container, always published on the same port."""
+"""The gateway as a container that is always published on the same port."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ from rollback_drills.core.placeholders import fill
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.addresses import database_values
 from rollback_drills.runtimes.docker.containers import DrillContainer
-from rollback_drills.runtimes.docker.engine import (
-    Engine,
-    port_is_taken,
-    translate_errors,
-)
+from rollback_drills.runtimes.docker.engine import Engine, port_is_taken, translate_errors
 from rollback_drills.runtimes.docker.images import Images
 from rollback_drills.runtimes.host import ports
 from rollback_drills.runtimes.host.readiness import answers
@@ -28,10 +24,10 @@ from rollback_drills.runtimes.protocols import Outcome, Stop, UrlSource
 from rollback_drills.runtimes.releases.deployment import Deployment
 from rollback_drills.target.target import Target
 
-_TRIES = 20  # ports that are tried before giving up
+_TRIES = 20  # ports to try
 
 
-class MakeContainer(Protocol):
+class CreateContainer(Protocol):
     def __call__(
         self,
         image: str,
@@ -44,11 +40,11 @@ class MakeContainer(Protocol):
 
 
 def container_values(target: Target, release: str, engine: Engine, image: str, database_url: str) -> dict[str, str]:
-    """What the placeholders of commands and variables mean inside a release's container."""
+    """The values of the placeholders of commands and variables inside a release's container."""
     found = engine.image(image)
     tree = (found.attrs["Config"].get("WorkingDir") if found is not None else "") or "/"
     return {
-        "here": tree,  # the target file's directory is not there; what the image has is its working directory
+        "here": tree,  # the image has no target file's directory, only its own working directory
         "python": "python3",
         "release": release,
         "tree": tree,
@@ -62,7 +58,7 @@ class DockerGateway:
     """Implements `rollback_drills.runtimes.protocols.Gateway` with one container at a time.
 
     Args:
-        database_url: the database as it is addressed from the container.
+        database_url: as addressed from the container.
     """
 
     def __init__(
@@ -70,14 +66,20 @@ class DockerGateway:
         target: Target,
         engine: Engine,
         images: Images,
-        make: MakeContainer,
+        create: CreateContainer,
         meter: Meter,
         database_url: UrlSource,
     ) -> None:
-        self._target, self._engine, self._images, self._make, self._meter = target, engine, images, make, meter
+        self._target, self._engine, self._images, self._container_of, self._meter = (
+            target,
+            engine,
+            images,
+            create,
+            meter,
+        )
         self._database_url = database_url
         self._port = _any_port(engine)
-        self._proven = False  # whether the port has been ours already: then it stays
+        self._port_is_known = False  # once published it stays, since clients know it
         self._deployment = Deployment(target)
         self._visible: dict[str, str] = {}
         self._container: DrillContainer | None = None
@@ -92,7 +94,7 @@ class DockerGateway:
 
     @property
     def running(self) -> bool:
-        container = self._container  # a deploy in another thread may be replacing it
+        container = self._container  # a deployment in another thread may be replacing it
         return container is not None and container.state() in ("running", "paused")
 
     @property
@@ -155,23 +157,23 @@ class DockerGateway:
         return container.tail() if container is not None else ""
 
     def _create(self, image: str, command: list[str] | None) -> None:
-        """Create and start; until a port has been ours once, another one is tried where one is taken."""
+        """Create and start; if the port is taken, try another, unless clients know it."""
+        gateway = self._target.gateway
         for _ in range(_TRIES):
-            ports_ = {self._target.gateway.container_port: self._port}
-            self._container = self._make(
-                image, env=self._visible, command=command, ports=ports_,
-                stop_signal=self._target.gateway.stop_signal,
-            )  # fmt: skip
+            published = {gateway.container_port: self._port}
+            self._container = self._container_of(
+                image, env=self._visible, command=command, ports=published, stop_signal=gateway.stop_signal
+            )
             try:
                 self._container.start()
-                self._proven = True
+                self._port_is_known = True
                 return
             except docker.errors.APIError as error:
-                if self._proven or not port_is_taken(error):
+                if self._port_is_known or not port_is_taken(error):
                     raise
                 self._container.remove()
                 self._port = _any_port(self._engine)
-        raise StackError(f"no free port was found on {self._engine.host}", fix="end what occupies them")
+        raise StackError(f"no free port was found on {self._engine.host}", fix="end the programs that listen there")
 
     def _start(self, begin: Callable[[], object]) -> Outcome:
         release = self._deployment.required()
@@ -209,5 +211,5 @@ class DockerGateway:
 
 
 def _any_port(engine: Engine) -> int:
-    """Free here where the engine is on this machine; elsewhere the engine will say."""
+    """A port that is free, if the engine runs on this machine; elsewhere the engine refuses a taken one."""
     return ports.free_port() if engine.local else random.randint(ports.FIRST, ports.LAST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,14 @@ from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
-from rollback_drills.runtimes.docker import engine as engines
+from rollback_drills.runtimes.docker import cleanup
 from rollback_drills.runtimes.docker.commands import ContainerCommands
 from rollback_drills.runtimes.docker.containers import DrillContainer, tail_of
-from rollback_drills.runtimes.docker.engine import (
-    Engine,
-    remedy_in,
-    translate_errors,
-)
+from rollback_drills.runtimes.docker.engine import Engine, labels, remedy_for, translate_errors
 from rollback_drills.runtimes.docker.gateway import DockerGateway
 from rollback_drills.runtimes.docker.images import Images
-from rollback_drills.runtimes.protocols import (
-    CommandLog,
-    DatabaseAccount,
-    UrlSource,
-)
-from rollback_drills.runtimes.releases.trees import Trees, checking
+from rollback_drills.runtimes.protocols import CommandLog, DatabaseAccount, UrlSource
+from rollback_drills.runtimes.releases.trees import Trees, temporary_trees
 from rollback_drills.runtimes.releases.versions import require_version
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
@@ -41,8 +34,8 @@ PORT = 5432
 START_TIMEOUT = 60.0  # seconds; a start takes 1 to 2 s where nothing else runs
 _DATA = "/drill"
 
-# The server lives for minutes, and the loss of its machine is the end of the run: nothing need reach the disk. But a
-# killed server loses nothing that was acknowledged (synchronous_commit stays on), since drills kill it.
+# The server lives for minutes, and its data need not survive the machine, so nothing has to reach the disk. But drills
+# kill the server, so synchronous_commit stays on: a killed server loses nothing that it acknowledged.
 _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -55,24 +48,30 @@ _SETTINGS = {
 
 
 class _Postgres(PostgresContainer):
-    """Testcontainers' PostgreSQL, ready when it answers from outside: its own look takes a second or more."""
+    """Testcontainers' PostgreSQL, ready when it answers from outside: its own check takes a second or more."""
 
     def __init__(self, image: str, password: str, engine: Engine, workspace: Path, network: Network) -> None:
         super().__init__(
-            image, username=SUPERUSER, password=password, dbname="postgres", driver=None,
-            network=network, network_aliases=[ALIAS], labels=engines.labels(workspace),
-        )  # fmt: skip
+            image,
+            username=SUPERUSER,
+            password=password,
+            dbname="postgres",
+            driver=None,
+            network=network,
+            network_aliases=[ALIAS],
+            labels=labels(workspace),
+        )
         self._docker.client.close()
         self._docker = engine.testcontainers
         self._engine = engine
         self.admin_url = ""
-        published: Any = {str(PORT): (engine.publish_on,)}  # testcontainers' type leaves the address out
+        published: Any = {str(PORT): (engine.publish_on,)}  # testcontainers' type has no address
         self.ports = published
         self.with_env("PGDATA", f"{_DATA}/data").with_tmpfs_mount(_DATA)
         self.with_command(["postgres", *(part for item in _SETTINGS.items() for part in ("-c", "=".join(item)))])
 
     def _connect(self) -> None:
-        """Testcontainers calls this when the container has been started."""
+        """Called by testcontainers once the container has been started."""
         try:
             poll_until(
                 self._answers,
@@ -82,14 +81,14 @@ class _Postgres(PostgresContainer):
                 last_words=self._last_words,
             )
         except StackError as error:
-            by_hand = f"see what `docker run {self.image}` says, or set database.image in the target file to another"
-            fix = remedy_in(error.cause or "") or by_hand
+            by_hand = f"run `docker run {self.image}` by hand, or set database.image in the target file to another"
+            fix = remedy_for(error.cause or "") or by_hand
             raise StackError(error.what, cause=error.cause, fix=fix) from None
 
     def _answers(self) -> bool:
         try:
             if not self.admin_url:
-                port = self._docker.port(self.get_container_id(), PORT)  # none, where it has exited already
+                port = self._docker.port(self.get_container_id(), PORT)  # none if it has exited already
                 self.admin_url = f"postgresql://{SUPERUSER}:{self.password}@{self._engine.host}:{port}/postgres"
             with connect(self.admin_url, timeout=2.0) as connection:
                 return connection.execute("SELECT 1").fetchone() is not None
@@ -122,7 +121,7 @@ class DockerServer:
         """Returns when the server answers a query from outside.
 
         Raises:
-            StackError: the container cannot be started, or has exited, quoting what it said.
+            StackError: the container cannot be started, or has exited; quotes its output.
         """
         with self._meter.target(), translate_errors(f"PostgreSQL's container cannot be started from {self._image}"):
             self._container.start()
@@ -140,7 +139,7 @@ class DockerServer:
                 container.unpause()
 
     def revive(self) -> None:
-        """A container that is started again may get another port, which those who know this one cannot follow."""
+        """Raise if it has died: started again, it may get another port, which existing connections do not know."""
         container = self._container.get_wrapped_container()
         with translate_errors("PostgreSQL's container is gone"):
             container.reload()
@@ -148,7 +147,7 @@ class DockerServer:
             raise StackError(
                 f"PostgreSQL's container has exited with code {container.attrs['State']['ExitCode']}",
                 cause=tail_of(container),
-                fix="see what has ended it (memory?), and drill again",
+                fix="find out what ended it (memory?), and drill again",
             )
 
     def version(self) -> str:
@@ -157,18 +156,21 @@ class DockerServer:
 
 
 class DockerRuntime:
-    """One network and one PostgreSQL container per worker, and a gateway container for each drill."""
+    """One network and one PostgreSQL container per worker, and one gateway container per drill."""
 
     name = "docker"
     account: DatabaseAccount | None = None
 
     def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
         self.target, self.workspace, self.meter = target, workspace, meter
-        self.engine = Engine()
-        engines.record(workspace)
-        self.removal = engines.settle_ryuk(self.engine, keep=workspace.to_be_kept)
-        self.images = Images(self.engine, target, Trees(target, workspace.path))
-        self.network = Network(docker_network_kw={"labels": engines.labels(workspace.path)})
+        with ExitStack() as on_error:
+            self.engine = Engine()
+            on_error.callback(self.engine.close)
+            cleanup.remember_engine(workspace)
+            self.removal = cleanup.configure_ryuk(self.engine, keep=workspace.to_be_kept)
+            self.images = Images(self.engine, target, Trees(target, workspace.path))
+            self.network = Network(docker_network_kw={"labels": labels(workspace.path)})
+            on_error.pop_all()
         self.network._docker.client.close()
         self.network._docker = self.engine.testcontainers
         self.server = DockerServer(self.engine, workspace.path, self.images.database, self.network, meter)
@@ -178,29 +180,29 @@ class DockerRuntime:
         """Obtain the images that the target needs.
 
         Raises:
-            RuntimeUnavailable: no engine answers, or an image cannot be had.
+            RuntimeUnavailableError: no engine answers, or an image cannot be obtained.
         """
         engine = Engine()
         try:
-            with checking(target) as trees:
+            with temporary_trees(target) as trees:
                 Images(engine, target, trees).prepare(tell)
         finally:
             engine.close()
 
     def start(self) -> None:
         with self.meter.target():
-            engines.remove_orphaned(self.engine)
+            cleanup.remove_orphaned(self.engine)
             self.images.prepare()
             with translate_errors(
-                "the private network cannot be made", fix="`docker network prune`, if there are too many"
+                "the private network cannot be created", fix="run `docker network prune`, if there are too many"
             ):
                 self.network.create()
         self.server.start()
         require_version(self.target, self.server.version())
 
     def close(self) -> None:
-        """Removes everything at once: there is nothing to be shut down in order."""
-        engines.remove_of(self.workspace.path)
+        """Remove everything at once: nothing needs an orderly shutdown."""
+        cleanup.remove_of(self.workspace.path)
         self.engine.close()
 
     def container(
@@ -214,9 +216,15 @@ class DockerRuntime:
     ) -> DrillContainer:
         """A container on the private network that carries the workspace's label; not created yet."""
         return DrillContainer(
-            self.engine, self.workspace.path, image,
-            network=self.network, env=env, command=command, ports=ports, stop_signal=stop_signal,
-        )  # fmt: skip
+            self.engine,
+            self.workspace.path,
+            image,
+            network=self.network,
+            env=env,
+            command=command,
+            ports=ports,
+            stop_signal=stop_signal,
+        )
 
     def gateway(self, name: str, database_url: UrlSource) -> DockerGateway:
         return DockerGateway(
@@ -233,23 +241,30 @@ class DockerRuntime:
         directory: str = "",
     ) -> DrillContainer:
         return DrillContainer(
-            self.engine, self.workspace.path, image, network=self.network, env=env, entrypoint=argv[:1],
-            command=argv[1:], open_stdin=open_stdin, directory=directory,
-        )  # fmt: skip
+            self.engine,
+            self.workspace.path,
+            image,
+            network=self.network,
+            env=env,
+            entrypoint=argv[:1],
+            command=argv[1:],
+            open_stdin=open_stdin,
+            directory=directory,
+        )
 
     @property
     def database_image(self) -> str:
         return self.images.database
 
     def inside(self, url: str) -> str:
-        """The same database as it is addressed on the private network."""
+        """The URL of the same database as addressed on the private network."""
         before, _, address = url.rpartition("@")
         return f"{before}@{ALIAS}:{PORT}/{address.partition('/')[2]}"
 
-    def commands(self, listeners: CommandLog, database_url: UrlSource) -> ContainerCommands:
-        return ContainerCommands(self, listeners, database_url)
+    def commands(self, command_log: CommandLog, database_url: UrlSource) -> ContainerCommands:
+        return ContainerCommands(self, command_log, database_url)
 
-    def project(self, listeners: CommandLog) -> None:
+    def project(self, command_log: CommandLog) -> None:
         """Commands of a compose file need the compose runtime."""
 
     def secrets(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The gateway as a process, started from the tree of a release."""
+"""The gateway as a process, started in the tree of a release."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.target.target import Target
 
 _HOST = "127.0.0.1"
-_PORTS = 3  # that are tried before a gateway has served
+_PORTS = 3  # to try until the gateway has answered once
 
 
 def process_values(target: Target, release: str, trees: Trees, private: Path, database_url: str) -> dict[str, str]:
-    """The placeholders that commands and variables of a release may use, but for the port."""
+    """The values of the placeholders in a release's commands and variables, except the port."""
     return {
         "here": str(target.here),
         "python": trees.python(release),
@@ -48,7 +48,7 @@ class EmbeddedGateway:
         self._log = workspace / f"{name}.gateway.log"
         self._deployment = Deployment(target)
         self._argv: list[str] = []
-        self._created: dict[str, str] = {}  # the whole environment of the process, as it was created
+        self._created: dict[str, str] = {}  # the whole environment that the process was created with
         self._visible: dict[str, str] = {}  # the configured part of it
         self._process: process.Process | None = None
         self._has_served = False  # from then on clients know the port
@@ -68,7 +68,7 @@ class EmbeddedGateway:
 
     @property
     def pid(self) -> int | None:
-        child = self._process  # a deploy in another thread may be ending
+        child = self._process  # a deployment in another thread may be ending it
         return child.pid if child is not None and child.running else None
 
     @property
@@ -98,13 +98,13 @@ class EmbeddedGateway:
                 raise StackError(
                     f"release {release} cannot be started: another program has taken port {self._port} meanwhile",
                     cause=outcome.log,
-                    fix=f"find it with `ss -ltnp sport = :{self._port}`, and drill again",
+                    fix=f"find the program with `ss -ltnp sport = :{self._port}`, and drill again",
                 )
 
     def _create(self, release: str) -> None:
-        """What the process will be started with."""
+        """Set the arguments and environment of the next process."""
         if not self._has_served and not is_free(self._port):
-            self._port = free_port()  # nobody has been told the old one
+            self._port = free_port()  # no client knows the old one
         values = process_values(self._target, release, self._trees, self._workspace, self._database_url())
         values["port"] = str(self._port)
         self._visible = self._deployment.environment(values)
@@ -112,7 +112,7 @@ class EmbeddedGateway:
         self._argv = [fill(argument, values) for argument in self._target.gateway.start or ()]
 
     def _port_was_taken(self) -> bool:
-        """Whether it was somebody else who has taken the port between our look and the gateway's."""
+        """Whether another program took the port between this process's check and the gateway's start."""
         return not is_free(self._port) and not process.listens(self._workspace, self._port)
 
     def recreate(self) -> Outcome:
@@ -150,7 +150,7 @@ class EmbeddedGateway:
     def _start(self) -> Outcome:
         release = self._deployment.required()
         directory = self._trees.tree(release) / self._target.gateway.directory
-        if not is_free(self._port):  # its answers would pass for those of our gateway
+        if not is_free(self._port):  # the other program's answers would pass for the gateway's
             raise self._occupied(release)
         started = time.monotonic()
         with self._meter.target():
@@ -175,11 +175,11 @@ class EmbeddedGateway:
         what = f"release {release} cannot be started"
         if process.listens(self._workspace, self._port):
             return StackError(
-                f"{what}: what the gateway has left behind still listens on port {self._port}",
-                fix="let the gateway stay in the foreground, and end all that it has started when it is told to stop",
+                f"{what}: a process that the gateway left behind still listens on port {self._port}",
+                fix="let the gateway stay in the foreground, and end its children when it is asked to stop",
             )
         return StackError(f"{what}: another program listens on port {self._port}", fix="end that program")
 
     def _answers(self) -> bool:
-        """Whether *this* process answers: if it is gone, somebody else has taken its port."""
+        """Whether *this* process answers: if it has ended, another program has taken its port."""
         return answers(self._target, _HOST, self._port) and self.running

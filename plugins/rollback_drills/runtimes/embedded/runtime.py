@@ -8,10 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rollback_drills.core.errors import (
-    RuntimeUnavailableError,
-    StackError,
-)
+from rollback_drills.core.errors import RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_values
@@ -19,11 +16,13 @@ from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.logs import LogKeeper
-from rollback_drills.runtimes.host.tools import run_on_host, type_on_host
+from rollback_drills.runtimes.host.tools import HostTools
 from rollback_drills.runtimes.protocols import (
     CommandLog,
     CommandResult,
     DatabaseAccount,
+    ReleaseCommand,
+    ToolCommand,
     UrlSource,
 )
 from rollback_drills.runtimes.releases.trees import Trees
@@ -36,104 +35,67 @@ class EmbeddedCommands:
     """Implements `rollback_drills.runtimes.protocols.Commands` with processes."""
 
     def __init__(
-        self,
-        target: Target,
-        trees: Trees,
-        server: PostgresServer,
-        workspace: Path,
-        meter: Meter,
-        listeners: CommandLog,
-        database_url: UrlSource,
+        self, target: Target, trees: Trees, tools: HostTools, command_log: CommandLog, database_url: UrlSource
     ) -> None:
-        self._target, self._trees, self._server, self._workspace = target, trees, server, workspace
-        self._meter, self._listeners, self._database_url = meter, listeners, database_url
+        self._target, self._trees, self._tools = target, trees, tools
+        self._workspace, self._meter = tools.private, tools.meter
+        self._command_log, self._database_url = command_log, database_url
 
-    def in_release(
-        self,
-        release: str,
-        argv: Sequence[str],
-        *,
-        timeout: float,
-        directory: str = "",
-        database_url: str | None = None,
-        kill_when: Callable[[], bool] | None = None,
+    def run(
+        self, command: ReleaseCommand, *, timeout: float, kill_when: Callable[[], bool] | None = None
     ) -> CommandResult:
-        tree = self._trees.tree(release)
-        url = database_url or self._database_url()
-        values = process_values(self._target, release, self._trees, self._workspace, url) | {"port": "0"}
-        variables = {name: fill(text, values) for name, text in self._target.gateway.env.items()}
+        argv, directory, environment = self._in_tree(command)
         with self._meter.target():
             result = process.run(
-                [fill(argument, values) for argument in argv],
-                cwd=self._within(tree, directory, release),
-                env=process.clean_environment(self._workspace, variables),
+                argv,
+                cwd=directory,
+                env=environment,
                 timeout=timeout,
-                where=f"release {release}",
+                where=f"release {command.release}",
                 kill_when=kill_when,
             )
-        return self._listeners.tell(result)
+        return self._command_log.add(result)
 
-    def converse(
-        self,
-        release: str,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        database_url: str,
-        directory: str = "",
-    ) -> PipedConversation:
-        tree = self._trees.tree(release)
-        values = process_values(self._target, release, self._trees, self._workspace, database_url) | {"port": "0"}
-        templates = {**self._target.gateway.env, **environment}
-        variables = {name: fill(text, values) for name, text in templates.items()}
-        return PipedConversation(
-            [fill(argument, values) for argument in argv],
-            cwd=self._within(tree, directory, release),
-            env=process.clean_environment(self._workspace, variables),
-            log=self._workspace / "walker.log",
-            meter=self._meter,
-        )
+    def converse(self, command: ReleaseCommand) -> PipedConversation:
+        argv, directory, environment = self._in_tree(command)
+        log = self._workspace / "walker.log"
+        return PipedConversation(argv, cwd=directory, env=environment, log=log, meter=self._meter)
 
-    def _within(self, tree: Path, directory: str, release: str) -> Path:
-        """Where alembic is run; without it the operating system would blame the program for a missing directory."""
-        if not (tree / directory).is_dir():
-            there = sorted(each.name for each in tree.iterdir() if each.is_dir() and not each.name.startswith("."))
-            raise StackError(
-                f"release {release} has no directory {directory!r}",
-                cause=f"its tree has {', '.join(there) or 'none at all'}",
-                fix=f"correct directory under [migrations] in {self._target.file}: where in the tree alembic is run",
-            )
-        return tree / directory
-
-    def tool(
-        self,
-        argv: Sequence[str],
-        *,
-        database: str,
-        database_url: str,
-        file: Path,
-        timeout: float,
-        kill_when: Callable[[], bool] | None = None,
+    def run_tool(
+        self, command: ToolCommand, *, timeout: float, kill_when: Callable[[], bool] | None = None
     ) -> CommandResult:
-        values = {"database": database, "database_url": database_url, "file": str(file)}
-        result = run_on_host(
-            argv, values, self._target, self._workspace,
-            timeout=timeout, meter=self._meter, bin_dir=self._server.bin_dir, kill_when=kill_when,
-        )  # fmt: skip
-        return self._listeners.tell(result)
+        return self._command_log.add(self._tools.run(command, timeout=timeout, kill_when=kill_when))
 
     def typed(self, command: str, directory: Path) -> CommandResult:
-        result = type_on_host(
-            command, directory, self._target, self._workspace, meter=self._meter, bin_dir=self._server.bin_dir
-        )
-        return self._listeners.tell(result)
+        return self._command_log.add(self._tools.type(command, directory))
 
     def derive_release(self, base: str, name: str, files: Mapping[str, str]) -> str:
         return self._trees.derive(base, name, files)
 
+    def _in_tree(self, command: ReleaseCommand) -> tuple[Sequence[str], Path, dict[str, str]]:
+        """The command with its placeholders filled in, its directory, and its environment."""
+        url = command.database_url or self._database_url()
+        values = process_values(self._target, command.release, self._trees, self._workspace, url) | {"port": "0"}
+        templates = {**self._target.gateway.env, **command.environment}
+        variables = {name: fill(text, values) for name, text in templates.items()}
+        argv = [fill(argument, values) for argument in command.argv]
+        return argv, self._directory(command), process.clean_environment(self._workspace, variables)
+
+    def _directory(self, command: ReleaseCommand) -> Path:
+        """Check the directory first: the operating system would report a missing one as a missing program."""
+        tree = self._trees.tree(command.release)
+        if not (tree / command.directory).is_dir():
+            found = sorted(each.name for each in tree.iterdir() if each.is_dir() and not each.name.startswith("."))
+            raise StackError(
+                f"release {command.release} has no directory {command.directory!r}",
+                cause=f"its tree has {', '.join(found) or 'no directory'}",
+                fix=f"correct directory under [migrations] in {self._target.file}: where in the tree alembic is run",
+            )
+        return tree / command.directory
+
 
 class EmbeddedRuntime:
-    """One PostgreSQL server per worker, and a gateway for each drill."""
+    """One PostgreSQL server per worker, and one gateway per drill."""
 
     name = "embedded"
     account: DatabaseAccount | None = None
@@ -146,8 +108,15 @@ class EmbeddedRuntime:
         self._logs = LogKeeper(workspace.path)
 
     @staticmethod
-    def require(target: Target) -> None:
-        """Raise RuntimeUnavailable when the target cannot run as processes of this machine; starts nothing."""
+    def require(target: Target, tell: Callable[[str], None] | None = None) -> None:
+        """Check that the target can run as processes of this machine, without starting anything.
+
+        Args:
+            tell: not used; there is nothing to wait for.
+
+        Raises:
+            RuntimeUnavailableError: the target does not say how, or PostgreSQL is missing or of another version.
+        """
         if target.gateway.start is None or not target.releases.has_trees:
             raise RuntimeUnavailableError(
                 "the target does not say how its gateway runs as a process",
@@ -171,12 +140,11 @@ class EmbeddedRuntime:
     def gateway(self, name: str, database_url: UrlSource) -> EmbeddedGateway:
         return EmbeddedGateway(self._target, self._trees, self._workspace.path, name, self._meter, database_url)
 
-    def commands(self, listeners: CommandLog, database_url: UrlSource) -> EmbeddedCommands:
-        return EmbeddedCommands(
-            self._target, self._trees, self.server, self._workspace.path, self._meter, listeners, database_url
-        )
+    def commands(self, command_log: CommandLog, database_url: UrlSource) -> EmbeddedCommands:
+        tools = HostTools(self._target, self._workspace.path, self._meter, self.server.bin_dir)
+        return EmbeddedCommands(self._target, self._trees, tools, command_log, database_url)
 
-    def project(self, listeners: CommandLog) -> None:
+    def project(self, command_log: CommandLog) -> None:
         """Commands of a compose file need the compose runtime."""
 
     def secrets(self) -> tuple[str, ...]:

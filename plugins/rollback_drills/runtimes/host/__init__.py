@@ -1,1 +1,1 @@
-"""Processes, ports and tools of this machine."""
+"""Processes, ports and tools on this machine."""

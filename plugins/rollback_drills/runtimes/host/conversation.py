@@ -1,4 +1,4 @@
-"""A child that is talked to over pipes: any command line will do, ``docker exec -i …`` as well."""
+"""Talks to a child over pipes; any command line will do, also ``docker exec -i …``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.runtimes.host.logs import read_tail
 
 _CHUNK = 1 << 16
-_PATIENCE = 2.0  # seconds that a program has to end by itself once its input has ended
+_PATIENCE = 2.0  # seconds for a program to end by itself once its input is closed
 
 
 class PipedConversation:
-    """Implements `rollback_drills.runtimes.protocols.Conversation` with one process in a session of its own.
+    """Implements `rollback_drills.runtimes.protocols.Conversation` with one process in its own session.
 
     Args:
-        log: where its standard error goes.
+        log: the file for its standard error.
 
     Raises:
         StackError: the program cannot be started.
@@ -37,9 +37,15 @@ class PipedConversation:
         try:
             with log.open("ab") as errors:
                 self._child = subprocess.Popen(
-                    argv, cwd=cwd, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                    start_new_session=True, bufsize=0,
-                )  # fmt: skip
+                    argv,
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,
+                    bufsize=0,
+                )
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise StackError(f"{argv[0]} cannot be started: {reason}", cause=f"in {cwd}: {argv[0]}") from None
@@ -71,7 +77,7 @@ class PipedConversation:
                     raise StackError(
                         f"{Path(self._argv[0]).name} did not answer within {timeout:g} s",
                         cause=read_tail(self._log),
-                        fix="see whether it waits for a lock; allow more with timeout under [migrations]",
+                        fix="check whether it waits for a lock; allow more with timeout under [migrations]",
                     )
                 chunk = self._output.read(_CHUNK)
                 if chunk == b"":

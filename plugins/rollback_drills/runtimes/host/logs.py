@@ -1,4 +1,4 @@
-"""Logs of what runs in a workspace: their ends are kept, their beginnings only as long as the disk is not flooded."""
+"""The logs in a workspace: a log that grows too long keeps its end and loses its beginning."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import threading
 from pathlib import Path
 
-MOST = 8 << 20  # bytes that a log may have before its beginning is given up
-KEPT = 256 << 10  # bytes that are kept of it then
+MOST = 8 << 20  # bytes; a longer log is shortened
+KEPT = 256 << 10  # bytes that a shortened log keeps
 _TAIL = 16_384  # bytes
-_LOOK = 0.05  # seconds between two looks; a log of 100 MB/s grows by 5 MB meanwhile
+_INTERVAL = 0.05  # seconds between two checks; a log of 100 MB/s grows by 5 MB in between
 
 
 def read_tail(path: Path, limit: int = _TAIL) -> str:
-    """The end of a log, at most ``limit`` bytes, from the beginning of a line; '' where there is none."""
+    """The end of a log, at most ``limit`` bytes, from the beginning of a line; '' if there is no log."""
     data = _end(path, limit + 1)
     if len(data) <= limit:
         data = _end(_older(path), limit + 1 - len(data)) + data
@@ -25,26 +25,26 @@ def read_tail(path: Path, limit: int = _TAIL) -> str:
 
 
 def clear(path: Path) -> None:
-    """Begin a log anew. The file stays: one that was unlinked could be filled by an old process, out of our sight."""
+    """Empty a log. The file stays: an old process could fill an unlinked one, which the `LogKeeper` would not see."""
     with contextlib.suppress(FileNotFoundError):
         os.truncate(path, 0)
     _older(path).unlink(missing_ok=True)
 
 
 def shorten(path: Path) -> None:
-    """Give up the beginning of a log that has become too long. Its writers append, and go on at the file's new end."""
+    """Drop the beginning of a log that is too long. Its writers append, so they go on at the file's new end."""
     try:
         if path.stat().st_size <= MOST:
             return
-        with contextlib.suppress(OSError):  # a full disk: just then the log has to be shortened all the same
+        with contextlib.suppress(OSError):  # the disk is full: all the more reason to shorten the log
             _older(path).write_bytes(_end(path, KEPT))
         os.truncate(path, 0)
     except OSError:
-        return  # it is gone
+        return  # the log has been removed
 
 
 class LogKeeper:
-    """Keeps every log of a directory short while it is written, until it is closed."""
+    """Keeps every log of a directory short while it is being written."""
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._closed = directory, threading.Event()
@@ -59,7 +59,7 @@ class LogKeeper:
             self._thread.join()
 
     def _watch(self) -> None:
-        while not self._closed.wait(_LOOK):
+        while not self._closed.wait(_INTERVAL):
             with contextlib.suppress(OSError):  # the directory is being removed
                 for log in self._directory.glob("*.log"):
                     shorten(log)

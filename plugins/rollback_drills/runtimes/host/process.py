@@ -1,4 +1,4 @@
-"""Children with a clean environment, in a session of their own, that are always ended with all they started."""
+"""Child processes with a clean environment and their own session, always ended with all their descendants."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rollback_drills.runtimes.host.logs import read_tail
 from rollback_drills.runtimes.protocols import CommandResult
 
 WORKSPACE_VARIABLE = "ROLLBACK_DRILLS_WORKSPACE"
-"""Marks every child, so that whatever a killed run left behind can be found by its environment."""
+"""Marks every child, so that the leftovers of a killed run are found by their environment."""
 
-_FIRST_LOOK, _LONGEST_LOOK, _LAST_LOOK = 0.01, 0.1, 1.0  # seconds between two looks at a command that runs
+_FIRST_PAUSE, _LONGEST_PAUSE, _LAST_PAUSE = 0.01, 0.1, 1.0  # seconds between two checks of a running command
 
 
 def clean_environment(workspace: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Nothing of the caller's, in particular no DATABASE_URL, PG*, POSTGRES_*, PYTHON* or credentials."""
+    """An environment with nothing of the caller's: no DATABASE_URL, PG*, POSTGRES_*, PYTHON* or credentials."""
     return {
         "PATH": os.defpath,
         "HOME": str(workspace),
@@ -38,7 +38,7 @@ def clean_environment(workspace: Path, extra: Mapping[str, str] | None = None) -
 
 
 class _LongRunning(subprocess.Popen[bytes]):
-    """A stack that is kept outlives us on purpose: no warning when we forget its processes."""
+    """Does not warn when it is garbage-collected: the processes of a kept stack outlive this one on purpose."""
 
     def __del__(self, *_: object) -> None:
         pass
@@ -48,7 +48,7 @@ class Process:
     """A long-running child that writes to a log file.
 
     Args:
-        user: the account to run under, when the caller is root.
+        user: the account to run under if the caller is root.
 
     Raises:
         StackError: the program cannot be started.
@@ -67,9 +67,15 @@ class Process:
         try:
             with log.open("ab") as output:
                 self._popen = _LongRunning(
-                    argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                    start_new_session=True, **_account(user),
-                )  # fmt: skip
+                    argv,
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    **_account(user),
+                )
         except (OSError, ValueError) as error:
             raise _not_started(argv, cwd, error) from None
 
@@ -87,7 +93,7 @@ class Process:
         return self.exit_code is None
 
     def died(self) -> str | None:
-        """For `wait.until`: why waiting for this process is pointless, or None."""
+        """For `poll_until`: why waiting for this process is pointless, or None."""
         return None if self.running else f"{Path(self.argv[0]).name} has exited with code {self.exit_code}"
 
     def tail(self) -> str:
@@ -98,10 +104,10 @@ class Process:
             os.killpg(self.pid, number)
 
     def stop(self, number: Signals = SIGTERM, *, timeout: float) -> bool:
-        """Ask the process to end; after ``timeout`` seconds kill it. True when it ended by itself."""
+        """Ask the process to end, and kill it after ``timeout`` seconds; return whether it ended by itself."""
         willing = True
         if self.running:
-            # Only the leader is asked: a server forwards to its children in the order that it wants.
+            # Only the leader: a server forwards the signal to its children in its own order.
             self._popen.send_signal(number)
             self._popen.send_signal(SIGCONT)
             try:
@@ -112,13 +118,13 @@ class Process:
         return willing
 
     def kill(self) -> None:
-        """End the whole session at once, and reap the child.
+        """Kill the whole session, and reap the child.
 
-        Returns when the others are gone as well, which may still listen on its port: a moment later, as a rule.
+        Returns when its descendants, which may listen on its port, are gone too: usually a moment later.
         """
         self.signal(SIGKILL)
         self._popen.wait()
-        with contextlib.suppress(StackError):  # whoever cannot be killed is found by the workspace's clean-up
+        with contextlib.suppress(StackError):  # the workspace's removal finds a process that cannot be killed
             poll_until(lambda: not _group_exists(self.pid), what="ending a process group", timeout=2.0)
 
 
@@ -127,7 +133,7 @@ def _group_exists(group: int) -> bool:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # the number belongs to somebody else by now
+    except PermissionError:  # another user's process has the number now
         return False
     return True
 
@@ -144,10 +150,10 @@ def run(
     user: str | None = None,
     kill_when: Callable[[], bool] | None = None,
 ) -> CommandResult:
-    """Run a command to its end in a session of its own; at ``timeout`` seconds kill it with its children.
+    """Run a command to its end in its own session, killing it with its children after ``timeout`` seconds.
 
     Args:
-        kill_when: asked again and again while the command runs; once true, the command is killed.
+        kill_when: polled while the command runs; once true, the command is killed.
 
     Raises:
         StackError: the program cannot be started.
@@ -158,22 +164,26 @@ def run(
         sink = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
         try:
             child = subprocess.Popen(
-                argv, cwd=cwd, env=dict(env), stdin=source, stdout=sink, stderr=subprocess.PIPE,
-                start_new_session=True, **_account(user),
-            )  # fmt: skip
+                argv,
+                cwd=cwd,
+                env=dict(env),
+                stdin=source,
+                stdout=sink,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                **_account(user),
+            )
         except (OSError, ValueError) as error:
             raise _not_started(argv, cwd, error) from None
         try:
-            code, out, err = _attend(child, started + timeout, kill_when)
+            code, out, err = _wait(child, started + timeout, kill_when)
         finally:
-            _kill_session(child)  # whatever it has left running
+            _kill_session(child)  # and what it left running
             child.wait()
             for pipe in filter(None, (child.stdout, child.stderr)):
                 pipe.close()
-    return CommandResult(
-        tuple(argv), code, out.decode(errors="replace"), err.decode(errors="replace"),
-        time.monotonic() - started, where,
-    )  # fmt: skip
+    stdout_text, stderr_text = out.decode(errors="replace"), err.decode(errors="replace")
+    return CommandResult(tuple(argv), code, stdout_text, stderr_text, time.monotonic() - started, where)
 
 
 def _not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError) -> StackError:
@@ -181,14 +191,14 @@ def _not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError) ->
     return StackError(f"{argv[0]} cannot be started: {reason}", cause=f"in {cwd}: {' '.join(argv)}")
 
 
-def _attend(
+def _wait(
     child: subprocess.Popen[bytes], deadline: float, kill_when: Callable[[], bool] | None
 ) -> tuple[int | None, bytes, bytes]:
-    """Read what the child says until it ends or has to be ended: exit code (None: out of time), stdout, stderr.
+    """Read the child's output until it ends or is killed; return exit code (None: out of time), stdout and stderr.
 
-    Its end is what counts: a process that it leaves behind may hold on to its output for ever.
+    Waits for the child, not for the end of its output, which a process that it leaves behind may keep open for ever.
     """
-    pause = _FIRST_LOOK
+    pause = _FIRST_PAUSE
     in_time = True
     while True:
         remaining = deadline - time.monotonic()
@@ -204,17 +214,17 @@ def _attend(
             elif kill_when is not None and kill_when():
                 _kill_session(child)
                 kill_when = None
-            pause = _LAST_LOOK if not in_time else min(pause * 2, _LONGEST_LOOK)
-            deadline = deadline if in_time else time.monotonic() + _LAST_LOOK
+            pause = _LAST_PAUSE if not in_time else min(pause * 2, _LONGEST_PAUSE)
+            deadline = deadline if in_time else time.monotonic() + _LAST_PAUSE
 
 
 def _last_words(
     child: subprocess.Popen[bytes], code: int | None, expired: subprocess.TimeoutExpired
 ) -> tuple[int | None, bytes, bytes]:
-    """What has been said by a child that is gone while something that it left behind keeps its output open."""
+    """The output of a child that has ended, while a process that it left behind keeps the output open."""
     _kill_session(child)
     try:
-        out, err = child.communicate(timeout=_LAST_LOOK)
+        out, err = child.communicate(timeout=_LAST_PAUSE)
         return code, out or b"", err or b""
     except subprocess.TimeoutExpired as again:
         return code, again.output or expired.output or b"", again.stderr or expired.stderr or b""
@@ -227,7 +237,7 @@ class _SystemAccount(TypedDict, total=False):
 
 
 def _account(user: str | None) -> _SystemAccount:
-    """For Popen: every trace of root is left behind, its groups included."""
+    """Popen's arguments for running under an account, without root's groups."""
     if user is None:
         return {}
     entry = pwd.getpwnam(user)
@@ -240,7 +250,7 @@ def _kill_session(child: subprocess.Popen[bytes]) -> None:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and all its descendants; those that have gone meanwhile are left out."""
+    """A process and all its descendants that are still alive."""
     try:
         leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
@@ -261,7 +271,7 @@ def of_workspace(workspace: Path) -> list[psutil.Process]:
 
 
 def in_directory(directory: Path) -> list[psutil.Process]:
-    """Every process that works in this very directory: PostgreSQL's do, and write their titles over the mark."""
+    """Every process whose working directory this is: PostgreSQL's overwrite the mark with their titles."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -281,28 +291,29 @@ def listens(workspace: Path, port: int) -> bool:
 
 
 def end_all(processes: Sequence[psutil.Process], *, timeout: float = 10.0) -> None:
-    """Kill them and everything that they started, and wait until they are gone.
+    """Kill processes and all their descendants, and wait until they have ended.
 
     Raises:
-        StackError: one is still there after ``timeout`` seconds.
+        StackError: one is still alive after ``timeout`` seconds.
     """
     everyone = {member for process in processes for member in family(process.pid)}
-    # The eldest first: a postmaster that sees a child die makes new shared memory before it is killed itself.
-    for process in sorted(everyone, key=_born):
+    # The oldest first: a postmaster that sees a child die creates new shared memory before it is killed itself.
+    for process in sorted(everyone, key=_created):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+    def ended() -> bool:
+        return not any(map(_alive, everyone))
+
     if everyone:
-        poll_until(
-            lambda: not any(_alive(process) for process in everyone),
-            what="ending leftover processes", timeout=timeout,
-        )  # fmt: skip
+        poll_until(ended, what="ending leftover processes", timeout=timeout)
 
 
-def _born(process: psutil.Process) -> float:
+def _created(process: psutil.Process) -> float:
     try:
         return float(process.create_time())
     except psutil.Error:
-        return 0.0  # it is gone
+        return 0.0  # it has ended
 
 
 def _alive(process: psutil.Process) -> bool:

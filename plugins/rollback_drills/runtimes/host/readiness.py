@@ -1,4 +1,4 @@
-"""Whether a gateway answers at all: what every runtime waits for after a start."""
+"""Whether a gateway answers: every runtime waits for this after a start."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import h11
 
 from rollback_drills.target.target import Target
 
-_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, and what begins or escapes a query
+_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, with the characters that begin or escape a query
 _CHUNK = 1 << 16
 
 
 def answers(target: Target, host: str, port: int) -> bool:
-    """Whether somebody answers the health request there, with whatever status, in the time that it may take."""
+    """Whether a server answers the health request in time, with any status."""
     health = target.health
-    # Directly: neither a proxy of the caller's nor a redirect may lead anywhere else.
+    # Without an HTTP library: neither the caller's proxy nor a redirect may lead anywhere else.
     path = quote(health.path, safe=_ALLOWED_IN_PATHS).encode()
     deadline = time.monotonic() + target.timeout_of(health)
     headers = [("Host", f"{host}:{port}"), ("Connection", "close"), ("Content-Length", "0")]
@@ -35,7 +35,7 @@ def answers(target: Target, host: str, port: int) -> bool:
 
 
 def _received(link: socket.socket, deadline: float) -> bytes:
-    """What comes next. The limit is that of the whole answer: its head may come byte by byte."""
+    """The next bytes. The deadline is that of the whole answer, whose head may come byte by byte."""
     remaining = deadline - time.monotonic()
     if remaining <= 0:
         raise TimeoutError

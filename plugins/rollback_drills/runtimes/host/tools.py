@@ -1,17 +1,17 @@
-"""Commands on this machine, beside PostgreSQL's client tools: the target's own, and what an operator types."""
+"""Commands on this machine, with PostgreSQL's client tools: the target's own, and those that an operator types."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, names_in
 from rollback_drills.runtimes.embedded.postgres import find_bin_dir
 from rollback_drills.runtimes.host import process
-from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult, ToolCommand
 from rollback_drills.target.target import Target
 
 _OF_THIS_MACHINE = {"here", "python"}
@@ -19,66 +19,67 @@ TYPED_TIMEOUT = 60.0  # seconds for lines that an operator types
 
 
 def is_for_the_host(argv: Sequence[str]) -> bool:
-    """A command that names something of this machine runs here; any other, where PostgreSQL's own tools are."""
+    """Whether a command names something of this machine, and so runs on it."""
     return any(names_in(argument) & _OF_THIS_MACHINE for argument in argv)
 
 
-def run_on_host(
-    argv: Sequence[str],
-    values: Mapping[str, str],
-    target: Target,
-    private: Path,
-    *,
-    timeout: float,
-    meter: Meter,
-    bin_dir: Path | None = None,
-    kill_when: Callable[[], bool] | None = None,
-) -> CommandResult:
-    """Run a command of the target's in a clean environment, with PostgreSQL's client tools in its PATH.
+@dataclass(frozen=True, slots=True)
+class HostTools:
+    """Runs commands in a clean environment, with PostgreSQL's client tools in its PATH.
 
     Args:
-        kill_when: asked again and again while the command runs; once true, the command is killed.
-        bin_dir: where those are; by default the target's ``database.bin_dir``, else the wheel's.
-
-    Raises:
-        StackError: it cannot be started.
+        private: the directory that is their HOME.
+        bin_dir: the directory of the client tools; None: the target's ``database.bin_dir``, else the wheel's.
     """
-    tools = bin_dir or _configured(target)
-    known = {"here": str(target.here), "python": sys.executable, "pg_bin": str(tools), **values}
-    with meter.target():
-        return process.run(
-            [fill(argument, known) for argument in argv],
-            cwd=private,
-            env=_environment(private, tools),
-            timeout=timeout,
-            where="client tools",
-            kill_when=kill_when,
-        )
 
+    target: Target
+    private: Path
+    meter: Meter
+    bin_dir: Path | None = None
 
-def type_on_host(
-    command: str, directory: Path, target: Target, private: Path, *, meter: Meter, bin_dir: Path | None = None
-) -> CommandResult:
-    """Run lines as an operator types them into a shell of this machine.
+    def run(
+        self, command: ToolCommand, *, timeout: float, kill_when: Callable[[], bool] | None = None
+    ) -> CommandResult:
+        """As `Commands.run_tool`."""
+        tools = self._tools()
+        values: Mapping[str, str] = {
+            "here": str(self.target.here),
+            "python": sys.executable,
+            "pg_bin": str(tools),
+            "database": command.database,
+            "database_url": command.database_url,
+            "file": str(command.file),
+        }
+        with self.meter.target():
+            return process.run(
+                [fill(argument, values) for argument in command.argv],
+                cwd=self.private,
+                env=self._environment(tools),
+                timeout=timeout,
+                where="client tools",
+                kill_when=kill_when,
+            )
 
-    Args:
-        bin_dir: as for `run_on_host`.
+    def type(self, lines: str, directory: Path) -> CommandResult:
+        """As `Commands.typed`.
 
-    Raises:
-        StackError: there is no such shell.
-    """
-    with meter.target():
-        result = process.run(
-            ["bash", "-c", command], cwd=directory, env=_environment(private, bin_dir or _configured(target)),
-            timeout=TYPED_TIMEOUT, where="this machine",
-        )  # fmt: skip
-    return replace(result, argv=(command,))
+        Raises:
+            StackError: there is no bash.
+        """
+        with self.meter.target():
+            result = process.run(
+                ["bash", "-c", lines],
+                cwd=directory,
+                env=self._environment(self._tools()),
+                timeout=TYPED_TIMEOUT,
+                where="this machine",
+            )
+        return replace(result, argv=(lines,))
 
+    def _tools(self) -> Path:
+        configured = self.target.database.bin_dir
+        return self.bin_dir or find_bin_dir(self.target.path(configured) if configured else None)
 
-def _configured(target: Target) -> Path:
-    return find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
-
-
-def _environment(private: Path, tools: Path) -> dict[str, str]:
-    clean = process.clean_environment(private)
-    return clean | {"PATH": f"{tools}:{clean['PATH']}"}
+    def _environment(self, tools: Path) -> dict[str, str]:
+        clean = process.clean_environment(self.private)
+        return clean | {"PATH": f"{tools}:{clean['PATH']}"}

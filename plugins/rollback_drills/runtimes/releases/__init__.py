@@ -1,1 +1,1 @@
-"""What a release is made from: trees, git references, Python environments."""
+"""What releases consist of: trees, git references, Python environments."""

@@ -1,4 +1,4 @@
-"""What is deployed and how it is configured: the same for every runtime's gateway."""
+"""The deployed release and its configuration, the same for every runtime's gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rollback_drills.target.target import Target
 
 
 class Deployment:
-    """The release, whether its start migrates, and the variables that the next creation will have."""
+    """The release, whether its start migrates, and the variables for its next creation."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -29,7 +29,11 @@ class Deployment:
                 self._configured[name] = value
 
     def permit(self, migrate: bool) -> None:
-        """Raises StackError when a start is to migrate, and this target's cannot."""
+        """Check that a start may migrate.
+
+        Raises:
+            StackError: it is to migrate, and this target's gateway cannot.
+        """
         if migrate and not self._target.gateway.can_migrate:
             raise StackError(
                 "this target's gateway cannot migrate when it starts",
@@ -40,11 +44,11 @@ class Deployment:
         self.release, self.migrates = release, migrate
 
     def stopped(self, exit_code: int | None, log: str) -> None:
-        """Note how the gateway has ended when it was told to."""
+        """Record how the gateway ended when it was asked to stop."""
         self.stops.append(Stop(self.required(), exit_code, log))
 
     def environment(self, values: Mapping[str, str]) -> dict[str, str]:
-        """The variables that the target file names, filled in, and over them what was configured."""
+        """The target file's variables, filled in, overridden by the configured ones."""
         templates = dict(self._target.gateway.env)
         if self.migrates:
             templates |= self._target.gateway.migrate_on_start or {}

@@ -1,4 +1,4 @@
-"""The files of a release from a git repository, which is only read: no checkout, no worktree, no hook of its own."""
+"""The files of a release from a git repository, which is only read: no checkout, no worktree, no hooks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ TIMEOUT = 300.0  # seconds for one git command
 
 
 class Repository:
-    """Args:
-    directory: the repository, or a directory within it.
-    workspace: where git's index of a tree is kept, beside the repository's own.
+    """A git repository of the user's.
+
+    Args:
+        directory: the repository, or a directory within it.
+        workspace: holds the index files, so that the repository's own stays unchanged.
     """
 
     def __init__(self, directory: Path, workspace: Path) -> None:
         self._directory, self._workspace = directory, workspace
 
     def commit(self, ref: str) -> str:
-        """The SHA of the commit that a tag, branch or commit means.
+        """The SHA of the commit that a ref (a tag, branch or commit) names.
 
         Raises:
             StackError: there is no repository, or it has no such ref.
@@ -33,7 +35,9 @@ class Repository:
         listed = self._git("for-each-ref", "--format=%(refname:short)")
         if not listed.ok:
             raise StackError(
-                f"{self._directory} is no git repository", cause=listed.output, fix="correct releases.git.repository"
+                f"{self._directory} is not a git repository",
+                cause=listed.output,
+                fix="correct releases.git.repository",
             )
         names = listed.stdout.split()
         close = get_close_matches(ref, names, n=3)
@@ -46,7 +50,7 @@ class Repository:
     def extract(self, commit: str, directory: str, tree: Path) -> None:
         """Write the files of a commit, or of one directory in it, to ``tree``.
 
-        Submodules are left empty; filters such as Git LFS are applied as they are on a checkout.
+        Submodules stay empty; filters such as Git LFS apply, as in a checkout.
 
         Raises:
             StackError: the commit has no such directory, or the files cannot be written.
@@ -63,12 +67,13 @@ class Repository:
         written = self._git(*place, "checkout-index", "--all", "--force", cwd=tree, variables=variables)
         if not written.ok:
             raise StackError(
-                f"the files of {commit[:12]} cannot be written to {tree}", cause=written.output,
+                f"the files of {commit[:12]} cannot be written to {tree}",
+                cause=written.output,
                 fix=f"run `git -C {self._directory} checkout {commit[:12]}` by hand to see why",
-            )  # fmt: skip
+            )
 
     def _git(self, *arguments: str, cwd: Path | None = None, variables: dict[str, str] | None = None) -> CommandResult:
-        # Whoever named the repository in the target file trusts it, whoever owns it (a CI container's root does not).
+        # The target file names the repository, so it is trusted, even if another user owns it (as in a CI container).
         argv = ["git", "-c", "safe.directory=*", *arguments]
         environment = process.clean_environment(self._workspace, variables)
         try:

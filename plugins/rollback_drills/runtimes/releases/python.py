@@ -1,4 +1,4 @@
-"""The Python of a release's processes: given, or made from its requirements once and kept for the next runs."""
+"""The Python of a release's processes: given, or an environment with its requirements that is kept for later runs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from rollback_drills.runtimes.host import process
 from rollback_drills.target.target import Target
 
 INSTALL_TIMEOUT = 900.0  # seconds
-KEPT_FOR = 30 * 86_400.0  # seconds since an environment was used the last time
+KEPT_FOR = 30 * 86_400.0  # seconds since the last use of an environment
 _READY = ".ready"
 _INCLUDED = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[\s=]+(?P<file>\S+)", re.MULTILINE)
-# What an installation may know of the caller's: where packages are, and how they are reached.
+# The caller's variables that an installation gets: the package index, and the way to it.
 _PASSED_ON = re.compile(r"(PIP|UV)_\w+|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE", re.IGNORECASE)
 
 
 def interpreter(target: Target, release: str, tree: Path, workspace: Path) -> str:
-    """The Python of a release, as the target's [python] says; the suite's own where it says nothing.
+    """The Python of a release according to the target's [python]; by default the suite's own.
 
     Raises:
-        StackError: there is none, or its requirements cannot be installed.
+        StackError: it does not exist, or the requirements cannot be installed.
     """
     settings = target.python
     if settings.interpreter is not None:
@@ -52,7 +52,7 @@ def interpreter(target: Target, release: str, tree: Path, workspace: Path) -> st
 
 
 def cache() -> Path:
-    """Where the environments are kept; it may be removed at any time between two runs."""
+    """The directory of the environments; it may be deleted between runs."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     return Path(home) / "rollback-drills" / "environments"
 
@@ -64,14 +64,14 @@ def _installed(base: str, files: list[Path], release: str, workspace: Path, fix:
         cache().mkdir(parents=True, exist_ok=True)
         with _alone(environment):
             if not ready.exists():
-                shutil.rmtree(environment, ignore_errors=True)  # what an installation that was killed has left
+                shutil.rmtree(environment, ignore_errors=True)  # of an installation that was killed
                 _install(base, files, environment, release, workspace)
-            ready.touch()  # used now
-        _forget_unused()
+            ready.touch()  # the time of the last use
+        _remove_unused()
     except OSError as error:
         raise StackError(
             f"the environment of release {release} cannot be kept in {cache()}: {error.strerror or error}",
-            fix="free some space, or set XDG_CACHE_HOME to another place",
+            fix="free some space, or set XDG_CACHE_HOME to another directory",
         ) from None
     return str(python)
 
@@ -87,14 +87,15 @@ def _install(base: str, files: list[Path], environment: Path, release: str, work
         result = process.run(argv, cwd=files[0].parent, env=variables, timeout=INSTALL_TIMEOUT)
         if not result.ok:
             raise StackError(
-                f"the environment of release {release} cannot be made: {' '.join(argv)} exited with {result.exit_code}",
+                f"the environment of release {release} cannot be created: {' '.join(argv)} exited with "
+                f"{result.exit_code}",
                 cause=result.output,
-                fix="run the command by hand; pip's own settings and proxies of this environment are passed on",
+                fix="run the command by hand; it gets pip's settings and the proxies of this environment",
             )
 
 
 def _fingerprint(base: str, files: list[Path], fix: str) -> str:
-    """Of the Python and of all that the requirement files say, those that they include as well."""
+    """SHA-256 of the Python and of the requirement files, including those that they include."""
     digest = hashlib.sha256(f"{Path(base).resolve()}\0{os.stat(base).st_mtime_ns}\0".encode())
     waiting, seen = list(files), set[Path]()
     while waiting:
@@ -113,7 +114,7 @@ def _fingerprint(base: str, files: list[Path], fix: str) -> str:
 
 @contextmanager
 def _alone(environment: Path) -> Iterator[None]:
-    """Two workers that need the same environment: one makes it, the other finds it."""
+    """Of two workers that need the same environment, let one create it and the other find it."""
     descriptor = os.open(environment.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -122,7 +123,7 @@ def _alone(environment: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _forget_unused() -> None:
+def _remove_unused() -> None:
     for ready in cache().glob(f"*/{_READY}"):
         if time.time() - ready.stat().st_mtime > KEPT_FOR:
             with _alone(ready.parent):

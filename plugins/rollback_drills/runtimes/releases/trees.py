@@ -1,4 +1,4 @@
-"""The trees of releases on disk: obtained once per worker, as the target file says."""
+"""The trees of releases on disk, obtained once per worker according to the target file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rollback_drills.core.placeholders import fill
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.releases.git import Repository
 from rollback_drills.runtimes.releases.python import interpreter
+from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
@@ -22,7 +23,7 @@ ASSEMBLY_TIMEOUT = 300.0  # seconds
 
 
 class Trees:
-    """Where the source of each release lies. Trees are never changed; a derived release is a copy."""
+    """The source tree of each release. Trees never change; a derived release is a copy."""
 
     def __init__(self, target: Target, workspace: Path) -> None:
         self._target = target
@@ -44,21 +45,21 @@ class Trees:
         return self._trees[release]
 
     def python(self, release: str) -> str:
-        """The interpreter of a release's processes; a derived release has that of the one it is made from.
+        """The interpreter of a release's processes; a derived release has its base's.
 
         Raises:
-            StackError: there is none.
+            StackError: it does not exist.
         """
         if release not in self._pythons:
             self._pythons[release] = interpreter(self._target, release, self.tree(release), self.workspace)
         return self._pythons[release]
 
     def facts(self) -> dict[str, str]:
-        """For each release that comes from git, the commit."""
+        """The commit of each release that comes from git."""
         return {f"commit of {release}": commit for release, commit in self._commits.items()}
 
     def derive(self, base: str, name: str, files: Mapping[str, str]) -> str:
-        """A copy of ``base`` with files (relative path → text) added or replaced; deriving again starts anew."""
+        """Copy ``base`` with files (relative path → text) added or replaced, discarding an earlier copy."""
         tree = self._directory / name
         if tree.exists():
             shutil.rmtree(tree)
@@ -74,9 +75,9 @@ class Trees:
     def _obtain(self, release: str) -> Path:
         source = self._target.releases
         tree = self._directory / release
-        shutil.rmtree(tree, ignore_errors=True)  # what an earlier attempt has left
+        shutil.rmtree(tree, ignore_errors=True)  # of an earlier attempt
         if source.path is not None:
-            # A copy: what runs from it may write caches and files of its own, and must not write into the user's.
+            # A copy: a process may write files beside its source, and must not write into the user's directory.
             return Path(shutil.copytree(self._origin(source.path, release), tree, symlinks=True, ignore=LEFT_OUT))
         if source.git is not None:
             repository = Repository(self._target.path(source.git.repository), self.workspace)
@@ -103,7 +104,7 @@ class Trees:
         if not result.ok or not tree.is_dir():
             raise StackError(
                 f"release {release} cannot be obtained: {' '.join(argv)} exited with {result.exit_code}"
-                + ("" if tree.is_dir() else f" and made no directory {tree}"),
+                + ("" if tree.is_dir() else f" and created no directory {tree}"),
                 cause=result.output,
                 fix=f"run the command by hand, then correct [releases] in {self._target.file}",
             )
@@ -111,10 +112,10 @@ class Trees:
 
 
 @contextmanager
-def checking(target: Target) -> Iterator[Trees]:
-    """Trees in a workspace of their own, for what has to be looked at before a run; swept, should we be killed."""
+def temporary_trees(target: Target) -> Iterator[Trees]:
+    """Trees in a separate workspace, for checks before a run; if this process is killed, the next run removes it."""
     workspace = Workspace(f"check-{secrets.token_hex(4)}", "check")
     try:
         yield Trees(target, workspace.path)
     finally:
-        workspace.close()
+        removal.close(workspace)

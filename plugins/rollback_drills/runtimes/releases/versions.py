@@ -1,4 +1,4 @@
-"""Whether the disposable PostgreSQL is of production's major version: what was drilled on another proves less."""
+"""Checks that the disposable PostgreSQL has production's major version: drills on another prove less."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from rollback_drills.target.target import Target
 _MAJOR = re.compile(r"PostgreSQL\D*(\d+)")
 
 
-def require_version(target: Target, said: str) -> None:
-    """Compare what a server says of itself (``postgres --version``, ``version()``) with ``database.version``.
+def require_version(target: Target, version: str) -> None:
+    """Compare a server's own version (of ``postgres --version`` or ``version()``) with ``database.version``.
 
     Raises:
-        RuntimeUnavailable: it is another major version.
+        RuntimeUnavailableError: the major versions differ.
     """
-    found = _MAJOR.search(said)
+    found = _MAJOR.search(version)
     wanted = target.database.version
     if wanted is None or (found is not None and int(found[1]) == wanted):
         return
     raise RuntimeUnavailableError(
-        f"production has PostgreSQL {wanted}, and this would be {said or 'an unknown version'}",
+        f"production has PostgreSQL {wanted}, and the drills would run on {version or 'an unknown version'}",
         cause=f"database.version in {target.file}",
-        fix="name a server of that version (database.bin_dir, database.image, the compose file), or leave version out "
-        "if the difference is of no importance",
+        fix="name a server of that version (database.bin_dir, database.image, the compose file), or remove version "
+        "if the difference does not matter",
     )

@@ -1,1 +1,1 @@
-"""The private directory of a run, and the removal of what killed runs left behind."""
+"""The private directory of a run, and its removal."""

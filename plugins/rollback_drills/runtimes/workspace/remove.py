@@ -1,4 +1,4 @@
-"""Removes a stack that was kept: ``python -m rollback_drills.runtimes.workspace.remove DIRECTORY``."""
+"""Removes a kept stack: ``python -m rollback_drills.runtimes.workspace.remove DIRECTORY``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from rollback_drills.core.errors import StackError
-from rollback_drills.runtimes.workspace.directory import remove_kept
+from rollback_drills.runtimes.workspace.removal import remove_kept
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 when it is gone."""
+    """Return 0 when the stack is gone, 1 if it cannot be removed, 2 for wrong arguments."""
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Whether a gateway answers at all."""
+"""Whether a gateway answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Serve = Callable[[socket.socket, threading.Event], None]
 
 @pytest.fixture
 def port_of() -> Iterator[Callable[[Serve], int]]:
-    """A server for one connection: how it behaves once the request has come."""
+    """Starts a server for one connection, which behaves as it is told once the request has come; returns its port."""
     end = threading.Event()
-    with contextlib.ExitStack() as open_ones:
+    with contextlib.ExitStack() as resources:
 
         def start(serve: Serve) -> int:
-            listener = open_ones.enter_context(socket.create_server(("127.0.0.1", 0)))
+            listener = resources.enter_context(socket.create_server(("127.0.0.1", 0)))
 
             def attend() -> None:
                 link, _ = listener.accept()
@@ -33,8 +33,8 @@ def port_of() -> Iterator[Callable[[Serve], int]]:
 
             thread = threading.Thread(target=attend, daemon=True)
             thread.start()
-            open_ones.callback(thread.join)
-            open_ones.callback(end.set)
+            resources.callback(thread.join)
+            resources.callback(end.set)
             return int(listener.getsockname()[1])
 
         yield start
@@ -63,12 +63,14 @@ def test_every_status_is_an_answer(status: bytes, port_of: Callable[[Serve], int
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: "], ids=["first line", "header"])
-def test_whoever_answers_byte_by_byte_is_given_up(head: bytes, port_of: Callable[[Serve], int], impatient: Target):
+def test_an_answer_byte_by_byte_is_not_waited_for(head: bytes, port_of: Callable[[Serve], int], impatient: Target):
     began = time.monotonic()
     assert not answers(impatient, "127.0.0.1", port_of(drip(head)))
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
-def test_what_speaks_no_http_does_not_answer(said: bytes, port_of: Callable[[Serve], int], impatient: Target):
+def test_a_server_that_does_not_speak_http_does_not_answer(
+    said: bytes, port_of: Callable[[Serve], int], impatient: Target
+):
     assert not answers(impatient, "127.0.0.1", port_of(lambda link, end: link.sendall(said)))

@@ -1,4 +1,4 @@
-"""Where `auto` runs a target: containers if it can, else processes; and if neither can be, what bars each of them."""
+"""The choice of `auto`: containers if possible, else processes, else an error that names both obstacles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALL = Path(__file__).parents[1] / "support" / "small"
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
-    """It names an image, and an engine that does not answer."""
+    """A target with an image, beside an engine that does not answer."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     text = (SMALL / "target.toml").read_text()
     (tmp_path / "target.toml").write_text(text.replace("[releases]", '[releases]\nimage = "small:{release}"'))
@@ -28,7 +28,7 @@ def test_auto_falls_back_and_says_why(target: Target):
     assert "since no Docker engine answers" in choice.reason
 
 
-def test_where_neither_can_run_both_are_told(target: Target):
+def test_if_neither_can_run_both_obstacles_are_named(target: Target):
     database = target.database.model_copy(update={"version": 13})
     with pytest.raises(RuntimeUnavailableError) as caught:
         resolve("auto", target.model_copy(update={"database": database}))
@@ -39,11 +39,11 @@ def test_where_neither_can_run_both_are_told(target: Target):
     assert "for embedded: name a server of that version" in caught.value.fix
 
 
-def test_a_base_image_that_cannot_be_had_is_named_as_its_owner_knows_it(tmp_path: Path):
-    from rollback_drills.runtimes.docker.images import _other_base
+def test_the_remedy_for_a_base_image_names_the_users_dockerfile(tmp_path: Path):
+    from rollback_drills.runtimes.docker.images import _base_remedy
     from rollback_drills.target.system_tables import Build
 
-    private = _other_base(Build(context="{tree}"), tmp_path / "Dockerfile", "python:3.12")
+    private = _base_remedy(Build(context="{tree}"), tmp_path / "Dockerfile", "python:3.12")
     assert "let the release's Dockerfile build on" in private
     assert str(tmp_path) not in private
-    assert str(tmp_path / "Dockerfile") in _other_base(Build(context="."), tmp_path / "Dockerfile", "python:3.12")
+    assert str(tmp_path / "Dockerfile") in _base_remedy(Build(context="."), tmp_path / "Dockerfile", "python:3.12")

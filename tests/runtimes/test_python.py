@@ -1,4 +1,4 @@
-"""The Python of a release: given, or made from requirements and kept."""
+"""The Python of a release: given, or an environment created from requirements and kept."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ def make_wheel(directory: Path, version: str) -> Path:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("answer.py", f"VERSION = {version!r}\n")
         archive.writestr(f"{info}/METADATA", WHEEL_METADATA.format(version))
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
+        archive.writestr(f"{info}/WHEEL", WHEEL)
         archive.writestr(f"{info}/RECORD", "")
     return wheel
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two releases that need different versions of the same package."""
+    """Two releases that require different versions of the same package."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for version in ("1", "2"):
         tree = tmp_path / "releases" / version
@@ -57,7 +55,7 @@ def version_of(python: str) -> str:
     return done.stdout.strip() or done.stderr
 
 
-def test_each_release_has_what_its_requirements_say(reference_target: Target, here: Path):
+def test_each_release_gets_its_own_requirements(reference_target: Target, here: Path):
     made = trees(reference_target, here, Python(requirements=("requirements.txt",)))
     pythons = [made.python(version) for version in ("1", "2")]
     assert [version_of(python) for python in pythons] == ["1", "2"]
@@ -65,7 +63,7 @@ def test_each_release_has_what_its_requirements_say(reference_target: Target, he
 
 
 @pytest.mark.slow
-def test_an_environment_is_made_once_and_anew_when_a_requirement_changes(
+def test_an_environment_is_created_once_and_again_when_a_requirement_changes(
     reference_target: Target, here: Path, monkeypatch: pytest.MonkeyPatch
 ):
     python = Python(requirements=("requirements.txt",))
@@ -83,7 +81,7 @@ def test_an_environment_is_made_once_and_anew_when_a_requirement_changes(
 
 
 @pytest.mark.slow
-def test_an_installation_that_was_cut_short_is_done_again(reference_target: Target, here: Path):
+def test_an_interrupted_installation_is_repeated(reference_target: Target, here: Path):
     made = trees(reference_target, here, Python(requirements=("requirements.txt",)))
     environment = Path(made.python("1")).parents[1]
     (environment / ".ready").unlink()
@@ -93,7 +91,7 @@ def test_an_installation_that_was_cut_short_is_done_again(reference_target: Targ
 
 
 @pytest.mark.slow
-def test_what_nobody_has_used_for_a_month_is_forgotten(reference_target: Target, here: Path):
+def test_an_environment_unused_for_a_month_is_removed(reference_target: Target, here: Path):
     made = trees(reference_target, here, Python(requirements=("requirements.txt",)))
     old = Path(made.python("1")).parents[1]
     os.utime(old / ".ready", (0, 0))
@@ -105,19 +103,19 @@ def test_what_nobody_has_used_for_a_month_is_forgotten(reference_target: Target,
 def test_requirements_that_cannot_be_installed_are_quoted(reference_target: Target, here: Path):
     (here / "releases" / "1" / "base.txt").write_text("./no-such.whl\n")
     made = trees(reference_target, here, Python(requirements=("requirements.txt",)))
-    with pytest.raises(StackError, match="environment of release 1 cannot be made") as caught:
+    with pytest.raises(StackError, match="environment of release 1 cannot be created") as caught:
         made.python("1")
     assert "no-such.whl" in (caught.value.cause or "")
 
 
-def test_requirements_that_are_not_there_are_named(reference_target: Target, here: Path):
+def test_missing_requirements_are_named(reference_target: Target, here: Path):
     made = trees(reference_target, here, Python(requirements=("requirments.txt",)))
     with pytest.raises(StackError, match=r"requirments\.txt cannot be read") as caught:
         made.python("1")
     assert "python.requirements" in (caught.value.fix or "")
 
 
-def test_an_interpreter_that_is_there_is_taken(reference_target: Target, here: Path):
+def test_a_given_interpreter_is_used(reference_target: Target, here: Path):
     link = here / "releases" / "1" / "python"
     link.symlink_to(sys.executable)
     made = trees(reference_target, here, Python(interpreter="{tree}/python"))

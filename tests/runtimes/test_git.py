@@ -1,4 +1,4 @@
-"""Releases from a git repository, which is read and never written."""
+"""Releases from a git repository, which is only read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def git(repository: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Two tags, and neither of them checked out; the work tree has been edited besides."""
+    """Three tagged versions; the work tree has been edited since."""
     repository = tmp_path / "repository"
     service = repository / "service"
     service.mkdir(parents=True)
@@ -62,15 +62,15 @@ def test_each_release_has_the_files_of_its_tag(reference_target: Target, reposit
         assert (tree / "tests" / "needed.txt").exists()
         assert not (tree / ".git").exists()
     assert made.facts() == {f"commit of {v}": git(repository, "rev-parse", f"v{v}^{{commit}}") for v in ("1.0", "2.0")}
-    assert state(repository) == before, "the repository is as it was, its index too"
+    assert state(repository) == before, "the repository is unchanged, including its index"
 
 
-def test_a_part_of_the_repository_may_be_the_tree(reference_target: Target, repository: Path, tmp_path: Path):
+def test_the_tree_may_be_a_directory_of_the_repository(reference_target: Target, repository: Path, tmp_path: Path):
     tree = trees(reference_target, repository, tmp_path / "work", directory="service").tree("1.0")
     assert sorted(path.name for path in tree.iterdir()) == ["app.py", "run.sh"]
 
 
-def test_a_bare_repository_will_do(reference_target: Target, repository: Path, tmp_path: Path):
+def test_a_bare_repository_works(reference_target: Target, repository: Path, tmp_path: Path):
     bare = tmp_path / "bare.git"
     git(tmp_path, "clone", "--quiet", "--bare", str(repository), str(bare))
     tree = trees(reference_target, bare, tmp_path / "work").tree("2.0")
@@ -85,7 +85,7 @@ def test_a_bare_repository_will_do(reference_target: Target, repository: Path, t
         ({"ref": "--output={release}"}, "x", "has no --output=x", "it has"),
     ],
 )
-def test_what_is_not_there_is_named(
+def test_a_missing_tag_or_directory_is_named(
     reference_target: Target,
     repository: Path,
     tmp_path: Path,
@@ -101,8 +101,8 @@ def test_what_is_not_there_is_named(
     assert "releases.git" in (caught.value.fix or "")
 
 
-def test_a_directory_that_is_no_repository_is_named(reference_target: Target, tmp_path: Path):
+def test_a_directory_that_is_not_a_repository_is_named(reference_target: Target, tmp_path: Path):
     (tmp_path / "plain").mkdir()
-    for directory, what in (("plain", "is no git repository"), ("absent", "git cannot be started")):
+    for directory, what in (("plain", "is not a git repository"), ("absent", "git cannot be started")):
         with pytest.raises(StackError, match=what):
             trees(reference_target, tmp_path / directory, tmp_path / "work").tree("1")
