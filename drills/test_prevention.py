@@ -9,7 +9,7 @@ import pytest
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
-from .procedures import back_up, deploy, error_rate_of, judge_flag_defaults, note_ungated, verify_release
+from .procedures import back_up, check_flag_defaults, check_release_serves, deploy, error_rate_of, note_ungated
 
 
 @pytest.mark.drill("Prevention: a backup precedes the migration", runbook="prevention")
@@ -51,14 +51,14 @@ def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
         )
         for name in target.ungated_of(target.current):
             note_ungated(drill, name)
-    judge_flag_defaults(stack, drill, target.current)
+    check_flag_defaults(stack, drill, target.current)
 
 
 @pytest.mark.drill("Prevention: the previous release is still there", runbook="prevention")
 def test_prevention_previous_release(previous_stack: Stack, drill: Drill) -> None:
     """It can be obtained, it starts, it serves on its own schema, and its flags are as the target file says."""
-    verify_release(previous_stack, drill, previous_stack.target.previous)
-    judge_flag_defaults(previous_stack, drill, previous_stack.target.previous)
+    check_release_serves(previous_stack, drill, previous_stack.target.previous)
+    check_flag_defaults(previous_stack, drill, previous_stack.target.previous)
 
 
 @pytest.mark.drill(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from rollback_drills.clients.http import Delivered
+from rollback_drills.drill.checkers import check_disabled
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.shared_drills import SharedDrills
 
 from .disable_rounds import disable_rounds
-from .procedures import deploy, error_rate_of, judge_disabled, note_ungated
+from .procedures import deploy, error_rate_of, note_ungated
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def test_scenario_a_integration(integration: str, rounds: Rounds, drill: Drill) 
             note_ungated(drill, integration)
     else:
         with drill.step(f"With {integration} off"):
-            judge_off(drill, integration, [answer[integration] for off, answer in judged if integration in off])
+            rounds_off = [answer[integration] for off, answer in judged if integration in off]
+            drill.observe("rounds in which it was off", len(rounds_off))
+            check_disabled(drill, drill.target, integration, rounds_off)
             drill.check("refused but stored", [*rounds.smuggled[integration]], expected=[], finding="writes-unexpected")
     with drill.step(f"With {integration} on and others off"):
         failed = [off for off, answer in judged if integration not in off and not answer[integration].acknowledged]
@@ -93,14 +95,6 @@ def test_scenario_a_integration(integration: str, rounds: Rounds, drill: Drill) 
         drill.check("acknowledged but not stored", [*rounds.lost[integration]], expected=[], finding="writes-lost")
     with drill.step("With everything on again"):
         drill.check("it takes deliveries", rounds.restored[integration].acknowledged, finding="flag-not-restored")
-
-
-def judge_off(drill: Drill, integration: str, delivered: Sequence[Delivered]) -> None:
-    """In each round in which its flag was off it took nothing, and gave the agreed answer."""
-    drill.observe("rounds in which it was off", len(delivered))
-    taken = sum(each.acknowledged for each in delivered)
-    drill.check("deliveries that it took all the same", taken, expected=0, finding="flag-ignored")
-    judge_disabled(drill, integration, [each.answer for each in delivered])
 
 
 def _suspects(failed: list[frozenset[str]], worked: list[frozenset[str]]) -> str:

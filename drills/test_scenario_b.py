@@ -10,6 +10,7 @@ import pytest
 
 from rollback_drills import postgres
 from rollback_drills.clients.http import Delivered
+from rollback_drills.drill.checkers import check_deliveries, check_rows
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
@@ -17,7 +18,7 @@ from rollback_drills.migrations import FAILURE_MODES, REVISION, FailingMigration
 from rollback_drills.migrations.failing import SLEEP_MARK
 from rollback_drills.postgres import SchemaFingerprint
 
-from .procedures import account_for_writes, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
+from .procedures import check_release_serves, check_still_stored, deploy, fullest_table
 
 SHOWN_BLIND = ("in-a-transaction", "outside-a-transaction")  # the others leave what the first one leaves
 GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has no lock_timeout worth the name
@@ -38,7 +39,7 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
     drill.fact("revision", good)
     drill.fact("way", way)
     with drill.step("Take deliveries under the good release"):
-        writes = deliver_to_each(stack, drill, target.current)
+        writes = check_deliveries(drill, stack, target.current)
 
     broken = plant(stack.commands, target, f"{target.current}-fails-{way}", migration)
     with drill.step(f"Deploy a release whose migration fails: {migration.why}"):
@@ -52,10 +53,10 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
         clean_up(stack, drill, migration, good, schema)
         with drill.step("Deploy the good release again", checklist="restart-services"):
             deploy(stack, drill, target.current)
-        verify_release(stack, drill, target.current)
+        check_release_serves(stack, drill, target.current)
     with drill.step("Compare the data with what was there before"):
-        judge_rows(drill, rows, stack.database.rows())
-        account_for_writes(stack, drill, writes)
+        check_rows(drill, rows, stack.database.rows())
+        check_still_stored(stack, drill, writes)
     if way in SHOWN_BLIND:
         account_for_clients(stack, drill)  # what follows is a demonstration that no client takes part in
         with drill.step("On a copy: what a blind `downgrade -1` would have destroyed"):
@@ -68,16 +69,16 @@ def fail_to_migrate(way: str, stack: Stack, drill: Drill, broken: str, table: st
         return migrate_behind_a_lock(stack, drill, broken, table)
     if way == "killed-half-way":
         result = stack.alembic.run(broken, "upgrade", "head", kill_when=lambda: bool(sleeping(stack)))
-        blame_the_target_first(stack, broken, failed=not result.ok)
+        require_migration_read(stack, broken, failed=not result.ok)
         drill.check("the migration was killed half-way", result.exit_code, expected=-9)
         return result.output or "killed: it could not say anything any more"
     if not stack.target.gateway.can_migrate:
         result = stack.alembic.upgrade(broken)
-        blame_the_target_first(stack, broken, failed=not result.ok)
+        require_migration_read(stack, broken, failed=not result.ok)
         drill.check("the failure is reported", result.ok, expected=False, finding="false-green")
         return result.output
     outcome = stack.gateway.deploy(broken, migrate=True)
-    blame_the_target_first(stack, broken, failed=not outcome.started)
+    require_migration_read(stack, broken, failed=not outcome.started)
     drill.check(
         "the gateway refuses to start",
         outcome.started,
@@ -103,7 +104,7 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
             return False
 
         result = stack.alembic.run(broken, "upgrade", "head", timeout=GIVE_UP_SECONDS, kill_when=deliver_while_it_waits)
-        blame_the_target_first(stack, broken, failed=not result.ok)
+        require_migration_read(stack, broken, failed=not result.ok)
         drill.check(
             f"the migration gives up within {GIVE_UP_SECONDS:g} s",
             result.exit_code is not None,
@@ -121,7 +122,7 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
     return result.output
 
 
-def blame_the_target_first(stack: Stack, broken: str, *, failed: bool) -> None:
+def require_migration_read(stack: Stack, broken: str, *, failed: bool) -> None:
     """A migration that did not fail may be one that alembic never saw: a mistake of the target file, and no finding."""
     if not failed:
         require_read(stack.alembic, stack.target, broken, REVISION)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.polling import poll_until
+from rollback_drills.drill.checkers import check_deliveries, check_rows
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
@@ -23,8 +24,7 @@ from .literal_commands import (
     report_if_in_runbook,
     to_the_letter,
 )
-from .procedures import back_up, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
-from .test_scenario_c import damage, restore
+from .procedures import back_up, check_release_serves, damage, deploy, fullest_table, restore
 
 COMPOSE = ("compose",)
 
@@ -208,8 +208,8 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
             detail="the service has no health check that could be waited for",
         )
         deploy(stack, drill, target.current)
-        judge_rows(drill, rows, stack.database.rows())
-    verify_release(stack, drill, target.current)
+        check_rows(drill, rows, stack.database.rows())
+    check_release_serves(stack, drill, target.current)
 
 
 @pytest.mark.drill("To the letter: a backup into psql", runbook="scenario-c", requires=COMPOSE)
@@ -218,7 +218,7 @@ def test_letter_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> 
     stack, project, target = previous_stack, project_of(previous_stack), previous_stack.target
     account = owner_of_the_database(stack)
     with drill.step("Take deliveries"):
-        deliver_to_each(stack, drill, target.previous)
+        check_deliveries(drill, stack, target.previous)
     file, manifest = back_up(stack, drill, tmp_path)
     stack.gateway.stop()
     with drill.step("Damage the data"):
@@ -239,7 +239,7 @@ def test_letter_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> 
     stack.clients.give_up(since=manifest.began)
     with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
         deploy(stack, drill, target.previous)
-    verify_release(stack, drill, target.previous)
+    check_release_serves(stack, drill, target.previous)
 
 
 def owner_of_the_database(stack: Stack) -> str:

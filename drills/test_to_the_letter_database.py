@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rollback_drills.drill.checkers import check_deliveries, check_rows
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -19,8 +20,7 @@ from .literal_commands import (
     report_if_in_runbook,
     to_the_letter,
 )
-from .procedures import back_up, deliver_to_each, deploy, judge_rows, verify_release
-from .test_scenario_c import damage, restore
+from .procedures import back_up, check_release_serves, damage, deploy, restore
 
 CLEAN = ("pg_dump", "--clean", "--if-exists", "--dbname={database_url}", "--file={file}")
 RESTORE = (
@@ -91,7 +91,7 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     file, manifest = back_up(stack, drill, tmp_path)
     with drill.step("The gateway serves"):
         deploy(stack, drill, target.current)
-        deliver_to_each(stack, drill, target.current)
+        check_deliveries(drill, stack, target.current)
     with to_the_letter(drill, f"dropdb {name}"):
         connected = len(sessions(stack))
         result = drop(stack, tmp_path, "dropdb")
@@ -114,8 +114,8 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     stack.clients.give_up(since=manifest.began)
     with drill.step(f"Deploy release {target.current}", checklist="restart-services"):
         deploy(stack, drill, target.current)
-        judge_rows(drill, rows, stack.database.rows())
-    verify_release(stack, drill, target.current)
+        check_rows(drill, rows, stack.database.rows())
+    check_release_serves(stack, drill, target.current)
 
 
 def _restored(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveDatabase:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from rollback_drills.clients.traffic import Clients
 from rollback_drills.drill.plan import (
     AcceptedRiskError,
     CheckFailedError,
-    Clients,
     first_line,
     sentence,
 )

@@ -4,39 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import Check, Command, Finding, Observation, Step
 
 Progress = Callable[["Plan", Step], None]
-
-
-class Held(Protocol):
-    """Whether clients have seen the steady state for a whole window."""
-
-    @property
-    def moment(self) -> float | None:
-        """When the window was complete, in monotonic seconds; None: not in time."""
-
-    @property
-    def seen(self) -> str:
-        """What they got instead."""
-
-
-class Clients(Protocol):
-    """Clients that go on asking during a drill."""
-
-    @property
-    def asking(self) -> bool: ...
-
-    @property
-    def window(self) -> int:
-        """How many requests of each kind make a window."""
-
-    def hold(self, since: float) -> Held:
-        """Wait until the steady state has held for a whole window after ``since`` (monotonic seconds)."""
 
 
 class CheckFailedError(AssertionError):

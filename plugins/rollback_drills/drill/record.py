@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
+from rollback_drills.clients.traffic import Clients
 from rollback_drills.core.clock import Clock
 from rollback_drills.core.errors import (
     DrillError,
@@ -20,7 +21,6 @@ from rollback_drills.drill.acceptance import Acceptances
 from rollback_drills.drill.plan import (
     AcceptedRiskError,
     CheckFailedError,
-    Clients,
     OpenStep,
     Plan,
     Progress,
@@ -44,6 +44,7 @@ from rollback_drills.evidence.model import (
     Writes,
     strictly_equal,
 )
+from rollback_drills.evidence.revisions import RevisionEvidence
 from rollback_drills.runbook.sections import CHECKLIST, SECTIONS
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
@@ -91,6 +92,9 @@ class Recorder:
         self._findings: list[Finding] = []
         self._artifacts: list[Artifact] = []
         self._facts: dict[str, JsonValue] = {}
+        self._gaps: list[str] = []
+        self._measured_for = ""
+        self._revisions: list[RevisionEvidence] = []
         self._recovery: Recovery | None = None
         self._writes: Writes | None = None
         self._traffic: ClientTraffic | None = None
@@ -113,6 +117,9 @@ class Recorder:
             seconds=round(self._now(), 4),
             target_seconds=round(self._meter.target_seconds - self._target_began, 4),
             facts=self._facts,
+            gaps=tuple(self._gaps),
+            measured_for=self._measured_for,
+            revisions=tuple(self._revisions),
             recovery=self._recovery,
             writes=self._writes,
             traffic=self._traffic,
@@ -317,6 +324,25 @@ class Recorder:
     def fact(self, name: str, value: JsonValue) -> None:
         """Something that the report's head should say: releases, revisions, the dataset."""
         self._facts[self._redactor.text(name)] = self._json(value)
+
+    def not_proven(self, reason: str) -> None:
+        """Say, in one sentence, what this drill could not prove and why: its section is then proven only in part."""
+        self._gaps.append(self._redactor.text(reason))
+
+    def measured_for(self, drills: str) -> None:
+        """Name the drills that judge what this one only measures."""
+        self._measured_for = self._redactor.text(drills)
+
+    def revision(self, proof: Mapping[str, object]) -> None:
+        """Record what was proven of one migration.
+
+        Args:
+            proof: the fields of `RevisionEvidence`.
+
+        Raises:
+            ValidationError: a field is missing, unknown or of another type.
+        """
+        self._revisions.append(RevisionEvidence.model_validate(self._json(proof)))
 
     # --- within ----------------------------------------------------------------------------------------
 
