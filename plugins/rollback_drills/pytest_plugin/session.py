@@ -19,7 +19,7 @@ from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Step
 from rollback_drills.pytest_plugin.collection import Mark, drill_id, mark_of, only_shows_something, summary_of
-from rollback_drills.pytest_plugin.gamedays import RandomDays, wanted
+from rollback_drills.pytest_plugin.gamedays import RandomDays, read_options
 from rollback_drills.pytest_plugin.options import option, reports, seconds, temporary
 from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.pytest_plugin.target_choice import NO_TARGET, added_runtimes, chosen_target, overridden
@@ -81,7 +81,7 @@ class DrillSession:
         if self._target is not None:
             self._keep_secrets(self._target)
             self._choice = self._choose()
-            wanted(config, self._target)  # a mistake in its options is told before anything is started
+            read_options(config, self._target)  # a mistake in its options is told before anything is started
         elif getattr(config.option, "numprocesses", None) and not self.is_worker:
             raise NO_TARGET  # what a fixture gives is known in the workers only
         self.timeout = seconds(config)
@@ -118,7 +118,7 @@ class DrillSession:
     @property
     def random_days(self) -> RandomDays | None:
         """None where nobody has asked for any."""
-        return wanted(self.config, self.target)
+        return read_options(self.config, self.target)
 
     def drill_on(self, target: Target) -> None:
         """Drill what the fixture `drill_target` gives: somebody's own, or the one that was named.
