@@ -1,4 +1,4 @@
-"""What alembic's configuration says of itself, read without alembic."""
+"""Alembic's configuration file, read without Alembic."""
 
 from __future__ import annotations
 
@@ -45,17 +45,24 @@ def test_alembic_may_be_called_from_further_up(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("separator", "text"),
-    [("", "a b"), ("", "a, b"), ("version_path_separator = :", "a:b"), ("path_separator = newline", "a\n  b"),
-     ("path_separator = space", "a b"), ("path_separator = os", "a:b"), ("path_separator = ;", "a;b")],
-)  # fmt: skip
-def test_several_directories_are_told_apart_as_alembic_does(tmp_path: Path, separator: str, text: str):
+    [
+        ("", "a b"),
+        ("", "a, b"),
+        ("version_path_separator = :", "a:b"),
+        ("path_separator = newline", "a\n  b"),
+        ("path_separator = space", "a b"),
+        ("path_separator = os", "a:b"),
+        ("path_separator = ;", "a;b"),
+    ],
+)
+def test_several_directories_are_split_as_alembic_splits_them(tmp_path: Path, separator: str, text: str):
     wanted = directories(tmp_path, "a", "b")
     directories(tmp_path, "migrations")
     file = ini(tmp_path, f"[alembic]\nscript_location = migrations\n{separator}\nversion_locations = {text}\n")
     assert script_directories(file) == tuple(wanted)
 
 
-def test_directories_within_are_read_too_where_alembic_does(tmp_path: Path):
+def test_subdirectories_are_read_where_alembic_reads_them(tmp_path: Path):
     directories(tmp_path, "migrations/versions/2024", "migrations/versions/__pycache__")
     text = "[alembic]\nscript_location = migrations\nrecursive_version_locations = true\n"
     versions = tmp_path / "migrations" / "versions"
@@ -74,7 +81,7 @@ def test_a_section_is_chosen_as_with_alembics_option(tmp_path: Path):
     assert (driver_of(file), driver_of(file, "reports")) == ("postgresql+asyncpg", "postgresql")
 
 
-def test_a_section_that_is_not_there_is_named_with_those_that_are(tmp_path: Path):
+def test_a_missing_section_is_named_with_those_that_exist(tmp_path: Path):
     file = ini(tmp_path, "[alembic]\nscript_location = one\n[reports]\n")
     with pytest.raises(
         TargetError, match=r"no section \[other\](?s:.*)it has alembic, reports(?s:.*)--drill-alembic-name"
@@ -84,17 +91,15 @@ def test_a_section_that_is_not_there_is_named_with_those_that_are(tmp_path: Path
 
 def test_a_pyproject_has_one_table_and_no_sections(tmp_path: Path):
     directories(tmp_path, "db/versions", "more")
-    file = ini(
-        tmp_path, '[tool.alembic]\nscript_location = "%(here)s/db"\nversion_locations = ["more", "db/versions"]\n',
-        "pyproject.toml",
-    )  # fmt: skip
+    text = '[tool.alembic]\nscript_location = "%(here)s/db"\nversion_locations = ["more", "db/versions"]\n'
+    file = ini(tmp_path, text, "pyproject.toml")
     assert script_directories(file) == (tmp_path / "more", tmp_path / "db" / "versions")
     with pytest.raises(TargetError, match=r"no section 'other': of a pyproject.toml alembic reads \[tool.alembic\]"):
         script_directories(file, "other")
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("alembic.ini", "[alembic]\n", r"no script_location in \[alembic\]"),
         ("alembic.ini", "script_location = x\n", "cannot be read"),
@@ -104,11 +109,11 @@ def test_a_pyproject_has_one_table_and_no_sections(tmp_path: Path):
         ("pyproject.toml", "[tool.alembic\n", "cannot be read"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, name: str, text: str, said: str):
-    with pytest.raises(TargetError, match=said):
+def test_a_mistake_is_named(tmp_path: Path, name: str, text: str, message: str):
+    with pytest.raises(TargetError, match=message):
         script_directories(ini(tmp_path, text, name))
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path):
+def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(TargetError, match="cannot be read: No such file"):
         script_directories(tmp_path / "alembic.ini")
