@@ -32,7 +32,7 @@ def test_random_game_days(random_days: RandomDays, lab: Lab, drill: Drill, tmp_p
     if found is None:
         return
     line = format_day(found.operations)
-    drill.fact("the shortest bad day, for --drill-replay", line)
+    drill.fact("the shortest failed day, for --drill-replay", line)
     replay(lab, drill, found.operations, tmp_path)
     if any(each.code == found.finding for each in drill.evidence().findings):
         return  # found again, and accepted: the check has not raised
@@ -50,7 +50,7 @@ def step_of_day(drill: Drill, number: int) -> Iterator[Callable[[Sequence[Operat
         def observe(operations: Sequence[Operation], finding: str) -> None:
             drill.observe("operations", format_day(operations))
             if finding:
-                drill.observe("ends badly", finding)
+                drill.observe("failed with", finding)
 
         yield observe
 
