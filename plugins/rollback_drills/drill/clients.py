@@ -18,6 +18,7 @@ from rollback_drills.clients.traffic import (
 )
 from rollback_drills.clients.traffic.accounting import LISTED
 from rollback_drills.core.errors import DrillError
+from rollback_drills.drill.checkers import check_writes
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import CheckFailedError
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Writes
@@ -60,7 +61,7 @@ def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> De
             drill.observe("not judged, only recorded", _brief(found))
             return found
         with drill.together():
-            _judge_writes(drill, found)
+            check_writes(drill, lost=found.lost_unexpectedly, duplicated=found.duplicated, unexpected=found.unexpected)
             _judge_objectives(drill, writes, trigger, traffic)
     return found
 
@@ -129,17 +130,6 @@ def _trigger(drill: Drill, traffic: ClientTraffic | None) -> float:
     return traffic.ended if traffic is not None else evidence.seconds
 
 
-def _judge_writes(drill: Drill, found: DeliveryLedger) -> None:
-    for title, ids, code in (
-        ("acknowledged writes that are lost, beyond those that the procedure gives up", found.lost_unexpectedly,
-         "writes-lost"),
-        ("deliveries that are stored more often than they were sent", found.duplicated, "writes-duplicated"),
-        ("deliveries that are stored although they were refused", found.unexpected, "writes-unexpected"),
-    ):  # fmt: skip
-        listed: JsonValue = [*ids[:LISTED]]
-        drill.check(title, listed, expected=[], finding=code, detail=f"{len(ids)} {title}: {_some(ids)}")
-
-
 def _judge_objectives(drill: Drill, writes: Writes, trigger: float, traffic: ClientTraffic | None) -> None:
     if writes.rpo_objective_seconds is not None:
         drill.check(
@@ -184,11 +174,6 @@ def _brief(found: DeliveryLedger) -> dict[str, JsonValue]:
         "duplicated": len(found.duplicated),
         "unexpected": len(found.unexpected),
     }
-
-
-def _some(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-    return ", ".join(ids[:5]) + more
 
 
 def _table(requests: Sequence[Request], drill: Drill) -> str:

@@ -1,0 +1,79 @@
+"""The database is at a revision: version, schema and rows of a database that was only ever upgraded to there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from pydantic_core import to_jsonable_python
+
+from rollback_drills.core.errors import DrillError
+from rollback_drills.drill.checkers.judge import Judge
+from rollback_drills.lab.lab import ReferenceDatabase
+from rollback_drills.lab.stack import Stack
+from rollback_drills.postgres import RowSet, SchemaFingerprint
+
+
+def check_database_at(
+    judge: Judge, stack: Stack, reference: ReferenceDatabase, revision: str, *, planted: Collection[str] = ()
+) -> None:
+    """Judge a migration by where it led, and not by its exit code.
+
+    Args:
+        reference: a database that was only ever upgraded to the revision (`Lab.only_upgraded_to`).
+        planted: keys of schema objects that the drill has added, and that no downgrade removes.
+    """
+    check_revision(judge, stack, revision)
+    check_schema(judge, reference.schema, stack.database.schema(), planted=planted)
+    if reference.rows is not None:
+        check_rows(judge, reference.rows, stack.database.rows())
+
+
+def check_revision(judge: Judge, stack: Stack, revision: str, *, by_itself: bool = False) -> bool:
+    """The database is at the revision.
+
+    Args:
+        by_itself: a start of the gateway is all that can have moved it.
+    """
+    return judge.check(
+        "the revision is still the one aimed at" if by_itself else "the revision is the one aimed at",
+        stack.database.revision(),
+        expected=revision,
+        finding="startup-migration-undoes-rollback" if by_itself else "revision-wrong",
+    )
+
+
+def check_schema(
+    judge: Judge, expected: SchemaFingerprint, observed: SchemaFingerprint, *, planted: Collection[str] = ()
+) -> bool:
+    """Nothing is left over, missing or different.
+
+    Args:
+        planted: as for `check_database_at`.
+    """
+    residue = expected.diff(observed)
+    residue = replace(residue, left_over=tuple(entry for entry in residue.left_over if entry.key not in planted))
+    return judge.check(
+        "the schema is that of a database which was never upgraded further",
+        to_jsonable_python(residue.to_json()) if residue else "identical",
+        expected="identical",
+        finding="schema-residue",
+        detail="; ".join(residue.lines()),
+    )
+
+
+def check_rows(judge: Judge, before: RowSet, after: RowSet) -> None:
+    """Every row of ``before`` is still there, unaltered; further rows do no harm."""
+    try:
+        lost = before.missing_from(after)
+    except DrillError as error:  # the columns differ, so that no row can be compared: the schema check says why
+        judge.observe("rows could not be compared", str(error))
+        return
+    there = {table: rows.total() for table, rows in before.tables.items()}
+    judge.check(
+        "every row that was there before is there, unaltered",
+        {table: {"rows": rows - lost.get(table, 0)} for table, rows in there.items()},
+        expected={table: {"rows": rows} for table, rows in there.items()},
+        finding="rows-lost",
+        detail=", ".join(f"{count} of {there[table]} rows of {table}" for table, count in lost.items()),
+    )

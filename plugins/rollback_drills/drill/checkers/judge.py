@@ -1,0 +1,59 @@
+"""Who judges: a drill, a random game day, or `Problems`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from rollback_drills.evidence.model import strictly_equal
+
+
+class Judge(Protocol):
+    """Records what was expected and what was observed."""
+
+    def check(
+        self,
+        title: str,
+        observed: JsonValue,
+        *,
+        expected: JsonValue = True,
+        finding: str | None = None,
+        detail: str = "",
+    ) -> bool:
+        """Compare two values.
+
+        Args:
+            finding: the catalogue's code for a difference.
+            detail: what the finding says; by default title, expected and observed.
+
+        Returns:
+            Whether they are equal. A judge may raise instead where they differ.
+        """
+
+    def observe(self, title: str, value: JsonValue) -> None:
+        """Record a fact that is not judged; a judge may ignore it."""
+
+
+class Problems:
+    """A judge that never raises: lists what is wrong, for a procedure that is performed again until it ends well."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def check(
+        self,
+        title: str,
+        observed: JsonValue,
+        *,
+        expected: JsonValue = True,
+        finding: str | None = None,
+        detail: str = "",
+    ) -> bool:
+        if strictly_equal(expected, observed):
+            return True
+        self.lines.append(detail or f"{title}: expected {expected!r}, observed {observed!r}")
+        return False
+
+    def observe(self, title: str, value: JsonValue) -> None:
+        """Not a problem."""
