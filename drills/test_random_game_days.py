@@ -88,3 +88,6 @@ class ReplayJudge:
         found = detail or f"{title}: expected {expected!r}, observed {observed!r}"
         again = f"{found} (again: --drill-replay={self._line})"
         return self._drill.check(title, observed, expected=expected, finding=finding, detail=again)
+
+    def observe(self, title: str, value: JsonValue) -> None:
+        self._drill.observe(title, value)

@@ -33,7 +33,7 @@ def test_without_a_budget_nothing_is_started_and_nothing_is_proven(project: Proj
 def test_a_failed_day_is_shortened_performed_in_steps_and_can_be_replayed(project: Project) -> None:
     """This gateway's health is a constant, and it counts refused deliveries as stored: days fail soon."""
     prepare(project)
-    result = project.run("drills", "--drill-budget", "20")
+    result = project.run("drills", "--drill-budget", "60")
     result.assert_outcomes(failed=1)
     drill = project.drills()["test_random_game_days"]
     day = str(drill.facts["the shortest failed day, for --drill-replay"])

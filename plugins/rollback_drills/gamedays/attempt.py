@@ -43,6 +43,9 @@ class RaisingJudge:
             raise InvariantViolatedError(finding or "", message)
         return True
 
+    def observe(self, title: str, value: JsonValue) -> None:
+        """Nothing: a search keeps findings only."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedDay:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rollback_drills.clients.http import Delivered
 from rollback_drills.clients.traffic.records import fate
-from rollback_drills.gamedays.judge import Judge
+from rollback_drills.drill.checkers import Judge
 from rollback_drills.gamedays.model import ExpectedState
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import Outcome

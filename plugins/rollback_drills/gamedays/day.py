@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rollback_drills.drill.checkers import Judge
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.invariants import Invariants
-from rollback_drills.gamedays.judge import Judge
 from rollback_drills.gamedays.model import ExpectedState
 from rollback_drills.gamedays.operations import Operation
 from rollback_drills.lab.lab import Lab

@@ -5,13 +5,25 @@
 - A disabled integration gives the agreed answer and no other; an enabled one takes deliveries.
 - Health tells the truth: on its own schema a release is healthy, and where health is positive, deliveries are taken.
 - Revision and schema agree, and the revision moves only when an operation moves it.
+
+Each is defined in `rollback_drills.drill.checkers`; here stands when it applies.
 """
 
 from __future__ import annotations
 
-from pydantic import JsonValue
-
-from rollback_drills.clients.answers import is_disabled
+from rollback_drills.drill.checkers import (
+    check_behaviours,
+    check_disabled,
+    check_healthy,
+    check_healthy_means_serving,
+    check_revision,
+    check_rows,
+    check_schema,
+    check_taken,
+    check_version,
+    check_write_probe,
+    check_writes,
+)
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.operations import Operation
 from rollback_drills.lab.lab import Lab
@@ -19,127 +31,94 @@ from rollback_drills.runtimes.protocols import Outcome
 
 
 class Invariants:
-    """Checks the invariants of one day with the day's judge."""
+    """Checks the invariants of one day, with the day's judge."""
 
     def __init__(self, lab: Lab, day: DayContext) -> None:
         self._lab, self._day = lab, day
         self._stack, self._state, self._judge = day.stack, day.state, day.judge
 
     def check_steady_state(self, outcome: Outcome) -> None:
-        healthy = outcome.started and self._stack.becomes_healthy()
+        """A day begins with a healthy gateway; else nothing that follows would mean anything."""
         self._judge.check(
             "the current release is in its steady state",
-            healthy,
+            outcome.started and self._stack.becomes_healthy(),
             finding="steady-state-missing",
             detail=outcome.why,
         )
 
     def check_after(self, operation: Operation) -> None:
-        self._check_revision(after_start=operation.starts_gateway)
-        if operation.moves_schema:
-            self._check_schema_and_rows()
-        self._check_deliveries()
+        self._check_database(operation)
         if self._state.running:
-            self._check_gateway(after_start=operation.starts_gateway)
-            self._check_revision(after_start=False)
-            self._check_deliveries()  # those that the checks have made
+            self._check_gateway(operation)
+            check_revision(self._judge, self._stack, self._state.revision)
+            self._check_writes()  # those of the checks
 
-    # --- the database ----------------------------------------------------------------------------------
+    def _check_database(self, operation: Operation) -> None:
+        database, revision = self._stack.database, self._state.revision
+        check_revision(self._judge, self._stack, revision, by_itself=operation.starts_gateway)
+        if operation.moves_schema:
+            reference = self._lab.only_upgraded_to(revision)
+            check_schema(self._judge, reference.schema, database.schema())
+            if reference.rows is not None:
+                check_rows(self._judge, reference.rows, database.rows())
+        self._check_writes()
 
-    def _check_revision(self, *, after_start: bool) -> None:
-        finding = "startup-migration-undoes-rollback" if after_start else "revision-wrong"
-        self._judge.check("revision", self._stack.database.revision(), expected=self._state.revision, finding=finding)
-
-    def _check_schema_and_rows(self) -> None:
-        database, reference = self._stack.database, self._lab.only_upgraded_to(self._state.revision)
-        residue: list[JsonValue] = [*reference.schema.diff(database.schema()).lines()]
-        self._judge.check("the schema is that of the revision", residue, expected=[], finding="schema-residue")
-        if reference.rows is not None:
-            lost = reference.rows.missing_from(database.rows())
-            self._judge.check("rows of the seed that are gone or altered", {**lost}, expected={}, finding="rows-lost")
-
-    def _check_deliveries(self) -> None:
+    def _check_writes(self) -> None:
         state = self._state
         copies = self._stack.copies(sorted(state.stored | state.absent))
-        doubled = {name for name, count in copies.items() if count > 1}
-        self._check_none("acknowledged deliveries that are lost", state.stored - set(copies), "writes-lost")
-        self._check_none("deliveries that are stored more than once", doubled, "writes-duplicated")
-        self._check_none(
-            "deliveries that are stored although they were refused, or are younger than the restored backup",
-            state.absent & set(copies),
-            "writes-unexpected",
+        check_writes(
+            self._judge,
+            lost=sorted(state.stored - set(copies)),
+            duplicated=sorted(name for name, count in copies.items() if count > 1),
+            unexpected=sorted(state.absent & set(copies)),
         )
 
-    def _check_none(self, title: str, ids: set[str], finding: str) -> None:
-        listed: JsonValue = [*sorted(ids)[:5]]
-        self._judge.check(title, listed, expected=[], finding=finding)
-
-    # --- the gateway -----------------------------------------------------------------------------------
-
-    def _check_gateway(self, *, after_start: bool) -> None:
-        client, state = self._stack.client, self._state
-        healthy = self._stack.becomes_healthy() if state.must_serve else client.healthy()
-        if state.must_serve:
-            self._judge.check(
-                f"release {state.release} is healthy on its own schema",
-                healthy,
-                finding="release-not-serving",
-                detail=str(client.health().brief()),
-            )
-        if after_start:
+    def _check_gateway(self, operation: Operation) -> None:
+        if self._state.must_serve:
+            healthy = check_healthy(self._judge, self._stack, recovering=True)
+        else:
+            healthy = self._stack.client.healthy()
+        if operation.starts_gateway:
             self._check_release()
         if healthy:
             self._check_enabled()
         self._check_disabled()
 
     def _check_release(self) -> None:
-        release = self._state.release
-        self._judge.check(
-            "version",
-            self._stack.client.version(),
-            expected=self._day.target.version_of(release),
-            finding="version-wrong",
-        )
-        if self._state.must_serve and not self._state.effective:  # a flag may change these answers
-            for request, (agreed, observed) in self._stack.client.behaviour(release).items():
-                self._judge.check(
-                    f"{request} answers as only {release} does", observed, expected=agreed, finding="wrong-code"
-                )
+        check_version(self._judge, self._stack, self._state.release)
+        if self._state.must_serve:
+            check_write_probe(self._judge, self._stack)
+            if not self._state.effective:  # a flag may change these answers
+                check_behaviours(self._judge, self._stack, self._state.release)
 
     def _check_enabled(self) -> None:
-        """Those that were off before, and one that never was."""
+        """Deliver to the integrations that were off before, and to one that never was."""
         state = self._state
         enabled = sorted(filter(state.enabled, state.integrations), key=lambda name: name not in state.was_off)
         for name in enabled[: len(state.was_off) + 1]:
-            finding, why = self._finding_if_refused(name)
-            delivered = self._day.deliver(name)
-            self._judge.check(
-                f"{name} takes deliveries",
-                delivered.acknowledged,
-                finding=finding,
-                detail=f"{name}: {why}, and answers {delivered.answer.brief()}",
-            )
+            self._check_takes_deliveries(name)
 
-    def _finding_if_refused(self, integration: str) -> tuple[str, str]:
-        state = self._state
+    def _check_takes_deliveries(self, integration: str) -> None:
+        state, delivered = self._state, self._day.deliver(integration)
         if not state.must_serve:
-            return "health-lies", f"/health is positive at revision {state.revision}"
-        if integration in state.was_off:
-            return "flag-not-restored", "it was off before, and is on again"
-        return "neighbour-affected" if state.disabled else "release-not-serving", "it is on"
+            check_healthy_means_serving(self._judge, delivered, state.revision)
+        elif integration in state.was_off:
+            self._judge.check(
+                f"{integration}, which was off, takes deliveries again",
+                delivered.acknowledged,
+                finding="flag-not-restored",
+                detail=f"{integration} was off, is on again, and answers {delivered.answer.brief()}",
+            )
+        elif state.disabled:
+            self._judge.check(
+                f"{integration}, which is on, takes deliveries while others are off",
+                delivered.acknowledged,
+                finding="neighbour-affected",
+                detail=f"{integration} is on while others are off, and answers {delivered.answer.brief()}",
+            )
+        else:
+            check_taken(self._judge, self._stack, [delivered])
 
     def _check_disabled(self) -> None:
         for name in self._state.disabled:
-            delivered = self._day.deliver(name)
-            self._judge.check(
-                f"{name} is off and takes no delivery",
-                delivered.acknowledged,
-                expected=False,
-                finding="flag-ignored",
-            )
-            self._judge.check(
-                f"{name} is off and gives the agreed answer",
-                is_disabled(self._day.target, name, delivered.answer),
-                finding="disabled-answer-differs",
-                detail=f"{name} is off and answers {delivered.answer.brief()}",
-            )
+            check_disabled(self._judge, self._day.target, name, [self._day.deliver(name)])

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from pydantic import JsonValue
-
+from rollback_drills.drill.checkers import check_restored
 from rollback_drills.gamedays.context import DayContext
-from rollback_drills.gamedays.judge import Judge
 from rollback_drills.gamedays.model import ExpectedState, KeptBackup
 from rollback_drills.gamedays.operations.operation import Drawn, Operation
-from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.target.target import Target
 
 
@@ -115,15 +112,7 @@ class Restore(Operation):
         with ExitStack() as cleanup:
             cleanup.callback(fresh.drop)
             stack.backups.restore_into(fresh, backup.file)
-            _judge_restored(day.judge, fresh, backup)
+            check_restored(day.judge, backup.manifest, fresh)
             cleanup.pop_all()
         fresh.swap_with(stack.database).drop()
         day.state.backup_restored(backup)
-
-
-def _judge_restored(judge: Judge, fresh: LiveDatabase, backup: KeptBackup) -> None:
-    schema, rows = backup.manifest.schema.diff(fresh.schema()), backup.manifest.data.diff(fresh.data())
-    differences: list[JsonValue] = [*schema.lines(), *rows.lines()]
-    judge.check("the restored database is what was backed up", differences, expected=[], finding="restore-differs")
-    behind: list[JsonValue] = [*sorted(name for name, state in fresh.sequences().items() if state.behind)]
-    judge.check("sequences behind their tables", behind, expected=[], finding="sequence-rewound")

@@ -1,13 +1,12 @@
-"""Accidents that befall PostgreSQL."""
+"""Faults of PostgreSQL. That of the gateway is `Kill`, among the operations on it."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
-from rollback_drills import postgres
+from rollback_drills.drill.checkers import check_health_while_frozen
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.model import ExpectedState
 from rollback_drills.gamedays.operations.operation import Operation
+from rollback_drills.lab.faults import PostgresKilled
 
 
 class Crash(Operation):
@@ -15,7 +14,7 @@ class Crash(Operation):
     title_template = "Kill a process of PostgreSQL (SIGKILL): all sessions end, and the server recovers from its log"
 
     def perform(self, day: DayContext) -> None:
-        postgres.crash(day.stack.server.admin_url)
+        PostgresKilled().inject(day.stack)
 
 
 class Freeze(Operation):
@@ -28,21 +27,4 @@ class Freeze(Operation):
 
     def perform(self, day: DayContext) -> None:
         day.state.was_frozen = True
-        server = day.stack.server
-        server.freeze()
-        with ExitStack() as frozen:
-            frozen.callback(server.thaw)
-            answer = day.stack.client.health()
-        day.judge.check(
-            "/health answers while the database is frozen",
-            answer.status is not None,
-            finding="health-hangs",
-            detail=answer.error,
-        )
-        day.judge.check(
-            "/health is not positive while the database is frozen",
-            answer.status == day.target.health.status,
-            expected=False,
-            finding="health-lies",
-            detail=str(answer.brief()),
-        )
+        check_health_while_frozen(day.judge, day.stack)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.model import ExpectedState
 from rollback_drills.gamedays.operations.operation import Drawn, Operation
+from rollback_drills.lab.faults import GatewayKilled
 from rollback_drills.target.target import Target
 
 
@@ -93,5 +94,5 @@ class Kill(Operation):
         return state.running
 
     def perform(self, day: DayContext) -> None:
-        day.stack.gateway.kill()
+        GatewayKilled().inject(day.stack)
         day.state.gateway_stopped()
