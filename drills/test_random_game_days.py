@@ -1,4 +1,4 @@
-"""Random game days: the same operations in any order, since no incident has read the runbook."""
+"""Random game days: the runbook's operations in any order, since incidents do not follow the runbook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 
 from rollback_drills.drill.drill import Drill
-from rollback_drills.gamedays import Day, Operation, Search, token
+from rollback_drills.gamedays import Day, Operation, Search, format_day
 from rollback_drills.lab.lab import Lab
 from rollback_drills.pytest_plugin.gamedays import RandomDays
 
@@ -19,44 +19,45 @@ from rollback_drills.pytest_plugin.gamedays import RandomDays
 def test_random_game_days(random_days: RandomDays, lab: Lab, drill: Drill, tmp_path: Path) -> None:
     """Deployments, migrations, flags, restarts, backups, restores, crashes and deliveries, in random order.
 
-    A day that ends badly is made as short as the time allows, and performed once more as the numbered steps below.
+    A failed day is made as short as the time allows, and then performed again as the numbered steps below.
     """
     if random_days.replay:
-        play(lab, drill, random_days.replay, tmp_path)
+        replay(lab, drill, random_days.replay, tmp_path)
         return
     drill.allow(2 * random_days.seconds)
-    search = Search(lab, tmp_path, seconds=random_days.seconds, around=lambda number: day_of(drill, number))
+    search = Search(lab, tmp_path, seconds=random_days.seconds, record=lambda number: step_of_day(drill, number))
     found = search.run()
     drill.fact("random days", search.days)
     drill.fact("operations on them", dict(sorted(search.performed.items())))
     if found is None:
         return
-    drill.fact("the shortest bad day, for --drill-replay", token(found.operations))
-    play(lab, drill, found.operations, tmp_path)
+    line = format_day(found.operations)
+    drill.fact("the shortest failed day, for --drill-replay", line)
+    replay(lab, drill, found.operations, tmp_path)
     if any(each.code == found.finding for each in drill.evidence().findings):
-        return  # found again, and accepted: nothing was raised
+        return  # found again, and accepted: the check has not raised
     drill.find(
         found.finding,
-        f"{found.detail} (on a random day, and not when it was repeated: --drill-replay={token(found.operations)})",
+        f"{found.detail} (on a random day, but not when that day was replayed: --drill-replay={line})",
     )
 
 
 @contextmanager
-def day_of(drill: Drill, number: int) -> Iterator[Callable[[Sequence[Operation], str], None]]:
-    """A random day as one step of the drill."""
+def step_of_day(drill: Drill, number: int) -> Iterator[Callable[[Sequence[Operation], str], None]]:
+    """One step of the drill for one day of the search."""
     with drill.step(f"Day {number}"):
 
-        def tell(operations: Sequence[Operation], finding: str) -> None:
-            drill.observe("operations", token(operations))
+        def observe(operations: Sequence[Operation], finding: str) -> None:
+            drill.observe("operations", format_day(operations))
             if finding:
-                drill.observe("ends badly", finding)
+                drill.observe("failed with", finding)
 
-        yield tell
+        yield observe
 
 
-def play(lab: Lab, drill: Drill, operations: Sequence[Operation], directory: Path) -> None:
-    """A day that a person can follow: every operation a step, judged by the drill's own checks."""
-    day = Day(lab, Followed(drill, token(operations)), directory)
+def replay(lab: Lab, drill: Drill, operations: Sequence[Operation], directory: Path) -> None:
+    """Perform a day that a person can follow: each operation is a step, and the drill judges it."""
+    day = Day(lab, ReplayJudge(drill, format_day(operations)), directory)
     day.stack.command_log.listeners.append(drill.command)
     try:
         with drill.step(f"Steady state: release {lab.target.current} serves"):
@@ -68,8 +69,8 @@ def play(lab: Lab, drill: Drill, operations: Sequence[Operation], directory: Pat
         day.close()
 
 
-class Followed:
-    """Judges as the drill does, and says in each finding how the day is played again."""
+class ReplayJudge:
+    """Judges as the drill does, and adds to each finding how to replay the day."""
 
     def __init__(self, drill: Drill, line: str) -> None:
         self._drill, self._line = drill, line
@@ -87,3 +88,6 @@ class Followed:
         found = detail or f"{title}: expected {expected!r}, observed {observed!r}"
         again = f"{found} (again: --drill-replay={self._line})"
         return self._drill.check(title, observed, expected=expected, finding=finding, detail=again)
+
+    def observe(self, title: str, value: JsonValue) -> None:
+        self._drill.observe(title, value)

@@ -1,4 +1,4 @@
-"""A backup that is not what its manifest says is refused; one that is restores to the same database."""
+"""A backup that differs from its manifest is refused; one that matches is restored to the same database."""
 
 from __future__ import annotations
 
@@ -13,17 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollback_drills import postgres
-from rollback_drills.core.errors import (
-    BackupRefusedError,
-    StackError,
-)
+from rollback_drills.core.errors import BackupRefusedError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.backup import Backups, Manifest
 from rollback_drills.lab.database import LiveDatabase
-from rollback_drills.postgres.dump import (
-    TRAILER,
-    defect_of,
-)
+from rollback_drills.postgres.dump import TRAILER, defect_of
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.embedded.runtime import EmbeddedCommands
 from rollback_drills.runtimes.host.tools import HostTools
@@ -33,7 +27,7 @@ from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Backup
 from rollback_drills.target.target import Target
 
-# Rows that look like the end of a dump, so that a cut just behind them is the hardest to see.
+# Rows that look like the end of a dump: a cut just behind them is the hardest to detect.
 SCRIPT = f"""
 CREATE TABLE lines (line text);
 INSERT INTO lines SELECT 'row ' || n FROM generate_series(1, 50) AS n;
@@ -65,7 +59,7 @@ def commands(reference_target: Target, postgres_server: PostgresServer, workspac
 def taken(
     reference_target: Target, commands: EmbeddedCommands, server_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Taken]:
-    """A real dump by pg_dump of a database whose data look like the end of a dump."""
+    """A dump by pg_dump, of a database whose rows look like the end of a dump."""
     name, role = f"ub_{secrets.token_hex(4)}", f"unit_backup_{secrets.token_hex(4)}"
     with postgres.connect(server_url) as admin:
         admin.execute(f"CREATE ROLE {role} LOGIN".encode())
@@ -97,7 +91,7 @@ def test_the_manifest_says_what_was_in_the_database(taken: Taken):
     assert list(written["sequences"].values()) == [20]
 
 
-def test_what_is_complete_is_restored_to_the_same(taken: Taken):
+def test_a_complete_backup_is_restored_to_the_same_database(taken: Taken):
     taken.backups.verify(taken.file, taken.manifest)
     fresh = taken.database.create_empty()
     assert taken.backups.restore_into(fresh, taken.file).ok
@@ -107,7 +101,7 @@ def test_what_is_complete_is_restored_to_the_same(taken: Taken):
     fresh.drop()
 
 
-def test_a_dump_that_is_already_there_stops_the_restore(taken: Taken):
+def test_a_table_that_exists_already_stops_the_restore(taken: Taken):
     fresh = taken.database.create_empty()
     fresh.execute("CREATE TABLE counted ()")
     assert not taken.backups.restore_into(fresh, taken.file).ok
@@ -133,8 +127,8 @@ def test_any_cut_is_refused(taken: Taken, cut: int):
         assert "cut short" in defect_of(file) or "empty" in defect_of(file)
 
 
-def test_every_cut_before_the_trailer_is_seen_without_a_manifest(taken: Taken):
-    """Also right behind data that look like a trailer, but for three rows in a row that are exactly one."""
+def test_every_cut_before_the_trailer_is_detected_without_a_manifest(taken: Taken):
+    """Even right behind rows that look like a trailer, except behind three rows that are exactly one."""
     end = taken.content.rindex(TRAILER)
     contrived = taken.content.index(b"\n--\n" + TRAILER) + len(TRAILER)
     for cut in range(0, end + len(TRAILER), 13):
@@ -157,7 +151,7 @@ def test_blank_lines_at_the_end_do_no_harm_to_a_dump(taken: Taken, added: bytes)
     ("content", "reason"),
     [(b"", "it is empty"), (b"x", "cut short"), (TRAILER, "cut short"), (b"\n" + TRAILER + b"\n", "cut short")],
 )
-def test_what_is_no_dump_is_refused(taken: Taken, content: bytes, reason: str):
+def test_a_file_that_is_no_dump_is_refused(taken: Taken, content: bytes, reason: str):
     with pytest.raises(BackupRefusedError, match=reason):
         taken.backups.verify(written(taken, content), taken.manifest)
 
@@ -168,7 +162,7 @@ def test_a_missing_file_or_a_directory_is_refused(taken: Taken, tmp_path: Path):
             taken.backups.verify(path, taken.manifest)
 
 
-def test_somebody_elses_backup_is_refused(taken: Taken):
+def test_the_backup_of_another_system_is_refused(taken: Taken):
     with pytest.raises(BackupRefusedError, match="a backup of 'another system'"):
         taken.backups.verify(taken.file, replace(taken.manifest, origin="another system"))
 
@@ -194,7 +188,7 @@ def test_the_targets_own_commands_are_used(
         backups.verify(tmp_path / "none.sql", manifest)
 
 
-def test_a_missing_command_says_where_it_is_written(
+def test_the_error_of_a_missing_command_names_its_table(
     reference_target: Target, commands: Any, taken: Taken, tmp_path: Path
 ):
     target = reference_target.model_copy(update={"backup": Backup(dump=("no-such-program", "{file}"))})

@@ -1,114 +1,88 @@
-"""What alembic's configuration says of itself, read without alembic."""
+"""Migrations without a target file: the environment of a bare alembic.ini, and the target that stands for it."""
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rollback_drills.core.errors import TargetError
-from rollback_drills.migrations.ini import driver_of, script_directories, working_directory
+from rollback_drills import postgres
+from rollback_drills.core.errors import StackError, TargetError
+from rollback_drills.lab.bare_alembic import BareAlembicEnvironment, alembic_target
+
+BASELINE = "CREATE TABLE baseline (id int); INSERT INTO baseline VALUES (1)"
+Make = Callable[..., BareAlembicEnvironment]
 
 
-def ini(directory: Path, text: str, name: str = "alembic.ini") -> Path:
-    file = directory / name
-    file.write_text(text)
-    return file
+@pytest.fixture
+def make(tmp_path: Path, server_url: str, bin_dir: Path) -> Make:
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    (tmp_path / "migrations").mkdir()
+
+    def make(*interpreter: str, baseline: str = "") -> BareAlembicEnvironment:
+        return BareAlembicEnvironment(
+            tmp_path / "alembic.ini",
+            interpreter=interpreter or (sys.executable,),
+            admin_url=server_url,
+            run="bare-run",
+            workspace=tmp_path,
+            bin_dir=bin_dir,
+            baseline=baseline,
+        )
+
+    return make
 
 
-def directories(directory: Path, *names: str) -> list[Path]:
-    made = [directory / name for name in names]
-    for each in made:
-        each.mkdir(parents=True)
-    return made
+def query(environment: BareAlembicEnvironment, database: str, sql: str) -> list[tuple[object, ...]]:
+    with postgres.connect(environment.url(database)) as connection:
+        return connection.execute(sql.encode()).fetchall()
 
 
-@pytest.mark.parametrize("location", ["migrations", "%(here)s/migrations", "./migrations"])
-def test_scripts_are_beside_the_file_in_versions(tmp_path: Path, location: str):
-    directories(tmp_path, "migrations/versions")
-    file = ini(tmp_path, f"[alembic]\nscript_location = {location}\n")
-    assert [each.resolve() for each in script_directories(file)] == [tmp_path / "migrations" / "versions"]
+def test_the_baseline_is_applied_to_new_databases_only(make: Make):
+    environment = make(baseline=BASELINE)
+    made = environment.create()
+    copy, bare = environment.create(made), environment.create(bare=True)
+    try:
+        assert query(environment, made, "SELECT id FROM baseline") == [(1,)]
+        assert query(environment, copy, "SELECT id FROM baseline") == [(1,)]
+        assert query(environment, bare, "SELECT to_regclass('baseline')") == [(None,)]
+    finally:
+        for name in (made, copy, bare):
+            environment.drop(name)
 
 
-def test_a_location_may_be_within_a_package(tmp_path: Path):
-    directories(tmp_path, "app/db/migrations/versions")
-    file = ini(tmp_path, "[alembic]\nscript_location = app.db:migrations\n")
-    assert script_directories(file) == (tmp_path / "app/db/migrations/versions",)
+def test_a_database_is_dumped_and_restored_with_its_rows(make: Make, tmp_path: Path):
+    environment = make(baseline=BASELINE)
+    full, empty = environment.create(), environment.create(bare=True)
+    try:
+        assert environment.dump(full, tmp_path / "dump.sql").ok
+        assert environment.restore(empty, tmp_path / "dump.sql").ok
+        assert query(environment, empty, "SELECT id FROM baseline") == [(1,)]
+    finally:
+        environment.drop(full)
+        environment.drop(empty)
 
 
-def test_alembic_may_be_called_from_further_up(tmp_path: Path):
-    directories(tmp_path, "app/migrations/versions")
-    file = ini(tmp_path / "app", "[alembic]\nscript_location = app/migrations\n")
-    assert working_directory(file) == tmp_path
-    assert script_directories(file) == (tmp_path / "app/migrations/versions",)
+def test_a_walker_that_does_not_start_leaves_no_process_behind(make: Make, tmp_path: Path):
+    pid = tmp_path / "pid"
+    environment = make("sh", "-c", f'echo $$ > {pid}; echo "not alembic"; exec sleep 600', "walker")
+    with pytest.raises(StackError):
+        environment.walker("no_database")
+    assert not Path(f"/proc/{int(pid.read_text())}").exists()
 
 
-@pytest.mark.parametrize(
-    ("separator", "text"),
-    [("", "a b"), ("", "a, b"), ("version_path_separator = :", "a:b"), ("path_separator = newline", "a\n  b"),
-     ("path_separator = space", "a b"), ("path_separator = os", "a:b"), ("path_separator = ;", "a;b")],
-)  # fmt: skip
-def test_several_directories_are_told_apart_as_alembic_does(tmp_path: Path, separator: str, text: str):
-    wanted = directories(tmp_path, "a", "b")
-    directories(tmp_path, "migrations")
-    file = ini(tmp_path, f"[alembic]\nscript_location = migrations\n{separator}\nversion_locations = {text}\n")
-    assert script_directories(file) == tuple(wanted)
+def test_a_target_for_a_bare_configuration_is_named_after_its_directory(tmp_path: Path):
+    file = tmp_path / "alembic.ini"
+    file.touch()
+    target = alembic_target(file)
+    assert (target.name, target.file) == (f"migrations of {tmp_path.name}", file)
 
 
-def test_directories_within_are_read_too_where_alembic_does(tmp_path: Path):
-    directories(tmp_path, "migrations/versions/2024", "migrations/versions/__pycache__")
-    text = "[alembic]\nscript_location = migrations\nrecursive_version_locations = true\n"
-    versions = tmp_path / "migrations" / "versions"
-    assert script_directories(ini(tmp_path, text)) == (versions, versions / "2024")
-
-
-def test_a_section_is_chosen_as_with_alembics_option(tmp_path: Path):
-    directories(tmp_path, "one/versions", "two/versions")
-    file = ini(
-        tmp_path,
-        "[DEFAULT]\nsqlalchemy.url = postgresql+asyncpg://\n[alembic]\nscript_location = one\n"
-        "[reports]\nscript_location = two\nsqlalchemy.url = postgres://h/d\n",
-    )
-    assert script_directories(file) == (tmp_path / "one/versions",)
-    assert script_directories(file, "reports") == (tmp_path / "two/versions",)
-    assert (driver_of(file), driver_of(file, "reports")) == ("postgresql+asyncpg", "postgresql")
-
-
-def test_a_section_that_is_not_there_is_named_with_those_that_are(tmp_path: Path):
-    file = ini(tmp_path, "[alembic]\nscript_location = one\n[reports]\n")
-    with pytest.raises(
-        TargetError, match=r"no section \[other\](?s:.*)it has alembic, reports(?s:.*)--drill-alembic-name"
-    ):
-        script_directories(file, "other")
-
-
-def test_a_pyproject_has_one_table_and_no_sections(tmp_path: Path):
-    directories(tmp_path, "db/versions", "more")
-    file = ini(
-        tmp_path, '[tool.alembic]\nscript_location = "%(here)s/db"\nversion_locations = ["more", "db/versions"]\n',
-        "pyproject.toml",
-    )  # fmt: skip
-    assert script_directories(file) == (tmp_path / "more", tmp_path / "db" / "versions")
-    with pytest.raises(TargetError, match=r"no section 'other': in a pyproject.toml, alembic reads \[tool.alembic\]"):
-        script_directories(file, "other")
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("alembic.ini", "[alembic]\n", r"no script_location in \[alembic\]"),
-        ("alembic.ini", "script_location = x\n", "cannot be read"),
-        ("alembic.ini", "[alembic]\nscript_location = nowhere\n", "no directory of migration scripts"),
-        ("pyproject.toml", "[project]\nname = 'x'\n", r"no table \[tool.alembic\]"),
-        ("pyproject.toml", "[tool.alembic]\n", r"no script_location in \[tool.alembic\]"),
-        ("pyproject.toml", "[tool.alembic\n", "cannot be read"),
-    ],
-)
-def test_what_is_wrong_is_said(tmp_path: Path, name: str, text: str, said: str):
-    with pytest.raises(TargetError, match=said):
-        script_directories(ini(tmp_path, text, name))
-
-
-def test_a_file_that_is_not_there_is_said(tmp_path: Path):
-    with pytest.raises(TargetError, match="cannot be read: No such file"):
-        script_directories(tmp_path / "alembic.ini")
+def test_a_configuration_that_does_not_exist_is_an_error_of_the_option(tmp_path: Path):
+    missing = tmp_path / "alembic.ini"
+    with pytest.raises(TargetError, match=re.escape(f"there is no file {missing}")) as refused:
+        alembic_target(missing)
+    assert "--drill-alembic" in refused.value.fix

@@ -1,4 +1,4 @@
-"""LiveDatabase works on databases of its own run, and on no other."""
+"""LiveDatabase works on the databases of its own run, and on no other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def role(server_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def open_database(server_url: str, role: str) -> Iterator[Callable[..., LiveDatabase]]:
-    """Makes LiveDatabase objects; whatever databases with this test's prefix are left is dropped afterwards."""
+    """Makes LiveDatabase objects, and drops all databases with the test's prefix afterwards."""
     prefix = f"ud_{secrets.token_hex(4)}"
     opened: list[LiveDatabase] = []
 
@@ -82,7 +82,7 @@ def test_a_database_of_another_run_is_left_alone(open_database: Callable[..., Li
         with pytest.raises(StackError, match="does not carry the marker"):
             touch()
     as_mine.drop()
-    assert theirs.query("SELECT 1") == [(1,)], "even its sessions were not ended"
+    assert theirs.query("SELECT 1") == [(1,)], "its sessions were not ended either"
     assert exists(server_url, mine.name)
 
 
@@ -124,14 +124,14 @@ def test_revisions(database: LiveDatabase, sql: str, revisions: tuple[str, ...],
     assert database.revision() == revision
 
 
-def test_one_connection_serves_all_questions(database: LiveDatabase):
+def test_one_connection_serves_all_queries(database: LiveDatabase):
     pids = {database.query("SELECT pg_backend_pid()")[0][0] for _ in range(3)}
     assert len(pids) == 1
     with database.connect() as outer, database.connect() as inner:
         assert outer is not inner
 
 
-def test_a_connection_that_was_ended_is_replaced(database: LiveDatabase, server_url: str):
+def test_a_terminated_connection_is_replaced(database: LiveDatabase, server_url: str):
     (before,) = database.query("SELECT pg_backend_pid()")[0]
     with postgres.connect(server_url) as admin:
         postgres.terminate_all(admin, database.name)
@@ -153,7 +153,7 @@ def test_a_failed_statement_leaves_nothing_behind(database: LiveDatabase):
     assert database.query("SELECT to_regclass('i') IS NOT NULL") == [(True,)]
 
 
-def test_what_deliveries_change_is_left_out_of_the_rows(server_url: str, database: LiveDatabase, role: str):
+def test_volatile_columns_and_tables_are_left_out_of_the_rows(server_url: str, database: LiveDatabase, role: str):
     database.execute(
         "CREATE TABLE parcels (number int, seen int); INSERT INTO parcels VALUES (1, 1), (2, 1);"
         "CREATE TABLE queue (item int); INSERT INTO queue VALUES (1)"
@@ -185,14 +185,14 @@ def test_a_clone_is_equal_and_independent(database: LiveDatabase, server_url: st
     assert exists(server_url, database.name)
 
 
-def test_a_database_is_cloned_while_somebody_is_connected(database: LiveDatabase):
+def test_a_database_with_open_sessions_can_be_cloned(database: LiveDatabase):
     with postgres.connect(database.url):
         copy = database.clone()
     assert copy.revision() == "base"
     copy.drop()
 
 
-def test_taking_the_place_of_another(database: LiveDatabase):
+def test_a_fresh_database_takes_over_the_name_of_the_live_one(database: LiveDatabase):
     database.execute("CREATE TABLE damaged ()")
     fresh = database.create_empty()
     fresh.execute("CREATE TABLE restored ()")

@@ -1,4 +1,4 @@
-"""What a target asks of its database before anything is drilled: roles, extensions, parts of the address, rows."""
+"""The database that a target needs before its first drill: roles, extensions, rows, and the parts of its address."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills import postgres
-from rollback_drills.core.errors import (
-    DrillError,
-    RuntimeUnavailableError,
-    StackError,
-)
+from rollback_drills.core.errors import DrillError, RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.lab import Lab
 from rollback_drills.postgres.addresses import database_values
@@ -20,15 +16,10 @@ from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.releases.versions import require_version
 from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
-from rollback_drills.target.system_tables import (
-    Database,
-    GatewaySettings,
-    Migrations,
-    Releases,
-)
+from rollback_drills.target.system_tables import Database, GatewaySettings, Migrations, Releases
 from rollback_drills.target.target import Target
 
-# Stands in for alembic as far as a new database goes; it must be run where its settings lie.
+# Stands in for Alembic on a new database; must run in the directory of its settings.
 MIGRATE = """
 import os, psycopg
 assert open("settings.txt").read() == "here"
@@ -56,12 +47,14 @@ def start(reference_target: Target, tmp_path: Path) -> Iterator[Start]:
         variables = {f"DB_{name.upper()}": f"{{database_{part}}}" for name, part in PARTS.items()}
         target = reference_target.model_copy(
             update={
-                "current": "2", "previous": "1", "releases": Releases(path="releases/{release}"),
+                "current": "2",
+                "previous": "1",
+                "releases": Releases(path="releases/{release}"),
                 "gateway": GatewaySettings(start=("{python}", "{port}"), env={**variables, "DSN": "{database_url}"}),
                 "migrations": Migrations(command=("{python}", "migrate.py"), directory="db"),
                 "database": Database.model_validate(database, strict=False),
             }
-        )  # fmt: skip
+        )
         target._file = tmp_path / "target.toml"
         lab = Lab(target, EmbeddedRuntime(target, workspace, Meter()), Meter(), "test")
         labs.append(lab)
@@ -84,7 +77,7 @@ def test_a_database_is_prepared_as_the_target_says(start: Start):
     lab.discard(stack)
 
 
-def test_an_extension_that_the_server_has_not_is_named(start: Start):
+def test_an_extension_that_the_server_lacks_is_named(start: Start):
     with pytest.raises(DrillError, match="the extension no_such cannot be created") as caught:
         start(extensions=["no_such"])
     assert "database.image" in (caught.value.fix or "")
@@ -107,7 +100,7 @@ def test_the_parts_of_an_address_are_what_went_into_it():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said", "accepted"),
+    ("wanted", "reported", "accepted"),
     [
         (None, "postgres (PostgreSQL) 18.1", True),
         (18, "postgres (PostgreSQL) 18.1", True),
@@ -117,12 +110,12 @@ def test_the_parts_of_an_address_are_what_went_into_it():
     ],
 )
 def test_another_major_version_proves_less_and_is_refused(
-    reference_target: Target, wanted: int | None, said: str, accepted: bool
+    reference_target: Target, wanted: int | None, reported: str, accepted: bool
 ):
     target = reference_target.model_copy(update={"database": Database(version=wanted)})
     if accepted:
-        require_version(target, said)
+        require_version(target, reported)
         return
     with pytest.raises(RuntimeUnavailableError, match="production has PostgreSQL 15") as caught:
-        require_version(target, said)
+        require_version(target, reported)
     assert "database.bin_dir" in (caught.value.fix or "")

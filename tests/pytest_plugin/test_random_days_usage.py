@@ -1,4 +1,4 @@
-"""Random game days from the command line: asked for or not, found, repeated, and wrong input."""
+"""Random game days from the command line: with and without a budget, a failed day, its replay, and mistakes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def prepare(project: Project) -> None:
     (package / "test_random_game_days.py").write_bytes(DRILLS.read_bytes())
 
 
-def test_days_that_nobody_asked_for_start_nothing_and_are_not_proven(project: Project) -> None:
+def test_without_a_budget_nothing_is_started_and_nothing_is_proven(project: Project) -> None:
     prepare(project)
     result = project.run("drills", "-rs")
     result.assert_outcomes(skipped=1)
@@ -30,13 +30,13 @@ def test_days_that_nobody_asked_for_start_nothing_and_are_not_proven(project: Pr
 
 
 @pytest.mark.slow
-def test_a_day_that_ends_badly_is_shortened_told_in_steps_and_can_be_repeated(project: Project) -> None:
-    """This gateway's health is a constant, and it counts what it refuses as stored: days end badly soon."""
+def test_a_failed_day_is_shortened_performed_in_steps_and_can_be_replayed(project: Project) -> None:
+    """This gateway's health is a constant, and it counts refused deliveries as stored: days fail soon."""
     prepare(project)
-    result = project.run("drills", "--drill-budget", "20")
+    result = project.run("drills", "--drill-budget", "60")
     result.assert_outcomes(failed=1)
     drill = project.drills()["test_random_game_days"]
-    day = str(drill.facts["the shortest bad day, for --drill-replay"])
+    day = str(drill.facts["the shortest failed day, for --drill-replay"])
     assert len(day.split(",")) <= 3, day
     followed = [step.title for step in drill.steps if re.match(r"\d+ of \d+: ", step.title)]
     assert len(followed) == len(day.split(","))
@@ -70,7 +70,7 @@ def test_a_day_that_holds_passes(project: Project) -> None:
         ("--drill-replay=off=nobody", "*--drill-replay: 'off=nobody' names nothing*"),
     ],
 )
-def test_a_mistake_is_told_before_anything_starts(project: Project, option: str, message: str) -> None:
+def test_a_mistake_is_reported_before_anything_starts(project: Project, option: str, message: str) -> None:
     prepare(project)
     result = project.run("drills", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -1,47 +1,37 @@
-"""Looks for a day that ends badly, with Hypothesis, and makes it short, within a budget.
+"""Searches for a day that violates an invariant, with Hypothesis and within a budget, and shortens it.
 
-Hypothesis draws the days (a state machine of its `stateful` module). What it found is shortened here by leaving
-operations out (ddmin: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002): Hypothesis's
-own shrinker needs hundreds of attempts, and here each takes seconds.
+Hypothesis draws the days by a state machine of its `stateful` module.
 """
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Self
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from pydantic import JsonValue
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import strictly_equal
+from rollback_drills.gamedays.attempt import Attempt, FailedDay, InvariantViolatedError, RaisingJudge
 from rollback_drills.gamedays.day import Day
-from rollback_drills.gamedays.operations import Operation
+from rollback_drills.gamedays.operations import OPERATIONS, Drawn, Operation
+from rollback_drills.gamedays.shortening import shorten
 from rollback_drills.lab.lab import Lab
 from rollback_drills.target.target import Target
 
-LONGEST = 12  # actions of a day
-MOST = 8  # flags that one of them turns
-# Twice what leads to more states.
-KINDS = (
-    "deliver", "off", "recreate", "on", "restart", "deploy", "downgrade", "upgrade", "backup", "restore", "kill",
-    "stop", "deploy-migrating", "crash", "freeze",
-    "off", "recreate", "deploy", "deploy", "downgrade", "backup", "restore",
-)  # fmt: skip
+MAX_STEPS = 12  # of a day; one step may turn several flags
+MAX_INTEGRATIONS = 8  # that are drawn for one step
+WEIGHTED = (*OPERATIONS, *(each for each in OPERATIONS for _ in range(each.weight - 1)))
 
-# So few at a time, since Hypothesis begins with the simplest example, and with more to come tries many a simple one.
+# Few examples per run: Hypothesis begins each run with the simplest example, and repeats simple ones in a long run.
 _SETTINGS = settings(
     max_examples=9,
-    stateful_step_count=LONGEST,
+    stateful_step_count=MAX_STEPS,
     deadline=None,
     database=None,
     phases=(Phase.generate,),
@@ -50,28 +40,13 @@ _SETTINGS = settings(
     print_blob=False,
 )
 
-Around = Callable[[int], AbstractContextManager[Callable[[Sequence[Operation], str], None]]]
+DayRecorder = Callable[[int], AbstractContextManager[Callable[[Sequence[Operation], str], None]]]
+"""Entered with a day's number when the day begins. It gives a function, which is called at the end of the day with its
+operations and the code of its finding (empty: none)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedDay:
-    """A day that ended badly, and with what."""
-
-    operations: tuple[Operation, ...]
-    finding: str
-    detail: str
-
-
-class _Bad(Exception):
-    """Something is not as it should be."""
-
-    def __init__(self, finding: str, detail: str) -> None:
-        super().__init__(detail)
-        self.finding, self.detail = finding, detail
-
-
-class _Over(BaseException):
-    """Ends the search. Hypothesis lets it pass; an exception it would try to reproduce.
+class SearchStoppedError(BaseException):
+    """Ends a run of Hypothesis at once. Hypothesis would try to reproduce an Exception.
 
     Args:
         error: why the search cannot go on; None: it has found something, or its time is up.
@@ -82,178 +57,107 @@ class _Over(BaseException):
         self.error = error
 
 
-class _Judge:
-    """Raises at the first thing that is not as it should be."""
-
-    def check(
-        self, title: str, observed: JsonValue, *, expected: JsonValue = True, finding: str | None = None,
-        detail: str = "",
-    ) -> bool:  # fmt: skip
-        if not strictly_equal(expected, observed):
-            raise _Bad(finding or "", detail or f"{title}: expected {expected!r}, observed {observed!r}")
-        return True
-
-
 class Search:
-    """Random days within a number of seconds.
+    """A search through random days for a number of seconds.
 
     Args:
-        seconds: the budget; making a bad day shorter may take what remains of it, and half as much again.
-        around: opened with the day's number when it begins; what it gives is called when it ends, with its operations
-            and the code of what was found.
+        directory: where the days' backups are written.
+        seconds: the budget. Shortening a failed day may take what remains of it, and half as much again.
     """
 
-    def __init__(self, lab: Lab, directory: Path, *, seconds: float, around: Around) -> None:
-        self.lab, self.directory, self.around, self._seconds = lab, directory, around, seconds
+    def __init__(self, lab: Lab, directory: Path, *, seconds: float, record: DayRecorder) -> None:
+        self._lab, self._directory, self._seconds, self._record = lab, directory, seconds, record
         self.days = 0
         self.performed: Counter[str] = Counter()
+        """How often each kind of operation was performed."""
         self.found: FailedDay | None = None
         self._deadline = 0.0
 
     def run(self) -> FailedDay | None:
-        """The shortest bad day that was found in time; None: none was.
+        """The shortest failed day that there was time for; None where no day failed.
 
         Raises:
-            DrillError: an operation could not be performed at all, which says nothing of the system under drill.
+            DrillError: an operation could not be performed at all, which says nothing about the system under drill.
         """
         self._deadline = time.monotonic() + self._seconds
-        machine = _machine(self, self.lab.target)
+        machine = _state_machine(self, self._lab.target)
         try:
-            # Flaky: that the search was ended is, to Hypothesis, a test that draws less than it did before.
-            with contextlib.suppress(Flaky):
+            # Flaky: Hypothesis takes a run that was stopped for a test that draws less than it did before.
+            with suppress(Flaky):
                 while True:
                     run_state_machine_as_test(machine, settings=_SETTINGS)
-        except _Over as over:
-            if over.error is not None:
-                raise over.error from None
+        except SearchStoppedError as stopped:
+            if stopped.error is not None:
+                raise stopped.error from None
         if self.found is not None:
             self._deadline += self._seconds / 2
-            self._shorten(self.found)
+            self.found = shorten(self.found, self._play, self.time_is_up)
         return self.found
 
-    @property
     def time_is_up(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def _shorten(self, found: FailedDay) -> None:
-        """Leave out halves, quarters and single operations, as long as what is left ends in the same finding."""
-        operations, size = found.operations, len(found.operations) // 2
-        while size and not self.time_is_up:
-            first, shorter = 0, False
-            while first < len(operations) and not self.time_is_up:
-                tried = self._play(operations[:first] + operations[first + size :])
-                if tried is not None and tried.finding == found.finding:
-                    self.found, operations, shorter = tried, tried.operations, True
-                else:
-                    first += size
-            if size > 1 or not shorter:
-                size //= 2
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """A new day, on a stack of its own."""
+        self.days += 1
+        with ExitStack() as closing:
+            record = closing.enter_context(self._record(self.days))
+            day = Day(self._lab, RaisingJudge(), self._directory)
+            attempt = Attempt(day)
+            closing.callback(lambda: record(attempt.operations, attempt.finding))
+            closing.callback(day.close)
+            closing.callback(lambda: self.performed.update(each.kind for each in attempt.operations))
+            yield attempt
 
     def _play(self, operations: Sequence[Operation]) -> FailedDay | None:
-        """What a day with these operations ends in; those that are not possible any more are left out."""
-        with _Played(self) as day, contextlib.suppress(_Bad):
-            day.begin()
+        """Perform the operations that are possible; None where no invariant is violated."""
+        with self.attempt() as attempt, suppress(InvariantViolatedError):
+            attempt.begin()
             for operation in operations:
-                day.do(operation)
-        return day.found
+                attempt.perform(operation)
+        return attempt.failed
 
 
-class _Played:
-    """One day of the search, from beginning to end."""
-
-    def __init__(self, search: Search) -> None:
-        self._search = search
-        self._operations: list[Operation] = []
-        self._open = ExitStack()
-        self.found: FailedDay | None = None
-
-    def __enter__(self) -> Self:
-        search = self._search
-        search.days += 1
-        with ExitStack() as opened:
-            told = opened.enter_context(search.around(search.days))
-            opened.callback(lambda: told(self._operations, self.found.finding if self.found else ""))
-            self.day = Day(search.lab, _Judge(), search.directory)
-            opened.callback(self.day.close)
-            self._open = opened.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._search.performed.update(each.kind for each in self._operations)
-        self._open.close()
-
-    def begin(self) -> None:
-        self._watched(self.day.begin)
-
-    def do(self, operation: Operation) -> None:
-        """Perform it, where it makes sense in this state."""
-        if self.day.possible(operation.kind):
-            self._operations.append(operation)
-            self._watched(lambda: self.day.perform(operation))
-
-    def _watched(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except _Bad as bad:
-            self.found = FailedDay(tuple(self._operations), bad.finding, bad.detail)
-            raise
-
-
-def _machine(search: Search, target: Target) -> type[RuleBasedStateMachine]:
+def _state_machine(search: Search, target: Target) -> type[RuleBasedStateMachine]:
+    operations = st.sampled_from(WEIGHTED)
     releases = st.sampled_from((target.current, target.previous))
-    integrations = st.lists(st.sampled_from(tuple(target.integrations)), min_size=1, max_size=MOST, unique=True)
-    kinds = st.sampled_from(KINDS)
+    integrations = st.lists(
+        st.sampled_from(tuple(target.integrations)), min_size=1, max_size=MAX_INTEGRATIONS, unique=True
+    )
 
     class GameDay(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            if search.time_is_up:
-                raise _Over
-            self.played = _Played(search)
-            with _ending():
-                self.played.__enter__()
-                try:
-                    self.played.begin()
-                except BaseException:
-                    self.teardown()
-                    raise
+            if search.time_is_up():
+                raise SearchStoppedError
+            self._closing = ExitStack()
+            with _stopping_hypothesis(), ExitStack() as cleanup:
+                self._attempt = self._closing.enter_context(search.attempt())
+                cleanup.callback(self.teardown)
+                self._attempt.begin()
+                cleanup.pop_all()
 
         def teardown(self) -> None:
-            search.found = self.played.found
-            self.played.__exit__()
+            search.found = self._attempt.failed
+            self._closing.close()
 
-        # One rule, and no preconditions: what is drawn must not depend on how the system behaves.
-        @rule(kind=kinds, release=releases, names=integrations)
-        def act(self, kind: str, release: str, names: list[str]) -> None:
-            with _ending():
-                for argument in self._arguments(kind, release, names):
-                    self.played.do(Operation(kind, argument))
-
-        def _arguments(self, kind: str, release: str, names: list[str]) -> Sequence[str]:
-            match kind:
-                case "deploy" | "deploy-migrating":
-                    return [release]
-                case "upgrade":
-                    return [target.current]
-                case "downgrade":
-                    return [target.previous]
-                case "deliver":
-                    return names[:1]
-                case "off":
-                    return [name for name in names if name in target.gated_of(target.current)]
-                case "on":
-                    return self.played.day.turned_off[: len(names)]
-            return [""]
+        # One rule without preconditions: what is drawn must not depend on how the system behaves.
+        @rule(operation=operations, release=releases, names=integrations)
+        def act(self, operation: type[Operation], release: str, names: list[str]) -> None:
+            with _stopping_hypothesis():
+                for argument in operation.draw(Drawn(release, names), self._attempt.state):
+                    self._attempt.perform(operation(argument))
 
     return GameDay
 
 
-@contextlib.contextmanager
-def _ending() -> Iterator[None]:
-    """Past Hypothesis: neither what was found nor an error of ours is to be repeated."""
+@contextmanager
+def _stopping_hypothesis() -> Iterator[None]:
+    """Neither a violated invariant nor an error of the stack is to be reproduced."""
     try:
         yield
-    except _Bad:
-        raise _Over from None
+    except InvariantViolatedError:
+        raise SearchStoppedError from None
     except DrillError as error:
-        raise _Over(error) from None
+        raise SearchStoppedError(error) from None

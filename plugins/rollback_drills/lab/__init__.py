@@ -1,1 +1,1 @@
-"""A disposable copy of the system, ready to be drilled."""
+"""A disposable copy of the system, ready for drills."""

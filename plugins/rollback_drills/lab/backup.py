@@ -1,8 +1,8 @@
-"""Backups that can be trusted: taken with a manifest, verified before anything is touched, restored beside the live
-database and swapped in only when they are what the manifest says.
+"""Backups that can be trusted.
 
-What this avoids ends with exit code 0 every time: a dump cut short, an empty file, somebody else's dump, a restore
-over what is there, a sequence left behind.
+A backup is taken with a manifest and verified before anything is touched. It is restored beside the live database, and
+swapped in only if it matches the manifest. The mistakes that this prevents all exit with code 0: a truncated dump, an
+empty file, another system's dump, a restore over existing tables, a sequence left behind.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rollback_drills.core.errors import (
-    BackupRefusedError,
-    StackError,
-)
+from rollback_drills.core.errors import BackupRefusedError, StackError
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
 from rollback_drills.postgres.dump import DUMP, RESTORE, defect_of
@@ -29,10 +26,14 @@ from rollback_drills.target.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What was in the database when the backup was taken, and the file that should hold it.
+    """The content of the database when the backup was taken, and the file that must hold it.
 
-    Sequences are in no snapshot: while clients write, the backup may hold any state between ``sequences`` and
-    ``sequences_after``. ``began`` (monotonic seconds): what was acknowledged by then is in the backup.
+    Attributes:
+        origin: the name of the target.
+        size: of the file, in bytes.
+        sequences: their states before the dump. A snapshot does not cover sequences: if clients write meanwhile, the
+            backup may hold any state from this one to ``sequences_after``.
+        began: monotonic seconds; what was acknowledged before is in the backup.
     """
 
     origin: str
@@ -59,7 +60,7 @@ class Manifest:
 
 
 class Backups:
-    """Takes and restores backups of one target: by its own commands, or by pg_dump and psql."""
+    """Takes and restores backups of one target, with its own commands or with pg_dump and psql."""
 
     def __init__(self, target: Target, commands: Commands) -> None:
         self._target, self._commands = target, commands
@@ -69,15 +70,15 @@ class Backups:
         return self._target.backup
 
     def take(self, database: LiveDatabase, file: Path) -> tuple[CommandResult, Manifest]:
-        """Dump the database into ``file`` and write down what it must hold.
+        """Dump the database into ``file``, and describe its content in a manifest.
 
-        pg_dump reads the very snapshot that the manifest describes, so that clients may write meanwhile. The target's
-        own command cannot be given a snapshot: nobody may write while that runs (see `shares_snapshot`).
+        pg_dump reads the snapshot that the manifest describes, so clients may write meanwhile. The target's own command
+        takes no snapshot, so clients must not write while it runs (see `shares_snapshot`).
         """
         began = time.monotonic()
         with database.snapshot() as (held, snapshot):
-            # Read after the snapshot was taken: not behind any row that is in it, as a sequence one behind would be.
-            least = database.sequences()
+            # Read after the snapshot began, so that no sequence is behind a row of the snapshot.
+            sequences = database.sequences()
             argv = self.settings.dump or (*DUMP, f"--snapshot={snapshot}")
             result = self._run(argv, database, file)
             content = file.read_bytes() if file.is_file() else b""
@@ -88,7 +89,7 @@ class Backups:
                 len(content),
                 held.schema(),
                 held.data(),
-                least,
+                sequences,
                 database.sequences(),
                 began,
             )
@@ -100,10 +101,10 @@ class Backups:
         return self.settings.dump is None
 
     def verify(self, file: Path, manifest: Manifest) -> None:
-        """Refuse a file that is not the backup which the manifest describes; nothing is touched.
+        """Refuse a file that is not the backup that the manifest describes. Changes nothing.
 
         Raises:
-            BackupRefused: saying what is wrong with it.
+            BackupRefusedError: with the reason.
         """
         defect = defect_of(file)
         if defect:
@@ -112,7 +113,7 @@ class Backups:
         if manifest.origin != self._target.name:
             raise BackupRefusedError(
                 f"{file.name} is refused: it is a backup of {manifest.origin!r}, not of {self._target.name!r}",
-                fix="look for the backup of this system",
+                fix="restore a backup of this system",
             )
         if hashlib.sha256(content).hexdigest() != manifest.sha256:
             raise BackupRefusedError(
@@ -124,7 +125,7 @@ class Backups:
     def restore_into(
         self, fresh: LiveDatabase, file: Path, *, kill_when: Callable[[], bool] | None = None
     ) -> CommandResult:
-        """Restore ``file`` into a new, empty database. Compare it with the manifest before it goes live.
+        """Restore ``file`` into a new, empty database, to be compared with the manifest before it goes live.
 
         Args:
             kill_when: as for `rollback_drills.runtimes.protocols.Commands.run`.

@@ -1,9 +1,10 @@
-"""The environment of a bare ``alembic.ini``: no target file, no gateway; any interpreter that has alembic."""
+"""The environment of a bare ``alembic.ini``: no target file, no gateway, any interpreter that has Alembic."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -14,10 +15,7 @@ from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker
 from rollback_drills.postgres.addresses import sqlalchemy_url
-from rollback_drills.postgres.dump import (
-    DUMP,
-    RESTORE,
-)
+from rollback_drills.postgres.dump import DUMP, RESTORE
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.protocols import CommandResult
@@ -28,17 +26,23 @@ _TOOL_TIMEOUT = 300.0  # seconds for a backup or a restore
 
 
 class BareAlembicEnvironment:
-    """The `MigrationEnvironment` of a bare alembic.ini: its own scripts, run where they lie.
+    """The `MigrationEnvironment` of a bare alembic.ini, whose scripts run in place.
 
-    env.py finds the database in ``sqlalchemy.url`` and in the environment variable ``DATABASE_URL``; nothing else of
-    the caller's environment reaches it but ``variables``.
+    env.py finds the database's URL in ``sqlalchemy.url`` and in the environment variable ``DATABASE_URL``. Its
+    environment is clean otherwise, except for ``variables``.
 
     Args:
-        file: alembic.ini or pyproject.toml; alembic runs where its script_location begins.
-        section: of alembic.ini, as ``alembic -n`` names it.
-        bin_dir: where pg_dump and psql are.
-        driver: of SQLAlchemy's, for the URLs, such as ``postgresql+asyncpg``.
-        baseline: SQL that makes what is there before the first revision.
+        file: alembic.ini or pyproject.toml. Alembic runs in the directory that script_location is relative to.
+        interpreter: the command line of a Python that has Alembic.
+        admin_url: libpq URL of a superuser.
+        run: the marker of the databases of this run.
+        workspace: the working directory of pg_dump and psql; receives the walker's log.
+        bin_dir: the directory of pg_dump and psql.
+        driver: the URL scheme for SQLAlchemy, such as ``postgresql+asyncpg``.
+        variables: environment variables for env.py; ``{url}`` stands for the database's URL.
+        timeout: seconds that one step of a migration may take.
+        baseline: SQL that creates what the first revision expects.
+        section: the section of alembic.ini (``alembic -n``).
     """
 
     def __init__(
@@ -84,8 +88,9 @@ class BareAlembicEnvironment:
             ),
             log=self.directory / "walker.log",
         )
-        try:
-            return Walker(
+        with ExitStack() as cleanup:
+            cleanup.callback(conversation.close)
+            walker = Walker(
                 conversation,
                 options=["-c", str(self._file), *(["-n", self._section] if self._section != SECTION else [])],
                 settings={"sqlalchemy.url": url},
@@ -93,9 +98,8 @@ class BareAlembicEnvironment:
                 timeout=self._timeout,
                 as_module=False,
             )
-        except BaseException:
-            conversation.close()
-            raise
+            cleanup.pop_all()
+        return walker
 
     def drop(self, database: str) -> None:
         with postgres.connect(self._admin_url) as admin:
@@ -119,22 +123,21 @@ class BareAlembicEnvironment:
 
 
 def alembic_target(file: Path) -> Target:
-    """A target whose migrations are drilled and nothing else.
+    """A target with nothing but migrations to drill.
 
     Raises:
         TargetError: there is no such file.
     """
     if not file.is_file():
-        raise TargetError(f"there is no file {file}", fix="name alembic's configuration with --drill-alembic")
-    nothing = "/"
+        raise TargetError(f"there is no file {file}", fix="name Alembic's configuration file with --drill-alembic")
     document = {
         "name": f"migrations of {file.resolve().parent.name}",
         "current": "head",
         "previous": "base",
         "releases": {"path": "{here}/{release}"},
         "gateway": {"start": ["false", "{port}"]},
-        "health": {"path": nothing},
-        "version": {"path": nothing},
+        "health": {"path": "/"},
+        "version": {"path": "/"},
         "delivery": {"path": "/{integration}", "json": "{unique}", "stored": "SELECT unnest(%(ids)s::text[])"},
         "integrations": {"none": {}},
         "runbook": {"file": file.name, "title": "Migrations"},

@@ -1,7 +1,7 @@
-"""The lab of one worker: a runtime that is up, database templates, and a fresh stack for every drill.
+"""The lab of one worker: a started runtime, database templates, and a new stack for every drill.
 
-A drill's database is a clone of a template, so that drills are independent and may run in any order. Templates are
-made once: the previous release's schema with the seed rows, and the same upgraded to the current release.
+A drill's database is a clone of a template, so drills are independent and may run in any order. The templates are made
+once: the previous release's schema with the seed's rows, and the same upgraded to the current release.
 """
 
 from __future__ import annotations
@@ -34,17 +34,21 @@ ROLE = "gateway"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceDatabase:
-    """A database that was only ever upgraded to a revision: its schema, and the seed's rows as they are there."""
+    """The schema and the seed's rows of a database that was only ever upgraded to a revision.
+
+    ``rows`` is None below the previous release's head, where the seed is not valid.
+    """
 
     schema: SchemaFingerprint
     rows: RowSet | None
 
 
 class Lab:
-    """One per worker.
+    """Makes the stacks of one worker.
 
     Args:
-        sender: sends the load of each drill; None: there is no client traffic.
+        run: the marker of this run's databases.
+        sender: sends the load of each drill; None: no client traffic.
     """
 
     def __init__(self, target: Target, runtime: Runtime, meter: Meter, run: str, sender: Sender | None = None) -> None:
@@ -55,12 +59,12 @@ class Lab:
         self._references: dict[str, ReferenceDatabase] = {}
         self._templates: dict[str, LiveDatabase] = {}
         self._seed_rows: RowSet | None = None
-        self._workbench_database: LiveDatabase | None = None
-        self._commands = runtime.commands(CommandLog(), self._workbench_url)
+        self._under_preparation: LiveDatabase | None = None
+        self._commands = runtime.commands(CommandLog(), self._url_under_preparation)
         self._alembic = Alembic(self._commands, target, self._histories)
 
     def start(self) -> None:
-        """Start the runtime, create the gateway's role and the templates.
+        """Start the runtime, and create the gateway's role and the templates.
 
         Raises:
             StackError: something did not start, or a migration or the seed failed.
@@ -69,7 +73,7 @@ class Lab:
         self.prepare()
 
     def prepare(self) -> None:
-        """On a runtime that is up: the gateway's role and the templates.
+        """Create the gateway's role and the templates, on a runtime that was started.
 
         Raises:
             StackError: a migration or the seed failed.
@@ -94,7 +98,7 @@ class Lab:
         self._templates[self.target.current] = current
 
     def disconnect(self) -> None:
-        """Give up our own connections and leave everything running."""
+        """Close the lab's own connections, and leave everything running."""
         for template in self._templates.values():
             template.disconnect()
 
@@ -104,29 +108,33 @@ class Lab:
 
     @property
     def role(self) -> tuple[str, str]:
-        """The account that the gateway and its migrations use: name and password."""
+        """Name and password of the account that the gateway and its migrations use."""
         account = self.runtime.account
         return (account.role, account.password) if account is not None else (ROLE, self.role_password)
 
     @property
     def seed_rows(self) -> RowSet:
-        """Every row of the seed, as it was under the previous release."""
+        """Every row of the seed at the previous release's head.
+
+        Raises:
+            StackError: the lab was not started.
+        """
         if self._seed_rows is None:
             raise StackError("the lab has not been started")
         return self._seed_rows
 
     @property
     def seeded(self) -> str | None:
-        """A database at the previous release's head with the seed, to be copied; None where the target has no seed."""
+        """Name of the template at the previous release's head; None where the target has no seed."""
         return self._templates[self.target.previous].name if self.target.database.seed else None
 
     def stack(self, release: str | None = None) -> Stack:
-        """A stack whose database is at the head of ``release`` (default: current) with the seed; nothing is started."""
+        """A new stack with the seed, at the head of ``release`` (default: the current one). No gateway is started."""
         number = next(self._numbers)
         account = self.runtime.account
         name = account.database if account is not None else f"drill_{number}"
         self.runtime.server.revive()
-        self._database(name).drop()  # of a stack that was to be kept: under one name there is only one
+        self._database(name).drop()  # left by a kept stack, where all stacks share one database name
         database = self._templates[release or self.target.current].clone(name)
         command_log = CommandLog()
         commands = self.runtime.commands(command_log, lambda: database.url)
@@ -147,11 +155,11 @@ class Lab:
         )
         gated = self.target.gated_of(self.target.current)
         if any(self.target.flag_default(name, each) is False for name in gated for each in self._templates):
-            stack.set_flags(dict.fromkeys(gated, True))  # every drill begins with all that there is turned on
+            stack.set_flags(dict.fromkeys(gated, True))  # every drill begins with every integration enabled
         return stack
 
     def discard(self, stack: Stack) -> None:
-        """Stop a stack's gateway and drop its database."""
+        """Remove a stack's gateway and drop its database."""
         self.runtime.server.thaw()
         self.runtime.server.revive()
         stack.gateway.remove()
@@ -159,7 +167,7 @@ class Lab:
         stack.database.drop()
 
     def only_upgraded_to(self, revision: str) -> ReferenceDatabase:
-        """What a downgrade to ``revision`` is compared with, made with the current release's scripts and kept."""
+        """The reference for a downgrade to ``revision``; made once, with the current release's scripts."""
         if revision not in self._references:
             self._references[revision] = self._make_reference(revision)
         return self._references[revision]
@@ -169,7 +177,7 @@ class Lab:
         if revision == previous.revision():
             return ReferenceDatabase(previous.schema(), self.seed_rows)
         pristine = self._database(f"pristine_{next(self._numbers)}")
-        # The seed is valid at the previous release's head: further down there are no rows to compare with.
+        # The seed is valid from the previous release's head: below it there are no rows to compare.
         seeded = revision != "base" and not self._alembic.knows(self.target.previous, revision)
         if seeded:
             pristine = previous.clone(pristine.name)
@@ -181,17 +189,21 @@ class Lab:
         pristine.drop()
         return reference
 
-    def _workbench_url(self) -> str:
-        if self._workbench_database is None:
+    def _url_under_preparation(self) -> str:
+        if self._under_preparation is None:
             raise StackError("no database is being prepared")
-        return self._workbench_database.url
+        return self._under_preparation.url
 
     def _database(self, name: str) -> LiveDatabase:
         role, password = self.role
         return LiveDatabase(
-            self.runtime.server.admin_url, name, role=role, password=password, run=self._run,
+            self.runtime.server.admin_url,
+            name,
+            role=role,
+            password=password,
+            run=self._run,
             volatile=self.target.database.volatile,
-        )  # fmt: skip
+        )
 
     def _create(self, database: LiveDatabase) -> None:
         with postgres.connect(self.runtime.server.admin_url) as admin:
@@ -199,7 +211,7 @@ class Lab:
         postgres.create_extensions(database.admin_url, self.target.database.extensions)
 
     def _migrate(self, database: LiveDatabase, release: str, revision: str = "heads") -> None:
-        self._workbench_database = database
+        self._under_preparation = database
         result = self._alembic.upgrade(release, revision)
         if not result.ok:
             raise StackError(
@@ -214,9 +226,10 @@ class Lab:
         result = self._commands.run(in_release, timeout=self.target.migrations.timeout)
         if not result.ok:
             raise StackError(
-                f"the seed command fails with exit code {result.exit_code}", cause=result.output,
+                f"the seed command fails with exit code {result.exit_code}",
+                cause=result.output,
                 fix=f"run `{' '.join(result.argv)}` by hand, or correct database.seed_command in {self.target.file}",
-            )  # fmt: skip
+            )
 
     def _seed(self, database: LiveDatabase, relative: str) -> None:
         file = self.target.path(relative)

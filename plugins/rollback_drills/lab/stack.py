@@ -1,4 +1,4 @@
-"""A disposable copy of the system under drill, and what can be asked of it."""
+"""A disposable copy of the system under drill."""
 
 from __future__ import annotations
 
@@ -16,20 +16,13 @@ from rollback_drills.core.polling import poll_until
 from rollback_drills.lab.backup import Backups
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.migrations import Alembic
-from rollback_drills.runtimes.protocols import (
-    CommandLog,
-    Commands,
-    DatabaseServer,
-    Gateway,
-    Outcome,
-    Project,
-)
+from rollback_drills.runtimes.protocols import CommandLog, Commands, DatabaseServer, Gateway, Outcome, Project
 from rollback_drills.target.target import Target
 
 
 @dataclass(slots=True, repr=False)
 class Stack:
-    """A disposable copy of the system under drill: the gateway, its database, and everything to work on them."""
+    """A gateway and its database, with the commands and the clients that work on them."""
 
     target: Target
     gateway: Gateway
@@ -43,10 +36,10 @@ class Stack:
     project: Project | None = None
     command_log: CommandLog = field(default_factory=CommandLog)
     started_in: float = 0.0
-    """Seconds that the last start took of those that had to succeed (`must_start`)."""
+    """How many seconds the last start by `must_start` took."""
 
     def set_flags(self, states: Mapping[str, bool]) -> None:
-        """Edit the flags' configuration; the gateway notices when it is re-created."""
+        """Edit the flags in the configuration, which the gateway reads when it is re-created."""
         flags = self.target.flags
         if flags is None:
             raise StackError("the target has no [flags]")
@@ -55,15 +48,15 @@ class Stack:
         )
 
     def unset_flags(self) -> None:
-        """Take every flag out of the configuration, as an environment has it that was made for another release."""
+        """Remove every flag from the configuration, as in an environment that was made for another release."""
         self.gateway.configure(dict.fromkeys(map(self.target.flag_variable, self.target.gated_of(self.target.current))))
 
     def another_client(self) -> GatewayClient:
-        """A client for another thread; its requests are not accounted for as the target's time."""
+        """A client for another thread, whose requests the meter does not count as the target's time."""
         return GatewayClient(self.target, lambda: self.gateway.base_url, Meter(), self.client.delivered)
 
     def becomes_healthy(self) -> bool:
-        """Whether the gateway is healthy within the time in which it has to be ready."""
+        """Whether the gateway becomes healthy within ``gateway.ready_timeout``."""
         try:
             timeout = self.target.gateway.ready_timeout
             return poll_until(self.client.healthy, what="becoming healthy", timeout=timeout)
@@ -71,7 +64,7 @@ class Stack:
             return False
 
     def must_start(self, outcome: Outcome) -> None:
-        """For starts that are no part of what is judged.
+        """Require a start that the drill does not judge.
 
         Raises:
             StackError: the gateway did not start.
@@ -85,11 +78,11 @@ class Stack:
         self.started_in = outcome.seconds
 
     def stored(self, ids: list[str]) -> frozenset[str]:
-        """Those of these delivery ids that are in the database."""
+        """The ids of the deliveries that are in the database."""
         return frozenset(self.copies(ids))
 
     def copies(self, ids: Sequence[str]) -> Counter[str]:
-        """How many copies of each of these deliveries are in the database.
+        """How many copies of each delivery are in the database.
 
         Raises:
             StackError: the target's query fails.
@@ -98,7 +91,11 @@ class Stack:
 
 
 def copies(database: LiveDatabase, target: Target, ids: Sequence[str], *, at_once: int = 1_000) -> Counter[str]:
-    """How many copies of each of these deliveries a database holds, asked for ``at_once`` ids at a time."""
+    """How many copies of each delivery are in a database, by queries for ``at_once`` ids each.
+
+    Raises:
+        StackError: the target's query fails.
+    """
     found: Counter[str] = Counter()
     for first in range(0, len(ids), at_once):
         try:
@@ -107,7 +104,7 @@ def copies(database: LiveDatabase, target: Target, ids: Sequence[str], *, at_onc
             raise StackError(
                 "the database cannot be asked for the deliveries",
                 cause=str(error).strip(),
-                fix=f"correct stored under [delivery] in {target.file}, if the tables are there",
+                fix=f"correct stored under [delivery] in {target.file}, if the tables exist",
             ) from None
         found.update(str(row[0]) for row in rows)
     return found

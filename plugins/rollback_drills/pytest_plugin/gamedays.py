@@ -1,4 +1,4 @@
-"""What the command line says of random game days."""
+"""The options for random game days."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RandomDays:
-    """For how many seconds they are played, or which one again."""
+    """How many seconds to search, or the day to replay."""
 
     seconds: float
     replay: tuple[Operation, ...] = ()
 
 
-def wanted(config: pytest.Config, target: Target) -> RandomDays | None:
-    """None where nobody has asked for them.
+def read_options(config: pytest.Config, target: Target) -> RandomDays | None:
+    """The options' values; None where neither a search nor a replay is asked for.
 
     Raises:
         DrillError: an option is wrong.
     """
     replay = config.getoption("drill_replay")
     if replay is not None:
-        from rollback_drills.gamedays.operations import parse
+        from rollback_drills.gamedays.notation import parse_day
 
         try:
-            return RandomDays(0.0, parse(replay, target))
+            return RandomDays(0.0, parse_day(replay, target))
         except DrillError as error:
             raise DrillError(f"--drill-replay: {error.what}", cause=error.cause, fix=error.fix) from None
     given = config.getoption("drill_budget")

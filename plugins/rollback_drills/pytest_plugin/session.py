@@ -13,7 +13,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.pytest_plugin.drill_factory import DrillFactory
-from rollback_drills.pytest_plugin.gamedays import RandomDays, wanted
+from rollback_drills.pytest_plugin.gamedays import RandomDays, read_options
 from rollback_drills.pytest_plugin.keys import RUN
 from rollback_drills.pytest_plugin.killed_runs import remove_left_overs
 from rollback_drills.pytest_plugin.marks import only_shows_something
@@ -51,7 +51,7 @@ class DrillSession:
             is_controller_of_workers=bool(getattr(option, "numprocesses", None)) and not self.is_worker,
         )
         if self.targets.known is not None:
-            wanted(config, self.targets.known)  # a mistake in its options is reported before anything is started
+            read_options(config, self.targets.known)  # a mistake in its options is reported before anything is started
         self.reports = report_directory(config)
         self.directory = self.reports / self.run
         self.keeps_stacks = bool(config.getoption("drill_keep_stack"))
@@ -90,7 +90,7 @@ class DrillSession:
     @property
     def random_days(self) -> RandomDays | None:
         """The random game days to play; None if no option asks for any."""
-        return wanted(self.config, self.target)
+        return read_options(self.config, self.target)
 
     def close(self) -> None:
         """End the journal, and remove the workspace and everything that runs from it, unless it is kept."""
