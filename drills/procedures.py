@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollback_drills.clients.answers import Answer, is_agreed, is_disabled, is_rate_limited, matches
-from rollback_drills.clients.http import (
-    Delivered,
-    RequestCounters,
-)
+from rollback_drills.clients.delivery import Delivered
+from rollback_drills.clients.metrics import RequestCounters
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
@@ -272,9 +270,9 @@ def account_for_writes(stack: Stack, drill: Drill, writes: list[Delivered]) -> N
 
 def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[RequestCounters, list[Delivered]]:
     """Deliver to these integrations and read from the gateway's own counters what came of it."""
-    before = stack.client.traffic()
+    before = stack.client.counters()
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
-    return stack.client.traffic() - before, delivered
+    return stack.client.counters() - before, delivered
 
 
 def errors_among(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[float, float]:

@@ -80,7 +80,7 @@ def test_doctor_says_of_what_is_skipped_what_a_run_says(small: Path, capsys: pyt
     said = " ".join(capsys.readouterr().out.split())
     assert "runtime embedded, chosen by auto: private processes of this machine, since" in said
     _, _, row = said.partition("drills will run; the others need:")
-    assert "6: the runbook's commands to the letter need --drill-runtime=compose (test_letter_" in row
+    assert "6: running the runbook's literal commands needs --drill-runtime=compose (test_letter_" in row
     assert "1: no time was given to random game days: --drill-budget=SECONDS (test_random_game_days)" in row
     listing = [
         sys.executable,
@@ -138,9 +138,12 @@ def test_doctor_leaves_nothing_behind_when_it_is_ended(small: Path, temporary: P
     command = [sys.executable, "-m", "rollback_drills", "doctor", "--target", str(small), "--runtime", "embedded"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True,
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as doctor:  # fmt: skip
+    ) as doctor:
         assert doctor.stdout is not None
         for line in doctor.stdout:
             if line.startswith("ok       backup"):

@@ -63,12 +63,16 @@ def made(root: Path) -> tuple[StarterFile, dict[str, Any], Target]:
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "hooks"
     files = {
-        "docker-compose.yml": COMPOSE, "src/hooks/web.py": APPLICATION, "db/alembic.ini": "[alembic]\n"
-        "script_location = %(here)s/migrations\n", "entrypoint.sh": "#!/bin/sh\ncd db && alembic upgrade head\n",
+        "docker-compose.yml": COMPOSE,
+        "src/hooks/web.py": APPLICATION,
+        "db/alembic.ini": "[alembic]\nscript_location = %(here)s/migrations\n",
+        "entrypoint.sh": "#!/bin/sh\ncd db && alembic upgrade head\n",
         "Dockerfile": "ARG PYTHON_VERSION=3.12\nFROM python:${PYTHON_VERSION}\nARG APP_RELEASE\n",
-        "docs/Rollback-Procedure.md": "# Rollback\n", "requirements.txt": "flask\n",
-        "tests/test_web.py": 'app = Flask(__name__)\nget("/health")\n', ".venv/lib/x.py": 'app = FastAPI("/version")\n',
-    }  # fmt: skip
+        "docs/Rollback-Procedure.md": "# Rollback\n",
+        "requirements.txt": "flask\n",
+        "tests/test_web.py": 'app = Flask(__name__)\nget("/health")\n',
+        ".venv/lib/x.py": 'app = FastAPI("/version")\n',
+    }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -80,13 +84,16 @@ def test_a_project_is_described_from_its_own_files(project: Path):
     assert document["gateway"] == {
         "start": ["{python}", "-m", "gunicorn", "hooks.web:create_app()", "--bind", "127.0.0.1:{port}"],
         "env": {
-            "DB_HOST": "{database_host}", "DB_USER": "{database_user}",
+            "DB_HOST": "{database_host}",
+            "DB_USER": "{database_user}",
             "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg2://{database_user}:{database_password}@{database_host}"
             ":{database_port}/{database_name}",
-            "SENTRY_ENABLED": "true", "LICENCE": "",
+            "SENTRY_ENABLED": "true",
+            "LICENCE": "",
         },
-        "container_port": 5000, "always_migrates": False,
-    }  # fmt: skip
+        "container_port": 5000,
+        "always_migrates": False,
+    }
     assert document["migrations"] == {"directory": "db", "versions": "db/migrations/versions"}
     assert document["health"]["path"] == "/healthz"
     assert document["delivery"]["path"] == "/hooks/{integration}"
@@ -96,9 +103,13 @@ def test_a_project_is_described_from_its_own_files(project: Path):
         "args": {"APP_RELEASE": "{release}"},
     }
     assert document["compose"] == {
-        "files": ["docker-compose.yml"], "gateway": "web", "database": "store", "release_variable": "APP_RELEASE",
-        "password_variable": "DB_SECRET", "env": {"LICENCE": ""},
-    }  # fmt: skip
+        "files": ["docker-compose.yml"],
+        "gateway": "web",
+        "database": "store",
+        "release_variable": "APP_RELEASE",
+        "password_variable": "DB_SECRET",
+        "env": {"LICENCE": ""},
+    }
     assert document["database"]["image"] == "postgis/postgis:15-3.4"
     assert "version" not in document["database"], "the embedded server is of another, and would refuse"
     assert "the embedded server is 18: for containers only\n# version = 15\n" in starter.text
@@ -208,11 +219,20 @@ def test_the_compose_file_s_environment_is_taken_without_its_secrets(tmp_path: P
     starter, document, _ = made(tmp_path / "api")
     parts = "{database_user}:{database_password}@{database_host}:{database_port}/{database_name}"
     assert document["gateway"]["env"] == {
-        "PYTHONPATH": "{tree}/src:{tree}/lib", "MODE": "quiet", "ZONE": "here and there", "LOG_LEVEL": "info",
-        "MAIN_STORE": "{sqlalchemy_url}", "ASYNC_DATABASE_URL": f"postgresql+asyncpg://{parts}",
-        "PLAIN_DATABASE_URL": "{database_url}", "STRIPE_SECRET": "", "REDIS_URL": "", "REGION": "",
-        "TEMPLATE": "{{name}} costs $5", "RELEASE": "{release}", "PORT": "{port}",
-    }  # fmt: skip
+        "PYTHONPATH": "{tree}/src:{tree}/lib",
+        "MODE": "quiet",
+        "ZONE": "here and there",
+        "LOG_LEVEL": "info",
+        "MAIN_STORE": "{sqlalchemy_url}",
+        "ASYNC_DATABASE_URL": f"postgresql+asyncpg://{parts}",
+        "PLAIN_DATABASE_URL": "{database_url}",
+        "STRIPE_SECRET": "",
+        "REDIS_URL": "",
+        "REGION": "",
+        "TEMPLATE": "{{name}} costs $5",
+        "RELEASE": "{release}",
+        "PORT": "{port}",
+    }
     assert "literal" not in starter.text
     assert {key for key, _ in starter.of("fill in")} >= {"gateway.env.STRIPE_SECRET", "gateway.env.REGION"}
     assert document["database"]["version"] == 18, "the embedded server's own"
@@ -221,10 +241,12 @@ def test_the_compose_file_s_environment_is_taken_without_its_secrets(tmp_path: P
 @pytest.mark.parametrize(
     ("paths", "health"),
     [
-        (["/livez", "/readyz"], "/readyz"), (["/livez", "/health"], "/health"), (["/livez"], "/livez"),
+        (["/livez", "/readyz"], "/readyz"),
+        (["/livez", "/health"], "/health"),
+        (["/livez"], "/livez"),
         (["/health/live", "/health/ready"], "/health/ready"),
     ],
-)  # fmt: skip
+)
 def test_readiness_is_asked_rather_than_life(tmp_path: Path, paths: list[str], health: str):
     (tmp_path / "app.py").write_text("\n".join(f"@app.get('{path}')\ndef f(): ..." for path in paths))
     assert tomllib.loads(starter_file(survey(tmp_path)).text)["health"]["path"] == health
@@ -242,7 +264,7 @@ def test_readiness_is_asked_rather_than_life(tmp_path: Path, paths: list[str], h
         ('app.mount("/static", Files())\nr = [Route("/hook/{x}", f, methods=["POST"])]', "/hook/{integration}", "POST"),
         ('@app.put("/v1/ingest/{source}/{id}")\ndef f(): ...', "/v1/ingest/{integration}/{unique}", "PUT"),
     ],
-)  # fmt: skip
+)
 def test_the_route_of_deliveries_is_read_from_the_syntax(tmp_path: Path, source: str, path: str, method: str):
     (tmp_path / "app.py").write_text("raise SystemExit('never imported')\n" + source)
     delivery = tomllib.loads(starter_file(survey(tmp_path)).text)["delivery"]

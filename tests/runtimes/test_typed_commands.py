@@ -11,7 +11,7 @@ from rollback_drills.runtimes.host.tools import type_on_host
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target import capabilities
-from rollback_drills.target.capabilities import missing
+from rollback_drills.target.capabilities import missing_capabilities
 from rollback_drills.target.target import Target
 
 
@@ -46,7 +46,7 @@ def test_a_program_that_is_missing_is_said(
 ):
     (tmp_path / program).touch(mode=0o755)
     monkeypatch.setattr(capabilities.os, "defpath", str(tmp_path))
-    assert missing(reference_target, [program]) == []
+    assert missing_capabilities(reference_target, [program]) == []
     (tmp_path / program).unlink()
-    (reason,) = missing(reference_target, [program])
+    (reason,) = missing_capabilities(reference_target, [program])
     assert f"there is no {program} on this machine" in reason

@@ -29,8 +29,11 @@ PROBLEM = re.compile(r"(?:top level|the file|[^\s:]+(?: [^:]*)?): \S.*", re.DOTA
 SCALARS = st.one_of(
     st.text(max_size=20).map(lambda text: text.encode("utf-8", "ignore").decode()),
     st.sampled_from(["{port}", "${HOME}", "{", "/", "0.4.0", "true", "{unique}{integration}", "%(ids)s"]),
-    st.integers(), st.floats(), st.booleans(), st.just(datetime.date(2026, 1, 1)),
-)  # fmt: skip
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.just(datetime.date(2026, 1, 1)),
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc.$ ", max_size=5), inner, max_size=3),

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from rollback_drills import postgres
 from rollback_drills.clients.answers import is_disabled
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.traffic.records import fate
 from rollback_drills.gamedays.model import Expected, KeptBackup
 from rollback_drills.gamedays.operations import Operation

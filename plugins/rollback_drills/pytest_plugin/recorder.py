@@ -163,7 +163,7 @@ class SetupEnder:
 
 def lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> list[str]:
     """The reasons for which a drill would be skipped before anything is started for it."""
-    reasons = capabilities.missing(session.target, mark.requires, runtime=session.choice.name)
+    reasons = capabilities.missing_capabilities(session.target, mark.requires, runtime=session.choice.name)
     if "random_days" in getattr(item, "fixturenames", ()) and session.random_days is None:
         reasons.append(NO_DAYS)
     return reasons

@@ -179,7 +179,7 @@ class DrillSession:
     def check_mark(self, nodeid: str, mark: Mark) -> None:
         """Raise UsageError when a drill's marker names something that does not exist."""
         try:
-            capabilities.missing(self.target, mark.requires)
+            capabilities.missing_capabilities(self.target, mark.requires)
         except DrillError as error:
             raise pytest.UsageError(f"{nodeid}: {error}") from None
         if mark.runbook not in sections.SECTIONS:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.cli.doctor.starting import not_started
 from rollback_drills.clients.answers import Answer, is_disabled, is_rate_limited, matches
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
-from rollback_drills.target.client_tables import WriteProbe
+from rollback_drills.target.probe_tables import WriteProbe
 from rollback_drills.target.target import Target
 
 _LISTED = 5  # integrations whose answers are quoted
