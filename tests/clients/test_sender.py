@@ -110,6 +110,7 @@ def test_the_steady_state_is_waited_for(sender: Sender, server: Server, referenc
     moment = load.hold(turned, timeout=PATIENCE)
     assert moment is not None
     assert turned + 9 * 2 / 200 <= moment <= time.monotonic()
+    load.end()
 
 
 def test_one_load_after_the_other(sender: Sender, server: Server, reference_target: Target) -> None:
