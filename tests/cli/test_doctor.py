@@ -67,8 +67,8 @@ def test_a_target_without_problems(doctor, used: list[Path]):
     assert problems(found) == {}
     assert used, "a stack was made"
     assert found["alembic"].outcome == "note", "between these releases the schema does not change"
-    assert found["2.0: webhooks"].detail == "3 integrations accept and store deliveries"
-    assert found["1.0: webhooks"].detail == "2 integrations accept and store deliveries"
+    assert found["2.0: webhooks"].detail == "accepted and stored by 3 integrations"
+    assert found["1.0: webhooks"].detail == "accepted and stored by 2 integrations"
     assert "by pg_dump" in found["backup"].detail
 
 
@@ -203,7 +203,7 @@ def test_signatures_that_are_verified(doctor, tmp_path: Path):
         gateway.write_text(text[:start] + VERIFYING.lstrip("\n") + text[end:])
     found = doctor(more="\n[delivery.signature]\n" + TABLE)
     assert problems(found) == {}
-    assert found["2.0: signatures"].detail == "3 integrations reject unsigned and wrongly signed deliveries"
+    assert found["2.0: signatures"].detail == "unsigned and wrongly signed deliveries are rejected by 3 integrations"
     own = doctor("jira = {}", 'jira = { secret = "of jira alone" }', more="\n[delivery.signature]\n" + TABLE)
     assert '"key": "[redacted]"' in problems(own)["1.0: jira"]
 

@@ -104,7 +104,7 @@ def test_a_table_without_rows_that_the_migrations_change_is_noted(doctor: Examin
     (project / "seed.sql").write_text("INSERT INTO of_0001 DEFAULT VALUES")
     seeded = doctor('versions = "app/db/versions"', more='\n[database]\nseed = ["seed.sql"]\n')
     assert "rows" not in seeded
-    assert seeded["migrations, seed"].detail == "1 rows in 1 tables"
+    assert seeded["migrations, seed"].detail == "1 row in 1 table"
 
 
 def test_a_missing_directory_is_not_blamed_on_python(doctor: Examine):

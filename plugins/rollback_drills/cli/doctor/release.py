@@ -12,9 +12,11 @@ from rollback_drills.clients.delivery import Delivered
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
+from rollback_drills.report.text import count
 from rollback_drills.target.probe_tables import WriteProbe
 from rollback_drills.target.target import Target
 
+_FORGED = "unsigned and wrongly signed deliveries"
 _LISTED = 5  # integrations whose answers are listed
 
 
@@ -80,7 +82,7 @@ def _behaviours(stack: Stack, release: str) -> Iterator[Diagnosis]:
             fix = "correct [[behaviours]], [version.routes] or delivery.absent"
             yield Diagnosis(f"{release}: behaviour", "problem", detail, fix)
     if asked and all(observed == expected for expected, observed in asked.values()):
-        yield Diagnosis(f"{release}: behaviour", "ok", f"{len(asked)} answers are this release's")
+        yield Diagnosis(f"{release}: behaviour", "ok", f"{count(len(asked), 'answer')} of this release")
 
 
 def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
@@ -98,7 +100,7 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
         detail = f"{len(missing)} of {len(taken)} acknowledged deliveries are not in the database"
         yield Diagnosis(f"{release}: stored", "problem", detail, "correct stored under [delivery]")
     if not refused and not missing:
-        yield Diagnosis(f"{release}: webhooks", "ok", f"{len(names)} integrations accept and store deliveries")
+        yield Diagnosis(f"{release}: webhooks", "ok", f"accepted and stored by {count(len(names), 'integration')}")
 
 
 def _signatures(stack: Stack, release: str) -> Diagnosis:
@@ -111,7 +113,7 @@ def _signatures(stack: Stack, release: str) -> Diagnosis:
                 taken.setdefault(how, []).append(name)
     title = f"{release}: signatures"
     if not taken:
-        return Diagnosis(title, "ok", f"{len(names)} integrations reject unsigned and wrongly signed deliveries")
+        return Diagnosis(title, "ok", f"{_FORGED} are rejected by {count(len(names), 'integration')}")
     detail = "\n".join(f"accepted although {how}: {', '.join(each)}" for how, each in taken.items())
     return Diagnosis(title, "note", detail, "let the gateway verify signatures during drills, too")
 
@@ -140,7 +142,7 @@ def _flag_states(stack: Stack, title: str, states: Mapping[str, bool]) -> Diagno
     delivered = [stack.client.deliver(name) for name in states]
     wrong = [each for each in delivered if not _as_agreed(stack.target, each, states[each.integration])]
     if not wrong:
-        return Diagnosis(title, "ok", f"{len(states)} integrations give the agreed answer")
+        return Diagnosis(title, "ok", f"the agreed answer from {count(len(states), 'integration')}")
     lines = [f"{len(wrong)} of {len(states)} integrations do not give the agreed answer"]
     lines += [_comparison(stack.target, each, states[each.integration]) for each in wrong[:_LISTED]]
     fix = "correct variable, on, off, defaults and disabled under [flags], or the keys of [integrations.NAME]"

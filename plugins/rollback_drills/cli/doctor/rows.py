@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.lab.lab import Lab
 from rollback_drills.postgres import SchemaFingerprint
+from rollback_drills.report.text import count
 
 
 def examine_rows(lab: Lab, title: str) -> Iterator[Diagnosis]:
     """The number of rows after the seed, and the tables without any that the migrations between the releases change."""
     before, rows = _found(lab, lab.target.previous)
     after, _ = _found(lab, lab.target.current)
-    yield Diagnosis(title, "ok", f"{sum(rows.values())} rows in {len(rows)} tables")
+    yield Diagnosis(title, "ok", f"{count(sum(rows.values()), 'row')} in {count(len(rows), 'table')}")
     empty = sorted(name for name in _changed(before, after) if rows.get(name) == 0)
     if empty:
         detail = f"{', '.join(empty)}: no rows after the seed, so nothing is proven about their data"
