@@ -91,7 +91,7 @@ def told(refused: TargetError, file: Path) -> None:
         assert re.search(r"is not (TOML|UTF-8): .+", refused.what), refused.what
 
 
-@settings(max_examples=1000)
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(document=mutated())
 def test_no_mutation_of_a_document_escapes_the_reader(
     document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
@@ -101,7 +101,7 @@ def test_no_mutation_of_a_document_escapes_the_reader(
     judge(file)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(data=st.data())
 def test_no_mutation_of_the_text_escapes_the_reader(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
