@@ -7,10 +7,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from rollback_drills.clients.answers import is_agreed, is_disabled
-from rollback_drills.clients.http import (
-    Delivered,
-    RequestCounters,
-)
+from rollback_drills.clients.delivery import Delivered
+from rollback_drills.clients.metrics import RequestCounters
 from rollback_drills.drill.checkers import (
     check_answers,
     check_database_at,
@@ -190,9 +188,9 @@ def check_still_stored(stack: Stack, drill: Drill, writes: Sequence[Delivered]) 
 
 def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[RequestCounters, list[Delivered]]:
     """Deliver to these integrations and read from the gateway's own counters what came of it."""
-    before = stack.client.traffic()
+    before = stack.client.counters()
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
-    return stack.client.traffic() - before, delivered
+    return stack.client.counters() - before, delivered
 
 
 def errors_among(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[float, float]:

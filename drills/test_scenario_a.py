@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers import check_disabled
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill

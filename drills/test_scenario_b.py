@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from rollback_drills import postgres
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers import check_deliveries, check_rows
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill

@@ -66,7 +66,7 @@ _MODULES = {
     "runtimes.protocols": "CommandLog CommandResult Commands DatabaseAccount DatabaseServer Gateway Outcome Project "
     "Runtime",
     "runtimes.workspace.directory": "Workspace",
-    "target.client_tables": "Integration",
+    "target.integration_tables": "Integration",
     "target.target": "Target",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -107,7 +107,7 @@ if TYPE_CHECKING:
         Runtime,
     )
     from rollback_drills.runtimes.workspace.directory import Workspace
-    from rollback_drills.target.client_tables import Integration
+    from rollback_drills.target.integration_tables import Integration
     from rollback_drills.target.target import Target
 else:
 

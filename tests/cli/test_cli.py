@@ -1,4 +1,4 @@
-"""The commands before a run: `init` overwrites nothing, `doctor` says what it found and by its exit code whether."""
+"""`init` overwrites nothing; `doctor` reports what it found, also by its exit code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def small(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """As TMPDIR; the account that PostgreSQL runs under has to get there, which it cannot below pytest's own."""
+    """For TMPDIR: PostgreSQL's account must be able to enter it, unlike the directories below pytest's own."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o711)
         yield Path(directory)
@@ -53,11 +53,11 @@ def test_init_writes_a_target_file_and_its_schema_once(tmp_path: Path, capsys: p
     assert first.startswith("#:schema ./target.schema.json")
     assert json.loads(schema)["title"] == "Target"
     assert main(["init", str(tmp_path)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert (tmp_path / "target.toml").read_text() == first
 
 
-def test_init_leaves_a_schema_of_somebody_else_alone(tmp_path: Path):
+def test_init_keeps_an_existing_schema(tmp_path: Path):
     (tmp_path / "target.schema.json").write_text("theirs")
     assert main(["init", str(tmp_path)]) == 0
     assert (tmp_path / "target.schema.json").read_text() == "theirs"
@@ -68,32 +68,20 @@ def test_init_needs_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "is not a directory" in capsys.readouterr().err
 
 
-def test_doctor_ends_with_0_where_all_is_well(small: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["doctor", "--target", str(small), "--runtime", "embedded"]) == 0
-    said = capsys.readouterr().out
-    assert "ok       2.0: version            2.0" in said
-    assert f"--drill-target {small} --drill-runtime=embedded" in said
-
-
-def test_doctor_says_of_what_is_skipped_what_a_run_says(small: Path, capsys: pytest.CaptureFixture[str]):
+def test_doctor_exits_with_0_and_gives_the_same_reasons_for_skipped_drills_as_a_run(
+    small: Path, capsys: pytest.CaptureFixture[str]
+):
     assert main(["doctor", "--target", str(small), "--runtime", "auto"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    text = capsys.readouterr().out
+    assert "ok       2.0: version            2.0" in text
+    assert f"--drill-target {small} --drill-runtime=embedded" in text
+    said = " ".join(text.split())
     assert "runtime embedded, chosen by auto: private processes of this machine, since" in said
     _, _, row = said.partition("drills will run; the others need:")
-    assert "6: the runbook's commands to the letter need --drill-runtime=compose (test_letter_" in row
+    assert "6: running the runbook's literal commands needs --drill-runtime=compose (test_letter_" in row
     assert "1: no time was given to random game days: --drill-budget=SECONDS (test_random_game_days)" in row
-    listing = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "drills",
-        "--drill-target",
-        str(small),
-        "-k",
-        "prevention_error_rate",
-        "-rs",
-    ]
-    options = ["-p", "no:cacheprovider", f"--drill-report-dir={small.parent / 'reports'}"]
+    listing = [sys.executable, "-m", "pytest", "drills", "-k", "prevention_error_rate", "-rs"]
+    options = ["-p", "no:cacheprovider", f"--drill-target={small}", f"--drill-report-dir={small.parent / 'reports'}"]
     environment = {**os.environ, "COLUMNS": "500"}
     done = subprocess.run([*listing, *options], cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     (reason,) = re.findall(r"^SKIPPED \[1\] \S+: (.*)$", done.stdout, re.MULTILINE)
@@ -101,9 +89,7 @@ def test_doctor_says_of_what_is_skipped_what_a_run_says(small: Path, capsys: pyt
     assert " ".join(reason.split()) in row
 
 
-def test_doctor_ends_with_1_and_the_remedy_where_something_does_not_hold(
-    small: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_doctor_exits_with_1_and_remedies_if_there_are_problems(small: Path, capsys: pytest.CaptureFixture[str]):
     small.write_text(small.read_text().replace('pointer = "/version"', 'pointer = "/release"'))
     assert main(["doctor", "--target", str(small), "--runtime", "embedded"]) == 1
     said = " ".join(capsys.readouterr().out.split())  # wrapped to the terminal's width
@@ -112,7 +98,7 @@ def test_doctor_ends_with_1_and_the_remedy_where_something_does_not_hold(
     assert "2 problems: drills of this target" in said
 
 
-def test_doctor_without_a_target_says_so_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_doctor_reports_a_missing_target_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["doctor", "--target", str(tmp_path / "absent.toml")]) == 1
     assert "cannot be read" in capsys.readouterr().out
 
@@ -132,15 +118,18 @@ def test_long_names_keep_to_their_column():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_doctor_leaves_nothing_behind_when_it_is_ended(small: Path, temporary: Path, number: signal.Signals):
-    """At the first release's start: PostgreSQL runs, and the gateway never gets ready."""
+    """During the first release's start: PostgreSQL runs, and the gateway never becomes ready."""
     gateway = small.parent / "releases" / "1.0" / "gateway.py"
     gateway.write_text("import signal\nsignal.pause()\n")
     command = [sys.executable, "-m", "rollback_drills", "doctor", "--target", str(small), "--runtime", "embedded"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True,
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as doctor:  # fmt: skip
+    ) as doctor:
         assert doctor.stdout is not None
         for line in doctor.stdout:
             if line.startswith("ok       backup"):

@@ -1,4 +1,4 @@
-"""The doctor on a gateway with real migrations: where they are, and what a mistake about that would have led to."""
+"""The doctor on a gateway with real migrations, and with mistakes about where they are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.diagnoses import diagnoses
 
-from rollback_drills.cli.doctor import Diagnosis, examine
+from rollback_drills.cli.doctor import Diagnosis
 
 SMALL = Path(__file__).parents[1] / "support" / "small"
 ENV = """
@@ -40,7 +41,7 @@ Examine = Callable[..., dict[str, Diagnosis]]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Two releases, the newer one with one migration more; the scripts are in app/db/versions."""
+    """Two releases with a migration between them; the scripts are in app/db/versions."""
     for release, revisions in (("1.0", ("0001",)), ("2.0", ("0001", "0002"))):
         tree = tmp_path / "releases" / release
         versions = tree / "app" / "db" / "versions"
@@ -56,16 +57,16 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def doctor(project: Path) -> Examine:
-    def doctor(migrations: str, *, more: str = "") -> dict[str, Diagnosis]:
+    def doctor(migrations: str, *, more: str = "", until: str = "") -> dict[str, Diagnosis]:
         text = (SMALL / "target.toml").read_text().replace('command = ["{python}", "migrate.py"]', migrations)
         (project / "target.toml").write_text(text + more)
-        return {each.title: each for each in examine(project / "target.toml", "embedded", lambda _: None)}
+        return diagnoses(project / "target.toml", until=until)
 
     return doctor
 
 
 def test_the_directory_of_the_scripts_is_that_of_the_head(doctor: Examine):
-    found = doctor('versions = "app/db/versions"')
+    found = doctor('versions = "app/db/versions"', until="2.0: scripts")
     assert "problem" not in {each.outcome for each in found.values()}
     assert found["1.0: scripts"].detail == "alembic reads app/db/versions, which has app/db/versions/0001_x.py"
     assert found["2.0: scripts"].detail.endswith("0002_x.py")
@@ -74,18 +75,16 @@ def test_the_directory_of_the_scripts_is_that_of_the_head(doctor: Examine):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("versions", "there"),
-    [("migrations/versions", "there is no such directory"), ("app/db", "there are env.py, versions")],
+    [("migrations/versions", "it does not exist"), ("app/db", "it contains env.py, versions")],
 )
-def test_another_directory_is_named_with_what_is_there_and_where_the_script_is(
-    doctor: Examine, versions: str, there: str
-):
-    found = doctor(f"versions = {json.dumps(versions)}")
+def test_a_wrong_directory_is_named_with_its_contents_and_the_right_one(doctor: Examine, versions: str, there: str):
+    found = doctor(f"versions = {json.dumps(versions)}", until="2.0: scripts")
     wrong = [each for each in found.values() if each.outcome == "problem"]
     assert [each.title for each in wrong] == ["1.0: scripts", "2.0: scripts"]
     assert f"alembic does not read {versions}" in wrong[1].detail
     assert f"/{versions}: {there}" in wrong[1].detail
     assert "the script of the head 0002: app/db/versions/0002_x.py" in wrong[1].detail
-    assert wrong[1].fix == 'write versions = "app/db/versions" under [migrations]'
+    assert wrong[1].fix == 'set versions = "app/db/versions" under [migrations]'
 
 
 def test_a_directory_without_the_head_is_right_where_alembic_reads_it(doctor: Examine, project: Path):
@@ -93,24 +92,24 @@ def test_a_directory_without_the_head_is_right_where_alembic_reads_it(doctor: Ex
         with (tree / "alembic.ini").open("a") as ini:
             ini.write("version_locations = app/db/versions drills\nversion_path_separator = space\n")
         (tree / "drills").mkdir()
-    found = doctor('versions = "drills"')
+    found = doctor('versions = "drills"', until="2.0: scripts")
     assert found["2.0: scripts"].outcome == "ok"
     assert found["2.0: scripts"].detail == "alembic reads drills"
 
 
 @pytest.mark.slow
-def test_a_table_without_rows_that_the_migrations_touch_is_told(doctor: Examine, project: Path):
-    found = doctor('versions = "app/db/versions"')
+def test_a_table_without_rows_that_the_migrations_change_is_noted(doctor: Examine, project: Path):
+    found = doctor('versions = "app/db/versions"', until="rows")
     assert found["rows"].outcome == "note"
-    assert found["rows"].detail == "public.of_0001: no row after the seed; nothing will be proven about data there"
+    assert found["rows"].detail == "public.of_0001: no rows after the seed, so nothing is proven about their data"
     (project / "seed.sql").write_text("INSERT INTO of_0001 DEFAULT VALUES")
-    seeded = doctor('versions = "app/db/versions"', more='\n[database]\nseed = ["seed.sql"]\n')
+    seeded = doctor('versions = "app/db/versions"', more='\n[database]\nseed = ["seed.sql"]\n', until="alembic")
     assert "rows" not in seeded
-    assert seeded["migrations, seed"].detail == "1 rows in 1 tables"
+    assert seeded["migrations, seed"].detail == "1 row in 1 table"
 
 
-def test_a_directory_that_is_not_there_is_not_blamed_on_python(doctor: Examine):
-    found = doctor('directory = "db"\nversions = "app/db/versions"')["migrations, seed"]
+def test_a_missing_directory_is_not_blamed_on_python(doctor: Examine):
+    found = doctor('directory = "db"\nversions = "app/db/versions"', until="migrations, seed")["migrations, seed"]
     assert found.outcome == "problem"
     assert found.detail == "release 1.0 has no directory 'db'\nits tree has app"
     assert "correct directory under [migrations]" in found.fix
@@ -123,18 +122,22 @@ def test_a_directory_that_is_not_there_is_not_blamed_on_python(doctor: Examine):
         (lambda tree: (tree / "app" / "db" / "env.py").write_text("import shop"), "env.py, or what it imports, needs"),
     ],
 )
-def test_what_alembic_says_leads_to_a_remedy(
+def test_an_error_of_alembic_leads_to_a_remedy(
     doctor: Examine, project: Path, change: Callable[[Path], None], remedy: str
 ):
     change(project / "releases" / "1.0")
-    found = doctor('versions = "app/db/versions"')["migrations, seed"]
+    found = doctor('versions = "app/db/versions"', until="migrations, seed")["migrations, seed"]
     assert (found.outcome, found.detail.count("cannot be upgraded to heads")) == ("problem", 1)
     assert remedy in found.fix
 
 
 def test_a_release_without_alembic_is_told_where_to_add_it(doctor: Examine, project: Path):
-    """A Python of its own, as `requirements` make one, in which nothing is installed."""
+    """A separate Python, as `requirements` create it, with nothing installed."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", project / "bare"], check=True)
-    found = doctor('versions = "app/db/versions"', more='\n[python]\ninterpreter = "{here}/bare/bin/python"\n')
+    found = doctor(
+        'versions = "app/db/versions"',
+        more='\n[python]\ninterpreter = "{here}/bare/bin/python"\n',
+        until="migrations, seed",
+    )
     assert "add alembic to the requirements of release 1.0" in found["migrations, seed"].fix
     assert "command under [migrations]" in found["migrations, seed"].fix

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from rollback_drills.clients.answers import Answer, is_acknowledged, is_agreed, is_disabled
 from rollback_drills.clients.traffic.records import fate, judged
-from rollback_drills.target.client_tables import AgreedAnswer, Flags, Integration
+from rollback_drills.target.answer_tables import AgreedAnswer
+from rollback_drills.target.integration_tables import (
+    Flags,
+    Integration,
+)
 from rollback_drills.target.target import Target
 
 DETAIL = {"detail": "integration disabled"}

@@ -21,11 +21,12 @@ from pydantic import TypeAdapter
 from support.answering_server import Server, reply, serving
 
 from rollback_drills.clients.delivery import prepare
-from rollback_drills.clients.http import GatewayClient
+from rollback_drills.clients.gateway import GatewayClient
 from rollback_drills.clients.signing import Signer
 from rollback_drills.core.errors import StackError, TargetError
 from rollback_drills.core.meter import Meter
-from rollback_drills.target.client_tables import Integration, Signature
+from rollback_drills.target.delivery_tables import Signature
+from rollback_drills.target.integration_tables import Integration
 from rollback_drills.target.target import Target
 
 STORED = {"stored": "SELECT %(ids)s"}
@@ -125,9 +126,9 @@ def test_an_integration_is_delivered_to_in_its_own_way(client_of: Any, server: S
     [
         ({"raw": "no id"}, {}, "integrations.jira: path, headers, json, form or raw must contain {unique}"),
         ({"secret": "a secret"}, {}, "integrations.jira: secret needs [delivery.signature]"),
-        ({"form": {"a": "b"}, "raw": "c"}, {}, "integrations.jira: needs one of json, form and raw"),
+        ({"form": {"a": "b"}, "raw": "c"}, {}, "integrations.jira: set only one of json, form and raw"),
         ({"headers": {"X Y": "z"}}, {}, "integrations.jira.headers.X Y"),
-        ({}, {"raw": "{unique}"}, "delivery: needs one of json, form and raw, and not both json and raw"),
+        ({}, {"raw": "{unique}"}, "delivery: set only one of json, form and raw, not both json and raw"),
         ({}, {"form": {"id": "{uniqe}"}}, "delivery.form.id: unknown placeholder {uniqe}, did you mean {unique}?"),
         ({}, {"rate_limit": 0}, "delivery.rate_limit"),
         ({}, {"signature": {"header": "X", "secret": "s3c"}}, "delivery.signature.secret"),
@@ -135,7 +136,7 @@ def test_an_integration_is_delivered_to_in_its_own_way(client_of: Any, server: S
         ({}, {"signature": {"header": "X", "secret": "s3cret", "payload": "{timestamp}"}}, "must contain {body}"),
         ({}, {"signature": {"header": "X", "secret": "s3cret", "payload": "{timestamp}.{body}"}}, "timestamp_header"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_named(tmp_path: Path, own: Any, delivery: Any, expected: str):
     reference = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
     document = tomllib.loads(reference.read_text())
@@ -159,9 +160,14 @@ def test_signatures_are_those_that_senders_publish():
         ("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")
     ]
     slack = Signer(
-        "X-Slack-Signature", "8f742231b10e8888abcd99yyyzzz85a5", "sha256", "hex", "v0=", "v0:{timestamp}:{body}",
+        "X-Slack-Signature",
+        "8f742231b10e8888abcd99yyyzzz85a5",
+        "sha256",
+        "hex",
+        "v0=",
+        "v0:{timestamp}:{body}",
         "X-Slack-Request-Timestamp",
-    )  # fmt: skip
+    )
     body = (
         b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V"
         b"&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text="
@@ -174,23 +180,33 @@ def test_signatures_are_those_that_senders_publish():
     ]
 
 
+SECRETS = st.text(min_size=4, max_size=200).map(lambda text: text.encode("utf-8", "ignore").decode() + "four")
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
-    value=TEXT, kind=st.sampled_from(["json", "form", "raw"]), secret=st.text(min_size=4, max_size=200).map(
-        lambda text: text.encode("utf-8", "ignore").decode() + "four"),
-    algorithm=st.sampled_from(["sha256", "sha1", "sha512"]), encoding=st.sampled_from(["hex", "base64"]),
+    value=TEXT,
+    kind=st.sampled_from(["json", "form", "raw"]),
+    secret=SECRETS,
+    algorithm=st.sampled_from(["sha256", "sha1", "sha512"]),
+    encoding=st.sampled_from(["hex", "base64"]),
     payload=st.sampled_from(["{body}", "{timestamp}.{body}", "v0:{timestamp}:{body}", "{unique}.{timestamp}.{body}é"]),
-)  # fmt: skip
+)
 def test_the_bytes_that_are_signed_are_the_bytes_that_are_sent(
-    client_of: Any, server: Server, reference_target: Target, value: str, kind: str, secret: str, algorithm: str,
-    encoding: str, payload: str,
-):  # fmt: skip
-    bodies: dict[str, Any] = {"json": {"id": "{unique}", "x": value}, "form": {"id": "{unique}", "x": value},
-                              "raw": "{unique}" + value}  # fmt: skip
-    signature = {
-        "header": "X-Signature", "secret": secret, "algorithm": algorithm, "encoding": encoding, "payload": payload,
-        "prefix": "t={timestamp},v1=", "timestamp_header": "X-Timestamp",
-    }  # fmt: skip
+    client_of: Any,
+    server: Server,
+    reference_target: Target,
+    value: str,
+    kind: str,
+    secret: str,
+    algorithm: str,
+    encoding: str,
+    payload: str,
+):
+    fields = {"id": "{unique}", "x": value}
+    bodies: dict[str, Any] = {"json": fields, "form": fields, "raw": "{unique}" + value}
+    headers = {"header": "X-Signature", "timestamp_header": "X-Timestamp", "prefix": "t={timestamp},v1="}
+    signature = headers | {"secret": secret, "algorithm": algorithm, "encoding": encoding, "payload": payload}
     delivered = client_of(changed(reference_target, signature=signature, **{kind: bodies[kind]})).deliver("jira")
     _, _, headers, body = server.seen[-1]
     stamp = headers["X-Timestamp"]

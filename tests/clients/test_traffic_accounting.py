@@ -80,8 +80,9 @@ def judge(planted: list[Planted], stored: Counter[str]) -> None:
     assert writes.expected_lost == sum(named[name].given_up for name in lost)
     assert len(writes.lost) == min(len(lost), LISTED)
     assert (len(writes.duplicated) + writes.duplicated_more, len(writes.unexpected) + writes.unexpected_more) == (
-        len(found.duplicated), len(found.unexpected),
-    )  # fmt: skip
+        len(found.duplicated),
+        len(found.unexpected),
+    )
     ages = [2000.0 - moment_of(named[name]) for name in lost]
     assert writes.rpo_seconds == pytest.approx(max(ages, default=0.0), abs=0.001)
 

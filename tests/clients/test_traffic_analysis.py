@@ -21,9 +21,17 @@ def request(number: int, outcome: str = "good", *, due: float | None = None, sec
     due = number / RATE if due is None else due
     status = {"good": 200, "deliberate": 503}.get(outcome)
     return Request(
-        number, KINDS[number % 2], "", f"id-{number}", due, due, due + seconds, status,
-        "" if status else "connection refused", outcome,  # type: ignore[arg-type]
-    )  # fmt: skip
+        number,
+        KINDS[number % 2],
+        "",
+        f"id-{number}",
+        due,
+        due,
+        due + seconds,
+        status,
+        "" if status else "connection refused",
+        outcome,  # type: ignore[arg-type]
+    )
 
 
 OUTCOMES = st.lists(st.sampled_from(["good", "good", "deliberate", "failed"]), min_size=1, max_size=200)

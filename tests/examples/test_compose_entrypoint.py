@@ -9,8 +9,7 @@ from support.example_project import NO_BUDGET, Example, findings, reasons, verdi
 NAME = "compose-entrypoint"
 NO_FLAGS = "the target has no feature flags ([flags])"
 ALWAYS_MIGRATES = (
-    "every start of the target's gateway migrates (gateway.always_migrates): "
-    "a restart would apply again what was rolled back"
+    "every start of the target's gateway migrates (gateway.always_migrates): a restart would undo the downgrade"
 )
 
 

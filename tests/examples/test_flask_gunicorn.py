@@ -49,11 +49,17 @@ def test_its_page_on_docker(example: Callable[..., Example], images: dict[str, s
     run = in_its_repository(parcels).run()
     assert run.runtime.name == "docker"
     assert {name for name, count in verdicts(run).items() if count["passed"]} == {
-        "test_quick_application", "test_quick_database_one_step", "test_quick_database_named_revision",
-        "test_quick_flags", "test_scenario_c_full_restore", "test_scenario_c_bad_backup",
-        "test_interrupted_quick_application", "test_interrupted_quick_database", "test_interrupted_quick_flags",
+        "test_quick_application",
+        "test_quick_database_one_step",
+        "test_quick_database_named_revision",
+        "test_quick_flags",
+        "test_scenario_c_full_restore",
+        "test_scenario_c_bad_backup",
+        "test_interrupted_quick_application",
+        "test_interrupted_quick_database",
+        "test_interrupted_quick_flags",
         "test_interrupted_scenario_c",
-    }  # fmt: skip
+    }
 
 
 def test_a_downgrade_that_loses_reports_is_caught(example: Callable[..., Example]) -> None:

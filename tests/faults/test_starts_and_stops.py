@@ -24,10 +24,12 @@ def drilled(tmp_path: Path, fault: str, drills: str, *changes: tuple[str, str]) 
 def test_a_start_that_always_migrates_is_rolled_back_in_the_order_that_it_needs(tmp_path: Path) -> None:
     """The same gateway without the key: `start-migrates-again`, where the restart undoes the rollback."""
     run = drilled(
-        tmp_path, "start-migrates-again", "quick_database or quick_application or (scenario_b and in-a-transaction)",
-        ("[gateway.migrate_on_start]\nMIGRATE_ON_START = \"true\"\n", ""),
+        tmp_path,
+        "start-migrates-again",
+        "quick_database or quick_application or (scenario_b and in-a-transaction)",
+        ('[gateway.migrate_on_start]\nMIGRATE_ON_START = "true"\n', ""),
         ("[gateway]\n", "[gateway]\nalways_migrates = true\n"),
-    )  # fmt: skip
+    )
     verdicts = {drill.id.split("::")[1]: (drill.verdict, drill.reason) for drill in run.drills}
     assert verdicts["test_quick_database_named_revision"] == ("passed", "")
     assert verdicts["test_quick_application"] == ("passed", "")
@@ -39,7 +41,9 @@ def test_a_start_that_always_migrates_is_rolled_back_in_the_order_that_it_needs(
 
 def test_an_exit_code_that_the_target_calls_normal_is_no_finding(tmp_path: Path) -> None:
     run = drilled(
-        tmp_path, "stop-exits-with-an-error", "test_quick_application",
+        tmp_path,
+        "stop-exits-with-an-error",
+        "test_quick_application",
         ("[gateway]\n", "[gateway]\nnormal_exit_codes = [3]\n"),
-    )  # fmt: skip
+    )
     assert [(drill.verdict, drill.findings) for drill in run.drills] == [("passed", ())]

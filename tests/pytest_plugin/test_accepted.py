@@ -117,4 +117,4 @@ def test_a_code_that_does_not_exist_is_a_mistake_in_the_file(project: Project):
     project.target(lambda text: (ACCEPTED % "2026-12-31").replace("rows-lost", "row-lost") + text)
     result = project.run()
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*accepted[[]3].finding: no finding has this code; the nearest are rows-lost*"])
+    result.stderr.fnmatch_lines(["*accepted[[]3].finding: there is no finding with this code; the nearest are rows-l*"])

@@ -94,7 +94,7 @@ def test_library_error(drill, request):
     with drill.step("Look"):
         drill.attach("title", secret, name=None)
 """
-NO_FLAGS = "the target has no feature flags ([flags]); the target has no seed rows (database.seed)"
+NO_FLAGS = "the target has no feature flags ([flags]); the target has no seed (database.seed)"
 EXPECTED = {
     "test_passing": ("passed", ""),
     "test_failing": ("failed", "[rows-lost] it holds: expected [1], observed [1, 2]"),

@@ -89,7 +89,7 @@ def test_bad_option(project: Project, arguments: list[str], sentence: str) -> No
 MARKS = {
     'runbook="quick-flag"': "runbook='quick-flag' is none of quick-application,",
     'runbook="quick-flags", objective="soon"': "objective='soon' is none of application_rollback,",
-    'runbook="quick-flags", requires="wings"': "no capability 'wings'",
+    'runbook="quick-flags", requires="wings"': "there is no capability 'wings'",
     'runbok="quick-flags"': "@pytest.mark.drill: ",
     "": "missing 1 required positional argument: 'runbook'",
 }

@@ -17,7 +17,7 @@ from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.report import build_report
 from rollback_drills.report.views.timeline import ticks, timeline
 from rollback_drills.report.views.values import Diff, Items, Pairs, Plain, view
-from rollback_drills.target.capabilities import missing
+from rollback_drills.target.capabilities import missing_capabilities
 from rollback_drills.target.target import Target
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "targets" / "reference.toml"
@@ -67,7 +67,7 @@ def test_a_measurement_that_is_no_test_is_told_so_that_pytests_count_can_be_unde
 
 
 def test_what_another_runtime_would_prove_is_counted_apart_and_every_row_says_why() -> None:
-    (reason,) = missing(Target.load(REFERENCE), ["compose"], runtime="embedded")
+    (reason,) = missing_capabilities(Target.load(REFERENCE), ["compose"], runtime="embedded")
     letter = [build.drill(f"t.py::test_letter_{number}", "skipped", reason=reason) for number in range(8)]
     report = build_report(build.run(*of("passed", "skipped"), *letter, sections=["quick-application"]))
     assert "Of the others, 1 skipped and 8 need --drill-runtime=compose." in report.headline.notes

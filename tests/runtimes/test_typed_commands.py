@@ -12,7 +12,7 @@ from rollback_drills.runtimes.host.tools import HostTools
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target import capabilities
-from rollback_drills.target.capabilities import missing
+from rollback_drills.target.capabilities import missing_capabilities
 from rollback_drills.target.target import Target
 
 
@@ -47,7 +47,7 @@ def test_a_missing_program_is_named(
 ):
     (tmp_path / program).touch(mode=0o755)
     monkeypatch.setattr(capabilities.os, "defpath", str(tmp_path))
-    assert missing(reference_target, [program]) == []
+    assert missing_capabilities(reference_target, [program]) == []
     (tmp_path / program).unlink()
-    (reason,) = missing(reference_target, [program])
+    (reason,) = missing_capabilities(reference_target, [program])
     assert f"there is no {program} on this machine" in reason

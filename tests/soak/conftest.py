@@ -1,4 +1,4 @@
-"""Long campaigns on the projects of tests/pytest_plugin; `make soak` runs them."""
+"""Long campaigns on small projects; `make soak` runs them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import secrets
 
 import pytest
 from support.drill_project import project, temporary  # noqa: F401
-
-SEED = "ROLLBACK_DRILLS_SEED"
+from support.seed import SEED
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,4 +16,4 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    return f"soak: {SEED}={os.environ[SEED]} performs the same moments again"
+    return f"soak: {SEED}={os.environ[SEED]} repeats the same moments"

@@ -48,8 +48,9 @@ SAYS = {
 def test_a_hostile_gateway(project: Project, how: str) -> None:
     project.write(DRILLS)
     settings = f"ready_timeout = 5\nstop_timeout = {PATIENCE.get(how, 10)}\nrequest_timeout = 3\n"
-    project.target(lambda text: text.replace('"gateway.py", "{port}"', f'"gateway.py", "{how}", "{{port}}"').replace(
-        "[gateway]\n", f"[gateway]\n{settings}"))  # fmt: skip
+    started = f'"gateway.py", "{how}", "{{port}}"'
+    project.target(lambda text: text.replace('"gateway.py", "{port}"', started))
+    project.target(lambda text: text.replace("[gateway]\n", f"[gateway]\n{settings}"))
     for release in ("1.0", "2.0"):
         tree = project.path / "system" / "releases" / release
         shutil.copy(Path(__file__).parents[1] / "support" / "hostile_gateway.py", tree / "gateway.py")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import SEED
 from support.drill_project import Project, Running, until
+from support.seed import SEED
 
 from rollback_drills.evidence.journal import read_journals
 from rollback_drills.evidence.model import DrillEvidence
@@ -59,16 +59,16 @@ class Moment:
         return f"{self.victim}, {self.workers} workers, line {self.line} of the journal, {system}"
 
     def arguments(self) -> list[str]:
-        drills = [str(ROOT / "drills"), "-c", str(ROOT / "pyproject.toml"), "-k", "quick_rollback",
-                  "--drill-report-dir", "reports"] if self.reference else []  # fmt: skip
-        return drills
+        if not self.reference:
+            return []
+        options = ["-c", str(ROOT / "pyproject.toml"), "-k", "quick_rollback", "--drill-report-dir", "reports"]
+        return [str(ROOT / "drills"), *options]
 
 
 def lines_of(directory: Path) -> list[dict[str, object]]:
     """The complete lines of a run's journals."""
-    files = directory.glob("journal/*.jsonl")
-    return [json.loads(line) for file in files for line in file.read_bytes().splitlines(keepends=True)
-            if line.endswith(b"\n")]  # fmt: skip
+    lines = (line for file in directory.glob("journal/*.jsonl") for line in file.read_bytes().splitlines(keepends=True))
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 def when(running: Running, condition: Callable[[], object], what: str) -> bool:
@@ -111,8 +111,9 @@ def segments() -> dict[str, int]:
 def assert_clean(project: Project, seen: set[int]) -> None:
     project.assert_nothing_left()
     assert [path.name for path in project.temporary.iterdir() if not path.name.startswith("pytest-of-")] in (
-        [f"rollback-drills-{os.getuid()}"], [],
-    )  # fmt: skip
+        [f"rollback-drills-{os.getuid()}"],
+        [],
+    )
     assert not set(segments().values()) & seen, "shared memory of a server that is gone"
 
 

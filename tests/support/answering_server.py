@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as it is told, and remembers what it was asked."""
+"""A real HTTP server that answers as a test says, and remembers the requests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,31 @@ def reply(status: int = 200, body: bytes | str = b"", content_type: str = "appli
     return answer
 
 
+def good(handler: BaseHTTPRequestHandler) -> None:
+    """A healthy gateway: 200 to a probe, 202 to a delivery."""
+    answer = reply(200, '{"status": "ok"}') if handler.command == "GET" else reply(202, "{}")
+    answer(handler)
+
+
+def late(handler: BaseHTTPRequestHandler) -> None:
+    """A good answer, when the server is released."""
+    silent(handler)
+    good(handler)
+
+
+def silent(handler: BaseHTTPRequestHandler) -> None:
+    """No answer, and an open connection until the server is released."""
+    assert isinstance(handler.server, Server)
+    handler.server.released.wait(30)
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.reply: Reply = reply()
+        self.reply: Reply = good
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
         self.released = threading.Event()
 
@@ -39,7 +58,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that has gone is what some of these tests are about."""
+        """Clients that disconnect are part of these tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -58,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    """A server that runs meanwhile."""
+    """A running server."""
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

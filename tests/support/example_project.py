@@ -1,4 +1,4 @@
-"""An example in a directory of its own: what its page says is typed there, and what came of it is read."""
+"""An example in a private directory: runs the commands of its page, and reads the evidence."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rollback_drills.evidence.model import RunEvidence
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PATIENCE = 1800.0  # seconds; nothing here takes a third of it on an idle machine
-# Why drills are skipped that no example is for.
-NO_COMPOSE = "the runbook's commands to the letter need --drill-runtime=compose"
+# Why drills are skipped in every example.
+NO_COMPOSE = "running the runbook's literal commands needs --drill-runtime=compose"
 NO_BUDGET = "no time was given to random game days: --drill-budget=SECONDS"
 _FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -26,20 +26,27 @@ class Example:
     environment: Mapping[str, str]
 
     def pages_commands(self, runtime: str) -> str:
-        """The one block of the page that is about this runtime."""
+        """The block of the page for this runtime."""
         blocks = _FENCE.findall((self.directory / "README.md").read_text())
         (block,) = [block for block in blocks if f"--drill-runtime {runtime}" in block]
         return str(block)
 
     def shell(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Both streams as one text in ``stdout``."""
+        """Run a script; ``stdout`` has both streams."""
         return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script], cwd=self.directory, env=dict(self.environment), text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False,
-        )  # fmt: skip
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.directory,
+            env=dict(self.environment),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PATIENCE,
+            check=False,
+        )
 
     def drill(self, selection: str, runtime: str = "embedded") -> RunEvidence:
-        """Some drills of what is there now, which is expected to have a fault: one of them has to fail."""
+        """Run some drills of a gateway with a fault: at least one must fail."""
         command = (
             f"pytest --pyargs rollback_drills.drills --drill-target target.toml --drill-runtime {runtime}"
             f" -k '{selection}' -p no:cacheprovider"
@@ -49,11 +56,11 @@ class Example:
         return self.run()
 
     def run(self) -> RunEvidence:
-        """What the last run has left."""
+        """The evidence of the last run."""
         return RunEvidence.model_validate_json((self.directory / "reports" / "latest" / "evidence.json").read_bytes())
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Plant a fault: an edit that does not apply is an error."""
+        """Plant a fault; an edit that does not apply is an error."""
         path = self.directory / file
         text = path.read_text()
         assert text.count(old) == 1, f"{text.count(old)} places in {file} instead of one: {old}"
@@ -61,7 +68,7 @@ class Example:
 
 
 def verdicts(run: RunEvidence) -> dict[str, Counter[str]]:
-    """By the drill's name, how many of its cases ended how."""
+    """By drill, the number of cases with each verdict."""
     found: dict[str, Counter[str]] = {}
     for drill in run.drills:
         name = drill.id.rpartition("::")[2].partition("[")[0]

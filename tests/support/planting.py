@@ -1,4 +1,4 @@
-"""Drills on the reference gateway with something changed in it (`fixtures/faults/plant.py`)."""
+"""Drills on the reference gateway with a planted fault (`fixtures/faults/plant.py`)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ FAULTS = ROOT / "fixtures" / "faults"
 
 
 def plant(change: Path, directory: Path) -> Path:
-    """The target file of the changed gateway."""
+    """Plant a fault or variant; the target file of that gateway."""
     target = directory / "target.toml"
     subprocess.run([sys.executable, FAULTS / "plant.py", "target", change, target], check=True, timeout=60)
     return target
 
 
 def perform(target: Path, drills: str, *, arguments: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """The drills that the -k expression selects; their report goes beside the target file."""
-    return subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "drills", "-k", drills, "--drill-target", target,
-            "--drill-runtime", "embedded", "--drill-report-dir", target.parent / "reports",
-            "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q", *arguments,
-        ],
-        cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
-    )  # fmt: skip
+    """Run the drills that a -k expression selects; the report is written beside the target file."""
+    options = {"-k": drills, "--drill-target": target, "--drill-report-dir": target.parent / "reports"}
+    disabled = (f"no:{plugin}" for plugin in ("cacheprovider", "html", "xdist"))
+    argv = [sys.executable, "-m", "pytest", "drills", "--drill-runtime", "embedded", "-q"]
+    argv += [str(word) for option in options.items() for word in option]
+    argv += [word for plugin in disabled for word in ("-p", plugin)]
+    return subprocess.run([*argv, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
 
 
 def evidence(target: Path) -> RunEvidence:
-    """What `perform` has recorded."""
+    """The evidence of `perform`."""
     return RunEvidence.model_validate_json((target.parent / "reports" / "latest" / "evidence.json").read_bytes())

@@ -29,8 +29,11 @@ PROBLEM = re.compile(r"(?:top level|the file|[^\s:]+(?: [^:]*)?): \S.*", re.DOTA
 SCALARS = st.one_of(
     st.text(max_size=20).map(lambda text: text.encode("utf-8", "ignore").decode()),
     st.sampled_from(["{port}", "${HOME}", "{", "/", "0.4.0", "true", "{unique}{integration}", "%(ids)s"]),
-    st.integers(), st.floats(), st.booleans(), st.just(datetime.date(2026, 1, 1)),
-)  # fmt: skip
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.just(datetime.date(2026, 1, 1)),
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc.$ ", max_size=5), inner, max_size=3),
@@ -88,7 +91,7 @@ def told(refused: TargetError, file: Path) -> None:
         assert re.search(r"is not (TOML|UTF-8): .+", refused.what), refused.what
 
 
-@settings(max_examples=1000)
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(document=mutated())
 def test_no_mutation_of_a_document_escapes_the_reader(
     document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
@@ -98,7 +101,7 @@ def test_no_mutation_of_a_document_escapes_the_reader(
     judge(file)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(data=st.data())
 def test_no_mutation_of_the_text_escapes_the_reader(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

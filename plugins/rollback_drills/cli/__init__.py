@@ -1,4 +1,4 @@
-"""The command ``rollback-drills``: what there is to do before and after a run of pytest."""
+"""The command ``rollback-drills``: everything before and after a run of pytest."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from rollback_drills.cli import doctor_command, init_command, report_command, ve
 _COMMANDS = {
     "init": (
         init_command.add_to,
-        "write a first target file for a project",
-        "Read compose file, Dockerfile, alembic.ini, sources and git tags of a project, and write target.toml: "
-        "what was found, what is guessed, what is left to fill in. Nothing is run, and nothing overwritten. "
-        "Exit code 0: written; 2: a file is in the way, or there is no such directory.",
+        "Draft a target file for a project",
+        "Draft target.toml from a project's compose file, Dockerfile, alembic.ini, sources and Git tags: what was "
+        "found, what is guessed, what is left to fill in. Runs nothing and overwrites nothing. "
+        "Exit codes: 0 written; 2 the file exists, or there is no such directory.",
     ),
     "doctor": (
         doctor_command.add_to,
-        "go through a target step by step, and say how to mend what does not hold",
-        "Obtain the releases, start a disposable stack, migrate, and ask each release all that a drill will ask. "
-        "Exit code 0: drills can run; 1: something does not hold, and is named with its remedy; 2: a wrong option.",
+        "Check a target file step by step, with a remedy for each problem",
+        "Obtain the releases, start a disposable stack, migrate it, and check everything that the drills need of each "
+        "release. Exit codes: 0 drills can run; 1 there are problems, each named with its remedy; 2 wrong option.",
     ),
     "report": (
         report_command.add_to,
-        "write the report of a run once more, or of several as one",
-        "Render the evidence of a run again, or merge those of several runs or shards of a CI into one document. "
-        "No run is ever overwritten. Exit code 0: written; 1: written, but a file of these runs was changed since, and "
-        "is named; 2: it could not be written. The verdict of the drills is no part of it.",
+        "Re-render a report, or merge several runs",
+        "Render the evidence of a run again, or merge several runs, such as the shards of a CI job, into one report. "
+        "Never overwrites a run. Exit codes: 0 written; 1 written, but files of these runs were changed since, and are "
+        "named; 2 not written. The verdicts of the drills do not matter.",
     ),
     "verify": (
         verify_command.add_to,
-        "check the files of a run against its manifest",
-        "Check every file of a run against its manifest, and the manifests of the runs before it. "
-        "Exit code 0: nothing was changed; 1: something was, and is named; 2: there is no such run.",
+        "Verify the files of a run against its manifest",
+        "Verify every file of a run against its manifest, and the manifests of the runs before it. "
+        "Exit codes: 0 nothing was changed; 1 something was, and is named; 2 there is no such run.",
     ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Perform a command of the command line.
+    """Run the command line.
 
     Returns:
-        The exit code: 0 all is well, 1 it is not, 2 the command cannot be performed.
+        The exit code: 0 no problems, 1 problems, 2 the command could not run.
     """
     options = _parser().parse_args(arguments)
     code: int = options.perform(options)
@@ -51,12 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="rollback-drills", description="What there is to do before and after a run. The drills run under pytest."
+        prog="rollback-drills",
+        description="Prepare and check a target, read and verify reports. pytest runs the drills.",
     )
     parser.add_argument("--version", action="version", version=f"rollback-drills {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (add_to, what, description) in _COMMANDS.items():
-        add_to(commands.add_parser(name, help=what, description=description))
+    for name, (add_to, summary, description) in _COMMANDS.items():
+        add_to(commands.add_parser(name, help=summary, description=description))
     return parser
 
 

@@ -1,4 +1,4 @@
-"""``rollback-drills doctor``: a target, step by step."""
+"""``rollback-drills doctor``: checks a target step by step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rollback_drills.cli.exit_codes import OK, WRONG
+from rollback_drills.cli.exit_codes import OK, PROBLEMS
 
 if TYPE_CHECKING:
     from rollback_drills.cli.doctor import Diagnosis
@@ -29,14 +29,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", metavar="FILE", type=Path, default=Path("target.toml"), help="the target file; default: target.toml"
     )
-    parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="where to try it; default: auto")
+    parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="the runtime to check it on; default: auto")
     parser.set_defaults(perform=perform)
 
 
 def perform(options: argparse.Namespace) -> int:
     from rollback_drills.cli.doctor import examine, examine_drills
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: nothing stays behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end, so that nothing is left behind
     outcomes: Counter[str] = Counter()
     chosen: list[str] = []
 
@@ -45,14 +45,14 @@ def perform(options: argparse.Namespace) -> int:
         print("\n".join(lines_of(diagnosis, _columns())), flush=True)
 
     try:
-        with contextlib.closing(examine(options.target, options.runtime, _tell, chosen.append)) as diagnoses:
+        with contextlib.closing(examine(options.target, options.runtime, _progress, chosen.append)) as diagnoses:
             for diagnosis in diagnoses:
                 show(diagnosis)
         for runtime in chosen:
-            _tell("listing the drills")
+            _progress("listing the drills")
             show(examine_drills(options.target, runtime))
     except KeyboardInterrupt:
-        print("interrupted; what was started has been removed", file=sys.stderr)
+        print("interrupted; everything that was started has been removed", file=sys.stderr)
         return 130
     return _conclude(options.target, outcomes["problem"], chosen)
 
@@ -61,16 +61,16 @@ def _conclude(target: Path, problems: int, chosen: list[str]) -> int:
     if problems:
         several = "" if problems == 1 else "s"
         print(f"\n{problems} problem{several}: drills of this target would not prove what they should")
-        return WRONG
-    from rollback_drills.cli.doctor import where_they_are
+        return PROBLEMS
+    from rollback_drills.cli.doctor import drills_location
 
     runtime = [f"--drill-runtime={each}" for each in chosen]
-    command = shlex.join(["pytest", *where_they_are(), "--drill-target", str(target), *runtime])
+    command = shlex.join(["pytest", *drills_location(), "--drill-target", str(target), *runtime])
     print(f"\nall is well: `{command}`")
     return OK
 
 
-def _tell(line: str) -> None:
+def _progress(line: str) -> None:
     if sys.stderr.isatty():
         print(f"… {line}", file=sys.stderr, flush=True)
 
@@ -80,7 +80,7 @@ def _columns() -> int:
 
 
 def lines_of(diagnosis: Diagnosis, width: int) -> list[str]:
-    """A row of the table: outcome, title and detail each in their own column, whatever their length."""
+    """A row of the table: outcome, title and detail, each wrapped in its own column."""
     from rollback_drills.report.text import visible
 
     detail = diagnosis.detail if len(diagnosis.detail) <= _LONGEST else f"… {diagnosis.detail[-_LONGEST:]}"
@@ -93,7 +93,7 @@ def lines_of(diagnosis: Diagnosis, width: int) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Broken between words; a word that is longer than a line, such as a path, where its parts end if it can be."""
+    """Wrap between words; a word longer than a line, such as a path, is wrapped between its parts if possible."""
     lines: list[str] = []
     for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
         while len(line) > width:

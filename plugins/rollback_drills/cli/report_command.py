@@ -1,4 +1,4 @@
-"""``rollback-drills report``: the report of a run once more, or of several runs as one."""
+"""``rollback-drills report``: re-renders a report, or merges several runs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from rollback_drills.cli.exit_codes import OK, USAGE, WRONG
+from rollback_drills.cli.exit_codes import OK, PROBLEMS, USAGE
 from rollback_drills.core.errors import DrillError
 from rollback_drills.report.text import count, visible
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directories", metavar="DIRECTORY", nargs="+", type=Path, help="of a run: reports/latest")
     parser.add_argument(
-        "--output", metavar="DIR", type=Path, required=True, help="where to write it: a directory that is not there yet"
+        "directories", metavar="DIRECTORY", nargs="+", type=Path, help="the directory of a run: reports/latest"
     )
-    parser.add_argument("--junitxml", metavar="FILE", type=Path, help="write the drills as JUnit XML as well")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, required=True, help="where to write the report: a new directory"
+    )
+    parser.add_argument("--junitxml", metavar="FILE", type=Path, help="also write the drills as JUnit XML")
     parser.add_argument(
         "--different-targets", action="store_true", help="merge runs of different target files, releases or runbooks"
     )
@@ -44,7 +46,7 @@ def perform(options: argparse.Namespace) -> int:
     for line, _ in terminal_lines(run, options.output / PAGE, history=history):
         print(line)
     if changes:
-        print(f"{count(len(changes), 'file')} of these runs not as they were written:", file=sys.stderr)
+        print(f"{count(len(changes), 'file')} of these runs changed since they were written:", file=sys.stderr)
         for change in changes:
             print(f"  {visible(change)}", file=sys.stderr)
-    return WRONG if changes else OK
+    return PROBLEMS if changes else OK

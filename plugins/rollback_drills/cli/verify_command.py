@@ -1,4 +1,4 @@
-"""``rollback-drills verify``: whether the files of a run are as they were written."""
+"""``rollback-drills verify``: whether the files of a run are unchanged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rollback_drills.cli.exit_codes import OK, USAGE, WRONG
+from rollback_drills.cli.exit_codes import OK, PROBLEMS, USAGE
 from rollback_drills.core.errors import DrillError
 from rollback_drills.report.filing.manifest import verify
 from rollback_drills.report.filing.rerender import run_directory
@@ -14,7 +14,9 @@ from rollback_drills.report.text import count, visible
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directories", metavar="DIRECTORY", nargs="+", type=Path, help="of a run: reports/latest")
+    parser.add_argument(
+        "directories", metavar="DIRECTORY", nargs="+", type=Path, help="the directory of a run: reports/latest"
+    )
     parser.set_defaults(perform=perform)
 
 
@@ -29,9 +31,9 @@ def _verify_one(directory: Path) -> int:
         print(f"rollback-drills verify: {visible(str(error))}", file=sys.stderr)
         return USAGE
     if found.changes:
-        print(f"{visible(str(directory))}: run {visible(found.run)} is not as it was written")
+        print(f"{visible(str(directory))}: run {visible(found.run)} was changed since it was written")
     else:
-        print(f"{visible(str(directory))}: run {visible(found.run)} is as it was written, {count(found.files, 'file')}")
+        print(f"{visible(str(directory))}: run {visible(found.run)} is unchanged, {count(found.files, 'file')}")
     for line in (*found.changes, *(f"note: {note}" for note in found.notes)):
         print(f"  {visible(line)}")
-    return WRONG if found.changes else OK
+    return PROBLEMS if found.changes else OK

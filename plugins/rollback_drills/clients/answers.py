@@ -1,4 +1,4 @@
-"""What the gateway has answered, and whether that is what the target file says."""
+"""Answers of the gateway, compared with those in the target file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from rollback_drills.evidence.model import strictly_equal
-from rollback_drills.target.client_tables import AgreedAnswer, Probe
+from rollback_drills.target.answer_tables import AgreedAnswer
+from rollback_drills.target.probe_tables import Probe
 from rollback_drills.target.target import Target
 
-BODY_LIMIT = 2_000  # characters of a body that is not JSON which are worth recording
+BODY_LIMIT = 2_000  # characters of a body that is not JSON that are recorded
 TOO_MANY = 429
-TEXT_LIMIT = 1 << 16  # characters of a body in which a pattern is looked for
+TEXT_LIMIT = 1 << 16  # characters of a body that patterns are matched against
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, or why there was none (``status`` None); ``text`` is the body's text, as far as it is kept."""
+    """An answer, or why there was none (``status`` is None); ``text`` is the body's text up to ``TEXT_LIMIT``."""
 
     status: int | None
     body: JsonValue
@@ -36,23 +37,23 @@ class Answer:
 
 
 def is_disabled(target: Target, integration: str, answer: Answer) -> bool:
-    """Whether this is what was agreed on for an integration that is off: everybody who judges one asks here."""
+    """Whether this is the agreed answer of a disabled integration; the only place that decides this."""
     agreed = target.disabled_answer(integration)
     return agreed is not None and is_agreed(agreed, answer)
 
 
 def is_acknowledged(target: Target, integration: str, answer: Answer) -> bool:
-    """Whether the gateway has taken responsibility for a delivery; one that is disabled may answer 200 and drop it."""
+    """Whether the gateway has accepted a delivery; a disabled integration may answer 200 and drop it."""
     return answer.status in target.delivery.accepted and not is_disabled(target, integration, answer)
 
 
 def is_rate_limited(target: Target, integration: str, answer: Answer) -> bool:
-    """Whether a delivery was refused because there were too many of them (RFC 6585, section 4)."""
+    """Whether the gateway rejected a delivery because of its rate limit (RFC 6585, section 4)."""
     return answer.status == TOO_MANY and not is_disabled(target, integration, answer)
 
 
 def is_agreed(agreed: AgreedAnswer, answer: Answer) -> bool:
-    """Whether an answer is the one that was agreed on."""
+    """Whether this is the agreed answer."""
     if answer.status not in agreed.statuses:
         return False
     if agreed.not_pattern is not None and re.search(agreed.not_pattern, answer.text):
@@ -65,19 +66,19 @@ def is_agreed(agreed: AgreedAnswer, answer: Answer) -> bool:
 
 
 def matches(probe: Probe, answer: Answer) -> bool:
-    """Whether an answer has the probe's status, and the probe's body as a subset of its own."""
+    """Whether an answer has the probe's status, and contains the probe's body."""
     return answer.status == probe.status and (probe.body is None or contains(answer.body, probe.body))
 
 
 def contains(whole: JsonValue, part: JsonValue) -> bool:
-    """Whether every key that ``part`` names is equal in ``whole``; lists and scalars are compared as they are."""
+    """Whether every key of ``part`` is equal in ``whole``; lists and scalars are compared as a whole."""
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and contains(whole[key], value) for key, value in part.items())
     return strictly_equal(part, whole)
 
 
 def pointer(document: JsonValue, path: str) -> JsonValue:
-    """The value at a JSON Pointer (RFC 6901); None where there is none."""
+    """The value at a JSON Pointer (RFC 6901); None if there is none."""
     if path and not path.startswith("/"):
         return None
     here = document

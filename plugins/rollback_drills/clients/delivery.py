@@ -1,4 +1,4 @@
-"""One delivery as it goes over the wire: whoever sends one, the drill itself or the load, sends this."""
+"""Deliveries: one as it goes over the wire, sent by the drill or by the load, and the record of one that was sent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.signing import Signer
 from rollback_drills.core.placeholders import fill, fill_json
-from rollback_drills.target.client_tables import Delivery
+from rollback_drills.target.delivery_tables import Delivery
 from rollback_drills.target.target import Target
 
 _JSON, _FORM, _TEXT = "application/json", "application/x-www-form-urlencoded", "text/plain; charset=utf-8"
@@ -16,7 +17,7 @@ _JSON, _FORM, _TEXT = "application/json", "application/x-www-form-urlencoded", "
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PreparedDelivery:
-    """A delivery that is ready to be sent, but for its signature: that is made when it goes out."""
+    """A delivery that is ready to be sent; it is signed when it is sent."""
 
     method: str
     path: str
@@ -25,8 +26,22 @@ class PreparedDelivery:
     signer: Signer | None
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A delivery that was sent.
+
+    ``acknowledged``: the gateway has accepted it. ``at``: when it was answered, on the monotonic clock.
+    """
+
+    id: str
+    integration: str
+    answer: Answer
+    acknowledged: bool
+    at: float
+
+
 def prepare(target: Target, integration: str, unique: str) -> PreparedDelivery:
-    """The delivery of ``unique`` to an integration."""
+    """The delivery with the id ``unique`` to an integration."""
     delivery = target.delivery_to(integration)
     values = {"integration": integration, "unique": unique}
     headers = [(name, fill(text, values)) for name, text in delivery.headers.items()]
@@ -37,7 +52,7 @@ def prepare(target: Target, integration: str, unique: str) -> PreparedDelivery:
 
 
 def _body(delivery: Delivery, values: dict[str, str]) -> tuple[str, str]:
-    """The text of the body, and what it is unless the headers say otherwise."""
+    """The body, and its default content type."""
     if delivery.json_body is not None:
         return json.dumps(fill_json(delivery.json_body, values)), _JSON
     if delivery.form is not None:
@@ -48,15 +63,15 @@ def _body(delivery: Delivery, values: dict[str, str]) -> tuple[str, str]:
 
 
 def _signer(delivery: Delivery) -> Signer | None:
-    said = delivery.signature
-    if said is None:
+    signature = delivery.signature
+    if signature is None:
         return None
     return Signer(
-        header=said.header,
-        secret=said.secret.get_secret_value(),
-        algorithm=said.algorithm,
-        encoding=said.encoding,
-        prefix=said.prefix,
-        payload=said.payload,
-        timestamp_header=said.timestamp_header,
+        header=signature.header,
+        secret=signature.secret.get_secret_value(),
+        algorithm=signature.algorithm,
+        encoding=signature.encoding,
+        prefix=signature.prefix,
+        payload=signature.payload,
+        timestamp_header=signature.timestamp_header,
     )

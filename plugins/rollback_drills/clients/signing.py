@@ -1,6 +1,6 @@
-"""The signature of a delivery: an HMAC over the bytes that are sent (RFC 2104), in a header.
+"""The signature of a delivery: an HMAC over the bytes sent (RFC 2104), in a header.
 
-The standard library alone: the load's own process imports this as well.
+Uses the standard library only, since the load's own process imports this, too.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Signer:
     timestamp_header: str | None
 
     def headers(self, body: bytes, unique: str, timestamp: int) -> list[tuple[str, str]]:
-        """The headers that go with this body.
+        """The signature headers of a body.
 
         Args:
-            timestamp: seconds since 1970, for gateways that refuse what was signed long ago.
+            timestamp: seconds since 1970, for gateways that reject old signatures.
         """
         values = {"timestamp": str(timestamp), "unique": unique}
         signed = self.payload.format(body=body.decode(), **values).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.traffic.records import fate
 from rollback_drills.drill.checkers import Judge
 from rollback_drills.gamedays.model import ExpectedState

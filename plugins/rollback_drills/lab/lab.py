@@ -13,7 +13,7 @@ from itertools import count
 import psycopg
 
 from rollback_drills import postgres
-from rollback_drills.clients.http import GatewayClient
+from rollback_drills.clients.gateway import GatewayClient
 from rollback_drills.clients.traffic import Clients, Sender
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter

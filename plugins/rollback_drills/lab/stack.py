@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from rollback_drills.clients.http import GatewayClient
+from rollback_drills.clients.gateway import GatewayClient
 from rollback_drills.clients.traffic import Clients
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter

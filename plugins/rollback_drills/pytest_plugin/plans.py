@@ -54,7 +54,7 @@ class Plans:
             pytest.UsageError: it names a capability, a section or an objective that does not exist.
         """
         try:
-            capabilities.missing(self._targets.target, mark.requires)
+            capabilities.missing_capabilities(self._targets.target, mark.requires)
         except DrillError as error:
             raise pytest.UsageError(f"{nodeid}: {error}") from None
         if mark.runbook not in self.sections:

@@ -156,7 +156,7 @@ class SetupSkipper:
 
 def lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> list[str]:
     """Why a drill would be skipped before anything is started for it; empty if it would not."""
-    reasons = capabilities.missing(session.target, mark.requires, runtime=session.runtime.name)
+    reasons = capabilities.missing_capabilities(session.target, mark.requires, runtime=session.runtime.name)
     if "random_days" in getattr(item, "fixturenames", ()) and session.random_days is None:
         reasons.append(NO_DAYS)
     return reasons

@@ -1,4 +1,4 @@
-"""The table of a target file about findings that somebody has accepted for a while."""
+"""The target file's table of accepted findings."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ def _known(code: str) -> str:
         return code
     close = get_close_matches(code, CATALOGUE, n=_NEAREST, cutoff=0.4)
     nearest = f"; the nearest are {', '.join(close)}" if close else ""
-    raise ValueError(f"no finding has this code{nearest} (docs/findings.md lists all)")
+    raise ValueError(f"there is no finding with this code{nearest} (docs/findings.md lists them all)")
 
 
 Pattern = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Accepted(Table):
-    """A finding that fails no drill for as long as somebody answers for it. It is told in every report."""
+    """A finding that fails no drill until a date. Every report lists it."""
 
     finding: Annotated[str, AfterValidator(_known)] = Field(description="the finding's code")
-    reason: Reason = Field(description="why the risk is taken")
+    reason: Reason = Field(description="why the risk is accepted")
     owner: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)] = Field(
-        description="who answers for it"
+        description="who is responsible for it"
     )
-    until: date = Field(description="the last day on which it is accepted (UTC); from the next on it fails again")
+    until: date = Field(
+        description="the last day on which it is accepted (UTC); from the next day on it fails drills again"
+    )
     drill: Pattern | None = Field(
         default=None,
-        description="only in these drills: a pattern for their ids, in which `*` and `?` stand for any text",
+        description="only in drills whose ids match this pattern, in which `*` and `?` match any characters",
     )
     subject: Pattern | None = Field(
         default=None,
-        description="only at this integration, revision or other case of a drill: a pattern as above; absent: at each",
+        description="only for integrations, revisions or other cases that match this pattern; absent: for all",
     )

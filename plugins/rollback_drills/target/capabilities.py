@@ -1,4 +1,4 @@
-"""What a target, or this machine, must offer for a drill; what it lacks is reported as not proven, with the reason."""
+"""What a drill requires of the target or the machine; what is missing is reported as not proven, with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rollback_drills.target.target import Target
 
 
 def _tells_previous(target: Target) -> bool:
-    """Whether something is asked that only the previous release answers as it does."""
+    """Whether the target file names an answer that only the previous release gives."""
     routes = target.version.routes
     return (
         any(probe.release == target.previous for probe in target.behaviours)
@@ -21,7 +21,7 @@ def _tells_previous(target: Target) -> bool:
 
 
 def _installed(program: str) -> bool:
-    """Whether the commands of a drill find it: they have the system's PATH, and not the caller's."""
+    """Whether a drill's commands find the program; they have the system's PATH, not the caller's."""
     return shutil.which(program, path=os.defpath) is not None
 
 
@@ -29,11 +29,11 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
     "flags": (lambda target: target.flags is not None, "the target has no feature flags ([flags])"),
     "symptom": (
         lambda target: target.flags is not None and target.flags.symptom is not None,
-        "the target does not say how a faulty integration is simulated (flags.symptom)",
+        "the target does not say how to simulate a faulty integration (flags.symptom)",
     ),
     "metrics": (
         lambda target: target.metrics is not None,
-        "the target has no error rate to read ([metrics])",
+        "the target has no metrics to read an error rate from ([metrics])",
     ),
     "behaviours": (
         _tells_previous,
@@ -46,31 +46,30 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
     ),
     "start-without-migration": (
         lambda target: not target.gateway.always_migrates,
-        "every start of the target's gateway migrates (gateway.always_migrates): a restart would apply again what was "
-        "rolled back",
+        "every start of the target's gateway migrates (gateway.always_migrates): a restart would undo the downgrade",
     ),
     "seed": (
         lambda target: bool(target.database.seed or target.database.seed_command),
-        "the target has no seed rows (database.seed)",
+        "the target has no seed (database.seed)",
     ),
-    "curl": (lambda target: _installed("curl"), "there is no curl on this machine to type the runbook's checks with"),
-    "git": (lambda target: _installed("git"), "there is no git on this machine to type the runbook's checkout with"),
+    "curl": (lambda target: _installed("curl"), "this machine has no curl, which the runbook's checks use"),
+    "git": (lambda target: _installed("git"), "this machine has no git, which the runbook's checkout uses"),
 }
 
 
 COMPOSE = "compose"
-_ALL_UNGATED = "no integration of the target has a feature flag (each is declared to be ungated)"
-_NO_COMPOSE = "the runbook's commands to the letter need --drill-runtime=compose"
+_ALL_UNGATED = "no integration of the target has a feature flag (the target file declares each one ungated)"
+_NO_COMPOSE = "running the runbook's literal commands needs --drill-runtime=compose"
 
 
-def missing(target: Target, required: Iterable[str], *, runtime: str = "") -> list[str]:
-    """The reasons why a drill that requires these capabilities can prove nothing on this target.
+def missing_capabilities(target: Target, required: Iterable[str], *, runtime: str = "") -> list[str]:
+    """The reasons why a drill with these requirements can prove nothing on this target.
 
     Args:
-        runtime: where it runs; `COMPOSE` is that runtime's alone.
+        runtime: where the drill runs; only the compose runtime has `COMPOSE`.
 
     Raises:
-        DrillError: there is no such capability.
+        DrillError: a name is not a capability.
     """
     reasons = []
     for name in required:
@@ -80,7 +79,7 @@ def missing(target: Target, required: Iterable[str], *, runtime: str = "") -> li
             continue
         if name not in _CAPABILITIES:
             known = ", ".join([*_CAPABILITIES, COMPOSE])
-            raise DrillError(f"no capability {name!r}", fix=f"use one of {known}")
+            raise DrillError(f"there is no capability {name!r}", fix=f"use one of {known}")
         present, reason = _CAPABILITIES[name]
         if not present(target):
             reasons.append(reason)

@@ -1,4 +1,4 @@
-"""What the tables of a target file are made of: placeholders, templates, units, and the strictness of a table."""
+"""The field types of a target file: placeholders, templates, units, and the strict base class of its tables."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from rollback_drills.core.placeholders import check
 RELEASE_PLACEHOLDERS = frozenset({"here", "python", "release", "tree"})
 IMAGE_PLACEHOLDERS = frozenset({"here", "release"})
 CONTEXT_PLACEHOLDERS = IMAGE_PLACEHOLDERS | {"tree"}
-DATABASE_PLACEHOLDERS = frozenset(
-    {"database_url", "sqlalchemy_url", "database_host", "database_port", "database_name", "database_user",
-     "database_password"}
-)  # fmt: skip
+_DATABASE_PARTS = ("url", "host", "port", "name", "user", "password")
+DATABASE_PLACEHOLDERS = frozenset({"sqlalchemy_url", *(f"database_{part}" for part in _DATABASE_PARTS)})
 PROCESS_PLACEHOLDERS = RELEASE_PLACEHOLDERS | DATABASE_PLACEHOLDERS | {"port", "private"}
 BACKUP_PLACEHOLDERS = frozenset({"here", "python", "file", "database", "database_url", "pg_bin"})
 DELIVERY_PLACEHOLDERS = frozenset({"integration", "unique"})
@@ -30,7 +28,7 @@ def template(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterVa
 
 
 def templates(allowed: frozenset[str], required: tuple[str, ...] = ()) -> AfterValidator:
-    """For argument vectors: each argument may use ``allowed``, together they must use ``required``."""
+    """For argument vectors: each argument may use ``allowed``; together they must use ``required``."""
 
     def validate(arguments: tuple[str, ...]) -> tuple[str, ...]:
         if not arguments:
@@ -70,7 +68,7 @@ Within = Annotated[str, AfterValidator(_within)]
 
 def _pointer(text: str) -> str:
     if text and not text.startswith("/"):
-        raise ValueError("must be empty or begin with /, as RFC 6901 has it")
+        raise ValueError("must be empty or begin with / (RFC 6901)")
     return text
 
 
@@ -78,7 +76,7 @@ def _regular(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
+        raise ValueError(f"is not a valid regular expression: {error}") from None
     return text
 
 
@@ -95,7 +93,12 @@ Pointer = Annotated[str, AfterValidator(_pointer)]
 Regular = Annotated[str, AfterValidator(_regular)]
 
 
+def one_or_several(value: object) -> str:
+    """The tag of a union (pydantic's Discriminator) of one value and a list of values."""
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
 class Table(BaseModel):
-    """A table of the target file: frozen, strict about types, and refusing keys that it does not know."""
+    """A table of the target file: frozen, strict about types, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

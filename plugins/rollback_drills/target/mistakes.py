@@ -1,4 +1,4 @@
-"""Turns validation errors into lines that a person can act on: table, key, what is allowed, did you mean."""
+"""Validation errors as lines that a person can act on: table, key, allowed values, "did you mean"."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _KINDS = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
-    "tuple_type": "must be a list: [\"…\", \"…\"]",
+    "tuple_type": 'must be a list: ["…", "…"]',
     "dict_type": "must be a table",
     "model_type": "must be a table",
     "model_attributes_type": "must be a table",
-}  # fmt: skip
+}
 
 
 def explain(
     error: ValidationError, model: type[BaseModel], document: JsonValue, hide: Callable[[str], str]
 ) -> list[str]:
-    """One line for each mistake, in the file's order of tables; a union's branches are reported once.
+    """One line per mistake, in the order of the file's tables; the branches of a union are reported once.
 
     Args:
-        hide: takes out of a line what must not be shown.
+        hide: removes secrets from a line.
     """
     lines: list[str] = []
     for details in error.errors(include_url=False):
@@ -50,7 +50,7 @@ def _line(details: ErrorDetails, model: type[BaseModel], document: JsonValue, hi
         table = f"[{parent}]" if parent else "the top level"
         return f"{where}: missing; {table} needs the key {location[-1]!r}"
     if kind == "json_invalid":
-        return f"{where}: nested too deeply"  # the one thing that TOML can say and JSON's reader cannot take
+        return f"{where}: nested too deeply"  # TOML has no limit, the JSON parser has
     message = _KINDS.get(kind, details["msg"].removeprefix("Value error, "))
     given = details["input"]
     hidden = isinstance(given, dict | list | tuple) or location[-1:] == ("secret",)
@@ -59,7 +59,7 @@ def _line(details: ErrorDetails, model: type[BaseModel], document: JsonValue, hi
 
 
 def _real_location(location: tuple[int | str, ...], document: JsonValue) -> tuple[int | str, ...]:
-    """Without the parts that name a branch of a union or a validator and not a key of the file."""
+    """Only the keys of the file: pydantic also names branches of unions and validators."""
     real: list[int | str] = []
     here: JsonValue = document
     for index, part in enumerate(location):
@@ -74,7 +74,9 @@ def _real_location(location: tuple[int | str, ...], document: JsonValue) -> tupl
 
 
 def _short(value: object, hide: Callable[[str], str]) -> str:
-    text = repr(hide(value) if isinstance(value, str) else value)  # hidden before it is cut: half a secret is one
+    text = repr(
+        hide(value) if isinstance(value, str) else value
+    )  # redacted before it is cut: half a secret would not be recognised
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 

@@ -1,7 +1,7 @@
-"""The target file: which gateway is drilled, and how it is obtained, started, migrated, probed and switched.
+"""The target file: which gateway to drill, and how it is obtained, started, migrated and probed.
 
-A `Target` is read from TOML, frozen and typed. It says *what*; where things run is the runtimes' business.
-Every mistake in a file is reported with file, table and key (`target_errors`), all of them at once.
+A `Target` is read from TOML, frozen and typed. It says *what* to drill; the runtimes say *where*.
+All mistakes in a file are reported at once, with table and key (`mistakes`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
@@ -25,22 +25,12 @@ from pydantic import (
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import Expansion
 from rollback_drills.target.accepted import Accepted
-from rollback_drills.target.client_tables import (
-    AgreedAnswer,
-    Behaviour,
-    Delivery,
-    FlagDefaults,
-    Flags,
-    Integration,
-    Metrics,
-    Probe,
-    TrafficSettings,
-    Version,
-    WriteProbe,
-    merged,
-)
+from rollback_drills.target.answer_tables import AgreedAnswer
+from rollback_drills.target.delivery_tables import Delivery, TrafficSettings
 from rollback_drills.target.fields import Name, Table
+from rollback_drills.target.integration_tables import Flags, Integration, merged_delivery
 from rollback_drills.target.mistakes import explain
+from rollback_drills.target.probe_tables import Behaviour, Metrics, Probe, Version, WriteProbe
 from rollback_drills.target.system_tables import (
     Backup,
     Compose,
@@ -53,49 +43,55 @@ from rollback_drills.target.system_tables import (
     Runbook,
 )
 
+_CONTENT = ("path", "headers.", "json", "form.", "raw")
+# Keys whose braces are placeholders, or patterns for them; a trailing dot stands for every key of the table.
 _TEMPLATES = (
-    "releases.", "python.interpreter", "database.seed_command", "gateway.start", "gateway.container_command",
-    "gateway.env.", "gateway.migrate_on_start.", "migrations.command", "backup.dump", "backup.restore",
-    "delivery.path", "delivery.headers.", "delivery.json", "delivery.form.", "delivery.raw",
-    "write_probe.path", "write_probe.headers.",
-    "write_probe.json", "delivery.signature.prefix", "delivery.signature.payload", "flags.variable", "flags.symptom",
-    *(f"integrations.*.{key}" for key in ("path", "headers.", "json", "form.", "raw", "flag")),
-)  # fmt: skip
+    "releases.",
+    "python.interpreter",
+    "database.seed_command",
+    *(f"gateway.{key}" for key in ("start", "container_command", "env.", "migrate_on_start.")),
+    "migrations.command",
+    *(f"backup.{key}" for key in ("dump", "restore")),
+    *(f"delivery.{key}" for key in (*_CONTENT, "signature.prefix", "signature.payload")),
+    *(f"write_probe.{key}" for key in ("path", "headers.", "json")),
+    *(f"flags.{key}" for key in ("variable", "symptom")),
+    *(f"integrations.*.{key}" for key in (*_CONTENT, "flag")),
+)
 
 
 class Target(Table):
-    """One system under drill."""
+    """The system under drill."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(
-        description="how the report calls the system"
+        description="the system's name in the report"
     )
     current: Name = Field(description="the release that runs in production")
     previous: Name = Field(description="the release to go back to")
     releases: Releases = Field(description="where releases come from")
     gateway: GatewaySettings = Field(description="how the gateway is started")
     python: Python = Field(default=Python(), description="the Python of its processes")
-    health: Probe = Field(description="how its health is asked, and the right answer")
-    version: Version = Field(description="how its version is asked")
+    health: Probe = Field(description="the health request and its answer")
+    version: Version = Field(description="how the gateway reports its version")
     delivery: Delivery = Field(description="how a webhook is delivered")
     integrations: Annotated[dict[Name, Integration], Field(min_length=1)] = Field(
         description="every integration, by name"
     )
-    runbook: Runbook = Field(description="the runbook that is rehearsed")
+    runbook: Runbook = Field(description="the runbook under drill")
     write_probe: WriteProbe | None = Field(
-        default=None, description="a request that shows that the schema can be used; absent: health has to do"
+        default=None, description="a request that shows that the schema is usable; absent: only health is checked"
     )
-    behaviours: tuple[Behaviour, ...] = Field(default=(), description="answers that tell the releases apart")
-    database: Database = Field(default=Database(), description="PostgreSQL and the rows to begin with")
-    migrations: Migrations = Field(default=Migrations(), description="how alembic is called")
+    behaviours: tuple[Behaviour, ...] = Field(default=(), description="answers that distinguish the releases")
+    database: Database = Field(default=Database(), description="PostgreSQL and its seed")
+    migrations: Migrations = Field(default=Migrations(), description="how Alembic is called")
     metrics: Metrics | None = Field(
         default=None, description="where the error rate is read; absent: what needs it is not proven"
     )
-    flags: Flags | None = Field(default=None, description="feature flags; absent: drills of them are skipped")
-    backup: Backup = Field(default=Backup(), description="own backup commands")
+    flags: Flags | None = Field(default=None, description="feature flags; absent: drills that need them are skipped")
+    backup: Backup = Field(default=Backup(), description="the target's own backup commands")
     compose: Compose | None = Field(default=None, description="the compose file; the compose runtime needs it")
-    traffic: TrafficSettings = Field(default=TrafficSettings(), description="clients that go on asking during a drill")
+    traffic: TrafficSettings = Field(default=TrafficSettings(), description="the clients' load during a drill")
     objectives: Objectives = Field(default=Objectives(), description="what the runbook promises")
-    accepted: tuple[Accepted, ...] = Field(default=(), description="findings that fail no drill until a day")
+    accepted: tuple[Accepted, ...] = Field(default=(), description="findings that fail no drill until a date")
     secrets: tuple[str, ...] = Field(default=(), description="values that must never be recorded")
 
     _file: Path = PrivateAttr(default=Path())
@@ -108,26 +104,22 @@ class Target(Table):
             raise ValueError(f"current and previous are both {self.current!r}; a rollback needs two releases")
         for name, integration in self.integrations.items():
             if integration.since is not None and integration.since not in pair:
-                raise ValueError(f"integrations.{name}: since {integration.since!r} is neither of {pair}")
-        for table, defaults in self._flag_tables():
-            for release in defaults:
-                if release not in pair:
-                    raise ValueError(f"{table}.defaults: release {release!r} is neither of {pair}")
-        for release in self.version.expected:
+                raise ValueError(f"integrations.{name}: since {integration.since!r} is not one of {pair}")
+        for key, release in self._releases_named():
             if release not in pair:
-                raise ValueError(f"version.expected: release {release!r} is neither of {pair}")
-        for release in self.version.routes.releases if self.version.routes is not None else ():
-            if release not in pair:
-                raise ValueError(f"version.routes.releases: release {release!r} is neither of {pair}")
-        for behaviour in self.behaviours:
-            if behaviour.release not in pair:
-                raise ValueError(f"behaviours: release {behaviour.release!r} is neither of {pair}")
+                raise ValueError(f"{key}: release {release!r} is not one of {pair}")
         return self
 
-    def _flag_tables(self) -> Iterator[tuple[str, FlagDefaults]]:
+    def _releases_named(self) -> Iterator[tuple[str, str]]:
+        """The keys of the file that name releases, with each release that they name."""
         if self.flags is not None:
-            yield "flags", self.flags.defaults
-        yield from ((f"integrations.{name}", each.defaults) for name, each in self.integrations.items())
+            yield from (("flags.defaults", release) for release in self.flags.defaults)
+        for name, integration in self.integrations.items():
+            yield from ((f"integrations.{name}.defaults", release) for release in integration.defaults)
+        yield from (("version.expected", release) for release in self.version.expected)
+        if self.version.routes is not None:
+            yield from (("version.routes.releases", release) for release in self.version.routes.releases)
+        yield from (("behaviours", behaviour.release) for behaviour in self.behaviours)
 
     @model_validator(mode="after")
     def _flags_are_distinct(self) -> Self:
@@ -135,15 +127,15 @@ class Target(Table):
             for name, each in self.integrations.items():
                 given = next((key for key in ("flag", "defaults", "disabled") if getattr(each, key)), None)
                 if given is not None:
-                    raise ValueError(f"integrations.{name}.{given}: needs [flags], which says what on and off are")
+                    raise ValueError(f"integrations.{name}.{given}: needs [flags], which defines on and off")
             return self
         owners: dict[str, str] = {}
         for name in self.gated_of(self.current):
             variable = self.flag_variable(name)
             if variable in owners:
                 raise ValueError(
-                    f"integrations.{name}: its flag {variable} is that of {owners[variable]} as well, and drills turn "
-                    "off one at a time: name another with flag, or say by ungated that none is its own"
+                    f"integrations.{name}: shares the flag {variable} with {owners[variable]}, and drills turn off one "
+                    "integration at a time: name its own with flag, or declare it ungated"
                 )
             owners[variable] = name
         return self
@@ -152,14 +144,14 @@ class Target(Table):
     def _deliveries_are_complete(self) -> Self:
         for name, each in self.integrations.items():
             try:
-                merged(self.delivery, each)
+                merged_delivery(self.delivery, each)
             except ValueError as error:
                 raise ValueError(f"integrations.{name}: {error}") from None
         return self
 
     @model_validator(mode="after")
-    def _refusals_are_told(self) -> Self:
-        """A status that acknowledges may be that of a disabled integration only where something else tells them."""
+    def _refusals_are_distinct(self) -> Self:
+        """A disabled integration may answer with a status that acknowledges only if something else distinguishes it."""
         tables = {f"integrations.{name}": each.disabled for name, each in self.integrations.items()}
         tables["flags"] = self.flags.disabled if self.flags is not None else None
         for table, agreed in tables.items():
@@ -168,8 +160,8 @@ class Target(Table):
             both = sorted(set(agreed.statuses) & set(self.delivery.accepted))
             if both:
                 raise ValueError(
-                    f"{table}.disabled: status {both[0]} acknowledges a delivery as well (delivery.accepted): "
-                    "say by body, contains, pattern or not_pattern what tells them apart"
+                    f"{table}.disabled: status {both[0]} also acknowledges deliveries (delivery.accepted): "
+                    "set body, contains, pattern or not_pattern to distinguish the two"
                 )
         return self
 
@@ -179,7 +171,7 @@ class Target(Table):
 
     @property
     def here(self) -> Path:
-        """The directory of the target file; relative paths in it begin there."""
+        """The directory of the target file; its relative paths start here."""
         return self._file.parent
 
     @property
@@ -199,7 +191,7 @@ class Target(Table):
         )
 
     def version_of(self, release: str) -> str:
-        """What a release calls itself when its version is asked."""
+        """The version that a release reports."""
         return self.version.expected.get(release, release)
 
     def flag_variable(self, integration: str) -> str:
@@ -209,7 +201,7 @@ class Target(Table):
         return variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
 
     def timeout_of(self, probe: Probe) -> float:
-        """Seconds that a probe may take."""
+        """Timeout of a probe, in seconds."""
         return probe.timeout if probe.timeout is not None else self.gateway.request_timeout
 
     def absent_from(self, release: str) -> tuple[str, ...]:
@@ -217,32 +209,32 @@ class Target(Table):
         return tuple(name for name in self.integrations if name not in self.integrations_of(release))
 
     def gated_of(self, release: str) -> tuple[str, ...]:
-        """Those of a release's integrations that a flag turns off, in the file's order."""
+        """The integrations of a release that have a flag, in the file's order."""
         if self.flags is None:
             return ()
         return tuple(name for name in self.integrations_of(release) if self.integrations[name].ungated is None)
 
     def ungated_of(self, release: str) -> dict[str, str]:
-        """Those of a release's integrations that no flag is known to turn off, and why."""
+        """The integrations of a release that have no flag, and why."""
         reasons = {name: self.integrations[name].ungated for name in self.integrations_of(release)}
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def flag_default(self, integration: str, release: str) -> bool | None:
-        """What an integration's flag is in a release while its variable is not set; None: the file does not say."""
+        """The state of an integration's flag whose variable is not set; None if the file does not say."""
         if self.flags is None:
             return None
         said = self.integrations[integration].defaults.get(release) or self.flags.defaults.get(release)
         return said == "on" if said is not None else None
 
     def disabled_answer(self, integration: str) -> AgreedAnswer | None:
-        """What an integration answers while it is off; None where nothing turns it off."""
+        """The answer of a disabled integration; None if it has no flag."""
         if self.flags is None or integration not in self.gated_of(self.current):
             return None
         return (self.integrations[integration].disabled or self.flags.disabled).of(integration)
 
     def delivery_to(self, integration: str) -> Delivery:
-        """How a webhook is delivered to this integration."""
-        return merged(self.delivery, self.integrations[integration])
+        """How webhooks are delivered to this integration."""
+        return merged_delivery(self.delivery, self.integrations[integration])
 
     @property
     def known_secrets(self) -> frozenset[str]:
@@ -253,7 +245,11 @@ class Target(Table):
         return frozenset([*self.secrets, *(key.get_secret_value() for key in keys)])
 
     def objective(self, name: str) -> float:
-        """Seconds."""
+        """A recovery time objective, in seconds.
+
+        Raises:
+            TargetError: there is no such objective.
+        """
         if name not in Objectives.recovery_times():
             known = ", ".join(Objectives.recovery_times())
             raise TargetError(f"there is no objective {name!r}", fix=f"use one of {known}")
@@ -264,39 +260,45 @@ class Target(Table):
         """Read a target file.
 
         Args:
-            environment: where ``${NAME}`` is looked up; nothing else of it is used.
+            environment: resolves ``${NAME}``; nothing else in it is used.
 
         Raises:
-            TargetError: with one line for each mistake in the file.
+            TargetError: the file cannot be read, or has mistakes (one line for each).
         """
-        try:
-            raw = file.read_bytes()
-        except (OSError, ValueError) as error:
-            raise TargetError(
-                f"the target file {file} cannot be read: {getattr(error, 'strerror', None) or error}",
-                fix="name an existing file with --drill-target or the ini option drill_target",
-            ) from None
-        try:
-            written = tomllib.loads(raw.decode())
-        except UnicodeDecodeError as error:
-            raise TargetError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
-        except (ValueError, RecursionError) as error:  # besides TOMLDecodeError: a number of thousands of digits
-            raise TargetError(f"{file} is not TOML: {error}") from None
+        raw = _read(file)
         expansion = Expansion(environment, _TEMPLATES)
-        document = expansion.expand(written)
+        document = expansion.expand(_parse(file, raw))
         problems = expansion.problems
-        try:
-            # By way of JSON, where lists may become tuples although types are strict.
-            target = cls.model_validate_json(json.dumps(document)) if not problems else None
-        except ValidationError as error:
-            problems = explain(error, cls, document, expansion.hide)
-            target = None
-        if target is None:
-            raise TargetError(
-                f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
-                cause="\n".join(problems),
-                fix="docs/target-file.md describes every table and key",
-            )
-        target._file = file.resolve()
-        target._digest = hashlib.sha256(raw).hexdigest()
-        return target
+        if not problems:
+            try:
+                # Through JSON, since strict types refuse a list for a tuple otherwise.
+                target = cls.model_validate_json(json.dumps(document))
+            except ValidationError as error:
+                problems = explain(error, cls, document, expansion.hide)
+            else:
+                target._file, target._digest = file.resolve(), hashlib.sha256(raw).hexdigest()
+                return target
+        raise TargetError(
+            f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
+            cause="\n".join(problems),
+            fix="docs/target-file.md describes every table and key",
+        )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise TargetError(
+            f"the target file {file} cannot be read: {getattr(error, 'strerror', None) or error}",
+            fix="name an existing file with --drill-target or the ini option drill_target",
+        ) from None
+
+
+def _parse(file: Path, raw: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise TargetError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number with thousands of digits
+        raise TargetError(f"{file} is not TOML: {error}") from None

@@ -1,7 +1,7 @@
-"""``rollback-drills doctor``: goes through a target step by step, and says of each what is wrong and how to mend it."""
+"""``rollback-drills doctor``: checks a target step by step, with a remedy for each problem."""
 
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
-from rollback_drills.cli.doctor.drills import examine_drills, where_they_are
+from rollback_drills.cli.doctor.drills import drills_location, examine_drills
 from rollback_drills.cli.doctor.examination import examine
 
-__all__ = ["Diagnosis", "examine", "examine_drills", "where_they_are"]
+__all__ = ["Diagnosis", "drills_location", "examine", "examine_drills"]

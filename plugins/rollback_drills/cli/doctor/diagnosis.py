@@ -1,4 +1,4 @@
-"""What was looked at, and what came of it."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Outcome = Literal["ok", "note", "problem", "not looked at"]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A line of the table. ``note``: nothing that hinders a drill, and worth knowing."""
+    """A row of the doctor's table. A ``note`` does not prevent drills."""
 
     title: str
     outcome: Outcome
@@ -22,5 +22,5 @@ class Diagnosis:
     @classmethod
     def of(cls, title: str, error: DrillError) -> Diagnosis:
         detail = f"{error.what}\n{error.cause}".strip() if error.cause else error.what
-        # The remedy was written for whoever runs pytest; here the same option has another name.
+        # The remedy names pytest's option; here it has another name.
         return cls(title, "problem", detail, error.fix.replace("--drill-runtime=", "--runtime "))

@@ -1,4 +1,4 @@
-"""Which drills a run would perform, and what the others need; asked of pytest itself, as a run would ask."""
+"""Which drills a run would perform, and what the others need, as collected by pytest itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rollback_drills.cli.doctor.diagnosis import Diagnosis
 _PROGRAM = "rollback_drills.pytest_plugin.listing"
 _TITLE = "drills"
 _TIMEOUT = 120.0  # seconds
-_LISTED = 8  # names that are quoted for one reason
+_LISTED = 8  # drills that are named for one reason
 
 
 class _ListedDrill(BaseModel):
@@ -27,17 +27,17 @@ class _ListedDrill(BaseModel):
     reasons: list[str]
 
 
-def where_they_are() -> tuple[str, ...]:
-    """The arguments by which pytest finds the drills: those of the installed package, else of this checkout."""
+def drills_location() -> tuple[str, ...]:
+    """The arguments with which pytest finds the drills: of the installed package, or of this checkout."""
     if find_spec("rollback_drills.drills") is not None:
         return "--pyargs", "rollback_drills.drills"
     return (str(Path(rollback_drills.__file__).parents[2] / "drills"),)
 
 
 def examine_drills(file: Path, runtime: str) -> Diagnosis:
-    """How many drills of a target can run on a runtime, and why the others would be skipped; nothing is started."""
-    argv = [sys.executable, "-m", _PROGRAM, str(file.resolve()), runtime, *where_they_are()]
-    # What is meant for the user's own runs of pytest has no part in this one.
+    """How many drills can run with a target on a runtime, and why the others are skipped. Starts nothing."""
+    argv = [sys.executable, "-m", _PROGRAM, str(file.resolve()), runtime, *drills_location()]
+    # The user's settings for other runs of pytest do not apply to this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     said = ""
     try:
@@ -45,15 +45,15 @@ def examine_drills(file: Path, runtime: str) -> Diagnosis:
         said = done.stderr.strip()
         drills = TypeAdapter(list[_ListedDrill]).validate_python(json.loads(done.stdout))
     except (subprocess.TimeoutExpired, OSError, ValueError, ValidationError) as error:
-        return Diagnosis(_TITLE, "not looked at", f"they cannot be listed: {type(error).__name__}\n{said}".strip())
+        return Diagnosis(_TITLE, "not looked at", f"pytest cannot list them: {type(error).__name__}\n{said}".strip())
     if done.returncode or not drills:
-        return Diagnosis(_TITLE, "problem", said, "see what `pytest --collect-only` says of this target")
-    lines = told(drills)
+        return Diagnosis(_TITLE, "problem", said, "run `pytest --collect-only` with this target")
+    lines = summary_of(drills)
     return Diagnosis(_TITLE, "note" if len(lines) > 1 else "ok", "\n".join(lines))
 
 
-def told(drills: Sequence[_ListedDrill]) -> list[str]:
-    """One line of numbers, and one for each reason with the names of the drills that it keeps from running."""
+def summary_of(drills: Sequence[_ListedDrill]) -> list[str]:
+    """A line with the numbers, and one for each reason with the drills that it prevents."""
     skipped: dict[str, list[str]] = {}
     for drill in drills:
         if drill.reasons:
@@ -67,7 +67,7 @@ def told(drills: Sequence[_ListedDrill]) -> list[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    """Each once, with how many there are of it."""
+    """Each name once, with its number of cases."""
     counted = [name if number == 1 else f"{number} of {name}" for name, number in Counter(names).items()]
     more = f", and {len(counted) - _LISTED} more" if len(counted) > _LISTED else ""
     return ", ".join(counted[:_LISTED]) + more

@@ -1,4 +1,4 @@
-"""The steps: what is cheap first, then a stack, then each release on it. What depends on a failed step is left out."""
+"""The checks: cheap ones first, then a stack, then each release. What depends on a failed check is left out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
-from rollback_drills.cli.doctor.filling import left_to_fill_in
+from rollback_drills.cli.doctor.release import examine_release
 from rollback_drills.cli.doctor.rows import examine_rows
 from rollback_drills.cli.doctor.scripts import examine_scripts
-from rollback_drills.cli.doctor.serving import examine_release
+from rollback_drills.cli.doctor.unfilled import left_to_fill_in
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
@@ -25,21 +25,21 @@ from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace, root
 from rollback_drills.target.target import Target
 
-ROOM = 1 << 30  # bytes that a run needs at least where temporary files lie
-_LONGEST = 600  # characters of a line that are shown
+ROOM = 1 << 30  # bytes that a run needs in the directory for temporary files
+_LONGEST = 600  # characters per line
 _DUMPED_BY = re.compile(r"by pg_dump version (\S+)")
 
 
 def examine(
     file: Path, runtime: str, tell: Callable[[str], None], on_choice: Callable[[str], None] = lambda name: None
 ) -> Generator[Diagnosis, None, None]:
-    """Look at a target; every diagnosis is given as soon as it is known. Nothing outlives the examination.
+    """Check a target; yields each diagnosis as soon as it is known. Leaves nothing behind.
 
     Args:
         file: the target file.
-        runtime: where to try it: auto, embedded, docker or compose.
-        tell: is given a line of progress for whatever takes more than a moment.
-        on_choice: is given the name of the runtime, once it is known.
+        runtime: auto, embedded, docker or compose.
+        tell: receives a line of progress before each slow step.
+        on_choice: receives the name of the runtime, once it is chosen.
     """
     try:
         target = Target.load(file)
@@ -54,7 +54,7 @@ def examine(
 
 
 def _shortened(text: str) -> str:
-    """After what must not be shown was taken out: half a secret would not be recognised."""
+    """Cut long lines; after redaction, since half a secret would not be recognised."""
     return "\n".join(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in text.splitlines())
 
 
@@ -71,7 +71,7 @@ def _examine(
     try:
         removal.sweep()
         yield _disk()
-        tell("looking for a place to run")
+        tell("choosing a runtime")
         choice = resolve(runtime, target, tell=tell)
     except DrillError as error:
         yield Diagnosis.of("runtime", error)
@@ -79,21 +79,20 @@ def _examine(
     on_choice(choice.name)
     yield Diagnosis("runtime", "ok", f"{choice.name}, {choice.reason}")
     run = f"doctor-{secrets.token_hex(4)}"
-    workspace = Workspace(run, "doctor")
     try:
-        meter = Meter()
-        made = choice.make(target, workspace, meter)
-        try:
-            lab = Lab(target, made, meter, run)
-            for secret in (lab.role_password, *made.secrets()):
+        with contextlib.ExitStack() as opened:
+            workspace = Workspace(run, "doctor")
+            opened.callback(removal.close, workspace)
+            meter = Meter()
+            started = choice.make(target, workspace, meter)
+            opened.callback(started.close)
+            lab = Lab(target, started, meter, run)
+            opened.callback(lab.disconnect)
+            for secret in (lab.role_password, *started.secrets()):
                 redactor.add(secret)
             yield from _examine_stack(lab, workspace.path, tell)
-        finally:
-            made.close()
     except DrillError as error:
         yield Diagnosis.of("stack", error)
-    finally:
-        removal.close(workspace)
 
 
 def _files(target: Target) -> Iterator[Diagnosis]:
@@ -105,44 +104,40 @@ def _files(target: Target) -> Iterator[Diagnosis]:
         if path.is_file():
             yield Diagnosis(title, "ok", name)
         else:
-            yield Diagnosis(title, "problem", f"there is no file {path}", fix)
+            yield Diagnosis(title, "problem", f"{path} does not exist", fix)
 
 
 def _disk() -> Diagnosis:
     free = shutil.disk_usage(root()).free
     detail = f"{free / (1 << 30):.1f} GiB free in {root()}"
     if free < ROOM:
-        return Diagnosis("disk", "problem", detail, "free some space, or set TMPDIR to another place")
+        return Diagnosis("disk", "problem", detail, "free some space, or set TMPDIR to another directory")
     return Diagnosis("disk", "ok", detail)
 
 
 def _examine_stack(lab: Lab, private: Path, tell: Callable[[str], None]) -> Iterator[Diagnosis]:
     target = lab.target
+    title = "releases, PostgreSQL"
     try:
-        for title, what, step in (
-            ("releases, PostgreSQL", "obtaining the releases and starting PostgreSQL", lab.runtime.start),
-            ("migrations, seed", "migrating a new database with both releases", lab.prepare),
-        ):
-            tell(what)
-            try:
-                step()
-            except DrillError as error:
-                yield Diagnosis.of(title, error)
-                return
-            if step == lab.runtime.start:
-                yield Diagnosis(title, "ok", _started(lab))
-        yield from examine_rows(lab, title)
-        yield from _examine_migrations(lab)
-        yield _examine_dump(lab, private)
-        for release in (target.previous, target.current):
-            tell(f"trying release {release}")
-            yield from examine_release(lab, release)
-    finally:
-        lab.disconnect()
+        tell("obtaining the releases and starting PostgreSQL")
+        lab.runtime.start()
+        yield Diagnosis(title, "ok", _started(lab))
+        title = "migrations, seed"
+        tell("migrating a new database with both releases")
+        lab.prepare()
+    except DrillError as error:
+        yield Diagnosis.of(title, error)
+        return
+    yield from examine_rows(lab, title)
+    yield from _examine_migrations(lab)
+    yield _examine_dump(lab, private)
+    for release in (target.previous, target.current):
+        tell(f"checking release {release}")
+        yield from examine_release(lab, release)
 
 
 def _started(lab: Lab) -> str:
-    """What the runtime says of itself in one line each; an override file is for the report."""
+    """The runtime's facts that fit on a line; the others are for the report."""
     return "; ".join(f"{name}: {fact}" for name, fact in lab.runtime.facts().items() if "\n" not in str(fact))
 
 
@@ -162,14 +157,14 @@ def _heads(heads: Mapping[str, str]) -> Diagnosis:
     (previous, below), (current, above) = heads.items()
     detail = f"{previous} is at {below}, {current} at {above}"
     if JOINT in below or JOINT in above:
-        return Diagnosis("alembic", "problem", f"{detail}: several heads", "merge them: `alembic merge heads`")
+        return Diagnosis("alembic", "problem", f"{detail}: several heads", "merge them with `alembic merge heads`")
     if below == above:
-        return Diagnosis("alembic", "note", f"{detail}: no schema change lies between them, none is rolled back")
+        return Diagnosis("alembic", "note", f"{detail}: there is no migration between them, so none is rolled back")
     return Diagnosis("alembic", "ok", detail)
 
 
 def _examine_dump(lab: Lab, private: Path) -> Diagnosis:
-    """A pg_dump refuses a server that is newer than itself."""
+    """Take a backup: pg_dump refuses a server that is newer than itself."""
     stack = lab.stack()
     try:
         (number,) = stack.database.query("SELECT current_setting('server_version_num')::int / 10000")[0]

@@ -1,4 +1,4 @@
-"""The rows that drills begin with: about a table without any, nothing is proven."""
+"""The seed: about a table without rows, drills prove nothing."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.lab.lab import Lab
 from rollback_drills.postgres import SchemaFingerprint
+from rollback_drills.report.text import count
 
 
 def examine_rows(lab: Lab, title: str) -> Iterator[Diagnosis]:
-    """How many rows there are after the seed, and which tables of the migrations between the releases have none."""
+    """The number of rows after the seed, and the tables without any that the migrations between the releases change."""
     before, rows = _found(lab, lab.target.previous)
     after, _ = _found(lab, lab.target.current)
-    yield Diagnosis(title, "ok", f"{sum(rows.values())} rows in {len(rows)} tables")
+    yield Diagnosis(title, "ok", f"{count(sum(rows.values()), 'row')} in {count(len(rows), 'table')}")
     empty = sorted(name for name in _changed(before, after) if rows.get(name) == 0)
     if empty:
-        detail = f"{', '.join(empty)}: no row after the seed; nothing will be proven about data there"
-        yield Diagnosis("rows", "note", detail, "add some to the files of database.seed, or by database.seed_command")
+        detail = f"{', '.join(empty)}: no rows after the seed, so nothing is proven about their data"
+        yield Diagnosis("rows", "note", detail, "add some in the files of database.seed, or with database.seed_command")
 
 
 def _found(lab: Lab, release: str) -> tuple[SchemaFingerprint, dict[str, int]]:
-    """A release's schema, and how many rows each table has; one stack at a time, since Compose has one database."""
+    """A release's schema, and the rows per table; one stack at a time, since Compose has one database."""
     stack = lab.stack(release)
     try:
         return stack.database.schema(), {name: each.rows for name, each in stack.database.data().tables.items()}
@@ -30,7 +31,7 @@ def _found(lab: Lab, release: str) -> tuple[SchemaFingerprint, dict[str, int]]:
 
 
 def _changed(before: SchemaFingerprint, after: SchemaFingerprint) -> set[str]:
-    """The tables of ``before`` that the migrations from there to ``after`` alter or remove, with what hangs on them."""
+    """The tables of ``before`` that the migrations to ``after`` alter or remove, indexes and the like included."""
     diff = before.diff(after)
     objects = [(each.key, each.definition) for each in (*diff.left_over, *diff.missing)]
     objects += [(each.key, f"{each.before}\n{each.after}") for each in diff.changed]

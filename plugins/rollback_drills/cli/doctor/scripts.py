@@ -1,4 +1,4 @@
-"""Where a release's migration scripts are: drills put scripts of their own beside them."""
+"""Where a release's migration scripts are: drills add scripts to that directory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import JOINT, is_read
 from rollback_drills.runtimes.protocols import ReleaseCommand
 
-_LISTED = 6  # names of files that are quoted
+_LISTED = 6  # file names that are listed
 
-# Run by the release's Python in its own tree or image: standard library only, and no braces, which are placeholders.
+# Run by the release's Python in its tree or image: standard library only, and without braces, which are placeholders.
 _PROGRAM = r"""
 import json, os, re, sys
 directory, heads = sys.argv[1], sys.argv[2:]
@@ -39,7 +39,7 @@ print(json.dumps(dict(here=os.getcwd(), there=there, found=found)))
 
 
 class _Seen(BaseModel):
-    """What the program says: its directory, the names in the one of the scripts (None: there is none), and scripts."""
+    """The program's output: its directory, the contents of ``versions`` (None: it does not exist), and scripts."""
 
     here: str
     there: list[str] | None
@@ -47,10 +47,10 @@ class _Seen(BaseModel):
 
 
 def examine_scripts(lab: Lab, stack: Stack, heads: Mapping[str, str]) -> Iterator[Diagnosis]:
-    """Hold ``migrations.versions`` against where the scripts of each release's heads are.
+    """Check that Alembic reads ``migrations.versions``, and else look for the scripts of each release's heads.
 
     Args:
-        heads: by release; ``base`` where it has no script.
+        heads: by release; ``base`` if it has no scripts.
     """
     for release, head in heads.items():
         if head != "base":
@@ -67,35 +67,35 @@ def _examine(lab: Lab, stack: Stack, release: str, heads: Sequence[str]) -> Diag
         seen = None
     directory = PurePosixPath(versions)
     inside = [path for _, path in seen.found if PurePosixPath(path).parent == directory] if seen else []
-    # What was not found there may be read all the same (a link, version_locations); only alembic knows.
+    # Alembic may read the directory all the same (a link, version_locations); only Alembic knows.
     if inside or is_read(stack.commands, stack.alembic, lab.target, release):
         return Diagnosis(title, "ok", f"alembic reads {versions}" + (f", which has {inside[0]}" if inside else ""))
-    what = f"alembic does not read {versions}, and so none of the scripts that drills put there"
+    what = f"alembic does not read {versions}, and would ignore the scripts that drills add there"
     if seen is None:
         return Diagnosis(title, "problem", f"{what}\n{result.output}".strip(), _fix(()))
     return Diagnosis(
-        title, "problem", f"{what}\n{_told(seen, versions, heads)}", _fix([path for _, path in seen.found])
+        title, "problem", f"{what}\n{_found(seen, versions, heads)}", _fix([path for _, path in seen.found])
     )
 
 
-def _told(seen: _Seen, versions: str, heads: Sequence[str]) -> str:
+def _found(seen: _Seen, versions: str, heads: Sequence[str]) -> str:
     looked = f"looked in {PurePosixPath(seen.here) / versions}: {_contents(seen.there)}"
     which = f"the script of the head {heads[0]}" if len(heads) == 1 else f"the scripts of the heads {', '.join(heads)}"
     paths = ", ".join(path for _, path in seen.found)
-    return f"{looked}\n{which}: {paths}" if paths else f"{looked}\n{which} was found nowhere below {seen.here}"
+    return f"{looked}\n{which}: {paths}" if paths else f"{looked}\n{which} is nowhere below {seen.here}"
 
 
 def _contents(there: list[str] | None) -> str:
     if there is None:
-        return "there is no such directory"
+        return "it does not exist"
     there = [each for each in there if each != "__pycache__"]
     more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
-    return f"there are {', '.join(there[:_LISTED])}{more}" if there else "it is empty"
+    return f"it contains {', '.join(there[:_LISTED])}{more}" if there else "it is empty"
 
 
 def _fix(found: Sequence[str]) -> str:
-    """Of several places none is better than the others: they are all read."""
+    """Any of several directories will do, since Alembic reads them all."""
     places = sorted({str(PurePosixPath(path).parent) for path in found})
     if not places:
-        return "correct versions under [migrations]: the directory of the scripts, from the root of the release's tree"
-    return f"write versions = {json.dumps(places[0])} under [migrations]"
+        return "correct versions under [migrations]: the directory of the scripts, relative to the release's tree"
+    return f"set versions = {json.dumps(places[0])} under [migrations]"

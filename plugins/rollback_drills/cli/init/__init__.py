@@ -1,6 +1,6 @@
-"""``rollback-drills init``: a first target file from what lies in a project: found, guessed, or to fill in."""
+"""``rollback-drills init``: drafts a target file from a project's files: found, guessed, or to fill in."""
 
+from rollback_drills.cli.init.draft import SCHEMA, TargetDraft, draft_target
 from rollback_drills.cli.init.survey import Survey, survey
-from rollback_drills.cli.init.target_file import SCHEMA, StarterFile, starter_file
 
-__all__ = ["SCHEMA", "StarterFile", "Survey", "starter_file", "survey"]
+__all__ = ["SCHEMA", "Survey", "TargetDraft", "draft_target", "survey"]

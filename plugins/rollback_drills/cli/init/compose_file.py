@@ -1,4 +1,4 @@
-"""What a compose file says, read as it stands: its variables are of interest, not their values."""
+"""The facts of a compose file, read without interpolation: its variables matter, not their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PORT = re.compile(r"(?P<port>\d+)(?:/tcp)?$")
 
 @dataclass(frozen=True, slots=True)
 class ComposeFacts:
-    """``flags`` are variables that turn something on or off; ``required`` those without which Compose refuses."""
+    """``environment`` is the gateway's; ``required`` are the variables without which Compose refuses to run."""
 
     file: str
     gateway: str | None
@@ -38,7 +38,7 @@ def read_compose(file: Path) -> ComposeFacts:
     """Read a compose file.
 
     Raises:
-        ValueError: it is no YAML, or no compose file.
+        ValueError: it is not YAML, or not a compose file.
     """
     try:
         text = file.read_text()
@@ -70,7 +70,7 @@ def read_compose(file: Path) -> ComposeFacts:
 
 
 def _gateway(services: dict[str, dict[str, Any]], database: str | None) -> str | None:
-    """The service that clients talk to: built here or published, and needing the database rather than not."""
+    """The service that clients talk to: preferably built here, with published ports, depending on the database."""
 
     def merit(name: str) -> tuple[bool, bool, bool]:
         service = services[name]
@@ -82,7 +82,7 @@ def _gateway(services: dict[str, dict[str, Any]], database: str | None) -> str |
 
 
 def _release_variable(service: dict[str, Any]) -> str | None:
-    """What selects the image's tag, or else an argument of the build that sounds like a version."""
+    """The variable in the image's tag, or else in a build argument that is named like a version."""
     tag = str(service.get("image", "")).rpartition(":")[2]
     build = service.get("build")
     arguments = build.get("args") if isinstance(build, dict) else None
@@ -106,7 +106,7 @@ def _environment(service: dict[str, Any]) -> dict[str, str]:
 
 
 def _pairs(value: Any) -> dict[str, str]:
-    """Compose takes both a mapping and a list of ``NAME=value``."""
+    """Compose accepts a mapping and a list of ``NAME=value``."""
     if isinstance(value, dict):
         return {str(name): "" if item is None else str(item) for name, item in value.items()}
     pairs = (str(item).partition("=") for item in value or ())

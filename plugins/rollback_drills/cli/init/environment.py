@@ -1,4 +1,4 @@
-"""The gateway's environment, from the compose file and the Dockerfile: placeholders for what a run makes up itself."""
+"""The gateway's environment, from compose file and Dockerfile, with placeholders for what each run generates."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PARTS = (
 _SECRET = re.compile(r"SECRET|TOKEN|PASS|PWD|PRIVATE|CREDENTIAL|SIGNING|DSN|(^|_)KEYS?$|API_?KEY", re.IGNORECASE)
 _WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?P<rest>[^}]*)\}|(?P<plain>[A-Za-z_]\w*))")
-_DOLLAR = "\0"  # in place of $$, which Compose takes for a single one
+_DOLLAR = "\0"  # in place of $$, Compose's escape for a dollar sign
 _DEFAULT = re.compile(r":?-(?P<default>.*)", re.DOTALL)
 _INSTRUCTION = re.compile(r"^\s*(?P<word>ENV|WORKDIR)\s+(?P<rest>(?:[^\n\\]|\\\n|\\.)*)", re.MULTILINE | re.IGNORECASE)
 _PAIR = re.compile(r"""(?P<name>\w+)=(?P<value>"[^"]*"|'[^']*'|\S*)""")
-# Of the image's making, and of no use to a process in a tree.
+# Set for the image, and useless to a process in a tree.
 _OF_THE_IMAGE = re.compile(
     r"PATH|HOME|LANG|LC_\w+|DEBIAN_FRONTEND|PYTHON_\w+|(PIP|UV|POETRY|VIRTUAL)_\w+|VIRTUAL_ENV|GPG_KEY"
 )
@@ -31,7 +31,7 @@ _OF_THE_IMAGE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``value`` is a template as a target file has it; without one it has to be filled in, for the reason ``why``."""
+    """``value`` is a template for the target file; if None, it has to be filled in. ``why`` explains it."""
 
     name: str
     value: str | None
@@ -39,10 +39,10 @@ class Variable:
 
 
 def database_placeholder(name: str, written: str) -> str | None:
-    """What yields the disposable database's address in the form that a variable has it; None: it is no address.
+    """The placeholders that give a variable the disposable database's address; None if it is not an address.
 
     Args:
-        written: its value where one is written down, whose scheme is kept.
+        written: its current value, if any, whose scheme is kept.
     """
     match = _POSTGRES.match(written)
     if match is None and not _URL_NAME.fullmatch(name):
@@ -57,7 +57,7 @@ def database_placeholder(name: str, written: str) -> str | None:
 def from_compose(
     environment: Mapping[str, str], *, file: str, release_variable: str | None, port: int | None
 ) -> Iterator[Variable]:
-    """The variables of a compose service; no value that looks like a secret is ever copied."""
+    """The variables of a compose service; values that look like secrets are never copied."""
     for name, raw in environment.items():
         written = raw.replace("$$", _DOLLAR)
         placeholder = database_placeholder(name, written)
@@ -68,9 +68,9 @@ def from_compose(
         if _VARIABLE.fullmatch(written) and _names(written) == {release_variable}:
             yield Variable(name, "{release}", f"{file}: the release")
         elif any(map(_SECRET.search, (name, *_names(written)))) or _WITH_PASSWORD.search(written):
-            yield Variable(name, None, f"a secret, which was not copied from {file}; one made up for drills will do")
+            yield Variable(name, None, f"a secret in {file}, not copied; any made-up value will do for drills")
         elif value is None:
-            yield Variable(name, None, f"{file} takes it from its own environment")
+            yield Variable(name, None, f"{file} takes it from the environment")
         elif port is not None and value == str(port) and name.endswith("PORT"):
             yield Variable(name, "{port}", f"{file}: the port")
         else:
@@ -78,7 +78,7 @@ def from_compose(
 
 
 def from_dockerfile(text: str, file: str) -> Iterator[Variable]:
-    """What ENV sets and a process in a release's tree needs as well; paths in WORKDIR become paths in the tree."""
+    """The variables of ENV that a process in a release's tree needs too; paths in WORKDIR become paths in the tree."""
     directory = ""
     for match in _INSTRUCTION.finditer(text):
         rest = match["rest"].replace("\\\n", " ").strip()
@@ -96,7 +96,7 @@ def from_dockerfile(text: str, file: str) -> Iterator[Variable]:
 
 
 def _in_tree(path: str, directory: str) -> str:
-    """``/app/src:/app`` in the image is ``{tree}/src:{tree}`` beside it; what it had before is left out."""
+    """``/app/src:/app`` in the image becomes ``{tree}/src:{tree}``; variables are left out."""
     parts = [part for part in path.split(":") if part and "$" not in part]
     inside = [
         part.replace(directory, "{tree}", 1) if directory and part.startswith(directory) else part for part in parts
@@ -105,7 +105,7 @@ def _in_tree(path: str, directory: str) -> str:
 
 
 def _names(written: str) -> set[str]:
-    """The variables of the caller's that a value is made of."""
+    """The caller's variables in a value."""
     return {match["name"] or match["plain"] for match in _VARIABLE.finditer(written)}
 
 

@@ -1,4 +1,4 @@
-"""Feature flags among environment variables: names that differ in one place and share the rest."""
+"""Feature flags among environment variables: names that differ only in one part."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATES = (("true", "false"), ("on", "off"), ("enabled", "disabled"), ("yes", "n
 
 @dataclass(frozen=True, slots=True)
 class FlagFacts:
-    """``pattern`` as a target file wants it, and the integrations in lower case."""
+    """``pattern`` as in a target file, and the integrations in lower case."""
 
     pattern: str
     integrations: tuple[str, ...]
@@ -32,10 +32,10 @@ class FlagFacts:
 
 
 def flags_among(variables: Iterable[str], values: Mapping[str, str] = MappingProxyType({})) -> FlagFacts | None:
-    """The largest family of variables that look like flags of integrations; None where there is no such.
+    """The largest family of variables that look like the flags of integrations; None if there is none.
 
     Args:
-        values: what some are set to; those that are on or off and share a prefix are a family whatever its name is.
+        values: known values; variables that are on or off and share a prefix are a family, whatever the prefix.
     """
     families: dict[str, list[str]] = {}
     for variable in variables:
@@ -62,13 +62,13 @@ def flags_among(variables: Iterable[str], values: Mapping[str, str] = MappingPro
 
 
 def _shared_beginning(names: Sequence[str]) -> str:
-    """Whole words, ended by an underscore, that every name begins with; '' for a single name."""
+    """The whole words with which all names begin, with a final underscore; '' for a single name."""
     words = zip(*(name.split("_")[:-1] for name in names), strict=False) if len(set(names)) > 1 else ()
     shared = [word[0] for word in takewhile(lambda each: len(set(each)) == 1, words)]
     return "_".join([*shared, ""]) if shared else ""
 
 
 def _state(value: str) -> tuple[str, str] | None:
-    """How on and off are written, where a value is one of them; ``${NAME:-true}`` is what it is by default."""
+    """The spelling of on and off, if a value is one of them; ``${NAME:-true}`` counts as its default."""
     written = re.sub(r"^\$\{\w+:?-(.*)\}$", r"\1", value)
     return next((pair for pair in _STATES if written.lower() in pair), None)

@@ -1,4 +1,4 @@
-"""Keys that a first target file does without and many a gateway needs: comments, each of which can be uncommented."""
+"""Optional keys that many gateways need, as comments that can be uncommented."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ def hints(section: str, current: str, previous: str) -> tuple[str, ...]:
     """The comments at the end of a section.
 
     Args:
-        current: the release that runs in production, as TOML writes it.
-        previous: the release to go back to, as TOML writes it.
+        current: the release that runs in production, as TOML.
+        previous: the release to go back to, as TOML.
     """
     return tuple(
         line.replace("<current>", current).replace("<previous>", previous)
@@ -18,30 +18,31 @@ def hints(section: str, current: str, previous: str) -> tuple[str, ...]:
 
 _HINTS = {
     "health": """
-Positive although there are no tables? Then a request that needs them:
+Is health positive even without any tables? Add a request that needs them:
 [write_probe]
 path = "/orders"
 json = { id = "{unique}" }
 status = 201
 """,
     "version": """
-Do both releases say the same? What a list, or the routes of an OpenAPI document, has in each tells them apart:
+Do both releases report the same version? Distinguish them by the entries of a list, or the routes of an OpenAPI
+document:
 routes = { path = "/openapi.json", pointer = "/paths", releases = { <current> = 25, <previous> = 23 } }
 """,
     "delivery": """
-Instead of json: form = { field = "{unique}" } or raw = "text with {unique}". And where there is more to it:
+Instead of json: form = { field = "{unique}" } or raw = "text with {unique}". Optional keys:
 signature = { header = "X-Hub-Signature-256", secret = "${WEBHOOK_SECRET}", prefix = "sha256=" }
-repeated = { status = [200, 409] }  # what the same delivery is answered once more
-absent = { status = 404 }  # what the previous release answers for an integration that it does not have
-rate_limit = 10.0  # deliveries per second that it takes
+repeated = { status = [200, 409] }  # the answer to a repeated delivery
+absent = { status = 404 }  # the previous release's answer for an integration that it does not have
+rate_limit = 10.0  # deliveries per second that it accepts
 """,
     "integrations": """
-Where one differs: path, headers, json, form, raw and secret as in [delivery]; flag, defaults and disabled as in
-[flags]; ungated = "why" where no flag turns it off, which is told as a known gap.
+To change one: path, headers, json, form, raw and secret as in [delivery]; flag, defaults and disabled as in
+[flags]; ungated = "why" if it has no flag, which reports list as a known gap.
 """,
     "flags": """
-Of a disabled integration, also: status = [404, 410], contains = {}, pattern = "", not_pattern = "database".
-What a flag is that is not set, if that is not on:
+Other keys of disabled: status = [404, 410], contains = {}, pattern = "", not_pattern = "database".
+The state of a flag whose variable is not set, if that is not on:
 defaults = { <current> = "off", <previous> = "off" }
 """,
 }

@@ -1,4 +1,4 @@
-"""Which releases a repository has: its tags, the newest first."""
+"""The releases of a repository, from its tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TAG = re.compile(r"(?P<prefix>.*?)(?P<version>\d+(?:\.\d+)+\S*)")
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The two newest releases, and how their tags are made of them: ``v{release}``."""
+    """The two newest releases, and the pattern of their tags: ``v{release}``."""
 
     current: str
     previous: str
@@ -23,28 +23,26 @@ class Tags:
 
 
 def absent_from(root: Path, tags: Tags, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of the names that no file of the previous release has, in whatever case; none where all are absent.
+    """The names that no file of the previous release contains; none of them if it contains no name at all.
 
-    With underscores, hyphens or nothing between their parts: ``git_hub`` is ``GitHub`` in the sources.
+    Case and separators are ignored: ``git_hub`` is ``GitHub`` in the sources.
     """
     commit = tags.ref.replace("{release}", tags.previous).replace("{{", "{").replace("}}", "}")
     absent = []
     for name in names:
         pattern = "[_-]?".join(re.escape(part) for part in re.split("[_-]", name))
         try:
-            found = subprocess.run(
-                ["git", "-C", str(root), "grep", "-q", "-i", "-I", "-E", "-e", pattern, commit],
-                capture_output=True, timeout=30, check=False,
-            )  # fmt: skip
+            argv = ["git", "-C", str(root), "grep", "-q", "-i", "-I", "-E", "-e", pattern, commit]
+            found = subprocess.run(argv, capture_output=True, timeout=30, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return ()
-        if found.returncode == 1:  # more means that git could not look
+        if found.returncode == 1:  # above 1: git failed
             absent.append(name)
     return tuple(absent) if len(absent) < len(names) else ()
 
 
 def tags_of(root: Path) -> Tags | None:
-    """The two newest versions among the tags that begin alike; None where there are not two."""
+    """The two newest versions among the tags with the same prefix; None if there are fewer."""
     try:
         listed = subprocess.run(
             ["git", "-C", str(root), "tag", "--list"], capture_output=True, text=True, timeout=30, check=False

@@ -1,4 +1,4 @@
-"""Routes that take deliveries, found in the sources by their syntax; nothing is imported."""
+"""Routes that take deliveries, found by the syntax of the sources; nothing is imported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rollback_drills.cli.init.mounting import Module, Mounts, Ref, read_module
+from rollback_drills.cli.init.routers import Module, Mounts, Ref, read_module
 
 _METHODS = ("get", "post", "put")
 WRITING = ("POST", "PUT")
@@ -27,7 +27,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRoute:
-    """``path`` as a target file has it, and the integrations where each has a route of its own."""
+    """``path`` as in a target file, and the integrations if each has its own route."""
 
     path: str
     method: str
@@ -36,19 +36,21 @@ class DeliveryRoute:
 
 
 class Sources:
-    """The files of a project, read one by one; routes are known when all of them were, since one includes the other."""
+    """The source files of a project; routes are known once all are read, since files include each other."""
 
     def __init__(self) -> None:
         self._modules: list[Module] = []
         self._found: list[tuple[Route, Ref]] = []
 
     def add(self, text: str, file: str) -> None:
-        """Nothing where it is not Python.
+        """Add a file; one that is not Python is ignored.
 
         Args:
             file: its path from the project's root.
         """
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):  # generated sources may be deep
+        with contextlib.suppress(
+            SyntaxError, ValueError, RecursionError, MemoryError
+        ):  # generated sources may be deeply nested
             tree = ast.parse(text)
             module = read_module(tree, file)
             self._modules.append(module)
@@ -57,7 +59,7 @@ class Sources:
                 self._found += [(Route(path, method, file), owner) for path, method in _routes(call)]
 
     def routes(self) -> list[Route]:
-        """The routes of FastAPI, Starlette, Flask and aiohttp that take GET, POST or PUT, in the order of files."""
+        """The routes of FastAPI, Starlette, Flask and aiohttp for GET, POST or PUT, in the order of files."""
         mounts = Mounts(self._modules)
         return [replace(route, path=_plain(mounts.prefix(owner) + route.path)) for route, owner in self._found]
 
@@ -70,7 +72,7 @@ def _routes(call: ast.Call) -> Iterator[tuple[str, str]]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     first = call.args[0] if call.args else next((each.value for each in call.keywords if each.arg == "path"), None)
     path = _text(first)
-    if path is None or (path and not path.startswith("/")):  # an empty one is the router's prefix itself
+    if path is None or (path and not path.startswith("/")):  # an empty path is the router's prefix itself
         return
     if name.removeprefix("add_") in _METHODS:
         yield path, name.removeprefix("add_").upper()
@@ -86,7 +88,7 @@ def _text(node: ast.expr | None) -> str | None:
 
 
 def delivery_route(routes: Sequence[Route]) -> DeliveryRoute | None:
-    """The route that sounds most like deliveries: one for all integrations rather than one for each."""
+    """The route that is most likely for deliveries: preferably one for all integrations."""
     sounding = [each for each in routes if each.method in WRITING and _SOUNDS.search(each.path)]
     with_parameter = next((each for each in sounding if "{" in each.path), None)
     if with_parameter is not None:
@@ -103,6 +105,6 @@ def delivery_route(routes: Sequence[Route]) -> DeliveryRoute | None:
         return None
     (parent, method), members = family
     names = list(dict.fromkeys(each.path.rpartition("/")[2] for each in members))
-    if not _SOUNDS.search(parent):  # the last part is what sounds so, and no integration's name
+    if not _SOUNDS.search(parent):  # the last part is the keyword, not an integration
         return DeliveryRoute(members[0].path, method, members[0].file)
     return DeliveryRoute(f"{parent}/{{integration}}", method, members[0].file, tuple(names))

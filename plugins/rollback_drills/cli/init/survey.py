@@ -1,4 +1,4 @@
-"""What a project says of itself: compose file, Dockerfile, alembic.ini, git tags, sources. Nothing of it is run."""
+"""A survey of a project: compose file, Dockerfile, alembic.ini, Git tags, sources. Nothing is run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollback_drills.cli.init.routes import Route, Sources
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _SKIPPED = frozenset({".git", ".venv", "venv", "env", "node_modules", "__pycache__", "site-packages", ".tox", "dist"})
 _RUNBOOK = re.compile(r"(rollback|runbook|playbook).*\.md$", re.IGNORECASE)
-_MOST_FILES = 2_000  # that are looked at
+_MOST_FILES = 2_000  # that are read
 _MOST_BYTES = 200_000  # of one source file
 
 _APPLICATIONS = {
@@ -26,7 +26,7 @@ _FACTORY = re.compile(r"^def (?P<name>(?:create|make|get|build)_app)\(", re.M)
 _ARGUMENT = re.compile(r"^\s*ARG\s+(?P<name>\w*(?:VERSION|RELEASE)\w*)", re.M)
 _ROUTE = re.compile(r"""["'](?P<path>/[\w\-./{}<>:]*)["']""")
 _VARIABLE = re.compile(r"""(?:environ(?:\.get)?|getenv)\s*[\[(]\s*["'](?P<name>[A-Z][A-Z0-9_]+)["']""")
-# Of the database, also where a function of the project's own reads them.
+# The database's variables, also where one of the project's own functions reads them.
 _OF_DATABASE = re.compile(
     r"""["'](?P<name>(?:DB|DATABASE|POSTGRES|PG)_?(?:HOST|PORT|NAME|USER|PASSWORD|URL|DSN))["']"""
 )
@@ -35,7 +35,7 @@ _OPTION = re.compile(r"^(?P<name>script_location|version_locations|sqlalchemy\.u
 
 @dataclass(frozen=True, slots=True)
 class AlembicFacts:
-    """``directory`` is where alembic.ini lies, ``versions`` where the scripts do, both from the project's root."""
+    """The directories of alembic.ini and of the scripts, relative to the project's root."""
 
     file: str
     directory: str
@@ -44,7 +44,7 @@ class AlembicFacts:
 
 @dataclass(slots=True)
 class Survey:
-    """All that was found; what is None was not."""
+    """What was found; what is missing is None."""
 
     root: Path
     compose: ComposeFacts | None = None
@@ -52,30 +52,29 @@ class Survey:
     tags: Tags | None = None
     dockerfile: str | None = None
     dockerfile_text: str = ""
-    release_arguments: tuple[str, ...] = ()  # of the Dockerfile, that sound like the release
-    migrates_on_start: str | None = None  # the file that says so
+    release_arguments: tuple[str, ...] = ()  # of the Dockerfile, with names that suggest the release
+    migrates_on_start: str | None = None  # the file that does
     server: str | None = None  # uvicorn or gunicorn
-    application: str | None = None  # as that server wants it: module:name, or module:name() for a factory of gunicorn's
+    application: str | None = None  # module:name, or module:name() for a factory under gunicorn
     is_factory: bool = False
     application_file: str = ""
-    variables: dict[str, str] = field(default_factory=dict)  # read from the environment, and by which file
-    scripts: dict[str, str] = field(default_factory=dict)  # shell scripts, by their path
+    variables: dict[str, str] = field(default_factory=dict)  # read from the environment, with the file that reads them
+    scripts: dict[str, str] = field(default_factory=dict)  # shell scripts, by path
     sources: Sources = field(default_factory=Sources)
-    routes: list[Route] = field(default_factory=list)  # by the syntax of the sources
-    quoted: dict[str, str] = field(default_factory=dict)  # paths in quotes, and in which file
+    routes: list[Route] = field(default_factory=list)  # from the syntax of the sources
+    quoted: dict[str, str] = field(default_factory=dict)  # paths in quotes, with their file
     requirements: tuple[str, ...] = ()
     runbook: str | None = None
-    problems: list[str] = field(default_factory=list)  # what was there and could not be read
+    problems: list[str] = field(default_factory=list)  # files that could not be read
 
     @property
     def name(self) -> str:
         return self.root.name or "gateway"
 
     def route(self, *patterns: str) -> tuple[str, str] | None:
-        """The first path that matches the first of the patterns, and the file that it stands in.
+        """The first path that matches the first possible pattern, and its file.
 
-        A route in the sources rather than what only stands in quotes, one that is the pattern rather than one that has
-        it below a prefix.
+        Routes are preferred to paths in quotes, and exact matches to those below a prefix.
         """
         read = [(each.path, each.file) for each in self.routes if each.method == "GET"]
         below = [each for each in sorted(read, key=lambda each: len(each[0])) if each[0].count("/") > 1]
@@ -88,7 +87,7 @@ class Survey:
 
 
 def survey(root: Path) -> Survey:
-    """Read what lies below ``root``."""
+    """Read the files below ``root``."""
     found = Survey(root.resolve())
     _read_compose_file(found)
     _read_alembic(found)
@@ -98,8 +97,8 @@ def survey(root: Path) -> Survey:
             found.dockerfile = name
             found.dockerfile_text = _text(found.root / name)
             arguments = (match["name"] for match in _ARGUMENT.finditer(found.dockerfile_text))
-            python_s = "PYTHON_VERSION"  # of the base image, not of the release
-            found.release_arguments = tuple(dict.fromkeys(each for each in arguments if each != python_s))
+            python = "PYTHON_VERSION"  # the base image's, not the release's
+            found.release_arguments = tuple(dict.fromkeys(each for each in arguments if each != python))
     found.requirements = tuple(
         name for name in ("requirements.txt", "requirements/base.txt") if (found.root / name).is_file()
     )[:1]

@@ -1,7 +1,7 @@
-"""Client traffic: an open-loop load through a drill, and what clients saw of it.
+"""Client traffic: an open-loop load during a drill, and what clients saw.
 
-`sender_program` sends in a process of its own, `sender` talks to it, `load` is the load of one drill. `records` says
-what a request came to, `analysis` and `accounting` derive what is reported; they are pure functions of the records.
+`sender_program` sends the requests in its own process, `sender` talks to it, `load` is the load of one drill.
+`records` holds the results; `analysis` and `accounting` evaluate them with pure functions.
 """
 
 from rollback_drills.clients.traffic.accounting import (

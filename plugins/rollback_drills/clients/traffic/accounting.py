@@ -1,6 +1,6 @@
-"""What became of every delivery: those that were acknowledged must be stored, once; those that were refused must not.
+"""Accounts for every delivery: acknowledged ones must be stored exactly once, rejected ones must not be stored.
 
-Pure: attempts and what is stored go in, counts and ids come out.
+Pure functions, from attempts and stored ids to counts and ids.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from rollback_drills.clients.traffic.records import Fate
 from rollback_drills.evidence.model import Writes
 
-LISTED = 50  # ids that are listed in the evidence; all of them are in an artifact
+LISTED = 50  # ids listed in the evidence; an artifact lists all
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """A delivery that was sent; ``at``: when its answer had come, in monotonic seconds."""
+    """A delivery that was sent; ``at``: when it was answered, in monotonic seconds."""
 
     id: str
     fate: Fate
@@ -26,7 +26,7 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLedger:
-    """All ids of each sort, in the order in which the deliveries were answered."""
+    """All ids by result, in the order of their answers."""
 
     acknowledged: int
     lost: tuple[str, ...]
@@ -38,15 +38,15 @@ class DeliveryLedger:
 
     @property
     def lost_unexpectedly(self) -> tuple[str, ...]:
-        """Those that nobody has given up."""
+        """The lost deliveries that the procedure did not give up."""
         return tuple(each for each in self.lost if each not in self.given_up)
 
     def writes(self, trigger: float, objective: float | None = None) -> Writes:
         """For the evidence.
 
         Args:
-            trigger: when the decision to roll back fell, in monotonic seconds.
-            objective: seconds of data that may be lost at most; None: not judged.
+            trigger: when the decision to roll back was made, in monotonic seconds.
+            objective: seconds of data that may be lost; None: not judged.
         """
         rpo = max(0.0, trigger - self.oldest_lost) if self.oldest_lost is not None else 0.0
         return Writes(
@@ -67,15 +67,15 @@ class DeliveryLedger:
 def account(
     attempts: Sequence[DeliveryAttempt], stored: Mapping[str, int], given_up: Collection[tuple[float, float]] = ()
 ) -> DeliveryLedger:
-    """Compare what was answered with what is stored.
+    """Compare the answers with what is stored.
 
-    An id that was sent several times counts by its best answer: what was acknowledged once must be there. It is stored
-    too often when it is stored more often than it was sent.
+    An id that was sent several times counts by its best answer: once acknowledged, it must be stored. It is stored
+    too often if it is stored more often than it was sent.
 
     Args:
         stored: how many copies of each id are in the database.
-        given_up: stretches (monotonic seconds, from and until) of which the procedure is known to lose what was
-            acknowledged.
+        given_up: intervals (monotonic seconds, from and until) whose acknowledged deliveries the procedure is known
+            to lose.
     """
     sent = Counter(each.id for each in attempts)
     by_id: dict[str, list[DeliveryAttempt]] = {}

@@ -1,6 +1,6 @@
-"""What clients saw, derived from the records of a load. Pure: records go in, evidence comes out.
+"""What clients saw, derived from the records of a load by pure functions.
 
-All moments are those at which requests were *due*, which is when their clients wanted them.
+All times are those at which requests were *due*: when the clients wanted them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from rollback_drills.clients.traffic.records import Request
 from rollback_drills.evidence.model import ClientTraffic, Downtime, Interval, Latency, Phase
 
 MOST_INTERVALS = 120
-_LENGTHS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)  # seconds of one interval of the time line
+_LENGTHS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)  # seconds per interval of the timeline
 
 Clock = Callable[[float], float]
-"""Turns a moment on the monotonic clock into the seconds of a drill."""
+"""Converts a moment on the monotonic clock into seconds since the drill began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When a load began and ended, and what it cost."""
+    """When a load began and ended, and its cost."""
 
     rate: float
     began: float
     ended: float
-    latest: float = 0.0  # seconds by which a request was sent late at worst
+    latest: float = 0.0  # seconds; the largest delay of a request
     cpu: float = 0.0  # seconds
 
 
@@ -41,12 +41,12 @@ def analyse(
     objective: float | None = None,
     clock: Clock = lambda moment: moment,
 ) -> ClientTraffic:
-    """Everything that the evidence says of a load but what became of the deliveries.
+    """The evidence of a load, except for the accounting of deliveries.
 
     Args:
-        trigger: when the decision to roll back fell; None: nothing was rolled back, and there are no phases.
-        steady: when the steady state had been verified; None: never.
-        objective: seconds of downtime at most.
+        trigger: when the decision to roll back was made; None: no rollback, hence no phases.
+        steady: when the steady state was verified; None: never.
+        objective: maximum downtime, in seconds.
     """
     ordered = sorted(requests, key=lambda request: request.number)
     stretches = downtime(ordered)
@@ -72,9 +72,9 @@ def analyse(
 
 
 def downtime(ordered: Sequence[Request]) -> tuple[Downtime, ...]:
-    """Stretches of failed requests of one kind, from the first failed one to the first good one after it.
+    """Intervals of failed requests of one kind, each from its first failure to the next good answer.
 
-    A deliberate refusal is an answer as agreed: it ends a stretch as a good one does.
+    A deliberate refusal is an agreed answer: it ends an interval as a good answer does.
     """
     found = []
     for kind in sorted({request.kind for request in ordered}):
@@ -89,10 +89,9 @@ def downtime(ordered: Sequence[Request]) -> tuple[Downtime, ...]:
 
 
 def held(requests: Iterable[Request], since: float, window: int, kinds: Collection[str]) -> float | None:
-    """When the steady state had held for a window: ``window`` requests of every kind, one after the other, all good.
+    """When the steady state had held for a window: ``window`` consecutive good requests of every kind.
 
-    Only requests that were due after ``since`` count; nothing of their kind may have failed after them. None: it has
-    not held yet.
+    Only requests due after ``since`` count, and none of their kind may have failed later. None: it has not held yet.
     """
     due = sorted((each for each in requests if each.due >= since), key=lambda each: each.number)
     moments = [_complete([each for each in due if each.kind == kind][-window:], len(kinds), window) for kind in kinds]
@@ -101,7 +100,7 @@ def held(requests: Iterable[Request], since: float, window: int, kinds: Collecti
 
 
 def _complete(last: Sequence[Request], step: int, window: int) -> float | None:
-    """When these had all been good; a number that is left out is still on its way. Each kind has every step-th one."""
+    """When these had all been good; a missing number is still in flight. Each kind has every step-th number."""
     complete = len(last) == window and last[-1].number - last[0].number == step * (window - 1)
     if not complete or any(request.outcome == "failed" for request in last):
         return None
@@ -109,7 +108,7 @@ def _complete(last: Sequence[Request], step: int, window: int) -> float | None:
 
 
 def latency(requests: Iterable[Request]) -> Latency | None:
-    """Percentiles by nearest rank, over the requests that were answered."""
+    """Percentiles by nearest rank, over the answered requests."""
     times = sorted(request.seconds for request in requests if request.status is not None)
     if not times:
         return None
@@ -123,7 +122,7 @@ def latency(requests: Iterable[Request]) -> Latency | None:
 def phases(
     ordered: Sequence[Request], span: Span, trigger: float | None, steady: float | None, clock: Clock
 ) -> tuple[Phase, ...]:
-    """Before the trigger, until the steady state was verified, and after; a request belongs to where it was due."""
+    """Before the trigger, until the steady state was verified, and after; by when requests were due."""
     if trigger is None:
         return ()
     verified = span.ended if steady is None else min(steady, span.ended)
@@ -153,12 +152,12 @@ def phases(
 
 
 def interval_length(seconds: float) -> float:
-    """Seconds of one interval, so that there are not too many of them."""
+    """Seconds per interval, so that there are not too many."""
     return next((length for length in _LENGTHS if seconds / length <= MOST_INTERVALS), seconds / MOST_INTERVALS)
 
 
 def intervals(ordered: Sequence[Request], span: Span, length: float, clock: Clock) -> tuple[Interval, ...]:
-    """The time line, gaps included."""
+    """The timeline, including gaps."""
     if not ordered:
         return ()
     slots: dict[int, list[Request]] = {}

@@ -1,4 +1,4 @@
-"""The clients of one drill's stack: those that the drill plays itself, and the load that goes on beside it."""
+"""The clients of one drill's stack: the drill's own client, and the load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from rollback_drills.clients.http import GatewayClient
+from rollback_drills.clients.gateway import GatewayClient
 from rollback_drills.clients.traffic.accounting import DeliveryAttempt
 from rollback_drills.clients.traffic.load import Load, begin
 from rollback_drills.clients.traffic.records import DELIVERY, Request, fate
@@ -18,9 +18,9 @@ from rollback_drills.target.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Whether clients have seen the steady state for a whole window.
+    """Whether clients saw the steady state for a whole window.
 
-    ``moment``: when the window was complete, in monotonic seconds; None: not in time, and ``seen`` says what they got.
+    ``moment``: when the window was complete, in monotonic seconds; None: not in time, and ``seen`` says why.
     """
 
     moment: float | None
@@ -28,10 +28,10 @@ class Held:
 
 
 class Clients:
-    """One per stack. Nothing is sent before `begin`; without a sender, or at rate 0, nothing is sent at all.
+    """The clients of a stack. They send nothing before `begin`, and nothing at all without a sender or at rate 0.
 
     Args:
-        client: the drill's own; what it delivers is accounted for with the rest.
+        client: the drill's own client, whose deliveries are accounted for with the load's.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class Clients:
         self.concluded = False
 
     def begin(self) -> None:
-        """Let clients ask and deliver from now on, at the target's rate."""
+        """Start the load at the target's rate."""
         if self.load is None and self._sender is not None and self._target.traffic.rate > 0:
             self.load = begin(self._sender, self._target, self._base_url())
 
     def end(self) -> None:
-        """Let nobody ask any more: after a drill that was skipped half-way they still do, and would in the next one."""
+        """Stop the load. After a drill that was skipped half-way it still runs, and would continue in the next one."""
         if self.load is not None:
-            with suppress(StackError):  # it has died, and sends nothing either
+            with suppress(StackError):  # it has ended, and sends nothing
                 self.load.end()
 
     @property
@@ -59,11 +59,11 @@ class Clients:
 
     @property
     def window(self) -> int:
-        """How many requests of each kind have to be good, one after the other."""
+        """How many consecutive requests of each kind must be good."""
         return self._target.traffic.window
 
     def hold(self, since: float) -> Held:
-        """Wait until clients have seen the steady state for a whole window after ``since`` (monotonic seconds)."""
+        """Wait until clients see the steady state for a whole window after ``since`` (monotonic seconds)."""
         if self.load is None or not self.load.running:
             return Held(since)
         moment = self.load.hold(since, timeout=self._target.gateway.ready_timeout)
@@ -71,7 +71,7 @@ class Clients:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """No client asks or delivers meanwhile, and nothing is on its way. The report says so."""
+        """Pause all clients, with no request in flight. The report shows the pause."""
         if self.load is None:
             yield
             return
@@ -79,11 +79,11 @@ class Clients:
             yield
 
     def give_up(self, since: float, until: float | None = None) -> None:
-        """The procedure is known to lose what was acknowledged between these moments (monotonic seconds)."""
+        """Declare that the procedure loses what was acknowledged between these moments (monotonic seconds)."""
         self.given_up.append((since, time.monotonic() if until is None else until))
 
     def attempts(self) -> list[DeliveryAttempt]:
-        """Every delivery of the load and of the drill."""
+        """All deliveries of the load and of the drill."""
         own = [
             DeliveryAttempt(each.id, fate(self._target, each.integration, each.answer), each.at)
             for each in self._client.delivered
@@ -97,6 +97,10 @@ class Clients:
 
 
 def _failures(requests: tuple[Request, ...], since: float) -> str:
-    """The last failures, in words."""
+    """The last failures, as text."""
     failed = [f"{each.kind} {each.result}" for each in requests if each.due >= since and each.outcome == "failed"]
-    return f"{len(failed)} failed since then, at last: {', '.join(failed[-3:])}" if failed else "too few were answered"
+    return (
+        f"{len(failed)} failed since then, most recently: {', '.join(failed[-3:])}"
+        if failed
+        else "too few were answered"
+    )

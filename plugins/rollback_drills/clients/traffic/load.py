@@ -1,4 +1,4 @@
-"""The load of one drill, seen from the harness: what has become of its requests so far, and waiting for more."""
+"""The load of one drill, as the harness sees it: the results so far, and waiting for more."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rollback_drills.clients.traffic.sender_program import DIGITS, Template
 from rollback_drills.core.errors import StackError
 from rollback_drills.target.target import Target
 
-MOST_IN_FLIGHT = 500  # more would be more than a process may have open, and no client waits that long
-_GRACE = 5.0  # seconds beyond the requests' own limit in which the sender has to answer
-_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, and what begins or escapes a query
+MOST_IN_FLIGHT = 500  # more would exceed a process's open files, and no client waits that long
+_GRACE = 5.0  # seconds that the sender has to answer, beyond the requests' own limit
+_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, plus the characters that start or escape a query
 
 
 class Load:
-    """Runs until `end`; its records grow meanwhile."""
+    """A load that runs until `end` and records its requests."""
 
     def __init__(self, sender: Sender, target: Target, kinds: Sequence[Sequence[Template]], base_url: str) -> None:
         self._sender, self._target = sender, target
@@ -35,7 +35,7 @@ class Load:
         self._problem: StackError | None = None
         self._ended: Span | None = None
         self._pauses: list[tuple[float, float]] = []
-        # Every other request is a delivery, so that at the limit's rate they take half of it; the drill has the rest.
+        # Every other request is a delivery: at the limit's rate they use half of it, the drill has the rest.
         self.rate = min(target.traffic.rate, target.delivery.rate_limit or target.traffic.rate)
         sender.listen(self._hear, self._lose)
         self.began = time.monotonic()
@@ -51,13 +51,13 @@ class Load:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Those whose end is known."""
+        """The finished requests."""
         with self._changed:
             return tuple(self._requests)
 
     @property
     def pauses(self) -> tuple[tuple[float, float], ...]:
-        """Stretches in which nothing was sent, because the drill said so."""
+        """Intervals in which the drill had paused the load."""
         return tuple(self._pauses)
 
     @property
@@ -65,7 +65,7 @@ class Load:
         return self._ended is None
 
     def wait_for(self, condition: Callable[[Sequence[Request]], bool], *, timeout: float) -> bool:
-        """Wait until the requests whose end is known are as they should be; asked again after each one."""
+        """Wait until the finished requests satisfy a condition, which is checked after each one."""
         with self._changed:
             return self._changed.wait_for(lambda: self._problem is not None or condition(self._requests), timeout) and (
                 self._problem is None
@@ -79,7 +79,7 @@ class Load:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing is sent meanwhile, and nothing is on its way: for comparisons that no write may disturb."""
+        """Pause the load, with no request in flight: for comparisons that no write may disturb."""
         if not self.running:
             yield
             return
@@ -93,10 +93,10 @@ class Load:
             self._sender.tell({"do": "resume"})
 
     def end(self) -> Span:
-        """Send no more, wait for what is on its way, and say how it went; a second call says the same.
+        """Stop sending, wait for requests in flight, and return the measurements; a second call returns the same.
 
         Raises:
-            StackError: the sender has died, so that what clients saw is not known.
+            StackError: the sender has ended, so what clients saw is not known.
         """
         if self._ended is None:
             ended = time.monotonic()
@@ -134,7 +134,7 @@ class Load:
 
 
 def begin(sender: Sender, target: Target, base_url: str) -> Load:
-    """Begin the load that the target file asks for: health, and deliveries to all that both releases have, in turn."""
+    """Start the target file's load: health probes and, in turn, deliveries to the integrations of both releases."""
     marker = f"load-{uuid4().hex[:16]}-"
     common = target.integrations_of(target.previous)
     deliveries = [_delivery(target, name, marker) for name in common]
@@ -147,7 +147,7 @@ def _health(target: Target) -> Template:
 
 
 def _delivery(target: Target, integration: str, prefix: str) -> Template:
-    # The id is filled in with the rest, and exchanged for each request: it is as long, and needs no escaping anywhere.
+    # Replaced by each request's id, which is as long and needs no escaping.
     marker = f"{prefix}{'x' * DIGITS}"
     prepared, agreed = prepare(target, integration, marker), target.disabled_answer(integration)
     return Template(

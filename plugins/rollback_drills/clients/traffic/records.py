@@ -1,4 +1,4 @@
-"""What one request came to, and how it is judged."""
+"""The result of one request, and how it is judged."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HEALTH, DELIVERY = "health", "delivery"
 
 Outcome = Literal["good", "deliberate", "failed"]
 Fate = Literal["acknowledged", "refused", "uncertain"]
-"""Of a delivery: whether it must be stored, must not be, or may be either way."""
+"""Of a delivery: whether it must be stored, must not be stored, or may be either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; moments are seconds on the monotonic clock. Without an answer (``status`` None) ``error`` says why.
+    """One request; times are seconds on the monotonic clock. Without an answer (``status`` None) ``error`` says why.
 
-    ``number`` counts within the load, in the order in which the requests were due.
+    ``number`` counts the load's requests in the order in which they were due.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Request:
 
     @property
     def seconds(self) -> float:
-        """From the moment at which it was due: that it was sent late is no excuse."""
+        """Seconds from the moment at which it was due, including any delay in sending it."""
         return self.ended - self.due
 
     @property
@@ -50,10 +50,9 @@ class Request:
 
 
 def fate(target: Target, integration: str, answer: Answer) -> Fate:
-    """What an answer to a delivery says about its being stored.
+    """What an answer to a delivery says about whether it is stored.
 
-    A 4xx says that nothing was, and so does a connection that never came about; an answer that did not come, or a
-    server's error, says nothing.
+    A 4xx or a failed connection means that it is not stored; a missing answer or a server error leaves it open.
     """
     if is_acknowledged(target, integration, answer):
         return "acknowledged"
@@ -63,7 +62,7 @@ def fate(target: Target, integration: str, answer: Answer) -> Fate:
 
 
 def judged(target: Target, line: list[Any]) -> Request:
-    """A line of the sender's, judged as the target file says."""
+    """A line from the sender, judged as the target file says."""
     number, kind, integration, name, due, sent, ended, status, error, text = line
     answer = Answer(status, _parsed(text), ended - due, error, text=text)
     if kind == HEALTH:

@@ -1,4 +1,4 @@
-"""The sender's process, one per worker: it is started once and sends the load of one drill after the other."""
+"""The sender's process, one per worker: started once, it sends the load of one drill after the other."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.protocols import Conversation
 
 ARGV = (sys.executable, "-I", str(Path(sender_program.__file__)))
-"""Isolated: neither the caller's PYTHON* variables nor the current directory have a say."""
+"""Isolated from the caller's PYTHON* variables and current directory."""
 
-_PATIENCE = 3600.0  # seconds that the listener waits before it looks again whether the process is there
+_PATIENCE = 3600.0  # seconds between two checks whether the process still runs
 _JOIN = 5.0  # seconds
 
 Line = Any
@@ -24,11 +24,11 @@ Line = Any
 
 
 class Sender:
-    """Talks to the process; what it says is handed on as it comes, in a thread of its own.
+    """Talks to the process; a thread passes on its lines as they come.
 
     Args:
-        start: starts `ARGV` and gives its standard streams; called when the first load begins, and anew when the
-            process has died.
+        start: starts `ARGV` and returns its standard streams; called when the first load begins, and again when the
+            process has ended.
     """
 
     def __init__(self, start: Callable[[], Conversation]) -> None:
@@ -39,7 +39,7 @@ class Sender:
         self._lost: Callable[[StackError], None] = _nobody
 
     def open(self) -> None:
-        """Start the process, unless it runs already; it gets ready while others work."""
+        """Start the process, unless it runs already, so that it is ready when it is needed."""
         if self._listener is not None and self._listener.is_alive():
             return
         self.close()
@@ -50,11 +50,11 @@ class Sender:
         self._listener.start()
 
     def listen(self, hear: Callable[[Line], None], lost: Callable[[StackError], None]) -> None:
-        """Who is told of each line from now on, and that the process has ended; both from another thread."""
+        """Register the receivers of lines and of the process's end; both are called from another thread."""
         self._hear, self._lost = hear, lost
 
     def tell(self, order: Mapping[str, object]) -> None:
-        """Give an order.
+        """Send an order.
 
         Raises:
             StackError: the process has ended.
@@ -64,7 +64,7 @@ class Sender:
         self._conversation.send(json.dumps(order).encode() + b"\n")
 
     def close(self) -> None:
-        """End the process: by the end of its input, or else by force."""
+        """End the process by closing its input, or else kill it."""
         if self._conversation is not None:
             self._hear = self._lost = _nobody
             self._conversation.close()
@@ -80,10 +80,10 @@ class Sender:
             except StackError as error:
                 self._lost(error)
                 return
-            except (OSError, ValueError):  # it was closed meanwhile
+            except (OSError, ValueError):  # it was closed in the meantime
                 return
             self._hear(json.loads(line))
 
 
 def _nobody(_: object) -> None:
-    """Lines of a load that nobody waits for any more."""
+    """Discards the lines of a load that has ended."""

@@ -1,11 +1,11 @@
-"""The load itself: a program that sends requests at a constant rate, whatever becomes of them.
+"""The load itself: a program that sends requests at a constant rate, whatever their results.
 
-Run by a Python of its own, so that neither the harness's work delays a request nor a request the harness. It needs
-nothing but h11 and `signing`. Orders come as lines of JSON over standard input (`begin`, `pause`, `resume`, `end`),
-what became of each request goes out the same way as soon as it is known. When its input ends, so does it.
+It runs in its own Python process, so that harness and requests do not delay each other, and needs only h11 and
+`signing`. Orders come as lines of JSON on standard input (`begin`, `pause`, `resume`, `end`); the result of each
+request is written as a line of JSON as soon as it is known. The program ends when its input ends.
 
 Open loop: request number ``i`` is due at ``begin + i / rate`` on the monotonic clock, and waits for no other request.
-Each has a connection of its own, as clients have whose gateway is restarted.
+Each has its own connection, as clients have after a gateway's restart.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ import h11
 from rollback_drills.clients.signing import Signer
 
 LIMIT = 1 << 24  # bytes of one order
-MOST_BYTES = 1 << 20  # of one answer; more is no answer
+MOST_BYTES = 1 << 20  # of one answer; a longer one is an error
 DIGITS = 8  # hexadecimal, of the number at the end of an id
-KEPT_BYTES = 1 << 16  # of an answer's body, where it is wanted at all
+KEPT_BYTES = 1 << 16  # of an answer's body, where it is recorded
 CHUNK = 1 << 16
 NOT_SENT = "not sent: too many in flight"
 REFUSED = "connection refused"
@@ -37,7 +37,7 @@ Tell = Callable[[object], None]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A request, complete but for its id: ``marker`` stands where that goes, and is as long."""
+    """A request that is complete except for its id: ``marker``, as long as the id, stands in its place."""
 
     kind: str
     integration: str
@@ -54,7 +54,7 @@ class Template:
         return f"{self.marker[:-DIGITS]}{number:0{DIGITS}x}" if self.marker else ""
 
     def event(self, number: int, host: str) -> tuple[h11.Request, bytes]:
-        """The head and the body of this request."""
+        """The head and the body of the request with this number."""
         body = self._named(self.body, number).encode()
         headers = [(name, self._named(value, number)) for name, value in self.headers]
         if self.signer is not None:
@@ -72,7 +72,7 @@ class Template:
 
 
 def template(order: dict[str, Any]) -> Template:
-    """As it comes over standard input."""
+    """Parses a request from standard input."""
     return Template(**order | {"signer": Signer(**order["signer"]) if order["signer"] is not None else None})
 
 
@@ -94,7 +94,7 @@ class SenderLoad:
         self.resume()
 
     def resume(self) -> None:
-        """Go on with the next request now, and from then on at the rate."""
+        """Send the next request now, and from then on at the rate."""
         if self._timer is None:
             self._origin = self._loop.time() - self._number / self._rate
             self._next()
@@ -110,7 +110,7 @@ class SenderLoad:
         self._tell({"paused": self._number})
 
     async def end(self) -> None:
-        """Send no more, wait for what is in flight (each request has its own limit), and say what it cost."""
+        """Stop sending, wait for requests in flight (each has its own time limit), and report the cost."""
         self.stop()
         await self._settle()
         self._tell({"ended": self._number, "latest": self._latest, "cpu": time.process_time() - self._cpu})
@@ -153,7 +153,7 @@ class SenderLoad:
         self._tell([number, template.kind, template.integration, name, due, sent, ended, status, error, text])
 
     async def _exchange(self, template: Template, number: int) -> tuple[int, bytes]:
-        """Status and body of the answer; anything less is an exception."""
+        """Status and body of a complete answer; anything else raises."""
         head, content = template.event(number, self._netloc)
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
@@ -180,7 +180,7 @@ class SenderLoad:
 
 
 def described(problem: Exception) -> str:
-    """A few words without addresses or values, so that equal problems are counted together."""
+    """A short reason without addresses or values, so that equal problems are counted together."""
     match problem:
         case TimeoutError():
             return "timeout"
@@ -202,7 +202,7 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader(limit=LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    # By way of the loop: a reader that is busy must not hold up the next request.
+    # Through the event loop: a busy reader must not delay the next request.
     output, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout)
 
     def tell(what: object) -> None:

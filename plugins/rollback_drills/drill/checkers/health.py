@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rollback_drills.clients.answers import Answer
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers.judge import Judge
 from rollback_drills.drill.checkers.serves import check_write_probe
 from rollback_drills.lab.faults import PostgresFrozen, injected

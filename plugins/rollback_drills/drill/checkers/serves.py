@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from rollback_drills.clients.answers import is_rate_limited, matches
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers.disabled import check_disabled
 from rollback_drills.drill.checkers.judge import Judge
 from rollback_drills.lab.stack import Stack

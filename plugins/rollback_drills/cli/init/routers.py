@@ -1,4 +1,4 @@
-"""Under which path a router's routes are served: what its own file says, and the files that include it."""
+"""The path prefixes of routers: from a router's own file, and from the files that include it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 Ref = tuple[str, str]  # the dotted name of a module, and a name in it
 _INCLUDING = {"include_router": "prefix", "register_blueprint": "url_prefix", "mount": "path"}
-_LONGEST = 8  # names that lead to each other
+_LONGEST = 8  # imports that are followed from one name to the next
 
 
 @dataclass(frozen=True)
 class Mount:
-    """``replaces``: Flask takes this prefix in place of the blueprint's own."""
+    """``replaces``: Flask uses this prefix instead of the blueprint's own."""
 
     owner: Ref
     router: Ref
@@ -23,18 +23,18 @@ class Mount:
 
 @dataclass
 class Module:
-    """One file: what its names stand for."""
+    """One source file, and what its names refer to."""
 
     name: str
     is_package: bool = False
     imported: dict[str, Ref] = field(default_factory=dict)
-    ambiguous: set[str] = field(default_factory=set)  # names that are imported from more than one place
+    ambiguous: set[str] = field(default_factory=set)  # names imported from more than one place
     prefixes: dict[str, ast.expr] = field(default_factory=dict)
     constants: dict[str, set[str]] = field(default_factory=dict)
     mounts: list[Mount] = field(default_factory=list)
 
     def refer(self, node: ast.expr) -> Ref:
-        """What a name or attribute stands for, as far as this file tells."""
+        """What a name or attribute refers to, as far as this file shows."""
         if isinstance(node, ast.Name):
             return self.imported.get(node.id, (self.name, node.id))
         if isinstance(node, ast.Attribute):
@@ -45,7 +45,7 @@ class Module:
 
 
 def read_module(tree: ast.Module, file: str) -> Module:
-    """``file`` is its path from the project's root."""
+    """Read a source file; ``file`` is its path from the project's root."""
     path = file.removesuffix(".py").removeprefix("src/")
     module = Module(path.removesuffix("/__init__").replace("/", "."), path.endswith("/__init__"))
     nodes = list(ast.walk(tree))
@@ -98,7 +98,7 @@ def _mounts(module: Module, call: ast.Call) -> Iterator[Mount]:
     if kind == "mount" and prefix is None and given:
         prefix = given.pop(0)
     router = given[0] if given else named.get("app" if kind == "mount" else "router")
-    # What has no name, such as StaticFiles(…), has no routes either.
+    # What has no name, such as StaticFiles(…), has no routes.
     if router is not None and _name(router) and _first(router) not in module.ambiguous:
         owner = module.refer(call.func.value)
         yield Mount(owner, module.refer(router), prefix, kind == "register_blueprint" and prefix is not None)
@@ -117,7 +117,7 @@ class Mounts:
         self._mounted = {self._resolve(each.router): each for each in reversed(mounts)}  # the first one counts
 
     def prefix(self, router: Ref, seen: frozenset[Ref] = frozenset()) -> str:
-        """The path before the paths of its routes; without what cannot be read from the sources."""
+        """The prefix of a router's routes, without the parts that the sources do not show."""
         router = self._resolve(router)
         module = self._modules.get(router[0])
         own = self._path(module.prefixes.get(router[1])) if module is not None else ""
@@ -128,7 +128,7 @@ class Mounts:
         return outer if mount.replaces else outer + own
 
     def _resolve(self, ref: Ref) -> Ref:
-        """Where a name that is imported through other modules comes from."""
+        """Where a name comes from that is imported through other modules."""
         for _ in range(_LONGEST):
             module = self._find(ref[0])
             if module is None:
@@ -140,7 +140,7 @@ class Mounts:
         return ref
 
     def _find(self, name: str) -> Module | None:
-        """The module of that name; the project may be imported from a directory below its root."""
+        """The module with this name; the project may be imported from a directory below its root."""
         name = name.removeprefix("src.")
         if name in self._modules:
             return self._modules[name]
@@ -148,12 +148,12 @@ class Mounts:
         return ending[0] if len(ending) == 1 else None
 
     def _path(self, node: ast.expr | None) -> str:
-        """A prefix as far as it is written down; nothing where that is no path."""
+        """A prefix as far as it is a literal; '' if that is not a path."""
         text = self._text(node).rstrip("/")
         return text if text.startswith("/") else ""
 
     def _text(self, node: ast.expr | None) -> str:
-        """In quotes, or as a constant that the project has once."""
+        """A literal, or a constant that the project defines once."""
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else ""
         if isinstance(node, ast.JoinedStr):
@@ -167,7 +167,7 @@ class Mounts:
 
 
 def _name(node: ast.expr | None) -> str:
-    """The last part of a dotted name; nothing where it is none."""
+    """The last part of a dotted name; '' if it is not a name."""
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 

@@ -1,4 +1,4 @@
-"""Whether every start of the image migrates: its own command, or a script that it begins with, without a condition."""
+"""Whether every start of the image migrates: its command, or a script that it runs, upgrades unconditionally."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _CLOSES = re.compile(r"^(fi|esac|done|\})")
 
 
 def always_migrates(dockerfile: str, commands: Iterable[str], scripts: dict[str, str]) -> str | None:
-    """What says so, None where nothing does.
+    """The script or command that migrates at every start; None if there is none.
 
     Args:
-        commands: command and entrypoint of the compose service.
-        scripts: shell scripts of the project, by their path.
+        commands: command and entry point of the compose service.
+        scripts: the project's shell scripts, by path.
     """
     given = [*commands, *(match["rest"] for match in _COMMAND.finditer(dockerfile))]
     for command in given:
@@ -30,7 +30,7 @@ def always_migrates(dockerfile: str, commands: Iterable[str], scripts: dict[str,
 
 
 def _upgrades(script: str) -> bool:
-    """Whether a line that stands in no condition runs ``alembic upgrade``."""
+    """Whether a line outside of any condition runs ``alembic upgrade``."""
     depth = 0
     for line in (each.strip() for each in script.splitlines()):
         if _CLOSES.match(line):

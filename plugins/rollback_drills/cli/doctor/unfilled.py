@@ -1,4 +1,4 @@
-"""What ``rollback-drills init`` has left to fill in."""
+"""Lines of a drafted target file that are still to be filled in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _MARK = re.compile(r"#[^\n]*\bFILL IN:")
 
 
 def left_to_fill_in(file: Path) -> Iterator[Diagnosis]:
-    """The lines that still carry the mark; whoever has filled one in takes it out."""
+    """The lines with the mark, which is removed when a line is filled in."""
     try:
         lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):  # told already
+    except (OSError, UnicodeDecodeError):  # reported already
         return
     marked = [str(number) for number, line in enumerate(lines, 1) if _MARK.search(line)]
     if marked:
         several = "s" if len(marked) > 1 else ""
-        detail = f"FILL IN still stands in line{several} {', '.join(marked)} of {file}"
-        yield Diagnosis("to fill in", "note", detail, "fill in what is missing, and take the mark out where it is done")
+        detail = f"{file} still has FILL IN in line{several} {', '.join(marked)}"
+        yield Diagnosis("to fill in", "note", detail, "fill in these lines, and remove the marks")

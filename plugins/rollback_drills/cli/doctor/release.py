@@ -1,25 +1,27 @@
-"""One release on its own schema: does it start, is it healthy, does it say its version, take and refuse webhooks?"""
+"""Checks one release on its own schema: start, health, version, behaviours, webhooks, signatures and flags."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
-from rollback_drills.cli.doctor.starting import not_started
+from rollback_drills.cli.doctor.start_failure import not_started
 from rollback_drills.clients.answers import Answer, is_disabled, is_rate_limited, matches
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
-from rollback_drills.target.client_tables import WriteProbe
+from rollback_drills.report.text import count
+from rollback_drills.target.probe_tables import WriteProbe
 from rollback_drills.target.target import Target
 
-_LISTED = 5  # integrations whose answers are quoted
+_FORGED = "unsigned and wrongly signed deliveries"
+_LISTED = 5  # integrations whose answers are listed
 
 
 def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
-    """Start a release and ask it all that a drill will ask it."""
+    """Start a release and check everything that drills need of it."""
     stack = lab.stack(release)
     try:
         outcome = stack.gateway.deploy(release)
@@ -37,7 +39,7 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
             yield _signatures(stack, release)
         yield from _flags(stack, release)
         for name, reason in lab.target.ungated_of(release).items():
-            yield Diagnosis(f"{release}: {name}", "note", f"no flag turns it off: {reason}")
+            yield Diagnosis(f"{release}: {name}", "note", f"it has no flag: {reason}")
     except DrillError as error:
         yield Diagnosis.of(release, error)
     finally:
@@ -56,10 +58,10 @@ def _version(stack: Stack, release: str) -> Diagnosis:
     expected = stack.target.version_of(release)
     if said == expected:
         return Diagnosis(f"{release}: version", "ok", expected)
-    detail = f"{expected!r} is expected, and it says {_json(said)}"
+    detail = f"expected {expected!r}, but it reports {_json(said)}"
     if said is None:
         detail += f"\n{asked.path} answers {_brief(stack.client.request('GET', asked.path))}"
-    fix = "correct path or pointer under [version], or say under version.expected what it calls itself"
+    fix = "correct path or pointer under [version], or set version.expected to what it reports"
     return Diagnosis(f"{release}: version", "problem", detail, fix)
 
 
@@ -72,15 +74,15 @@ def _write_probe(stack: Stack, release: str, probe: WriteProbe) -> Diagnosis:
 
 
 def _behaviours(stack: Stack, release: str) -> Iterator[Diagnosis]:
-    """What tells this release from the other: [[behaviours]], [version.routes] and delivery.absent."""
+    """What distinguishes this release from the other: [[behaviours]], [version.routes] and delivery.absent."""
     asked = stack.client.behaviour(release)
     for request, (expected, observed) in asked.items():
         if observed != expected:
-            detail = f"{request}: {_json(observed)}, and not {_json(expected)}"
+            detail = f"{request}: {_json(observed)} instead of {_json(expected)}"
             fix = "correct [[behaviours]], [version.routes] or delivery.absent"
             yield Diagnosis(f"{release}: behaviour", "problem", detail, fix)
     if asked and all(observed == expected for expected, observed in asked.values()):
-        yield Diagnosis(f"{release}: behaviour", "ok", f"{len(asked)} answers are those of this release")
+        yield Diagnosis(f"{release}: behaviour", "ok", f"{count(len(asked), 'answer')} of this release")
 
 
 def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
@@ -88,21 +90,21 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
     delivered = [stack.client.deliver(name) for name in names]
     refused = [each for each in delivered if not each.acknowledged]
     for each in refused:
-        fix = "correct [delivery], or say `since` where only the current release has it"
+        fix = "correct [delivery], or set since if only the current release has it"
         if is_rate_limited(stack.target, each.integration, each.answer):
-            fix = "say the limit as rate_limit under [delivery], or lift it by a variable under [gateway.env]"
+            fix = "set rate_limit under [delivery], or lift the limit with a variable under [gateway.env]"
         yield Diagnosis(f"{release}: {each.integration}", "problem", _brief(each.answer), fix)
     taken = [each.id for each in delivered if each.acknowledged]
     missing = set(taken) - stack.stored(taken)
     if missing:
-        detail = f"{len(missing)} of {len(taken)} acknowledged deliveries are not found in the database"
+        detail = f"{len(missing)} of {len(taken)} acknowledged deliveries are not in the database"
         yield Diagnosis(f"{release}: stored", "problem", detail, "correct stored under [delivery]")
     if not refused and not missing:
-        yield Diagnosis(f"{release}: webhooks", "ok", f"{len(names)} integrations take and store deliveries")
+        yield Diagnosis(f"{release}: webhooks", "ok", f"accepted and stored by {count(len(names), 'integration')}")
 
 
 def _signatures(stack: Stack, release: str) -> Diagnosis:
-    """A signature that is not verified protects nobody, and says nothing of whether ours is right."""
+    """If the gateway verifies no signatures, the drills cannot tell whether theirs are right."""
     names = stack.target.integrations_of(release)
     taken: dict[str, list[str]] = {}
     for name in names:
@@ -111,49 +113,50 @@ def _signatures(stack: Stack, release: str) -> Diagnosis:
                 taken.setdefault(how, []).append(name)
     title = f"{release}: signatures"
     if not taken:
-        return Diagnosis(title, "ok", f"{len(names)} integrations refuse deliveries that are not signed, or wrongly")
-    detail = "\n".join(f"deliveries are taken {how}: {', '.join(each)}" for how, each in taken.items())
-    return Diagnosis(title, "note", detail, "let the gateway verify signatures, also where it is drilled")
+        return Diagnosis(title, "ok", f"{_FORGED} are rejected by {count(len(names), 'integration')}")
+    detail = "\n".join(f"accepted although {how}: {', '.join(each)}" for how, each in taken.items())
+    return Diagnosis(title, "note", detail, "let the gateway verify signatures during drills, too")
 
 
 def _flags(stack: Stack, release: str) -> Iterator[Diagnosis]:
-    """All flags off at once, on again, and left out: the drills find out about each beside the others."""
-    target, names = stack.target, stack.target.gated_of(release)
-    defaults = {name: target.flag_default(name, release) for name in names}
-    said = {name: on for name, on in defaults.items() if on is not None}
-    for title, states in (
-        ("flags off", dict.fromkeys(names, False)),
-        ("flags on again", dict.fromkeys(names, True)),
-        ("flags not set", said),
+    """All flags off, on again, and not set; the drills check each flag separately."""
+    names = stack.target.gated_of(release)
+    defaults = {name: stack.target.flag_default(name, release) for name in names}
+    known = {name: on for name, on in defaults.items() if on is not None}
+    for title, states, turn in (
+        ("flags off", dict.fromkeys(names, False), stack.set_flags),
+        ("flags on again", dict.fromkeys(names, True), stack.set_flags),
+        ("flags not set", known, lambda _: stack.unset_flags()),
     ):
         if not states:
             continue
-        if states is said:
-            stack.unset_flags()
-        else:
-            stack.set_flags(states)
+        turn(states)
         if not stack.gateway.recreate().started:
             yield Diagnosis(f"{release}: {title}", "problem", stack.gateway.logs(), "correct variable under [flags]")
             return
-        delivered = [stack.client.deliver(name) for name in states]
-        wrong = [each for each in delivered if not _as_agreed(target, each, states[each.integration])]
-        if wrong:
-            lines = [f"{len(wrong)} of {len(states)} integrations do not answer as agreed"]
-            lines += [_told(target, each, states[each.integration]) for each in wrong[:_LISTED]]
-            fix = "correct variable, on, off, defaults and disabled under [flags], or the same of [integrations.NAME]"
-            yield Diagnosis(f"{release}: {title}", "problem", "\n".join(lines), fix)
-        else:
-            yield Diagnosis(f"{release}: {title}", "ok", f"{len(states)} integrations answer as agreed")
+        yield _flag_states(stack, f"{release}: {title}", states)
+
+
+def _flag_states(stack: Stack, title: str, states: Mapping[str, bool]) -> Diagnosis:
+    """Whether each integration is on or off, as its flag is."""
+    delivered = [stack.client.deliver(name) for name in states]
+    wrong = [each for each in delivered if not _as_agreed(stack.target, each, states[each.integration])]
+    if not wrong:
+        return Diagnosis(title, "ok", f"the agreed answer from {count(len(states), 'integration')}")
+    lines = [f"{len(wrong)} of {len(states)} integrations do not give the agreed answer"]
+    lines += [_comparison(stack.target, each, states[each.integration]) for each in wrong[:_LISTED]]
+    fix = "correct variable, on, off, defaults and disabled under [flags], or the keys of [integrations.NAME]"
+    return Diagnosis(title, "problem", "\n".join(lines), fix)
 
 
 def _as_agreed(target: Target, delivered: Delivered, on: bool) -> bool:
     return delivered.acknowledged if on else is_disabled(target, delivered.integration, delivered.answer)
 
 
-def _told(target: Target, delivered: Delivered, on: bool) -> str:
-    """What an integration has answered, and what was agreed on."""
+def _comparison(target: Target, delivered: Delivered, on: bool) -> str:
+    """The answer of an integration, and the agreed one."""
     agreed = target.disabled_answer(delivered.integration)
-    wanted = f"; agreed is {_json(agreed.brief())}" if agreed is not None and not on else ""
+    wanted = f"; agreed: {_json(agreed.brief())}" if agreed is not None and not on else ""
     return f"{delivered.integration}: {_brief(delivered.answer)}{wanted}"
 
 

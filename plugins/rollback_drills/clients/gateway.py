@@ -1,0 +1,196 @@
+"""A client of the gateway: health, version, behaviours, deliveries and metrics, as the target file describes them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from rollback_drills.clients.answers import Answer, is_acknowledged, is_agreed, matches, pointer
+from rollback_drills.clients.delivery import Delivered, PreparedDelivery, prepare
+from rollback_drills.clients.http import HttpClient
+from rollback_drills.clients.metrics import RequestCounters, read_counters
+from rollback_drills.core.errors import StackError
+from rollback_drills.core.meter import Meter
+from rollback_drills.core.placeholders import fill, fill_json
+from rollback_drills.target.probe_tables import Fingerprint, Probe, Routes
+from rollback_drills.target.target import Target
+
+_Comparison = tuple[JsonValue, JsonValue]  # expected and observed
+
+
+class GatewayClient:
+    """A client of the gateway; the meter counts its requests as the target's time.
+
+    Args:
+        delivered: the list that records every delivery; by default a new one.
+    """
+
+    def __init__(
+        self, target: Target, base_url: Callable[[], str], meter: Meter, delivered: list[Delivered] | None = None
+    ) -> None:
+        self._target, self._meter = target, meter
+        self.delivered = delivered if delivered is not None else []
+        self._last_delivery = -math.inf
+        self._http = HttpClient(base_url, meter)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: JsonValue = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Send one request. A refused connection or a timeout is an answer too, not an exception.
+
+        Args:
+            timeout: seconds for the answer as a whole; by default the target's ``request_timeout``.
+        """
+        limit = timeout if timeout is not None else self._target.gateway.request_timeout
+        return self._http.request(method, path, timeout=limit, json_body=json_body, content=content, headers=headers)
+
+    def health(self) -> Answer:
+        return self._probe(self._target.health)
+
+    def healthy(self) -> bool:
+        return matches(self._target.health, self.health())
+
+    def write_probe(self) -> Answer:
+        """Send the write probe with a new id.
+
+        Raises:
+            StackError: the target has none.
+        """
+        probe = self._target.write_probe
+        if probe is None:
+            raise StackError("the target has no [write_probe]", fix=f"add it to {self._target.file}")
+        values = {"unique": f"probe-{uuid4().hex}"}
+        return self.request(
+            probe.method,
+            fill(probe.path, values),
+            json_body=fill_json(probe.json_body, values),
+            headers={name: fill(text, values) for name, text in probe.headers.items()},
+            timeout=self._target.timeout_of(probe),
+        )
+
+    def version(self) -> JsonValue:
+        """The version that the gateway reports, or its answer if that has none."""
+        asked = self._target.version
+        answer = self.request("GET", asked.path)
+        if answer.status != 200:
+            return answer.brief()
+        said = answer.headers.get(asked.header) if asked.header is not None else pointer(answer.body, asked.pointer)
+        if asked.pattern is None or said is None:
+            return said
+        found = re.search(asked.pattern, said if isinstance(said, str) else json.dumps(said))
+        return found[1 if found.re.groups else 0] if found else None
+
+    def behaviour(self, release: str) -> dict[str, _Comparison]:
+        """Expected and observed answers that distinguish this release from the other, by request."""
+        return dict([*self._behaviours(release), *self._routes(release), *self._absent_integrations(release)])
+
+    def _behaviours(self, release: str) -> Iterator[tuple[str, _Comparison]]:
+        for probe in self._target.behaviours:
+            if probe.release == release:
+                answer = self._probe(probe)
+                expected: JsonValue = {"status": probe.status, "body": probe.body}
+                observed = expected if matches(probe, answer) else answer.brief()
+                yield f"{probe.method} {probe.path}", (expected, observed)
+
+    def _routes(self, release: str) -> Iterator[tuple[str, _Comparison]]:
+        routes = self._target.version.routes
+        if routes is not None and release in routes.releases:
+            answer = self.request("GET", routes.path)
+            compared = _compare_routes(routes, routes.releases[release], answer)
+            yield f"GET {routes.path} at {routes.pointer or '/'}", compared
+
+    def _absent_integrations(self, release: str) -> Iterator[tuple[str, _Comparison]]:
+        agreed = self._target.delivery.absent
+        if agreed is None:
+            return
+        for name in self._target.absent_from(release):
+            absent, answer = agreed.of(name), self.deliver(name).answer
+            observed = absent.brief() if is_agreed(absent, answer) else answer.brief()
+            yield f"a delivery to {name}", (absent.brief(), observed)
+
+    def _probe(self, probe: Probe) -> Answer:
+        return self.request(probe.method, probe.path, timeout=self._target.timeout_of(probe))
+
+    def deliver(self, integration: str, unique: str | None = None) -> Delivered:
+        """Deliver one webhook with a new id, signed as the target file says."""
+        unique = unique or f"drill-{uuid4().hex}"
+        return self._deliver(integration, unique, prepare(self._target, integration, unique))
+
+    def deliver_forged(self, integration: str) -> dict[str, Delivered]:
+        """Deliver without the secret: unsigned, and signed with another key.
+
+        Returns:
+            the deliveries, by what is wrong with them.
+
+        Raises:
+            StackError: deliveries are not signed.
+        """
+        signer = prepare(self._target, integration, "").signer
+        if signer is None:
+            raise StackError("the target's deliveries are not signed", fix="set [delivery.signature]")
+        other = replace(signer, secret=f"not-{uuid4().hex}")
+        tried: dict[str, Delivered] = {}
+        for how, by in (("unsigned", None), ("signed with another key", other)):
+            unique = f"forged-{uuid4().hex}"
+            prepared = replace(prepare(self._target, integration, unique), signer=by)
+            tried[how] = self._deliver(integration, unique, prepared)
+        return tried
+
+    def _deliver(self, integration: str, unique: str, prepared: PreparedDelivery) -> Delivered:
+        self._keep_pace()
+        body, headers = prepared.body.encode(), dict(prepared.headers)
+        if prepared.signer is not None:
+            headers |= prepared.signer.headers(body, unique, int(time.time()))
+        answer = self.request(prepared.method, prepared.path, content=body or None, headers=headers)
+        acknowledged = is_acknowledged(self._target, integration, answer)
+        delivered = Delivered(unique, integration, answer, acknowledged, time.monotonic())
+        self.delivered.append(delivered)
+        return delivered
+
+    def _keep_pace(self) -> None:
+        """Stay below the gateway's rate limit; where there is a load, half of it is the load's."""
+        limit = self._target.delivery.rate_limit
+        if limit is None:
+            return
+        pause = (2 if self._target.traffic.rate else 1) / limit
+        with self._meter.target():
+            time.sleep(max(0.0, self._last_delivery + pause - time.monotonic()))
+        self._last_delivery = time.monotonic()
+
+    def counters(self) -> RequestCounters:
+        """The gateway's own request counters.
+
+        Raises:
+            StackError: the target has no [metrics], or they cannot be read.
+        """
+        metrics = self._target.metrics
+        if metrics is None:
+            raise StackError("the target has no [metrics]", fix=f"add them to {self._target.file}")
+        return read_counters(metrics, self.request("GET", metrics.path))
+
+
+def _compare_routes(routes: Routes, wanted: Fingerprint, answer: Answer) -> _Comparison:
+    """The entries that a release should have, or their number, and those in its answer."""
+    expected: JsonValue = [*sorted(wanted)] if isinstance(wanted, tuple) else wanted
+    found = pointer(answer.body, routes.pointer)
+    if answer.status != 200 or not isinstance(found, dict | list):
+        return expected, {"status": answer.status, "there": "neither a list nor an object"}
+    entries = sorted(each if isinstance(each, str) else json.dumps(each) for each in found)
+    return expected, [*entries] if isinstance(wanted, tuple) else len(entries)
