@@ -1,4 +1,4 @@
-"""The walk beside its neighbours: ``make bench-reversibility`` writes docs/reversibility-bench.md.
+"""The walk beside its neighbours: ``make bench-reversibility`` writes docs/reference/reversibility-bench.md.
 
 One synthetic history of mixed revisions at several lengths, one server, one machine, one run: what counts are the
 ratios. The neighbours are installed into environments of their own, named by their interpreters; those that are not
@@ -26,7 +26,7 @@ from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
-DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "reversibility-bench.md"
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "reference" / "reversibility-bench.md"
 NO_TRACE = "pytest-alembic, downgrade_leaves_no_trace"
 DEFAULTS = "pytest-alembic, its four default tests"
 MRT = "pytest-mrt, up_down"

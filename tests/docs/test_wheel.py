@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTED = "pytest --pyargs rollback_drills.drills --drill-target fixtures/targets/reference.toml"
+DOCUMENTED = "pytest --pyargs rollback_drills.drills --drill-target=fixtures/targets/reference.toml"
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_documented_command_performs_the_drills_of_the_wheel(installed: Path, tmp_path: Path) -> None:
     assert DOCUMENTED in (ROOT / "README.md").read_text()
     _, *arguments = DOCUMENTED.replace("fixtures/", f"{ROOT}/fixtures/").split()
+    pytest_here = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
     done = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", *arguments, "-k", "test_prevention_every_flag", "-q",
-            "-p", "no:cacheprovider", "--rootdir", tmp_path, "--drill-report-dir", tmp_path / "reports",
-        ],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [*pytest_here, *arguments, "-k", "test_prevention_every_flag", f"--drill-report-dir={tmp_path / 'reports'}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
     assert (tmp_path / "reports" / "latest" / "incident.html").exists()

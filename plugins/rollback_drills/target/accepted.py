@@ -19,7 +19,7 @@ def _known(code: str) -> str:
         return code
     close = get_close_matches(code, CATALOGUE, n=_NEAREST, cutoff=0.4)
     nearest = f"; the nearest are {', '.join(close)}" if close else ""
-    raise ValueError(f"no finding has this code{nearest} (docs/findings.md lists all)")
+    raise ValueError(f"no finding has this code{nearest} (docs/reference/findings.md lists all)")
 
 
 Pattern = Annotated[str, StringConstraints(min_length=1)]

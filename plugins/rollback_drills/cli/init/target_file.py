@@ -72,7 +72,7 @@ def starter_file(found: Survey) -> StarterFile:
     lines = [
         f"#:schema ./{SCHEMA}",
         "# Which gateway is drilled. Made by `rollback-drills init`, which has run nothing and only read:",
-        "# 'found' says where, 'guessed' wants a look, 'FILL IN' wants an answer. docs/target-file.md has every key.",
+        "# 'found' says where, 'guessed' wants a look, 'FILL IN' wants an answer; keys: docs/reference/target-file.md",
     ]
     for section in sections:
         lines += ["", *(f"# {line}" for line in section.comment.splitlines())]
