@@ -1,15 +1,15 @@
-"""The errors that a person reads: what was wrong, what was looked at, and what to do about it."""
+"""The errors that a person reads: what is wrong, what was observed, and how to fix it."""
 
 from __future__ import annotations
 
 
 class DrillError(Exception):
-    """A drill cannot be performed, for a reason that its user can mend.
+    """A drill cannot be performed, for a reason that its user can fix.
 
     Args:
-        what: one sentence that says what was wrong, and where.
+        what: one sentence: what is wrong, and where.
         cause: what was observed, for example the last log lines of a process.
-        fix: what to do about it.
+        fix: how to fix it.
     """
 
     def __init__(self, what: str, *, cause: str = "", fix: str = "") -> None:
@@ -38,16 +38,19 @@ class TargetError(DrillError):
 
 
 class RuntimeUnavailableError(DrillError):
-    """A runtime that was asked for by name cannot run here."""
+    """The runtime that was asked for by name cannot run here."""
+
+
+RuntimeUnavailable = RuntimeUnavailableError  # its name in 0.1.0
 
 
 class StackError(DrillError):
-    """A part of the disposable stack did not start, died, or did not do what was asked of it in time."""
+    """A part of the disposable stack did not start, died, or did not respond in time."""
 
 
 class BackupRefusedError(DrillError):
-    """A backup is not what its manifest says, and was refused before anything was destroyed."""
+    """A backup differs from its manifest; it was refused before anything was destroyed."""
 
 
 class DrillTimeoutError(StackError):
-    """The time allowed for the whole drill is used up (``--drill-timeout``)."""
+    """The drill's time limit (``--drill-timeout``) is used up."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,7 +44,7 @@ from rollback_drills.evidence.model import (
     Writes,
     strictly_equal,
 )
-from rollback_drills.runbook import sections
+from rollback_drills.runbook.sections import CHECKLIST, SECTIONS
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 
@@ -60,6 +60,7 @@ class Recorder:
         on_step: called with each step that has ended, for progress.
         acceptances: the findings that somebody has accepted for today.
         clock: tells when it began.
+        sections: the runbook's sections, titles by id.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class Recorder:
         on_step: Progress | None = None,
         acceptances: Acceptances | None = None,
         clock: Clock | None = None,
+        sections: Mapping[str, str] = SECTIONS,
     ) -> None:
-        if plan.runbook not in sections.SECTIONS:
-            raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(sections.SECTIONS)}")
+        if plan.runbook not in sections:
+            raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(sections)}")
         self.plan, self.target = plan, target
         self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
         self._timeout, self._on_step, self._acceptances = timeout, on_step, acceptances or Acceptances()
@@ -131,8 +133,8 @@ class Recorder:
         Raises:
             DrillTimeout: the drill's time was already used up.
         """
-        if checklist is not None and checklist not in sections.CHECKLIST:
-            known = ", ".join(sections.CHECKLIST)
+        if checklist is not None and checklist not in CHECKLIST:
+            known = ", ".join(CHECKLIST)
             raise DrillError(f"the recovery checklist has no item {checklist!r}", fix=f"use one of {known}")
         if self._open is not None:
             raise DrillError(
