@@ -49,9 +49,10 @@ def test_the_drill_is_collected_and_formatted(new_drill: ModuleType, tree: Path)
     assert new_drill.main(["roll_forward"], tree) == 0
     done = perform(tree, "drills", "-k", "test_roll_forward", "--collect-only")
     assert "drills/test_roll_forward.py::test_roll_forward" in done.stdout, done.stdout + done.stderr
-    ruff = [sys.executable, "-m", "ruff"]
-    subprocess.run([*ruff, "check", "drills"], cwd=tree, check=True)
-    subprocess.run([*ruff, "format", "--check", "drills"], cwd=tree, check=True)
+    text = (tree / "drills" / "test_roll_forward.py").read_text()
+    for rule in (["check"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *rule, "--stdin-filename", "drills/test_roll_forward.py", "-"]
+        subprocess.run(ruff, cwd=ROOT, input=text, text=True, check=True)
 
 
 @pytest.mark.slow
