@@ -14,7 +14,7 @@ BUDGET ?= 120
 SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
 	health-hangs or downgrade-is-empty or version-unchanged or two-heads
 
-.PHONY: help env drills images test lint types unit slow sentinels faults healthy docker examples soak bench bench-reversibility docs sample dist clean
+.PHONY: help env drills images test lint types unit slow sentinels faults healthy docker examples soak bench bench-reversibility docs sample new-drill dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -91,14 +91,18 @@ bench: $(READY) ## what the harness costs beside the systems that it starts
 bench-reversibility: $(READY) ## the walk through 1000 migrations beside its neighbours (NEIGHBOURS names their interpreters)
 	$(BIN)/python tests/bench_reversibility.py --write $(NEIGHBOURS)
 
-docs: $(READY) ## regenerate what is generated: docs/findings.md, docs/target-file.md, the schemas
+docs: $(READY) ## regenerate what is generated: findings, options, target file, the schemas (docs/reference)
 	$(BIN)/python docs/generate.py
 
 sample: $(READY) ## perform a game day on the embedded runtime and put its report into reports/sample
 	$(BIN)/python docs/sample.py -n $(JOBS) -q
 
-dist: $(READY) ## build the wheel
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+new-drill: $(READY) ## lay out the files of a new drill: NAME=roll_forward
+	@$(BIN)/python tools/new_drill.py $(NAME)
+
+dist: $(READY) ## build the sdist and the wheel into dist
+	@rm -rf dist
+	$(BIN)/python -m hatchling build
 
 clean: ## remove the environment and what the tools left
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

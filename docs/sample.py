@@ -1,7 +1,7 @@
-"""Makes reports/sample, a game day as anybody may look at it: ``make sample``.
+"""Makes reports/sample, the report of a game day for everyone to look at: ``make sample``.
 
-It is a real run on the embedded runtime. Nothing that only the machine knows on which it ran may be in it: its name,
-its users, where things lie on it. The evidence holds none of that by itself; here it is checked again, byte by byte.
+It is a real run on the embedded runtime. It must reveal nothing about the machine on which it ran: its name, its users,
+its paths. The evidence holds none of that by itself; here it is checked again, byte by byte.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
             print(f"sample: the drills ended with exit code {code}; reports/sample stays as it was", file=sys.stderr)
             return code
         run = (reports / "latest").resolve()
-        problems = [*verify(run).changes, *told(run)]
+        problems = [*verify(run).changes, *revealed(run)]
         for problem in problems:
             print(f"sample: {problem}", file=sys.stderr)
         if problems:
@@ -47,11 +47,9 @@ def main(arguments: list[str]) -> int:
 
 
 def perform(reports: Path, arguments: list[str]) -> int:
-    """A game day; the reports' place is set in the environment, so that it is no part of the run's arguments."""
-    command = [
-        sys.executable, "-m", "pytest", "drills", "--drill-runtime=embedded", "-p", "no:cacheprovider", "-p", "no:html",
-        *arguments,
-    ]  # fmt: skip
+    """A game day. The environment sets the report directory, so that the run's arguments do not contain it."""
+    options = ["--drill-runtime=embedded", "-p", "no:cacheprovider", "-p", "no:html"]
+    command = [sys.executable, "-m", "pytest", "drills", *options, *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
     environment["PYTEST_ADDOPTS"] = f"-o drill_report_dir={os.path.relpath(reports, ROOT)}"
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
@@ -73,15 +71,15 @@ def photograph(document: Path, picture: Path) -> None:
         browser.close()
 
 
-def told(run: Path) -> list[str]:
-    """What the files of a run tell of this machine, each with where it says so."""
+def revealed(run: Path) -> list[str]:
+    """What the files of a run reveal about this machine, each with its place."""
     places = {str(ROOT), str(Path.home()), sys.prefix, str(run)} - {"/", "/root"}
     names = {name for name in (socket.gethostname(), getpass.getuser()) if len(name) >= _SHORTEST}
     secrets = [re.compile(re.escape(each.encode())) for each in sorted(places | names)]
-    # Of the directory for temporary files the name is everybody's, what lies in it is not.
+    # The name of the directory for temporary files reveals nothing; what lies in it does.
     secrets.append(re.compile(re.escape(tempfile.gettempdir().encode()) + rb"/[\w.-]+"))
     return [
-        f"{path.relative_to(run)} tells of this machine: …{_around(content, found)}…"
+        f"{path.relative_to(run)} reveals this machine: …{_around(content, found)}…"
         for path in sorted(run.rglob("*"))
         if path.is_file()
         for content in [path.read_bytes()]

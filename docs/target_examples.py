@@ -1,4 +1,4 @@
-"""Examples for the page about the target file, by table; a test reads each of them beside the reference target."""
+"""Examples for the page about the target file, by table. A test merges each with the reference target and reads it."""
 
 EXAMPLES = {
     "integrations.NAME.disabled": """
@@ -23,12 +23,12 @@ disabled = { status = 503, pattern = "turned off", not_pattern = "(?i)database|p
 disabled = { status = 202, contains = { status = "ignored" } }             # acknowledged in form, and dropped
 ```
 
-Every drill that turns an integration off holds its answer against this one, and client traffic counts such an answer
+Every drill that turns an integration off compares its answer with this one, and client traffic counts such an answer
 as *deliberate*: neither an error nor downtime. `pattern` and `not_pattern` are searched in the text of the body as it
 was sent, at most 65536 characters of it. A status that `delivery.accepted` names as well needs one of the other keys.
 
-In all of them `{integration}` stands for the integration's name, in patterns too; no other placeholder is known, since
-an answer is held against what is the same each time. Braces that enclose no word stand for themselves, as in `\\d{3}`;
+In all of them, patterns included, `{integration}` stands for the integration's name. There is no other placeholder,
+since the answer must be the same each time. Braces that enclose no word stand for themselves, as in `\\d{3}`;
 `{{word}}` is the text `{word}`. The same goes for `delivery.repeated` and `delivery.absent`.
 """,
     "integrations.NAME": """
@@ -46,12 +46,12 @@ defaults = { "0.5.0" = "on" }
 ungated = "its handler is part of the alerting; off only with the whole release"
 ```
 
-`defaults`: where a release turns off what is not set, drills begin with every flag set to `on`. The prevention drills
-and the doctor then take all flags out of the environment, as a rollback to a release that was configured otherwise
-does, and hold every integration against what is said here; nothing is said of those without a default.
+`defaults`: an unset flag has the default that is declared here. If a release turns off what is not set, drills begin
+with every flag set to `on`. The prevention drills and the doctor then remove all flags from the environment, as a
+rollback to a release that was configured otherwise does, and verify every integration that has a default.
 
-`ungated`: no drill turns it off, nor claims that it cannot be; it has to work while others are off. What is told
-instead is the finding `integration-ungated`, which fails nothing.
+`ungated`: no drill turns it off or claims that it cannot be turned off, and it must work while others are off. Every
+report has the finding `integration-ungated` instead, which fails nothing.
 """,
     "delivery": """
 ```toml
@@ -71,11 +71,11 @@ headers = { "Content-Type" = "application/xml" }    # besides those of all, or i
 ```
 
 `repeated`: after the rollback, the drill of the application sends again what it had sent before. The previous release
-has to answer it as agreed, and to store nothing twice.
+must answer as agreed, and store nothing twice.
 
-`rate_limit`: clients send no faster than this, of which every other request is a delivery, and the drill keeps its own
-to the other half, so that deliveries never come faster. Its verification takes longer for it, and with it the recovery
-that is measured: where the gateway has a variable that lifts its limit, set that under `[gateway.env]` instead. A
+`rate_limit`: clients send no faster than this, and every other request of theirs is a delivery. The drill keeps its own
+deliveries to the other half, so that together they never exceed the limit. This makes the verification slower, and with
+it the measured recovery: if the gateway has a variable that lifts its limit, set that under `[gateway.env]` instead. A
 delivery that is answered 429 nonetheless is the finding `deliveries-rate-limited`, whatever else is found.
 """,
     "delivery.signature": """
@@ -109,15 +109,15 @@ prefix = "t={timestamp},v1="
 payload = "{timestamp}.{body}"
 ```
 
-The drilled gateway needs the same secret, under `[gateway.env]`. It is taken out of whatever is recorded, without
-being listed under `secrets`. The doctor tries deliveries that are unsigned and wrongly signed, and says where they are
-taken.
+The drilled gateway needs the same secret, under `[gateway.env]`. It is masked in everything that is recorded, without
+being listed under `secrets`. The doctor tries unsigned and wrongly signed deliveries, and says which integrations take
+them.
 """,
     "health": """
 ```toml
 [health]
 path = "/healthz"
-body = { status = "up" }        # besides whatever else it says
+body = { status = "up" }        # and whatever else it says
 timeout = 1.0                   # an orchestrator waits no longer
 ```
 """,
@@ -127,17 +127,17 @@ timeout = 1.0                   # an orchestrator waits no longer
 file = "docs/ROLLBACK.md"
 ```
 
-Nothing in it is executed, and no heading of it is looked for: the drills, and with them the sections and the checklist
-of the report, are the same for every target. Of the file are read
+Nothing in it is executed, and no heading in it is searched for: the sections and the checklist of the report come from
+the drills, and are the same for every target. Two things are read:
 
-- its bytes: the report tells name and SHA-256, so that everybody knows which version of it was rehearsed;
-- on the compose runtime, its commands: those in fenced blocks of shell (no language, `bash`, `sh`, `shell`, `zsh`,
-  `console`, `shell-session`), without prompts and comments, lines that end in `\\` joined. A command that
-  [misleads](runtimes.md#compose) is a finding where it stands in such a block, with its line; one that a sentence
-  warns of is not.
+- its bytes: the report gives its name and SHA-256, so that everyone knows which version was rehearsed;
+- its commands: those in fenced blocks of shell (no language, `bash`, `sh`, `shell`, `zsh`, `console`, `shell-session`),
+  without prompts and comments, with lines that end in `\\` joined. A command that
+  [misleads](runbook-commands.md) is a finding if it stands in such a block, with its line; one that a sentence warns
+  of is not.
 
-Any text file will do, and one with a title only is a beginning. Where there is none the doctor says so, the report has
-`not readable` for its SHA-256, and the drills of commands to the letter cannot be carried out.
+Any text file will do; one with only a title is a start. If there is none, the doctor says so, the report has `not
+readable` for its SHA-256, and the drills of commands to the letter cannot be carried out.
 """,
     "write_probe": """
 ```toml
@@ -149,17 +149,17 @@ status = 201
 body = { stored = true }
 ```
 
-It is asked after every rollback, beside /health and version, by the doctor, and by the drill of /health: there it has
-to be positive again after the database was frozen, and must not be once the schema is gone. Deliveries are tried in
-any case; a write probe is worth having where the gateway has more to write than those, or where a delivery is
-acknowledged before it is stored. What it writes is not accounted for.
+It is sent after every rollback, beside /health and version, by the doctor, and by the drill of /health: there it must
+succeed again after the database was frozen, and must not once the schema is gone. Deliveries are tried in any case; a
+write probe is worthwhile if the gateway writes more than those, or acknowledges a delivery before it is stored. What it
+writes is not accounted for.
 """,
     "version.routes": """
 ```toml
 [version]
 path = "/version"
 pointer = "/version"
-expected = { "0.4.0" = "0.5.0" }        # nobody has raised the number
+expected = { "0.4.0" = "0.5.0" }        # the number was not raised
 
 [version.routes]
 path = "/openapi.json"
@@ -167,9 +167,9 @@ pointer = "/paths"
 releases = { "0.5.0" = 25, "0.4.0" = ["/health", "/version", "/webhooks/{integration}"] }
 ```
 
-A number is how many entries the list or the object has there, a list which ones, in any order. It is asked where
+A number says how many entries the list or object has, a list which ones, in any order. It is checked wherever
 `[[behaviours]]` are, and a difference is the same finding, `wrong-code`. The third way to tell the releases apart is
-`delivery.absent`, the previous release's answer to a delivery for an integration that only the current one has
+`delivery.absent`: the previous release's answer to a delivery for an integration that only the current one has
 (`since`).
 """,
 }

@@ -1,4 +1,4 @@
-"""Benchmark of the walk and comparable tools: ``make bench-reversibility`` writes docs/reversibility-bench.md.
+"""Benchmark of the walk beside comparable tools: ``make bench-reversibility`` writes the page of its DOCUMENT.
 
 It runs a synthetic history of mixed revisions at several lengths on one server, so only the ratios matter. The other
 tools are installed in environments of their own, named by their interpreters; without an interpreter a tool is left
@@ -26,7 +26,7 @@ from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Migrations
 
-DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "reversibility-bench.md"
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "reference" / "reversibility-bench.md"
 NO_TRACE = "pytest-alembic, downgrade_leaves_no_trace"
 DEFAULTS = "pytest-alembic, its four default tests"
 MRT = "pytest-mrt, up_down"

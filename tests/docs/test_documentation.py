@@ -23,11 +23,15 @@ from rollback_drills.report.filing.filing import file_report
 from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "reports" / "README.md"])
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob(".github/**/*.md"), ROOT / "reports" / "README.md"])
 EXAMPLES = sorted(ROOT.glob("examples/**/README.md"))  # their commands: tests/examples
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+FOLLOWED = "docs/tutorial/first-drill.md"  # its commands are performed, in their order: test_tutorial.py
 
 
 def commands() -> list[str]:
@@ -35,6 +39,7 @@ def commands() -> list[str]:
     found = [
         line.partition("#")[0].strip()
         for page in PAGES
+        if page != ROOT / FOLLOWED
         for block in FENCE.findall(page.read_text())
         for line in block.splitlines()
     ]
@@ -44,12 +49,20 @@ def commands() -> list[str]:
 def make_a_report(directory: Path, name: str = "20261122-030405-7f3a") -> Path:
     """A run of nothing, which is a run all the same."""
     nothing = RunEvidence(
-        run=name, started_at="2026-11-22T03:04:05Z", finished_at="2026-11-22T03:04:06Z", seconds=1,
-        target_seconds=0, setup_seconds=0, workers=1,
+        run=name,
+        started_at="2026-11-22T03:04:05Z",
+        finished_at="2026-11-22T03:04:06Z",
+        seconds=1,
+        target_seconds=0,
+        setup_seconds=0,
+        workers=1,
         target=TargetFacts(name="x", file="x", sha256="", current="2", previous="1", integrations=1, objectives={}),
-        runtime=RuntimeFacts(name="embedded", reason=""), versions={}, host={}, drills=(),
+        runtime=RuntimeFacts(name="embedded", reason=""),
+        versions={},
+        host={},
+        drills=(),
         runbook=RunbookFacts(title="", file="", sha256="", sections={}, checklist={}),
-    )  # fmt: skip
+    )
     file_report(nothing, directory / nothing.run)
     return directory / "latest"
 
@@ -76,10 +89,30 @@ def test_command_works(command: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def anchors(page: Path) -> set[str]:
+    """The fragments that a page's headings have on GitHub: words in lower case, joined by hyphens."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
+
+
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
-    assert broken == []
+    for link, anchor in LINK.findall(page.read_text()):
+        led_to = page.parent / link if link else page
+        assert led_to.exists(), link
+        assert not anchor or anchor in anchors(led_to), f"{link} has no heading #{anchor}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    linked = {(DOCS / link).resolve() for link, _ in LINK.findall((DOCS / "README.md").read_text())}
+    assert {page for page in DOCS.rglob("*.md") if page != DOCS / "README.md"} - linked == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_import_the_public_face_only(page: Path) -> None:
+    for block in PYTHON.findall(page.read_text()):
+        imported = {node.module for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)}
+        assert not [module for module in imported if module and module.startswith("rollback_drills.")]
 
 
 def test_generated_pages_are_up_to_date() -> None:
@@ -88,7 +121,7 @@ def test_generated_pages_are_up_to_date() -> None:
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    stale = [name for name, text in generate.pages().items() if (ROOT / "docs" / name).read_text() != text]
+    stale = [name for name, text in generate.pages().items() if (DOCS / name).read_text() != text]
     assert stale == [], "run `make docs`"
 
 
@@ -99,28 +132,39 @@ def merge(into: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return into
 
 
-@pytest.mark.parametrize("number", range(len(TOML.findall((ROOT / "docs" / "target-file.md").read_text()))))
-def test_examples_fit_into_a_target_file(number: int, tmp_path: Path) -> None:
+def examples() -> list[Any]:
+    """Every block of TOML, with its page and number."""
+    return [
+        pytest.param(example, id=f"{page.stem}-{number}")
+        for page in PAGES
+        if page != ROOT / FOLLOWED
+        for number, example in enumerate(TOML.findall(page.read_text()))
+        if "[[edit]]" not in example  # a planted fault
+    ]
+
+
+@pytest.mark.parametrize("example", examples())
+def test_examples_fit_into_a_target_file(example: str, tmp_path: Path) -> None:
     """Each beside the reference target, and the whole against the JSON Schema that editors use."""
     reference = ROOT / "fixtures" / "targets" / "reference.toml"
-    example = TOML.findall((ROOT / "docs" / "target-file.md").read_text())[number]
     document = merge(tomllib.loads(reference.read_text()), tomllib.loads(example))
     file = tmp_path / "target.toml"
     file.write_text(tomli_w.dumps(document))
     Target.load(file, dict.fromkeys(re.findall(r"\$\{(\w+)", file.read_text()), "a value of some length"))
-    jsonschema.validate(document, json.loads((ROOT / "docs" / "target.schema.json").read_text()))
+    schema = json.loads((DOCS / "reference" / "target.schema.json").read_text())
+    jsonschema.validate(json.loads(json.dumps(document, default=str)), schema)
 
 
 def test_schemas_are_schemas() -> None:
     for name in ("evidence.schema.json", "target.schema.json"):
-        schema = json.loads((ROOT / "docs" / name).read_text())
+        schema = json.loads((DOCS / "reference" / name).read_text())
         jsonschema.validators.validator_for(schema).check_schema(schema)
     assert evidence_schema()["title"]
 
 
 def quoted_messages() -> list[str]:
     """What the page on troubleshooting says that a run says: the first cell of each row."""
-    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    page = (DOCS / "guides" / "troubleshooting.md").read_text()
     cells = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
     return sorted({text for cell in cells for text in re.findall(r"`([^`]+)`", cell)})
 
@@ -135,10 +179,8 @@ def test_messages_on_the_page_are_those_of_the_code(message: str) -> None:
 
 def strings_of(path: Path) -> list[str]:
     """Every piece of text in a module, adjacent literals joined, in its order."""
-    return [
-        node.value for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]  # fmt: skip
+    constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
 
 
 def test_a_message_that_nobody_says_would_be_noticed() -> None:

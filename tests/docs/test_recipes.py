@@ -19,15 +19,19 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = ROOT / "docs" / "recipes"
+RECIPES = ROOT / "docs" / "guides" / "recipes"
 SCHEMAS = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor"
 KUBERNETES = "1.32"
 STAND_INS = {  # what a recipe names, and what the repository has of its kind
-    "--pyargs": "", "rollback_drills.drills": "drills", "target.toml": "fixtures/targets/reference.toml",
+    "--pyargs": "",
+    "rollback_drills.drills": "drills",
+    "target.toml": "fixtures/targets/reference.toml",
     "--drill-target=target.toml": "--drill-target=fixtures/targets/reference.toml",
-    "alembic.ini": "fixtures/gateway/alembic.ini", "git:origin/$BASE": "git:HEAD~1", "git:FETCH_HEAD": "git:HEAD~1",
+    "alembic.ini": "fixtures/gateway/alembic.ini",
+    "git:origin/$BASE": "git:HEAD~1",
+    "git:FETCH_HEAD": "git:HEAD~1",
     "${{ matrix.drills }}": "scenario",
-}  # fmt: skip
+}
 
 
 def documents(name: str) -> list[Any]:
@@ -83,7 +87,7 @@ def test_the_crontab_has_five_times_and_a_command() -> None:
 
 
 def test_every_recipe_is_on_the_page_and_every_named_one_is_there() -> None:
-    page = (ROOT / "docs" / "ci.md").read_text()
+    page = (RECIPES.parent / "ci.md").read_text()
     assert set(re.findall(r"\(recipes/([^)]+)\)", page)) == {path.name for path in RECIPES.iterdir()}
 
 
@@ -122,8 +126,11 @@ def test_commands_are_taken(command: str, tmp_path: Path) -> None:
         argv = [sys.executable, "-m", "pytest", *arguments, "--collect-only", "-q", "-p", "no:cacheprovider"]
     else:
         sample = shutil.copytree(ROOT / "reports" / "sample", tmp_path / "shard")
-        known = {"shards/*/2*": str(sample), "game-days/$GITHUB_RUN_ID": str(tmp_path / "1"),
-                 "game-days/junit.xml": str(tmp_path / "junit.xml")}  # fmt: skip
+        known = {
+            "shards/*/2*": str(sample),
+            "game-days/$GITHUB_RUN_ID": str(tmp_path / "1"),
+            "game-days/junit.xml": str(tmp_path / "junit.xml"),
+        }
         argv = [sys.executable, "-m", "rollback_drills", *(known.get(argument, argument) for argument in arguments)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -65,7 +65,7 @@ def example(page: str, *, containing: str) -> str:
 
 @pytest.mark.slow
 def test_the_runtime_of_the_page_runs_drills(project: Project) -> None:
-    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('runtimes.md', containing='class Counting')}")
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('guides/add-a-runtime.md', containing='class Counting')}")
     result = project.run("--drill-runtime=counting", "-n", "2")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["drill runtime: counting, asked for: a runtime that a plugin adds"])
@@ -75,7 +75,7 @@ def test_the_runtime_of_the_page_runs_drills(project: Project) -> None:
 
 
 def test_the_runtime_of_the_page_refuses_what_it_cannot_run(project: Project) -> None:
-    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('runtimes.md', containing='class Counting')}")
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('guides/add-a-runtime.md', containing='class Counting')}")
     project.target(lambda text: text.replace('path = "{here}/releases/{release}"', 'image = "x:{release}"'))
     result = project.run_here("--drill-runtime=counting")
     assert result.ret == 4
@@ -100,7 +100,7 @@ def test_a_hook_that_gives_no_usable_runtime_is_a_mistake(project: Project, runt
 
 
 def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(project: Project) -> None:
-    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('runtimes.md', containing='class Counting')}")
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('guides/add-a-runtime.md', containing='class Counting')}")
     result = project.run_here("--drill-runtime=count")
     assert "use auto, embedded, docker, compose, counting" in result.stderr.str()
 
@@ -171,7 +171,7 @@ def test_a_fixture_that_gives_no_target_is_a_mistake(project: Project) -> None:
 
 
 def test_the_drill_of_the_page_is_collected_and_performed(project: Project) -> None:
-    text = example("writing-a-drill.md", containing="test_cache_is_emptied")
+    text = example("guides/write-a-drill.md", containing="test_cache_is_emptied")
     project.write(text)
     project.run().assert_outcomes(passed=1)
     drill = project.drills()["test_cache_is_emptied"]

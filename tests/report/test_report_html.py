@@ -166,7 +166,7 @@ def test_it_says_what_a_reader_needs() -> None:
         "auto: no Docker engine answers", "sha256:" + "c4" * 32, "b2" * 32, "for a human to tick",
         "the target has no backup command", "not evidence of production\u2019s backups", "Owner", "Approver", "Ticket",
         "Detection", "Analysis", "Sign-off", "someone other than whoever performed", "killed at its time limit",
-        "pytest 'drills/test_scenario_a.py::test_integration[slack]'", "docs/findings.md#flag-ignored",
+        "pytest 'drills/test_scenario_a.py::test_integration[slack]'", "docs/reference/findings.md#flag-ignored",
         "48 of 9,120 RPO 12.4 s of 5 s ✗ missed", "What clients saw: not measured.", "delivery-00911",
         "Before the trigger", "During the rollback", "✗ 13 rows gone", "1 relation differs",
     ):  # fmt: skip

@@ -3,7 +3,7 @@
 Every value is plain JSON. Times within a drill (``at``) are seconds since that drill began; durations are
 seconds; moments (``started_at``) are ISO 8601 in UTC. Text was redacted before it came here (`redaction`).
 The schema is versioned: a minor number grows when something is added, the major one when something
-changes its meaning. docs/evidence.schema.json is generated from these classes.
+changes its meaning. docs/reference/evidence.schema.json is generated from these classes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The JSON Schema of evidence.json, as published in docs/evidence.schema.json."""
+"""The JSON Schema of evidence.json, as published in docs/reference/evidence.schema.json."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def _known(code: str) -> str:
         return code
     close = get_close_matches(code, CATALOGUE, n=_NEAREST, cutoff=0.4)
     nearest = f"; the nearest are {', '.join(close)}" if close else ""
-    raise ValueError(f"there is no finding with this code{nearest} (docs/findings.md lists them all)")
+    raise ValueError(f"there is no finding with this code{nearest} (docs/reference/findings.md lists them all)")
 
 
 Pattern = Annotated[str, StringConstraints(min_length=1)]

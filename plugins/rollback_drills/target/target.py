@@ -281,7 +281,7 @@ class Target(Table):
         raise TargetError(
             f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
             cause="\n".join(problems),
-            fix="docs/target-file.md describes every table and key",
+            fix="docs/reference/target-file.md describes every table and key",
         )
 
 

@@ -16,7 +16,7 @@ SCHEMA = "target.schema.json"
 _HEADER = f"""\
 #:schema ./{SCHEMA}
 # The gateway to drill. Written by `rollback-drills init` from the project's files; nothing was run.
-# 'found' names the source, 'guessed' needs a check, 'FILL IN' needs an answer. All keys: docs/target-file.md."""
+# "found" names the source, "guessed" needs a check, "FILL IN" an answer. All keys: docs/reference/target-file.md."""
 
 
 @dataclass(frozen=True, slots=True)

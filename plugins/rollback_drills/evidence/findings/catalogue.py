@@ -1,6 +1,6 @@
 """The catalogue of what a drill can find: why it matters on the night of the rollback, and what to do.
 
-docs/findings.md is generated from this module (``make docs``), so the report can link to each code.
+docs/reference/findings.md is generated from this module (``make docs``), so the report can link to each code.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def _problem(
         why=cut(first.finding.why, limits.value),
         remedy=cut(first.finding.remedy, limits.value),
         repeat=f"pytest {shlex.quote(one_line(first.drill.id, limits.line))}",
-        catalogue=f"docs/findings.md#{first.finding.code}" if first.finding.code in CATALOGUE else "",
+        catalogue=f"docs/reference/findings.md#{first.finding.code}" if first.finding.code in CATALOGUE else "",
         drill=PageLink(group.title, f"#{group.anchor}"),
         params=params if group.parametrised or group.params[0] else (),
         others=tuple(PageLink(other.full_title, f"#{other.anchor}") for other in others),
