@@ -16,7 +16,7 @@ from rollback_drills.evidence.model import (
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines
-from rollback_drills.report.views.report import build_report
+from rollback_drills.report.views.report import Reports, build_report
 
 OWNER = "payments <b>team</b>"
 ACCEPTANCE = Acceptance(reason="the vendor mends it", owner=OWNER, until="2026-12-31")
@@ -95,8 +95,8 @@ def test_what_is_said_of_each(given: AcceptedRisk, said: str, warn: bool):
 
 def test_every_form_shows_them_escaped():
     run = run_of(drill(accepted(), gap()), risks=(risk(), risk("not needed", found=0, subject="<i>")))
-    page, text = render_html(run), render_markdown(run)
-    lines = "\n".join(line for line, _ in terminal_lines(run, "r"))
+    page, text = render_html(Reports(run)), render_markdown(Reports(run))
+    lines = "\n".join(line for line, _ in terminal_lines(Reports(run), "r"))
     assert '<h2 id="accepted">Accepted risks</h2>' in page
     assert "payments &lt;b&gt;team&lt;/b&gt;" in page
     assert "<b>" not in page

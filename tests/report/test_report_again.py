@@ -16,7 +16,7 @@ from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
 from rollback_drills.report.filing.filing import file_report
 from rollback_drills.report.filing.manifest import verify
 from rollback_drills.report.formats.html import render_html
-from rollback_drills.report.views.report import build_report
+from rollback_drills.report.views.report import Reports, build_report
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 
@@ -122,7 +122,7 @@ def test_of_one_drill_the_latest_attempt_counts_and_the_others_are_told(tmp_path
     assert drills["t.py::y"].attempts == ()
     notes = build_report(merged).headline.notes
     assert "1 drill passed in a later attempt only: what failed once may fail that night." in notes
-    assert "it was slow" in render_html(merged)
+    assert "it was slow" in render_html(Reports(merged))
     assert [path.name for path in (tmp_path / "merged" / "artifacts").iterdir()] == ["b"]
     assert "see artifacts/b/x.log …" in drills["t.py::x"].steps[0].commands[0].output
     assert (tmp_path / "merged" / "artifacts" / "b" / "x.log").read_text() == "of b\n"

@@ -14,6 +14,7 @@ from rollback_drills.report.views.chart import HEIGHT, WIDTH, charts
 from rollback_drills.report.views.clients import clients_view, milliseconds, percent, writes_view
 from rollback_drills.report.views.integrity import integrity
 from rollback_drills.report.views.limits import FULL, LADDER, Limits
+from rollback_drills.report.views.report import Reports
 from rollback_drills.report.views.values import DiffLine
 
 
@@ -130,7 +131,7 @@ def test_writes_are_accounted_for() -> None:
 
 
 def test_what_was_not_measured_is_never_nought() -> None:
-    page = render_html(build.run(build.drill(steps=[build.step(1, "a", 0.1, 0.5)])))
+    page = render_html(Reports(build.run(build.drill(steps=[build.step(1, "a", 0.1, 0.5)]))))
     assert "What clients saw: not measured." in page
     assert "Requests per second" not in page
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Dialog, Page
 from support import evidence_samples as samples
 from support.visiting import Visit, visit
 
+from rollback_drills.report.views.report import Reports
 from rollback_drills.report.filing.filing import write_report
 
 NASTY = "\n</textarea><script>document.title = 'owned'</script>\n\n\"quoted\" & 'single' <b>bold</b>"
@@ -17,7 +18,7 @@ NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new D
 
 @pytest.fixture(scope="session")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(samples.game_day(), tmp_path_factory.mktemp("fields"))[1]
+    return write_report(Reports(samples.game_day()), tmp_path_factory.mktemp("fields"))[1]
 
 
 def fill_in(page: Page) -> None:

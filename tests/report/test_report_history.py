@@ -29,7 +29,7 @@ from rollback_drills.report.filing.manifest import read_manifest, verify
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines
-from rollback_drills.report.views.report import build_report
+from rollback_drills.report.views.report import Reports, build_report
 
 
 def run_of(name: str, *drills: DrillEvidence, **changes: object) -> RunEvidence:
@@ -75,8 +75,8 @@ def test_a_broken_last_line_is_told_and_ended(torn: bytes, tmp_path: Path) -> No
     assert ([run.run for run in history.runs], history.unreadable) == (["one", "two"], 1)
     note = "1 line of history.jsonl could not be read and was left out."
     assert build_report(run_of("three", timed(1.0)), history=history).history_note == note
-    assert note in [text for text, _ in terminal_lines(run_of("three", timed(1.0)), "r", history=history)]
-    assert note in render_html(run_of("three", timed(1.0)), history=history)
+    assert note in [text for text, _ in terminal_lines(Reports(run_of("three", timed(1.0)), history), "r")]
+    assert note in render_html(Reports(run_of("three", timed(1.0)), history))
 
 
 def _append(directory: Path, number: int) -> None:
@@ -201,11 +201,11 @@ def test_a_regression_is_said_where_people_look_and_fails_nothing() -> None:
         in build_report(run, history=history).headline.notes
     )
     assert build_report(run, history=history).headline.verdict == "passed"
-    page = render_html(run, history=history)
+    page = render_html(Reports(run, history))
     assert sentence in page
     assert "<polyline" in page
-    assert sentence in render_markdown(run, history=history).replace("\\", "")
-    lines = dict(terminal_lines(run, "r", history=history))
+    assert sentence in render_markdown(Reports(run, history)).replace("\\", "")
+    lines = dict(terminal_lines(Reports(run, history), "r"))
     assert any("recovery 3 s → 3 s → 3 s → 9.3 s" in line and style == "yellow" for line, style in lines.items())
     assert not any("downtime" in line for line in lines)  # it is as it always was
 

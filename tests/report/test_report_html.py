@@ -14,6 +14,7 @@ from support import evidence_builder as build
 from support import evidence_samples as samples
 
 from rollback_drills.evidence.model import RunEvidence, Writes
+from rollback_drills.report.views.report import Reports
 from rollback_drills.report.formats.html import MAX_BYTES, render_html
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -123,7 +124,7 @@ def hostile_run(text: str) -> RunEvidence:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["script", "quotes", "close", "jinja", "control", "entities", "long"])
 def test_hostile_text_is_text(text: str) -> None:
-    html = render_html(hostile_run(text))
+    html = render_html(Reports(hostile_run(text)))
     page = Page(html)
     assert page.tags <= TAGS
     assert page.attributes <= ATTRIBUTES
@@ -137,13 +138,13 @@ def test_hostile_text_is_text(text: str) -> None:
 
 
 def test_control_characters_are_shown() -> None:
-    text = Page(render_html(hostile_run(HOSTILE[4]))).text
+    text = Page(render_html(Reports(hostile_run(HOSTILE[4])))).text
     assert "␛[31mred␛[0m␀␈ rtl<U+202E>gnp.exe <U+200B><U+FEFF> <U+D800>" in text
 
 
 @pytest.mark.parametrize("run", [samples.game_day(), samples.good_day(), build.run()], ids=["bad", "good", "empty"])
 def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: RunEvidence) -> None:
-    page = Page(render_html(run))
+    page = Page(render_html(Reports(run)))
     assert [text for level, text in page.headings if level == 2] == [
         "What failed and what to do now", "Can we roll back?", "Scope", "Objectives", "Drills", "Recovery checklist",
         "Findings", "What was not proven, and why", "To be filled in by people", "Manifest",
@@ -158,7 +159,7 @@ def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: Run
 
 
 def test_it_says_what_a_reader_needs() -> None:
-    text = Page(render_html(samples.game_day())).text
+    text = Page(render_html(Reports(samples.game_day()))).text
     for words in (
         "Do not rely on this runbook: 3 of 26 drills failed.",
         "Make downgrade() the exact inverse", "6 min 4 s of 5 min ✗ missed", "5 min 51 s of 5 s ✗ missed",
@@ -174,7 +175,7 @@ def test_it_says_what_a_reader_needs() -> None:
 
 
 def test_nothing_is_fetched_and_nothing_runs_but_its_own_script() -> None:
-    html = render_html(samples.game_day())
+    html = render_html(Reports(samples.game_day()))
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert re.search(r"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-[\w+/=]{44}'", html)
@@ -186,7 +187,7 @@ def test_nothing_is_fetched_and_nothing_runs_but_its_own_script() -> None:
 
 @pytest.mark.parametrize("output", ["x" * 1_000_000, "'\"<&>\x1b\u202e" * 100_000], ids=["plain", "hostile"])
 def test_a_game_day_stays_small_whatever_the_logs(output: str) -> None:
-    html = render_html(samples.large(40, output, steps=10))
+    html = render_html(Reports(samples.large(40, output, steps=10)))
     assert len(html.encode()) < MAX_BYTES
     assert "characters left out" in html
     assert html.count('<article class="drill') == 40
@@ -196,7 +197,7 @@ def test_the_bound_holds_for_many_entries_too() -> None:
     checks = [build.check(f"check {number}", "x" * 400, "y" * 400) for number in range(300)]
     steps = [build.step(number, f"Step {number}", number, 1.0, *checks) for number in range(1, 31)]
     run = build.run(*(build.drill(f"t.py::test_{index}", "failed", steps=steps) for index in range(10)))
-    html = render_html(run)
+    html = render_html(Reports(run))
     assert len(html.encode()) < MAX_BYTES
     assert "more entries of this step in" in html
 
@@ -204,16 +205,16 @@ def test_the_bound_holds_for_many_entries_too() -> None:
 def test_same_evidence_same_bytes() -> None:
     run = samples.game_day()
     again = RunEvidence.model_validate_json(run.model_dump_json())
-    assert render_html(run) == render_html(again)
+    assert render_html(Reports(run)) == render_html(Reports(again))
 
 
 def test_rendering_is_quick() -> None:
     run = samples.large(60, "log line\n" * 8, steps=5)
-    render_html(run)  # compiles the templates
+    render_html(Reports(run))  # compiles the templates
     took = []
     for _ in range(3):
         began = time.perf_counter()
-        render_html(run)
+        render_html(Reports(run))
         took.append(time.perf_counter() - began)
     # Some 100 ms on two slow cores; the bound leaves room for a busy machine.
     assert min(took) < 0.5

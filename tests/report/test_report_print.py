@@ -12,6 +12,7 @@ from pypdf import PdfReader
 from support import evidence_samples as samples
 from support.visiting import visit
 
+from rollback_drills.report.views.report import Reports
 from rollback_drills.report.filing.filing import write_report
 
 SIZES = {"A4": (595, 842), "Letter": (612, 792)}  # points
@@ -20,7 +21,7 @@ LONG = "\n".join(f"Line {number} of a long analysis." for number in range(1, 121
 
 @pytest.fixture(scope="session")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(samples.game_day(), tmp_path_factory.mktemp("print"))[1]
+    return write_report(Reports(samples.game_day()), tmp_path_factory.mktemp("print"))[1]
 
 
 def printed(page: Page, size: str = "A4") -> list[str]:

@@ -12,6 +12,7 @@ from rollback_drills.pytest_plugin.revision_table import revision_lines
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.report import Reports
 from rollback_drills.report.views.revisions import revision_rows
 
 
@@ -33,7 +34,7 @@ def example() -> Proof:
 
 
 def test_the_document_has_a_row_for_each_revision():
-    page = render_html(run_of(example(), Proof("0008_index", verdict="lossless")))
+    page = render_html(Reports(run_of(example(), Proof("0008_index", verdict="lossless"))))
     assert 'id="revisions"' in page
     assert "0007_status" in page
     assert "A &lt;status&gt;" in page
@@ -45,21 +46,21 @@ def test_the_document_has_a_row_for_each_revision():
 
 
 def test_the_summary_has_it_too():
-    text = render_markdown(run_of(example()))
+    text = render_markdown(Reports(run_of(example())))
     assert "## Every migration" in text
     assert "0007\\_status" in text
     assert "`loss-undeclared`" in text
 
 
 def test_without_revisions_there_is_no_table():
-    assert 'id="revisions"' not in render_html(build.run(build.drill()))
-    assert "Every migration" not in render_markdown(build.run(build.drill()))
+    assert 'id="revisions"' not in render_html(Reports(build.run(build.drill())))
+    assert "Every migration" not in render_markdown(Reports(build.run(build.drill())))
 
 
 def test_a_long_history_is_cut_with_a_note_and_findings_stay():
     many = [Proof(f"r{number:04}", verdict="lossless") for number in range(600)]
     many[-1].find("schema-residue", "…")
-    page = render_html(run_of(*many))
+    page = render_html(Reports(run_of(*many)))
     assert "r0599" in page
     assert "more, without findings or beyond the room" in page
 
@@ -67,14 +68,14 @@ def test_a_long_history_is_cut_with_a_note_and_findings_stay():
 def test_the_losses_of_the_targets_own_rows_come_first():
     proof = example()
     proof.seed_losses = [Loss("public.orders", "note", 3, "before")]
-    page = render_html(run_of(proof))
+    page = render_html(Reports(run_of(proof)))
     own = page.index("of the target&#39;s own data: values of public.orders.note in 3 rows, written before the upgrade")
     assert own < page.index("values of public.orders.discount")
 
 
 def test_what_a_restore_has_brought_back_stands_beside_the_reason():
     proof = Proof("0009_purge", verdict="irreversible by design", reason="personal data", restored="restored: 9 rows")
-    assert "personal data; restored: 9 rows" in render_html(run_of(proof))
+    assert "personal data; restored: 9 rows" in render_html(Reports(run_of(proof)))
 
 
 def test_a_drill_may_have_proven_several():

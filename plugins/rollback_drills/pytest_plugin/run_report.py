@@ -34,8 +34,8 @@ from rollback_drills.pytest_plugin.session import (
     DrillSession,
 )
 from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.formats.job_summary import append_job_summary
+from rollback_drills.report.views.report import Reports
 from rollback_drills.runbook import sections as runbook
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.system_tables import Objectives
@@ -63,8 +63,7 @@ class RunReporter:
         self._accounted: set[object] = set()
         self._selected: list[Plan] = []
         self.kept: list[tuple[list[str], str]] = []
-        self.run: RunEvidence | None = None
-        self.history = History()
+        self.reports: Reports | None = None
         self.problem = ""
         self.notes: list[str] = []
 
@@ -96,7 +95,7 @@ class RunReporter:
             self._conclude(session)
 
     def pytest_unconfigure(self) -> None:
-        if self.run is None:
+        if self.reports is None:
             self._leave_no_empty_directory()
 
     def _conclude(self, session: pytest.Session) -> None:
@@ -156,14 +155,15 @@ class RunReporter:
     def _write(self, session: pytest.Session) -> None:
         from rollback_drills.report.filing.filing import file_report
 
-        self.run = self._evidence(session)
+        run = self._evidence(session)
+        self.reports = Reports(run)
         try:
-            self.history = file_report(self.run, self._session.directory)
+            self.reports = file_report(run, self._session.directory)
         except DrillError as error:
             self.problem = str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         try:
-            append_job_summary(self.run, self.history)
+            append_job_summary(self.reports)
         except DrillError as error:  # the report itself is there
             self.notes.append(str(error))
 

@@ -86,12 +86,12 @@ class Summary:
         self._shown = True
         for line in self._session.swept:
             terminalreporter.write_line(f"drill clean-up: {line}")
-        if self._ledger.run is not None:
+        if self._ledger.reports is not None:
             terminalreporter.section("rollback drills")
             page = _shown(self._session.directory / "incident.html")
-            for text, style in terminal_lines(self._ledger.run, page, history=self._ledger.history):
+            for text, style in terminal_lines(self._ledger.reports, page):
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
-            write_revisions(terminalreporter, self._ledger.run)
+            write_revisions(terminalreporter, self._ledger.reports.run)
             for note in self._ledger.notes:
                 terminalreporter.write_line(note, yellow=True)
         if self._ledger.problem:

@@ -13,16 +13,11 @@ from pydantic import ValidationError
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import SCHEMA_VERSION, RunEvidence
 from rollback_drills.report.filing.files import unwritable
-from rollback_drills.report.filing.filing import (
-    EVIDENCE,
-    PAGE,
-    SUMMARY,
-    file_report,
-)
-from rollback_drills.report.filing.history import History
+from rollback_drills.report.filing.filing import EVIDENCE, PAGE, SUMMARY, file_report
 from rollback_drills.report.filing.manifest import MANIFEST, verify
 from rollback_drills.report.filing.merging import Source, merge, place_of
 from rollback_drills.report.text import visible
+from rollback_drills.report.views.report import Reports
 
 _WRITTEN_ANEW = {EVIDENCE, PAGE, SUMMARY, MANIFEST}
 
@@ -37,11 +32,11 @@ def run_directory(directory: Path) -> Path:
 
 def report_again(
     directories: Sequence[Path], output: Path, *, different_targets: bool = False
-) -> tuple[RunEvidence, History, tuple[str, ...]]:
-    """Write the report of one run once more, or of several as one, into a directory that is not there yet.
+) -> tuple[Reports, tuple[str, ...]]:
+    """Render the report of one run again, or of several as one, into a new directory.
 
     Returns:
-        The evidence, the former runs, and what of the sources is not as their runs had written it.
+        The reports, and which files of the sources were changed since their runs wrote them.
 
     Raises:
         DrillError: a source cannot be read, they do not belong together, or ``output`` is there or cannot be written.
@@ -60,11 +55,11 @@ def report_again(
         else:
             for directory, source in zip(directories, sources, strict=True):
                 _copy_artifacts(directory, source.run, run, output)
-        history = file_report(run, output, again=True)
+        reports = file_report(run, output, again=True)
     except (DrillError, OSError) as error:
         shutil.rmtree(output, ignore_errors=True)  # half a report is none
         raise error if isinstance(error, DrillError) else unwritable(output, error) from error
-    return run, history, changes
+    return reports, changes
 
 
 def _read(directory: Path) -> Source:

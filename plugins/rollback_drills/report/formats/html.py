@@ -15,14 +15,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import cut, visible
 from rollback_drills.report.views.limits import LADDER
-from rollback_drills.report.views.report import (
-    Report,
-    build_report,
-)
+from rollback_drills.report.views.report import Report, Reports
 from rollback_drills.report.views.steps import File
 
 MAX_BYTES = 1_000_000
@@ -33,19 +28,16 @@ _LONGEST = 20_000  # characters of any one text, a safety net behind the model's
 _OFTEN = 120  # characters up to which a text is likely to be met again
 
 
-def render_html(
-    run: RunEvidence, *, files: Sequence[File] = (), history: History | None = None, max_bytes: int = MAX_BYTES
-) -> str:
-    """The incident document of ``run``, as a rule under ``max_bytes`` of UTF-8.
+def render_html(reports: Reports, *, files: Sequence[File] = (), max_bytes: int = MAX_BYTES) -> str:
+    """The incident document of a run, usually under ``max_bytes`` of UTF-8.
 
     Args:
-        run: the evidence.
-        files: the files of the run for the manifest; this document itself cannot be among them.
-        history: the former runs, for the trends.
-        max_bytes: the upper bound; texts and lists are cut shorter until the document fits.
+        reports: the run's reports.
+        files: the run's files for the manifest, without this document.
+        max_bytes: the upper bound; texts and lists are shortened until the document fits.
     """
     for limits in LADDER:
-        report = build_report(run, limits=limits, files=files, history=history)
+        report = reports.within(limits).with_files(files, limits)
         if limits is not LADDER[-1] and _estimate(report) > max_bytes:
             continue  # spares rendering what will not fit
         page = _render(report)
@@ -64,9 +56,9 @@ def _estimate(report: Report) -> int:
 
 def _render(report: Report) -> str:
     style, script = _part("incident.css"), _part("incident.js")
-    return _environment().get_template("incident.html.j2").render(
-        report=report, style=Markup(style), style_hash=_hash(style), script=Markup(script), script_hash=_hash(script),
-    )  # fmt: skip
+    template = _environment().get_template("incident.html.j2")
+    hashes = {"style_hash": _hash(style), "script_hash": _hash(script)}
+    return template.render(report=report, style=Markup(style), script=Markup(script), **hashes)
 
 
 @cache

@@ -5,20 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import one_line, visible
-from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.limits import SUMMARY
 from rollback_drills.report.views.problems import Problem
-from rollback_drills.report.views.report import (
-    Report,
-    build_report,
-)
+from rollback_drills.report.views.report import Report, Reports
 
 MAX_CHARACTERS = 60_000
 """Below what the strictest of the usual services accepts in one comment (65 536)."""
 
-_LIMITS = Limits(output=0, value=300, line=160, items=5, rows=60, steps=0, cases=0, groups=0)
 _MARKS = re.compile(r"[\\`*_\[\]|~$]|^[-+#=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)")
 _ICONS = {"passed": "✅", "failed": "❌", "error": "⚠️", "skipped": "⚪", "incomplete": "⚠️", "not run": "⚪"}
 _TONES = {"passed": "✅", "failed": "❌", "unknown": "❔"}
@@ -46,12 +40,12 @@ def code(text: str) -> str:
     return f"{fence}{blank}{literal}{blank}{fence}" if literal else ""
 
 
-def render_markdown(run: RunEvidence, *, history: History | None = None, max_characters: int = MAX_CHARACTERS) -> str:
-    """The summary of ``run``; what would make it longer than ``max_characters`` is left out with a note."""
+def render_markdown(reports: Reports, *, max_characters: int = MAX_CHARACTERS) -> str:
+    """The summary of a run, cut to ``max_characters`` with a note."""
     lines: list[str] = []
     used = 0
     note = "\n…the rest is in incident.html.\n"
-    for line in _lines(build_report(run, limits=_LIMITS, history=history)):
+    for line in _lines(reports.within(SUMMARY)):
         used += len(line) + 1
         if used > max_characters - len(note):
             return "\n".join(lines) + "\n" + note

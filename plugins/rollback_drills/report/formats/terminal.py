@@ -7,22 +7,15 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import cut, enumerate_words, one_line, visible
-from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.limits import SUMMARY
 from rollback_drills.report.views.problems import Problem
-from rollback_drills.report.views.report import (
-    DrillView,
-    Report,
-    build_report,
-)
+from rollback_drills.report.views.report import DrillView, Report, Reports
 from rollback_drills.report.views.summary import Row
 
 Line = tuple[str, str]
 """Text, and the marks of pytest's terminal writer to write it with: ``"red bold"``, ``"green"``, or nothing."""
 
-_LIMITS = Limits(output=0, value=300, line=120, items=5, rows=20, steps=0, cases=0, groups=0)
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
 _SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold",
                "accepted": "yellow", "info": ""}  # fmt: skip
@@ -30,22 +23,19 @@ _MOST = 12
 _TRENDS = 20
 
 
-def terminal_lines(
-    run: RunEvidence, report: Path | str, *, width: int = 80, history: History | None = None
-) -> list[Line]:
-    """The summary of ``run``: verdict, one line per drill, what was found and what to do, where the report lies.
+def terminal_lines(reports: Reports, page: Path | str, *, width: int = 80) -> list[Line]:
+    """The summary of a run: one line per drill, findings and remedies, the verdict, the path of the document.
 
     Args:
-        run: the evidence.
-        report: the path of the report, shown as it is.
-        history: the former runs, for the trends.
-        width: columns that no line exceeds, save the report's path, which must stay whole to be copied; at least 60.
+        reports: the run's reports.
+        page: the path of the document, shown unchanged.
+        width: the longest line in columns, at least 60; only the path, which people copy, may exceed it.
     """
-    view = build_report(run, limits=_LIMITS, history=history)
+    view = reports.within(SUMMARY)
     lines = [*_table(view, width), *_trends(view, width), *_found(view, width), *_end(view, width)]
     return [
         *((clip(visible(text), width), style) for text, style in lines),
-        (visible(f"report: {report}"), "bold"),
+        (visible(f"report: {page}"), "bold"),
     ]
 
 

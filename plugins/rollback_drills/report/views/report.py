@@ -14,26 +14,13 @@ from rollback_drills.evidence.model import DrillEvidence, RunEvidence
 from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
 from rollback_drills.report.views.accepted import AcceptedView, accepted_risks
-from rollback_drills.report.views.coverage import (
-    ChecklistItem,
-    SectionCoverage,
-    checklist,
-    sections,
-)
+from rollback_drills.report.views.coverage import ChecklistItem, SectionCoverage, checklist, sections
 from rollback_drills.report.views.groups import NOT_BEGUN, Group, group_drills
 from rollback_drills.report.views.limits import FULL, Limits
 from rollback_drills.report.views.problems import Problem, problems
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 from rollback_drills.report.views.steps import CaseView, File, case_view
-from rollback_drills.report.views.summary import (
-    Headline,
-    Objective,
-    Row,
-    headline,
-    objectives,
-    recovery_of,
-    rows,
-)
+from rollback_drills.report.views.summary import Headline, Objective, Row, headline, objectives, recovery_of, rows
 from rollback_drills.report.views.trends import TrendView, slower, trends
 from rollback_drills.report.views.values import Value, view
 
@@ -98,13 +85,13 @@ class Report:
     drills: tuple[DrillView, ...]
     sections: tuple[SectionCoverage, ...]
     checklist: tuple[ChecklistItem, ...]
-    files: tuple[File, ...]
-    files_more: int
     findings: int
     accepted: tuple[AcceptedView, ...] = ()
     revisions: tuple[RevisionRow, ...] = ()
     revisions_more: int = 0
     history_note: str = ""
+    files: tuple[File, ...] = ()
+    files_more: int = 0
 
     @property
     def failures(self) -> tuple[Problem, ...]:
@@ -121,17 +108,32 @@ class Report:
         return tuple(section for section in self.sections if section.proof in ("not proven", "in part"))
 
 
-def build_report(
-    run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = (), history: History | None = None
-) -> Report:
-    """The report of ``run``.
+    def with_files(self, files: Sequence[File], limits: Limits) -> Report:
+        """This report with the run's files, as they lie on the disk."""
+        return replace(self, files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows))
+
+
+class Reports:
+    """The reports of one run, each built once: a renderer takes the one within its limits.
 
     Args:
         run: the evidence.
-        limits: how much of long texts and lists to keep.
-        files: the files of the run, as they lie on the disk.
         history: the former runs, for the trends.
     """
+
+    def __init__(self, run: RunEvidence, history: History | None = None) -> None:
+        self.run, self._history = run, history or History()
+        self._built: dict[Limits, Report] = {}
+
+    def within(self, limits: Limits) -> Report:
+        """The report that keeps as much of long texts and lists as ``limits`` allow."""
+        if limits not in self._built:
+            self._built[limits] = build_report(self.run, self._history, limits)
+        return self._built[limits]
+
+
+def build_report(run: RunEvidence, history: History | None = None, limits: Limits = FULL) -> Report:
+    """The report of ``run``; renderers share those that `Reports` has built."""
     history = history or History()
     groups = group_drills(run)
     shown = {group.number: list(_worth_showing(group, limits)) for group in _first_the_failed(groups)[: limits.groups]}
@@ -154,7 +156,6 @@ def build_report(
             for group in groups
         ),
         sections=covered, checklist=checklist(run, groups, anchors, limits),
-        files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows),
         findings=sum(len(drill.findings) for drill in run.drills), accepted=accepted_risks(run, limits),
         revisions=revisions, revisions_more=revisions_more, history_note=_history_note(history),
     )  # fmt: skip
