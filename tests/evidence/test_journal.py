@@ -109,8 +109,8 @@ def test_every_line_is_json_without_a_line_break_in_it(complete: Path):
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from rollback_drills.evidence import DrillEvidence, Step
-from rollback_drills.journal import Journal
+from rollback_drills.evidence.model import DrillEvidence, Step
+from rollback_drills.evidence.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 journal.drill_started(DrillEvidence(id="k", title="", runbook="scenario-a", summary="", verdict="incomplete",
     started_at="2026-11-22T10:00:00.000+00:00", seconds=0, target_seconds=0))

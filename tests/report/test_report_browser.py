@@ -13,8 +13,8 @@ from test_report_html import HOSTILE, hostile_run
 
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.filing.history import History, past_of
-from rollback_drills.report.views.report import Reports
 from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.views.report import Reports
 
 TELLTALE = """<!doctype html><html lang="en"><title>x</title>
 <meta http-equiv="Content-Security-Policy" content="style-src 'none'"><p style="color: red">x</p>

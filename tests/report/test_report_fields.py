@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Dialog, Page
 from support import evidence_samples as samples
 from support.visiting import Visit, visit
 
-from rollback_drills.report.views.report import Reports
 from rollback_drills.report.filing.filing import write_report
+from rollback_drills.report.views.report import Reports
 
 NASTY = "\n</textarea><script>document.title = 'owned'</script>\n\n\"quoted\" & 'single' <b>bold</b>"
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }})"

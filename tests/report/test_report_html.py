@@ -14,8 +14,8 @@ from support import evidence_builder as build
 from support import evidence_samples as samples
 
 from rollback_drills.evidence.model import RunEvidence, Writes
-from rollback_drills.report.views.report import Reports
 from rollback_drills.report.formats.html import MAX_BYTES, render_html
+from rollback_drills.report.views.report import Reports
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 TAGS = {

@@ -17,8 +17,8 @@ from rollback_drills.report.filing.filing import (
     file_report,
     write_report,
 )
-from rollback_drills.report.views.report import Reports
 from rollback_drills.report.filing.manifest import read_manifest, verify, write_manifest
+from rollback_drills.report.views.report import Reports
 
 NAMES = ("20261120-030405-aaaa", "20261121-030405-bbbb", "20261122-030405-cccc")
 

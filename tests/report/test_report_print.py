@@ -12,8 +12,8 @@ from pypdf import PdfReader
 from support import evidence_samples as samples
 from support.visiting import visit
 
-from rollback_drills.report.views.report import Reports
 from rollback_drills.report.filing.filing import write_report
+from rollback_drills.report.views.report import Reports
 
 SIZES = {"A4": (595, 842), "Letter": (612, 792)}  # points
 LONG = "\n".join(f"Line {number} of a long analysis." for number in range(1, 121))

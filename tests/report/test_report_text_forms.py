@@ -14,8 +14,8 @@ from test_report_html import HOSTILE, hostile_run
 from rollback_drills.evidence.model import RunEvidence
 from rollback_drills.evidence.schema import evidence_schema
 from rollback_drills.report.formats.markdown import MAX_CHARACTERS, code, escape, render_markdown
-from rollback_drills.report.views.report import Reports
 from rollback_drills.report.formats.terminal import terminal_lines
+from rollback_drills.report.views.report import Reports
 
 STYLES = {"", "bold", "green", "red", "yellow", "green bold", "red bold", "yellow bold"}
 
@@ -101,7 +101,7 @@ def test_terminal_shows_what_matters_at_three_in_the_morning() -> None:
     (scenario,) = [(line, style) for line, style in lines if line.startswith("Scenario A: a new")]
     assert "21 integrations failed" in scenario[0]
     assert scenario[1] == "red"
-    assert "flag-ignored (critical): An integration that was turned off still answers" in text
+    assert "flag-ignored (critical): A disabled integration still answers" in text
     assert "  do: Parse the flag strictly" in text
     assert ("Do not rely on this runbook: 3 of 26 drills failed.", "red bold") in lines
     assert ("! 6 min 4 s / 5 min") in text

@@ -15,8 +15,8 @@ from support import evidence_samples as samples
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import Artifact, RunEvidence
 from rollback_drills.report.filing.filing import refresh_latest, write_report
-from rollback_drills.report.views.report import Reports
 from rollback_drills.report.filing.manifest import verify, write_manifest
+from rollback_drills.report.views.report import Reports
 
 
 def test_files_and_manifest(tmp_path: Path) -> None:

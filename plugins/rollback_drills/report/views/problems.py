@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.evidence.findings.catalogue import CATALOGUE
+from rollback_drills.evidence.findings.catalogue import CATALOGUE, is_built_in
 from rollback_drills.evidence.model import DrillEvidence, Finding, Severity
 from rollback_drills.report.text import cut, one_line, seconds
 from rollback_drills.report.views.accepted import acceptance_text
@@ -163,7 +163,7 @@ def _problem(
         why=cut(first.finding.why, limits.value),
         remedy=cut(first.finding.remedy, limits.value),
         repeat=f"pytest {shlex.quote(one_line(first.drill.id, limits.line))}",
-        catalogue=f"docs/findings.md#{first.finding.code}" if first.finding.code in CATALOGUE else "",
+        catalogue=f"docs/findings.md#{first.finding.code}" if is_built_in(first.finding.code) else "",
         drill=PageLink(group.title, f"#{group.anchor}"),
         params=params if group.parametrised or group.params[0] else (),
         others=tuple(PageLink(other.full_title, f"#{other.anchor}") for other in others),

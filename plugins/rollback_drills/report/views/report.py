@@ -107,7 +107,6 @@ class Report:
     def unproven(self) -> tuple[SectionCoverage, ...]:
         return tuple(section for section in self.sections if section.proof in ("not proven", "in part"))
 
-
     def with_files(self, files: Sequence[File], limits: Limits) -> Report:
         """This report with the run's files, as they lie on the disk."""
         return replace(self, files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows))
