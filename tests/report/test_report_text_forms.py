@@ -117,7 +117,7 @@ def test_schema_describes_the_evidence() -> None:
     schema = evidence_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert "$id" not in schema
-    assert schema["title"] == "Evidence of a run of rollback drills, version 1.3"
+    assert schema["title"] == "Evidence of a run of rollback drills, version 1.4"
     definitions = schema["$defs"]
     assert isinstance(definitions, dict)
     assert {"Check", "Finding", "DrillEvidence", "Recovery", "Writes"} <= definitions.keys()

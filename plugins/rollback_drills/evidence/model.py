@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
-SCHEMA_VERSION = "1.3"
+from rollback_drills.evidence.base import Model
+from rollback_drills.evidence.revisions import RevisionEvidence
+
+SCHEMA_VERSION = "1.4"
 
 Verdict = Literal["passed", "failed", "error", "skipped", "incomplete", "not run"]
 """``failed``: something did not hold. ``error``: the drill itself could not go on. ``skipped``: a capability
@@ -34,12 +37,6 @@ def strictly_equal(expected: JsonValue, observed: JsonValue) -> bool:
     if isinstance(expected, bool) or isinstance(observed, bool):
         return expected is observed
     return expected == observed
-
-
-class Model(BaseModel):
-    """A frozen record that refuses fields which it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Check(Model):
@@ -168,11 +165,9 @@ class Writes(Model):
     expected_lost: int = Field(default=0, description="what the procedure is known to lose: writes since the backup")
     duplicated: tuple[str, ...] = Field(default=(), description="ids that were sent once and are stored several times")
     duplicated_more: int = 0
-    unexpected: tuple[str, ...] = Field(
-        default=(), description="ids that are stored although they were refused on purpose, or never sent"
-    )
+    unexpected: tuple[str, ...] = Field(default=(), description="ids that are stored although refused or never sent")
     unexpected_more: int = 0
-    uncertain: int = Field(default=0, description="sent without an answer: they may be stored or not, both is right")
+    uncertain: int = Field(default=0, description="sent without an answer: may or may not be stored; either is correct")
     rpo_seconds: float | None = Field(default=None, description="age of the oldest lost write at the trigger")
     rpo_objective_seconds: float | None = None
 
@@ -287,7 +282,10 @@ class DrillEvidence(Model):
     target_seconds: float
     reason: str = Field(default="", description="why it failed, was skipped or not run, in one or two sentences")
     worker: str = "main"
-    facts: dict[str, JsonValue] = {}
+    facts: dict[str, JsonValue] = Field(default={})
+    gaps: tuple[str, ...] = Field(default=(), description="what it could not prove; one sentence each, with the reason")
+    measured_for: str = Field(default="", description="the drills that judge this measurement; empty: it judges itself")
+    revisions: tuple[RevisionEvidence, ...] = Field(default=(), description="what was proven of migrations")
     recovery: Recovery | None = None
     writes: Writes | None = None
     traffic: ClientTraffic | None = None
@@ -327,7 +325,7 @@ class RuntimeFacts(Model):
 
     name: str
     reason: str
-    facts: dict[str, JsonValue] = {}
+    facts: dict[str, JsonValue] = Field(default={})
 
 
 class RunbookFacts(Model):
