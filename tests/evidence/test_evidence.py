@@ -15,14 +15,16 @@ from rollback_drills.evidence.model import (
     DrillEvidence,
     Finding,
     Recovery,
-    RunbookFacts,
-    RunEvidence,
-    RuntimeFacts,
     Step,
-    TargetFacts,
     Verdict,
     Writes,
     strictly_equal,
+)
+from rollback_drills.evidence.run import (
+    RunbookFacts,
+    RunEvidence,
+    RuntimeFacts,
+    TargetFacts,
 )
 
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete", "not run")

@@ -12,7 +12,11 @@ import pytest
 from support import evidence_builder as build
 
 from rollback_drills.cli import main
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.filing import file_report
 from rollback_drills.report.filing.manifest import verify
 from rollback_drills.report.formats.html import render_html
@@ -121,7 +125,7 @@ def test_of_one_drill_the_latest_attempt_counts_and_the_others_are_told(tmp_path
     assert (attempt.run, attempt.verdict, attempt.reason) == ("a", "failed", "it was slow")
     assert drills["t.py::y"].attempts == ()
     notes = build_report(merged).headline.notes
-    assert "1 drill passed in a later attempt only: what failed once may fail that night." in notes
+    assert "1 drill passed only in a later attempt: a procedure that failed once may fail again." in notes
     assert "it was slow" in render_html(Reports(merged))
     assert [path.name for path in (tmp_path / "merged" / "artifacts").iterdir()] == ["b"]
     assert "see artifacts/b/x.log …" in drills["t.py::x"].steps[0].commands[0].output

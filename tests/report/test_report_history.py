@@ -14,7 +14,12 @@ from support import evidence_builder as build
 from support import evidence_samples as samples
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict, Writes
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+    Writes,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.files import LOCK, one_at_a_time
 from rollback_drills.report.filing.filing import file_report
 from rollback_drills.report.filing.history import (

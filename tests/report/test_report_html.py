@@ -13,7 +13,8 @@ import pytest
 from support import evidence_builder as build
 from support import evidence_samples as samples
 
-from rollback_drills.evidence.model import RunEvidence, Writes
+from rollback_drills.evidence.model import Writes
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.formats.html import MAX_BYTES, render_html
 from rollback_drills.report.views.report import Reports
 

@@ -12,7 +12,7 @@ import pytest
 from support import evidence_builder as build
 
 from rollback_drills.cli import main
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.filing import (
     file_report,
     write_report,

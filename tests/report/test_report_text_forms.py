@@ -11,7 +11,7 @@ from support import evidence_builder as build
 from support import evidence_samples as samples
 from test_report_html import HOSTILE, hostile_run
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.evidence.schema import evidence_schema
 from rollback_drills.report.formats.markdown import MAX_CHARACTERS, code, escape, render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines

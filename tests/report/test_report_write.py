@@ -13,7 +13,8 @@ from support import evidence_builder as build
 from support import evidence_samples as samples
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import Artifact, RunEvidence
+from rollback_drills.evidence.model import Artifact
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.filing import refresh_latest, write_report
 from rollback_drills.report.filing.manifest import verify, write_manifest
 from rollback_drills.report.views.report import Reports

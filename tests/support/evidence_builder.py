@@ -19,13 +19,16 @@ from rollback_drills.evidence.model import (
     Observation,
     Phase,
     Recovery,
+    Step,
+    Verdict,
+    Writes,
+)
+from rollback_drills.evidence.revisions import RevisionEvidence
+from rollback_drills.evidence.run import (
     RunbookFacts,
     RunEvidence,
     RuntimeFacts,
-    Step,
     TargetFacts,
-    Verdict,
-    Writes,
 )
 
 INTEGRATIONS = (
@@ -144,6 +147,10 @@ def drill(
     writes: Writes | None = None,
     traffic: ClientTraffic | None = None,
     facts: dict[str, JsonValue] | None = None,
+    gaps: Sequence[str] = (),
+    measured_for: str = "",
+    revisions: Sequence[RevisionEvidence] = (),
+    lacks: Sequence[str] = (),
     seconds: float = 6.0,
     summary: str = "The previous release serves again, with the data intact.",
 ) -> DrillEvidence:
@@ -157,7 +164,11 @@ def drill(
         seconds=seconds,
         target_seconds=seconds * 0.9,
         reason=reason,
+        lacks=tuple(lacks),
         facts=facts or {},
+        gaps=tuple(gaps),
+        measured_for=measured_for,
+        revisions=tuple(revisions),
         recovery=recovery,
         writes=writes,
         traffic=traffic,

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from rollback_drills.evidence.base import Model
+from rollback_drills.evidence.former import with_fields
 from rollback_drills.evidence.revisions import RevisionEvidence
-
-SCHEMA_VERSION = "1.4"
 
 Verdict = Literal["passed", "failed", "error", "skipped", "incomplete", "not run"]
 """``failed``: something did not hold. ``error``: the drill itself could not go on. ``skipped``: a capability
@@ -281,6 +280,7 @@ class DrillEvidence(Model):
     seconds: float
     target_seconds: float
     reason: str = Field(default="", description="why it failed, was skipped or not run, in one or two sentences")
+    lacks: tuple[str, ...] = Field(default=(), description="the capabilities whose absence skipped it")
     worker: str = "main"
     facts: dict[str, JsonValue] = Field(default={})
     gaps: tuple[str, ...] = Field(default=(), description="what it could not prove; one sentence each, with the reason")
@@ -294,6 +294,11 @@ class DrillEvidence(Model):
     artifacts: tuple[Artifact, ...] = ()
     attempts: tuple[Attempt, ...] = Field(default=(), description="earlier ones, where runs were merged; oldest first")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former(cls, data: object) -> object:
+        return with_fields(data) if isinstance(data, dict) else data
+
     @property
     def harness_seconds(self) -> float:
         return max(0.0, self.seconds - self.target_seconds)
@@ -306,94 +311,3 @@ class DrillEvidence(Model):
     @classmethod
     def from_json(cls, text: str) -> Self:
         return cls.model_validate_json(text)
-
-
-class TargetFacts(Model):
-    """Which system was drilled."""
-
-    name: str
-    file: str
-    sha256: str
-    current: str
-    previous: str
-    integrations: int
-    objectives: dict[str, float] = Field(description="seconds, by name")
-
-
-class RuntimeFacts(Model):
-    """Where it ran, and why there."""
-
-    name: str
-    reason: str
-    facts: dict[str, JsonValue] = Field(default={})
-
-
-class RunbookFacts(Model):
-    """The runbook whose procedures were performed."""
-
-    title: str
-    file: str
-    sha256: str
-    sections: dict[str, str] = Field(description="titles by the anchor that drills refer to, in the runbook's order")
-    checklist: dict[str, str] = Field(description="titles of the recovery checklist's items by id, in its order")
-    by_hand: dict[str, str] = Field(default={}, description="items that no drill can perform, and why")
-
-
-class AcceptedRisk(Model):
-    """An accepted risk of the target file, and what this run says of it."""
-
-    finding: str
-    acceptance: Acceptance
-    drill: str = Field(default="", description="the drills that it is narrowed to, as a pattern")
-    subject: str = Field(default="", description="what it is narrowed to within them, as a pattern")
-    found: int = Field(description="findings of this run that it is for, accepted or no longer so")
-    days_left: int = Field(description="days for which it still holds, today not counted; negative: it has expired")
-    state: Literal["used", "expired", "not needed", "not judged"] = Field(
-        description="not needed: a full run has found nothing of it; not judged: this run could not find it"
-    )
-
-
-class SourceRun(Model):
-    """One of the runs that a merged one was made from."""
-
-    run: str
-    started_at: str
-    finished_at: str
-    runtime: str
-    selection: str
-    drills: int
-    evidence_sha256: str = Field(description="of its evidence.json")
-
-
-class RunEvidence(Model):
-    """One run: the file ``evidence.json``."""
-
-    schema_version: str = SCHEMA_VERSION
-    run: str
-    started_at: str
-    finished_at: str
-    seconds: float = Field(description="wall time of the session, start to report; of merged runs, their sum")
-    target_seconds: float
-    setup_seconds: float = Field(description="of target_seconds: starting the disposable stack, once per worker")
-    workers: int
-    interrupted: str = Field(default="", description="why the run ended early; empty when it did not")
-    selection: str = Field(default="", description="the -k and -m expressions and the arguments")
-    target: TargetFacts
-    runtime: RuntimeFacts
-    runbook: RunbookFacts
-    versions: dict[str, str]
-    host: dict[str, JsonValue]
-    accepted: tuple[AcceptedRisk, ...] = Field(default=(), description="the accepted risks of the target file")
-    merged: tuple[SourceRun, ...] = Field(default=(), description="the runs that this one was merged from")
-    drills: tuple[DrillEvidence, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of the drills' verdicts; a run that was interrupted or proved nothing has not passed."""
-        verdicts = {drill.verdict for drill in self.drills}
-        for worst in ("failed", "error", "incomplete"):
-            if worst in verdicts:
-                return worst
-        if self.interrupted or "not run" in verdicts:
-            return "incomplete"
-        return "passed" if "passed" in verdicts else "skipped"

@@ -22,8 +22,8 @@ from pydantic import BaseModel, JsonValue
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import read_journals
-from rollback_drills.evidence.model import (
-    DrillEvidence,
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import (
     RunbookFacts,
     RunEvidence,
     RuntimeFacts,

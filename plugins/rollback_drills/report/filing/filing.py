@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.files import PATIENCE, TEMPORARY, ReportLockedError, one_at_a_time, write_whole
 from rollback_drills.report.filing.history import HISTORY, append_history, read_history
 from rollback_drills.report.filing.manifest import ManifestEntry, entries, read_manifest, write_manifest

@@ -15,7 +15,11 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.files import unwritable
 from rollback_drills.report.views.groups import NOT_BEGUN
 

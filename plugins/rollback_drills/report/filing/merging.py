@@ -14,9 +14,11 @@ from pydantic import JsonValue
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import (
-    AcceptedRisk,
     Attempt,
     DrillEvidence,
+)
+from rollback_drills.evidence.run import (
+    AcceptedRisk,
     RunEvidence,
     RuntimeFacts,
     SourceRun,

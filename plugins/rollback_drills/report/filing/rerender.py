@@ -11,7 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import SCHEMA_VERSION, RunEvidence
+from rollback_drills.evidence.run import (
+    SCHEMA_VERSION,
+    RunEvidence,
+)
 from rollback_drills.report.filing.files import unwritable
 from rollback_drills.report.filing.filing import EVIDENCE, PAGE, SUMMARY, file_report
 from rollback_drills.report.filing.manifest import MANIFEST, verify

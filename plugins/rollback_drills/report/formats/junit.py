@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import visible
 
 PREFIX = "drill_"

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollback_drills.report.text import cut, enumerate_words, one_line, visible
+from rollback_drills.report.text import NOT_MEASURED, cut, enumerate_words, one_line, visible
 from rollback_drills.report.views.limits import SUMMARY
 from rollback_drills.report.views.problems import Problem
 from rollback_drills.report.views.report import DrillView, Report, Reports
@@ -47,7 +47,7 @@ def _table(view: Report, width: int) -> Iterator[Line]:
             yield f"{pad(clip(row.section, room), room)} {'not drilled':<31} {'-':>5}", "yellow"
             continue
         recovery = f"{row.recovery} / {row.objective}" if row.objective else row.recovery
-        if row.recovery == "not measured":
+        if row.recovery == NOT_MEASURED:
             recovery = "-"
         recovery = f"! {recovery}" if row.met is False else recovery
         verdict = f"{row.verdict or ''}{'*' if row.accepted else ''}"
@@ -96,7 +96,7 @@ def _trend(drill: DrillView, room: int) -> Iterator[Line]:
                ("lost", [row.lost for row in rows])]  # fmt: skip
     name = drill.title
     for index, (what, values) in enumerate(figures):
-        if set(values) == {"not measured"} or (index and len(set(values)) == 1):
+        if set(values) == {NOT_MEASURED} or (index and len(set(values)) == 1):
             continue
         shown = " → ".join("-" if value == "not measured" else value for value in values[-4:])
         style = "yellow" if trend.regression and not index else ""

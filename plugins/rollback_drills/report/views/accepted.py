@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
-from rollback_drills.evidence.model import Acceptance, AcceptedRisk, RunEvidence
+from rollback_drills.evidence.model import Acceptance
+from rollback_drills.evidence.run import (
+    AcceptedRisk,
+    RunEvidence,
+)
 from rollback_drills.report.text import count, cut, one_line
 from rollback_drills.report.views.limits import Limits
 

@@ -6,14 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import count, humanise, one_line
 
 # path::name[parameter], and the group that pytest-xdist's loadgroup appends
 _ID = re.compile(r"(?P<base>[^\[]*)(?:\[(?P<param>.*)\])?(?:@[^\]]*)?", re.DOTALL)
 _WORST_FIRST: tuple[Verdict, ...] = ("failed", "error", "incomplete", "passed", "not run", "skipped")
-MEASURED_FOR = "measured for"
-"""The fact of a drill that is no test of its own: it measures what several drills judge."""
 INTERRUPTED = "Interrupted: "
 """How the title of a drill begins that cuts off the procedure of others."""
 NOT_BEGUN: tuple[Verdict, ...] = ("skipped", "not run")

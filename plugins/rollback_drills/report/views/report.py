@@ -10,17 +10,20 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.history import History
-from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
+from rollback_drills.report.text import NOT_MEASURED, count, moment, one_line, paragraphs, seconds
 from rollback_drills.report.views.accepted import AcceptedView, accepted_risks
 from rollback_drills.report.views.coverage import ChecklistItem, SectionCoverage, checklist, sections
 from rollback_drills.report.views.groups import NOT_BEGUN, Group, group_drills
+from rollback_drills.report.views.headline import Headline, headline
 from rollback_drills.report.views.limits import FULL, Limits
+from rollback_drills.report.views.objectives import Objective, objectives, recovery_of
 from rollback_drills.report.views.problems import Problem, problems
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 from rollback_drills.report.views.steps import CaseView, File, case_view
-from rollback_drills.report.views.summary import Headline, Objective, Row, headline, objectives, recovery_of, rows
+from rollback_drills.report.views.summary import Row, rows
 from rollback_drills.report.views.trends import TrendView, slower, trends
 from rollback_drills.report.views.values import Value, view
 
@@ -237,7 +240,7 @@ def _facts(group: Group) -> Iterator[tuple[str, str]]:
         f"{seconds(total)} (target {seconds(target)}, harness {seconds(max(0.0, total - target))})",
     )
     recovery, objective, met = recovery_of([drill for drill in group.drills if drill.verdict not in NOT_BEGUN])
-    if recovery != "not measured":
+    if recovery != NOT_MEASURED:
         judged = {True: ", met", False: ", missed", None: ""}[met]
         yield (
             "Recovery",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,7 +13,6 @@ from rollback_drills.report.text import count, cut, one_line, seconds, size
 from rollback_drills.report.views.clients import ClientsView, WritesView, clients_view, writes_view
 from rollback_drills.report.views.integrity import Integrity, integrity, rows_of
 from rollback_drills.report.views.limits import Limits
-from rollback_drills.report.views.revisions import FACT
 from rollback_drills.report.views.timeline import Timeline, split, timeline
 from rollback_drills.report.views.values import Diff, Pairs, Value, brief, view
 
@@ -124,25 +124,23 @@ def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ..
         timeline=timeline(drill, anchor, limits),
         steps=tuple(_step(step, anchor, limits) for step in drill.steps[: limits.steps]),
         steps_left_out=max(0, len(drill.steps) - limits.steps),
-        facts=(
-            *(
-                (one_line(name.replace("_", " "), limits.line), view(value, limits))
-                for name, value in islice(drill.facts.items(), limits.rows)
-                if name != FACT
-            ),
-            *(
-                (
-                    f"attempt in run {one_line(each.run, 80)}",
-                    view(f"{each.verdict} ({each.runtime}) {each.reason}", limits),
-                )
-                for each in drill.attempts[: limits.items]
-            ),
-        ),
+        facts=tuple(_facts(drill, limits)),
         clients=clients_view(drill.traffic, limits) if drill.traffic else None,
         writes=writes_view(drill.writes, limits) if drill.writes else None,
         integrity=integrity(drill, limits),
         files=tuple(file_of(artifact, limits) for artifact in drill.artifacts[: limits.rows]),
     )
+
+
+def _facts(drill: DrillEvidence, limits: Limits) -> Iterator[tuple[str, Value]]:
+    if drill.gaps:
+        yield "not proven", view(list(drill.gaps), limits)
+    if drill.measured_for:
+        yield "measured for", view(drill.measured_for, limits)
+    for name, value in islice(drill.facts.items(), limits.rows):
+        yield one_line(name.replace("_", " "), limits.line), view(value, limits)
+    for each in drill.attempts[: limits.items]:
+        yield f"attempt in run {one_line(each.run, 80)}", view(f"{each.verdict} ({each.runtime}) {each.reason}", limits)
 
 
 def file_of(artifact: Artifact, limits: Limits) -> File:

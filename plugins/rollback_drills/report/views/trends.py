@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.history import History, Trend, trend
-from rollback_drills.report.text import count, one_line, seconds
+from rollback_drills.report.text import NOT_MEASURED, count, one_line, seconds
 from rollback_drills.report.views.groups import Group
 
 WIDTH, HEIGHT = 120, 28
@@ -69,7 +69,7 @@ def _view(found: Trend) -> TrendView:
             run=one_line(point.run, 60),
             recovery=seconds(point.recovery),
             downtime=seconds(point.downtime),
-            lost="not measured" if point.lost is None else f"{point.lost:,}",
+            lost=NOT_MEASURED if point.lost is None else f"{point.lost:,}",
             passed=point.passed,
             now=index == len(points) - 1,
         )
