@@ -84,8 +84,8 @@ def test_a_plain_failure_beside_an_accepted_risk_is_not_hidden_by_it():
         (risk(days_left=14), "found 1 time; expires in 14 days", True),
         (risk(days_left=15), "found 1 time", False),
         (risk(days_left=0), "found 1 time; expires today", True),
-        (risk("expired", -1), "found 1 time; expired 1 day ago, it fails drills again", True),
-        (risk("not needed", found=0), "not needed: nothing of it was found, take it out of the target file", True),
+        (risk("expired", -1), "found 1 time; expired 1 day ago and fails drills again", True),
+        (risk("not needed", found=0), "not needed: not found, remove it from the target file", True),
         (risk("not judged", found=0), "not judged: this run did not look for it everywhere", False),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_run_once_more_says_the_same_and_has_all_its_files(sample: Path, tmp_p
     names = {path.relative_to(sample) for path in before}
     assert {path.relative_to(tmp_path / "again") for path in (tmp_path / "again").rglob("*") if path.is_file()} == names
     assert verify(tmp_path / "again").changes == ()
-    assert "differs from what was recorded" not in (tmp_path / "again" / "incident.html").read_text()
+    assert "differs from the recorded file" not in (tmp_path / "again" / "incident.html").read_text()
     assert (tmp_path / "latest").resolve() == tmp_path / "again"
 
 
@@ -109,7 +109,7 @@ def test_halves_of_a_real_run_are_the_whole_again(sample: Path, tmp_path: Path):
     assert verify(tmp_path / "reports" / "merged").changes == ()
     page = (tmp_path / "reports" / "merged" / "incident.html").read_text()
     assert "Merged from 2 runs: half-0 and half-1." in page
-    assert "differs from what was recorded" not in page
+    assert "differs from the recorded file" not in page
     history = (tmp_path / "reports" / "history.jsonl").read_text()
     assert json.loads(history)["run"] == "merged"
 

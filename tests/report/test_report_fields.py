@@ -144,9 +144,14 @@ def test_a_broken_draft_does_no_harm(browser: Browser, document: Path) -> None:
 
 @pytest.mark.parametrize(
     ("performed", "signed", "warned"),
-    [("Ada Lovelace", "Grace Hopper", False), ("Ada Lovelace", " ada  LOVELACE ", True),
-     ("Grace Hopper, Ada Lovelace", "Ada Lovelace", True), ("Grace and Ada", "Ada", True), ("", "", False)],
-)  # fmt: skip
+    [
+        ("Ada Lovelace", "Grace Hopper", False),
+        ("Ada Lovelace", " ada  LOVELACE ", True),
+        ("Grace Hopper, Ada Lovelace", "Ada Lovelace", True),
+        ("Grace and Ada", "Ada", True),
+        ("", "", False),
+    ],
+)
 def test_whoever_performed_the_drills_cannot_sign_unnoticed(
     performed: str, signed: str, warned: bool, browser: Browser, document: Path, tmp_path: Path
 ) -> None:

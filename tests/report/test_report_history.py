@@ -43,9 +43,12 @@ def run_of(name: str, *drills: DrillEvidence, **changes: object) -> RunEvidence:
 
 def timed(seconds: float | None, *, verdict: Verdict = "passed", lost: int = 0) -> DrillEvidence:
     return build.drill(
-        verdict=verdict, recovery=build.recovery(seconds), traffic=build.traffic(down=0.5),
-        writes=Writes(acknowledged=100, lost=tuple(map(str, range(lost)))), steps=[build.step(1, "a", 0.1, 0.5)],
-    )  # fmt: skip
+        verdict=verdict,
+        recovery=build.recovery(seconds),
+        traffic=build.traffic(down=0.5),
+        writes=Writes(acknowledged=100, lost=tuple(map(str, range(lost)))),
+        steps=[build.step(1, "a", 0.1, 0.5)],
+    )
 
 
 def past(*seconds: float | None) -> History:
@@ -166,11 +169,13 @@ def test_only_runs_of_the_same_target_and_runtime_that_went_to_their_end_count()
     now = run_of("now", timed(9.0))
     good = [past_of(run_of(f"run-{number}", timed(3.0))) for number in range(2)]
     others = {
-        "another target": {"target": "another"}, "another runtime": {"runtime": "docker"},
+        "another target": {"target": "another"},
+        "another runtime": {"runtime": "docker"},
         "cut short": {"complete": False},
-        "failed": {"drills": {name: drill.model_copy(update={"verdict": "failed"})
-                              for name, drill in good[0].drills.items()}},
-    }  # fmt: skip
+        "failed": {
+            "drills": {name: drill.model_copy(update={"verdict": "failed"}) for name, drill in good[0].drills.items()}
+        },
+    }
     for why, change in others.items():
         other = good[0].model_copy(update={"run": "other", **change})
         found = trend(now, now.drills, History((*good, other)))

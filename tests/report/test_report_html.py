@@ -20,18 +20,107 @@ from rollback_drills.report.views.report import Reports
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 TAGS = {
-    "html", "head", "meta", "link", "title", "style", "body", "a", "header", "main", "section", "article", "nav",
-    "footer", "div", "span", "p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody",
-    "tr", "th", "td", "strong", "code", "pre", "i", "del", "ins", "details", "summary", "figure", "figcaption", "svg",
-    "line", "text", "rect", "path", "polyline", "circle", "script", "button", "input", "textarea", "label", "b",
-}  # fmt: skip
+    "html",
+    "head",
+    "meta",
+    "link",
+    "title",
+    "style",
+    "body",
+    "a",
+    "header",
+    "main",
+    "section",
+    "article",
+    "nav",
+    "footer",
+    "div",
+    "span",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "ul",
+    "ol",
+    "li",
+    "dl",
+    "dt",
+    "dd",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "strong",
+    "code",
+    "pre",
+    "i",
+    "del",
+    "ins",
+    "details",
+    "summary",
+    "figure",
+    "figcaption",
+    "svg",
+    "line",
+    "text",
+    "rect",
+    "path",
+    "polyline",
+    "circle",
+    "script",
+    "button",
+    "input",
+    "textarea",
+    "label",
+    "b",
+}
 ATTRIBUTES = {
-    "lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "scope", "colspan", "role",
+    "lang",
+    "charset",
+    "http-equiv",
+    "content",
+    "name",
+    "rel",
+    "href",
+    "class",
+    "id",
+    "scope",
+    "colspan",
+    "role",
     "open",
-    "tabindex", "data-label", "aria-label", "aria-labelledby", "aria-hidden", "width", "height", "x", "y", "x1", "x2",
-    "y1", "y2", "viewbox", "preserveaspectratio", "d", "points", "cx", "cy", "r", "for", "type", "rows", "hidden",
-    "autocomplete", "data-field", "data-scripted", "data-run", "aria-describedby",
-}  # fmt: skip
+    "tabindex",
+    "data-label",
+    "aria-label",
+    "aria-labelledby",
+    "aria-hidden",
+    "width",
+    "height",
+    "x",
+    "y",
+    "x1",
+    "x2",
+    "y1",
+    "y2",
+    "viewbox",
+    "preserveaspectratio",
+    "d",
+    "points",
+    "cx",
+    "cy",
+    "r",
+    "for",
+    "type",
+    "rows",
+    "hidden",
+    "autocomplete",
+    "data-field",
+    "data-scripted",
+    "data-run",
+    "aria-describedby",
+}
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>' onmouseover='x",
@@ -95,32 +184,49 @@ class Page(HTMLParser):
 def hostile_run(text: str) -> RunEvidence:
     """``text`` wherever evidence has room for text."""
     step = build.step(
-        1, text, 0.1, 0.5, build.check(text, text, {text: [text]}, finding=text), build.check(text, [text], {text: 1}),
+        1,
+        text,
+        0.1,
+        0.5,
+        build.check(text, text, {text: [text]}, finding=text),
+        build.check(text, [text], {text: 1}),
         build.check(text, {text: {"rows": 1, text: text}}, {text: {"rows": text}}),
         build.check(text, {}, {"left_over": [text], "missing": {text: text}, "changed": {text: [text, text]}}),
-        checklist=text, error=text, commands=[build.command(f"{text} x", text)],
-    )  # fmt: skip
+        checklist=text,
+        error=text,
+        commands=[build.command(f"{text} x", text)],
+    )
     found = build.finding("rows-lost", text, step=text, data={text: [{text: text}]}).model_copy(
         update={"code": text, "title": text, "why": text, "remedy": text}
     )
     common = {"title": text, "runbook": text, "reason": text, "summary": text, "facts": {text: text}}
     drills = [
-        build.drill(f"{text}::{text}[{number}{text}]", "failed", steps=[step], findings=[found] * number,
-                    writes=Writes(acknowledged=1, lost=(text,)), recovery=build.recovery(name=text), **common)
+        build.drill(
+            f"{text}::{text}[{number}{text}]",
+            "failed",
+            steps=[step],
+            findings=[found] * number,
+            writes=Writes(acknowledged=1, lost=(text,)),
+            recovery=build.recovery(name=text),
+            **common,
+        )
         for number in range(3)
-    ]  # fmt: skip
+    ]
     run = build.run(*drills, interrupted=text, selection=text, sections=[text])
     changes = {"name": text, "file": text, "sha256": text, "current": text, "previous": text, "objectives": {text: 1.0}}
     return run.model_copy(
         update={
-            "run": text, "started_at": text, "versions": {text: text}, "host": {text: {text: text}},
+            "run": text,
+            "started_at": text,
+            "versions": {text: text},
+            "host": {text: {text: text}},
             "target": run.target.model_copy(update=changes),
             "runbook": run.runbook.model_copy(
                 update={"title": text, "file": text, "checklist": {text: text}, "by_hand": {text: text}}
             ),
             "runtime": run.runtime.model_copy(update={"name": text, "reason": text, "facts": {text: text}}),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["script", "quotes", "close", "jinja", "control", "entities", "long"])
@@ -147,10 +253,18 @@ def test_control_characters_are_shown() -> None:
 def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: RunEvidence) -> None:
     page = Page(render_html(Reports(run)))
     assert [text for level, text in page.headings if level == 2] == [
-        "What failed and what to do now", "Can we roll back?", "Scope", "Objectives", "Drills", "Recovery checklist",
-        "Findings", "What was not proven, and why", "To be filled in by people", "Manifest",
+        "What failed and what to do now",
+        "Can we roll back?",
+        "Scope",
+        "Objectives",
+        "Drills",
+        "Recovery checklist",
+        "Findings",
+        "What was not proven, and why",
+        "To be filled in by people",
+        "Manifest",
         "What this proves, and what it does not",
-    ]  # fmt: skip
+    ]
     levels = [level for level, _ in page.headings]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -163,15 +277,36 @@ def test_it_says_what_a_reader_needs() -> None:
     text = Page(render_html(Reports(samples.game_day()))).text
     for words in (
         "Do not rely on this runbook: 3 of 26 drills failed.",
-        "Make downgrade() the exact inverse", "6 min 4 s of 5 min ✗ missed", "5 min 51 s of 5 s ✗ missed",
-        "ENUM ('received', 'stored', 'failed')", "1,187 rows, 01de01de01de…", "bind: address already in use",
-        "auto: no Docker engine answers", "sha256:" + "c4" * 32, "b2" * 32, "for a human to tick",
-        "the target has no backup command", "not evidence of production\u2019s backups", "Owner", "Approver", "Ticket",
-        "Detection", "Analysis", "Sign-off", "someone other than whoever performed", "killed at its time limit",
-        "pytest 'drills/test_scenario_a.py::test_integration[slack]'", "docs/findings.md#flag-ignored",
-        "48 of 9,120 RPO 12.4 s of 5 s ✗ missed", "What clients saw: not measured.", "delivery-00911",
-        "Before the trigger", "During the rollback", "✗ 13 rows gone", "1 relation differs",
-    ):  # fmt: skip
+        "Make downgrade() the exact inverse",
+        "6 min 4 s of 5 min ✗ missed",
+        "5 min 51 s of 5 s ✗ missed",
+        "ENUM ('received', 'stored', 'failed')",
+        "1,187 rows, 01de01de01de…",
+        "bind: address already in use",
+        "auto: no Docker engine answers",
+        "sha256:" + "c4" * 32,
+        "b2" * 32,
+        "for a human to tick",
+        "the target has no backup command",
+        "not evidence of production\u2019s backups",
+        "Owner",
+        "Approver",
+        "Ticket",
+        "Detection",
+        "Analysis",
+        "Sign-off",
+        "someone other than whoever performed",
+        "killed at its time limit",
+        "pytest 'drills/test_scenario_a.py::test_integration[slack]'",
+        "docs/findings.md#flag-ignored",
+        "48 of 9,120 RPO 12.4 s of 5 s ✗ missed",
+        "What clients saw: not measured.",
+        "delivery-00911",
+        "Before the trigger",
+        "During the rollback",
+        "✗ 13 rows gone",
+        "1 relation differs",
+    ):
         assert words in text, words
 
 

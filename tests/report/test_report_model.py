@@ -86,8 +86,10 @@ def test_what_several_drills_found_in_the_same_words_is_one_entry() -> None:
     ]
     report = build_report(build.run(*drills))
     assert [(each.code, each.where) for each in report.problems] == [
-        ("rows-lost", "Drill 0 and 1 more"), ("rows-lost", "Drill 2"), ("health-hangs", "Drill 0"),
-    ]  # fmt: skip
+        ("rows-lost", "Drill 0 and 1 more"),
+        ("rows-lost", "Drill 2"),
+        ("health-hangs", "Drill 0"),
+    ]
     assert [each.text for each in report.problems[0].others] == ["Drill 1"]
     assert [len(drill.problems) for drill in report.drills] == [2, 1, 1]
 
@@ -163,9 +165,16 @@ def test_rows_follow_the_runbook_and_name_what_was_not_drilled() -> None:
     foreign = build.drill("t.py::test_own", title="Our own", runbook="our-page")
     report = build_report(build.run(foreign, samples.skipped(), samples.application()))
     assert [row.section for row in report.rows] == [
-        "Quick application", "Quick database", "Quick flags", "Scenario a", "Scenario b", "Scenario c",
-        "Recovery checklist", "Prevention", "Our page (not in the runbook)",
-    ]  # fmt: skip
+        "Quick application",
+        "Quick database",
+        "Quick flags",
+        "Scenario a",
+        "Scenario b",
+        "Scenario c",
+        "Recovery checklist",
+        "Prevention",
+        "Our page (not in the runbook)",
+    ]
     assert [row.answer for row in report.rows if row.anchor] == ["Yes", "Not proven", "Yes"]
 
 
@@ -180,16 +189,23 @@ def test_release_managers_row() -> None:
     bare = build_report(build.run(build.drill())).rows[0]
     assert (bare.recovery, bare.objective, bare.met) == ("not measured", "", None)
     assert (bare.downtime, bare.downtime_met, bare.writes, bare.rpo, bare.rpo_met) == (
-        "not measured", None, "not measured", "", None,
-    )  # fmt: skip
+        "not measured",
+        None,
+        "not measured",
+        "",
+        None,
+    )
 
 
 def test_the_worst_of_all_cases_is_what_the_row_shows() -> None:
     cases = [
-        build.drill(f"t.py::test_it[{name}]", traffic=build.traffic(down=down, objective=objective),
-                    writes=Writes(acknowledged=100, lost=("a",) * lost, expected_lost=1, rpo_seconds=lost * 1.5))
+        build.drill(
+            f"t.py::test_it[{name}]",
+            traffic=build.traffic(down=down, objective=objective),
+            writes=Writes(acknowledged=100, lost=("a",) * lost, expected_lost=1, rpo_seconds=lost * 1.5),
+        )
         for name, down, objective, lost in (("a", 0.5, 5.0, 0), ("b", 2.0, 1.0, 2), ("c", 1.0, None, 1))
-    ]  # fmt: skip
+    ]
     row = build_report(build.run(*cases)).rows[0]
     assert (row.downtime, row.downtime_met) == ("up to 2 s of 1 s", False)
     assert (row.writes, row.rpo, row.rpo_met) == ("3 of 300, 3 expected", "3 s", None)
@@ -218,14 +234,17 @@ def test_objectives_that_nothing_was_held_against_are_listed() -> None:
 def test_coverage_says_what_is_not_proven_and_why() -> None:
     report = build_report(samples.game_day())
     assert {section.id: section.proof for section in report.sections} == {
-        "quick-application": "proven", "quick-database": "failed", "quick-flags": "not proven", "scenario-a": "failed",
-        "scenario-b": "not proven", "scenario-c": "not proven", "recovery-checklist": "not proven",
+        "quick-application": "proven",
+        "quick-database": "failed",
+        "quick-flags": "not proven",
+        "scenario-a": "failed",
+        "scenario-b": "not proven",
+        "scenario-c": "not proven",
+        "recovery-checklist": "not proven",
         "prevention": "not proven",
-    }  # fmt: skip
+    }
     why = {section.id: section.why for section in report.unproven}
-    assert why["quick-flags"] == (
-        "no drill of this section was performed (selection: drills -k 'not prevention')"
-    )  # fmt: skip
+    assert why["quick-flags"] == ("no drill of this section was performed (selection: drills -k 'not prevention')")
     assert "the target has no backup command" in why["scenario-c"]
     assert "lock error: the gateway did not answer within 10 s" in why["scenario-b"]
     partly = build_report(build.run(*samples.scenario_a(skipped=["ecs", "heroku"])))
@@ -264,9 +283,13 @@ def test_a_case_that_failed_is_what_the_checklist_shows() -> None:
 def test_findings_are_sorted_by_severity_and_grouped() -> None:
     report = build_report(samples.game_day())
     assert [(problem.code, problem.severity) for problem in report.problems] == [
-        ("schema-residue", "critical"), ("rows-lost", "critical"), ("flag-ignored", "critical"),
-        ("drill-error", "unclassified"), ("drill-incomplete", "unclassified"), ("objective-missed", "major"),
-    ]  # fmt: skip
+        ("schema-residue", "critical"),
+        ("rows-lost", "critical"),
+        ("flag-ignored", "critical"),
+        ("drill-error", "unclassified"),
+        ("drill-incomplete", "unclassified"),
+        ("objective-missed", "major"),
+    ]
     ignored = report.problems[2]
     assert ignored.params == ("slack", "datadog")
     assert len(ignored.occurrences) == 2
@@ -315,12 +338,14 @@ def test_timeline_is_to_scale() -> None:
     recovery, *down = line.lanes[-3:]
     assert (recovery.label, recovery.bars[0].start) == ("Recovery", 40.0)
     assert [(lane.label, lane.text, lane.bars[0].start, lane.bars[0].width) for lane in down] == [
-        ("Downtime: delivery", "1.4 s", 40.0, 23.33), ("Downtime: health", "1.4 s", 40.0, 23.33),
-    ]  # fmt: skip
+        ("Downtime: delivery", "1.4 s", 40.0, 23.33),
+        ("Downtime: health", "1.4 s", 40.0, 23.33),
+    ]
     assert down[0].alternative == "no good answer to delivery from 2.4 s for 1.4 s (ConnectError)"
     assert [(mark.text, mark.position) for mark in line.marks] == [
-        ("decision to roll back", 40.0), ("steady state verified", 71.67),
-    ]  # fmt: skip
+        ("decision to roll back", 40.0),
+        ("steady state verified", 71.67),
+    ]
     assert timeline(samples.skipped(), "x", Limits()) is None
     late = timeline(build.drill(steps=[build.step(1, "a", 0.0, 0.0)], seconds=1.0), "x", Limits())
     assert late is not None
@@ -347,23 +372,37 @@ def test_values_are_laid_out_by_their_shape() -> None:
     diff = view(samples.SCHEMA_DIFF, Limits())
     assert isinstance(diff, Diff)
     assert [(line.sign, line.name) for line in diff.lines] == [
-        ("left over", "type public.delivery_state"), ("missing", "index public.ix_deliveries_received_at"),
-        ("changed", "column public.deliveries.attempts"), ("changed", "constraint public.deliveries.ck_status"),
-    ]  # fmt: skip
+        ("left over", "type public.delivery_state"),
+        ("missing", "index public.ix_deliveries_received_at"),
+        ("changed", "column public.deliveries.attempts"),
+        ("changed", "constraint public.deliveries.ck_status"),
+    ]
     assert (diff.lines[2].before, diff.lines[2].after) == ("integer NOT NULL DEFAULT 0", "integer NOT NULL")
     loose = view({"changed": {"t": ["a", "b"]}, "missing": {"x": 1}, "left_over": [["y", "z"], 7]}, Limits())
     assert isinstance(loose, Diff)
     assert [(line.name, line.before, line.after) for line in loose.lines] == [
-        ("y", "", "z"), ("7", "", ""), ("x", "1", ""), ("t", "a", "b"),
-    ]  # fmt: skip
+        ("y", "", "z"),
+        ("7", "", ""),
+        ("x", "1", ""),
+        ("t", "a", "b"),
+    ]
 
 
 def test_text_helpers() -> None:
     assert visible("a\x1b[31m\x00\x7f\u202e\ud800\nb\tc") == "a␛[31m␀␡<U+202E><U+D800>\nb\tc"
     assert cut("a" * 5000, 100) == "a" * 66 + " [… 4,900 characters left out …] " + "a" * 34
     assert [seconds(value) for value in (None, 0, 0.004, 0.34, 1.9, 45.24, 59.99, 120, 125, 3840)] == [
-        "not measured", "0 s", "< 0.01 s", "0.34 s", "1.9 s", "45.2 s", "1 min", "2 min", "2 min 5 s", "1 h 4 min",
-    ]  # fmt: skip
+        "not measured",
+        "0 s",
+        "< 0.01 s",
+        "0.34 s",
+        "1.9 s",
+        "45.2 s",
+        "1 min",
+        "2 min",
+        "2 min 5 s",
+        "1 h 4 min",
+    ]
     assert (humanise("scenario-b"), humanise("root-cause"), humanise("")) == ("Scenario B", "Root cause", "")
     assert moment("2026-11-22T04:04:05+01:00") == "2026-11-22 03:04:05 UTC"
     assert moment("whenever") == "whenever"

@@ -41,8 +41,14 @@ def test_everything_is_printed_and_drills_begin_on_pages_of_their_own(
     assert 10 < len(pages) < 25
     assert min(map(len, pages)) > 100  # no page is blank
     text = " ".join(pages)
-    for folded in ("Container gateway Stopped", "Running downgrade 0020 -> 0019", "delivery-00007",
-                   "OSError: [Errno 98]", "for a human to tick", "By someone other than"):  # fmt: skip
+    for folded in (
+        "Container gateway Stopped",
+        "Running downgrade 0020 -> 0019",
+        "delivery-00007",
+        "OSError: [Errno 98]",
+        "for a human to tick",
+        "By someone other than",
+    ):
         assert folded in text, folded
     for button in ("Save a completed copy", "Add an action", "Skip to"):
         assert button not in text

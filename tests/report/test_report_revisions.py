@@ -70,7 +70,7 @@ def test_a_long_history_is_cut_with_a_note_and_findings_stay():
     many = [revision(f"r{number:04}") for number in range(599)] + [revision("r0599", "lossless", "schema-residue")]
     page = render_html(Reports(run_of(*many)))
     assert "r0599" in page
-    assert "more, without findings or beyond the room" in page
+    assert "more, without findings or for lack of room" in page
 
 
 def test_the_losses_of_the_targets_own_rows_come_first():

@@ -29,16 +29,23 @@ def test_files_and_manifest(tmp_path: Path) -> None:
     assert RunEvidence.model_validate_json((tmp_path / "evidence.json").read_bytes()) == run
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert [entry["path"] for entry in manifest["files"]] == [
-        "evidence.json", "incident.html", "incident.md", "logs/gateway.log",
-    ]  # fmt: skip
+        "evidence.json",
+        "incident.html",
+        "incident.md",
+        "logs/gateway.log",
+    ]
     for entry in manifest["files"]:
         content = (tmp_path / entry["path"]).read_bytes()
         assert (entry["size"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     page = (tmp_path / "incident.html").read_text()
     assert all(entry["sha256"] in page for entry in manifest["files"] if entry["path"] != "incident.html")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "evidence.json", "incident.html", "incident.md", "logs", "manifest.json",
-    ]  # fmt: skip
+        "evidence.json",
+        "incident.html",
+        "incident.md",
+        "logs",
+        "manifest.json",
+    ]
 
 
 def test_same_evidence_same_files(tmp_path: Path) -> None:
@@ -69,7 +76,7 @@ def test_an_artifact_that_was_changed_is_marked(tmp_path: Path) -> None:
     artifact = Artifact(title="dump", path="dump.sql", media_type="text/plain", size=1, sha256="0" * 64)
     run = build.run(build.drill().model_copy(update={"artifacts": (artifact,)}))
     write_report(Reports(run), tmp_path)
-    assert "differs from what was recorded" in (tmp_path / "incident.html").read_text()
+    assert "differs from the recorded file" in (tmp_path / "incident.html").read_text()
 
 
 def test_text_that_no_file_can_hold_is_spelt_out(tmp_path: Path) -> None:
@@ -82,9 +89,13 @@ def test_text_that_no_file_can_hold_is_spelt_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "fix"),
-    [(errno.ENOSPC, "free some space"), (errno.EROFS, "not read-only"), (errno.EACCES, "make the directory writable"),
-     (errno.EIO, "choose another report directory")],
-)  # fmt: skip
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "not read-only"),
+        (errno.EACCES, "make the directory writable"),
+        (errno.EIO, "choose another report directory"),
+    ],
+)
 def test_a_full_or_read_only_directory_is_an_error_that_helps(
     code: int, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

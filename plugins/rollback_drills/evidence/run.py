@@ -49,12 +49,12 @@ class AcceptedRisk(Model):
 
     finding: str
     acceptance: Acceptance
-    drill: str = Field(default="", description="the drills that it is narrowed to, as a pattern")
-    subject: str = Field(default="", description="what it is narrowed to within them, as a pattern")
-    found: int = Field(description="findings of this run that it is for, accepted or no longer so")
-    days_left: int = Field(description="days for which it still holds, today not counted; negative: it has expired")
+    drill: str = Field(default="", description="the only drills that it applies to, as a pattern")
+    subject: str = Field(default="", description="the only subjects in them that it applies to, as a pattern")
+    found: int = Field(description="findings of this run that it covers, or did before it expired")
+    days_left: int = Field(description="remaining days, without today; negative: it has expired")
     state: Literal["used", "expired", "not needed", "not judged"] = Field(
-        description="not needed: a full run has found nothing of it; not judged: this run could not find it"
+        description="not needed: a full run did not find it; not judged: this run could not find it"
     )
 
 
@@ -81,7 +81,7 @@ class RunEvidence(Model):
     target_seconds: float
     setup_seconds: float = Field(description="of target_seconds: starting the disposable stack, once per worker")
     workers: int
-    interrupted: str = Field(default="", description="why the run ended early; empty when it did not")
+    interrupted: str = Field(default="", description="why the run ended early; empty if it did not")
     selection: str = Field(default="", description="the -k and -m expressions and the arguments")
     target: TargetFacts
     runtime: RuntimeFacts

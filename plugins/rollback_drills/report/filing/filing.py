@@ -55,7 +55,7 @@ def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patie
 
 
 def _is_older(run: RunEvidence, latest: Path) -> bool:
-    """Whether ``run`` had ended before the one that ``latest`` leads to."""
+    """Whether ``run`` ended before the one that ``latest`` points to."""
     try:
         return run.finished_at < read_manifest(latest).finished_at
     except DrillError:
@@ -100,7 +100,7 @@ def refresh_latest(reports_dir: Path, run_dir: Path) -> Path:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(relative, target_is_directory=True)
         temporary.replace(link)
-    except OSError:  # no links on this file system or for this user, or a real directory bears the name
+    except OSError:  # this file system or user has no links, or a real directory has that name
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         return write_whole(text, relative + "\n")
@@ -110,7 +110,7 @@ def refresh_latest(reports_dir: Path, run_dir: Path) -> Path:
 
 
 def evidence_json(run: RunEvidence) -> str:
-    """``run`` as JSON; characters that no UTF-8 file can hold (lone surrogates) are spelt out."""
+    """``run`` as JSON, with characters that UTF-8 cannot encode (lone surrogates) spelt out."""
     try:
         return run.model_dump_json(indent=1) + "\n"
     except PydanticSerializationError:
@@ -139,5 +139,5 @@ def _encodes(text: str) -> bool:
 
 def _file(entry: ManifestEntry, run: RunEvidence) -> File:
     recorded = {item.path: item.sha256 for drill in run.drills for item in drill.artifacts}
-    note = "" if recorded.get(entry.path, entry.sha256) == entry.sha256 else "differs from what was recorded"
+    note = "" if recorded.get(entry.path, entry.sha256) == entry.sha256 else "differs from the recorded file"
     return File(entry.path, entry.path, size(entry.size), entry.sha256, note)

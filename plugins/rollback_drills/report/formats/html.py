@@ -1,7 +1,7 @@
-"""The incident document: one HTML file that asks for nothing from anywhere.
+"""The incident document: one HTML file that loads nothing else.
 
-It needs no script to be read and printed. Its own one keeps what people fill in, and saves a completed copy; the
-content security policy lets no other run.
+It can be read and printed without scripts. Its only script keeps what people fill in, and saves a completed copy; the
+content security policy blocks any other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rollback_drills.report.views.report import Report, Reports
 from rollback_drills.report.views.steps import File
 
 MAX_BYTES = 1_000_000
-"""What the document stays under, whatever the logs."""
+"""The limit of the document's size, whatever the logs."""
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _LONGEST = 20_000  # characters of any one text, a safety net behind the model's own limits
@@ -47,7 +47,7 @@ def render_html(reports: Reports, *, files: Sequence[File] = (), max_bytes: int 
 
 
 def _estimate(report: Report) -> int:
-    """About how many bytes the document will have, rather a little less."""
+    """A low estimate of the document's bytes."""
     steps = [step for drill in report.drills for case in drill.shown for step in case.steps]
     output = sum(len(command.output) for step in steps for command in step.commands)
     entries = sum(len(step.checks) + len(step.commands) for step in steps)
@@ -68,7 +68,7 @@ def _part(name: str) -> str:
 
 @cache
 def _hash(text: str) -> str:
-    """As the page's content security policy names what alone it allows."""
+    """As the page's content security policy names the only script and style that it allows."""
     return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -86,7 +86,7 @@ def _environment() -> Environment:
 
 
 def _harmless(value: object) -> object:
-    """What every expression of a template goes through, so that none can be forgotten: text made safe to show."""
+    """Make the value of a template's expression safe to show; Jinja2 calls it for every expression."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return _short(value) if len(value) <= _OFTEN else escape(visible(cut(value, _LONGEST)))

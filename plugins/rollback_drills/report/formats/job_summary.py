@@ -1,4 +1,4 @@
-"""The job summary: the file by which a CI service lets a step show Markdown."""
+"""The job summary: the file in which a CI step hands Markdown to its service."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.views.report import Reports
 
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
-"""The variable by which a CI service names the file that it shows as the summary of a step."""
+"""The variable with which a CI service names the file that it shows as a step's summary."""
 
 MAX_SUMMARY_BYTES = 1024 * 1024
-"""What one step may write in all; the service shows none of a longer one."""
+"""The most that one step may write; the service shows nothing of a longer summary."""
 
 
 def append_job_summary(reports: Reports) -> None:
-    """Add the Markdown summary to the file that the CI service names, as far as it has room for it.
+    """Add the Markdown summary to the file that the CI service names, within its limit.
 
     Raises:
         DrillError: the file cannot be written.

@@ -57,8 +57,10 @@ def _lines(report: Report) -> Iterator[str]:
     icon = _ICONS[report.headline.verdict]
     yield f"# {icon} {escape(report.headline.sentence)}"
     yield ""
-    yield (f"Rollback drills of **{escape(report.target)}**, release {escape(report.releases)}, {escape(report.when)}, "
-           f"{escape(report.lasted)}, runtime {escape(report.runtime)}, run {code(report.run)}")  # fmt: skip
+    yield (
+        f"Rollback drills of **{escape(report.target)}**, release {escape(report.releases)}, {escape(report.when)}, "
+        f"{escape(report.lasted)}, runtime {escape(report.runtime)}, run {code(report.run)}"
+    )
     yield ""
     for note in report.headline.notes:
         yield f"- {escape(note)}"
@@ -80,9 +82,11 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _problem(problem: Problem) -> Iterator[str]:
     params = f" ({escape(', '.join(problem.params[:6]))}{' …' if len(problem.params) > 6 else ''})"
-    yield (f"- **{escape(problem.title)}** [{problem.severity}, {code(problem.code)}] in "
-           f"{escape(problem.where)}{params if problem.params else ''}: "
-           f"{escape(one_line(problem.worst_detail, 300))}")  # fmt: skip
+    yield (
+        f"- **{escape(problem.title)}** [{problem.severity}, {code(problem.code)}] in "
+        f"{escape(problem.where)}{params if problem.params else ''}: "
+        f"{escape(one_line(problem.worst_detail, 300))}"
+    )
     yield f"  - Do: {escape(problem.remedy)}"
 
 
@@ -94,8 +98,10 @@ def _known(report: Report) -> Iterator[str]:
     yield ""
     for problem in report.known[:20]:
         what = escape(problem.accepted) or "known gap"
-        yield (f"- {escape(problem.title)} [{code(problem.code)}] in {escape(problem.where)}: "
-               f"{escape(one_line(problem.worst_detail, 300))}; {what}")  # fmt: skip
+        yield (
+            f"- {escape(problem.title)} [{code(problem.code)}] in {escape(problem.where)}: "
+            f"{escape(one_line(problem.worst_detail, 300))}; {what}"
+        )
     if len(report.known) > 20:
         yield f"- {len(report.known) - 20} more are in incident.html"
     yield ""
@@ -114,8 +120,10 @@ def _table(report: Report) -> Iterator[str]:
         lost = f"{row.writes}; RPO {row.rpo}{' ❌' if row.rpo_met is False else ''}" if row.rpo else row.writes
         cells = (row.section, title, f"{row.answer}: {row.why}" if row.why else row.answer, recovery, downtime, lost)
         section, title, answer, recovery, downtime, lost = (escape(cell) or "-" for cell in cells)
-        yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
-               f"| {downtime} | {lost} | {row.found or 0} |")  # fmt: skip
+        yield (
+            f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
+            f"| {downtime} | {lost} | {row.found or 0} |"
+        )
     yield ""
 
 
@@ -145,7 +153,7 @@ def _open_items(report: Report) -> Iterator[str]:
         yield ""
     by_hand = [item for item in report.checklist if item.open]
     if by_hand:
-        yield "## For a human to tick"
+        yield "## For a person to tick"
         yield ""
         for item in by_hand:
             yield f"- [ ] {escape(item.title)}"

@@ -1,4 +1,4 @@
-"""The summary at the end of a run, for a terminal of 80 columns and a reader who has just been woken up."""
+"""The summary at the end of a run, for a terminal of 80 columns and a reader who just woke up."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ Line = tuple[str, str]
 """Text, and the marks of pytest's terminal writer to write it with: ``"red bold"``, ``"green"``, or nothing."""
 
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
-_SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold",
-               "accepted": "yellow", "info": ""}  # fmt: skip
+_SEVERITIES = {
+    "critical": "red bold",
+    "unclassified": "red bold",
+    "major": "yellow bold",
+    "minor": "bold",
+    "accepted": "yellow",
+    "info": "",
+}
 _MOST = 12
 _TRENDS = 20
 
@@ -51,8 +57,8 @@ def _table(view: Report, width: int) -> Iterator[Line]:
             recovery = "-"
         recovery = f"! {recovery}" if row.met is False else recovery
         verdict = f"{row.verdict or ''}{'*' if row.accepted else ''}"
-        yield (f"{pad(_name(row, room), room)} {verdict:<10} {clip(recovery, 20):>20} "
-               f"{row.findings or '-':>5}"), _style(row)  # fmt: skip
+        figures = f"{verdict:<10} {clip(recovery, 20):>20} {row.findings or '-':>5}"
+        yield f"{pad(_name(row, room), room)} {figures}", _style(row)
     if any(row.accepted for row in view.rows):
         yield "* with accepted risks", "yellow"
 
@@ -64,7 +70,7 @@ def _style(row: Row) -> str:
 
 
 def _name(row: Row, room: int) -> str:
-    """Title and number of cases; the title gives way if both do not fit."""
+    """Title and number of cases; the title is cut if both do not fit."""
     if not row.cases:
         return clip(row.title, room)
     cases = clip(row.cases, max(12, room // 2))
@@ -72,7 +78,7 @@ def _name(row: Row, room: int) -> str:
 
 
 def _trends(view: Report, width: int) -> Iterator[Line]:
-    """How the drills did in their last runs; those that measured nothing have nothing to tell."""
+    """How the drills did in their last runs; those that measured nothing are left out."""
     told = [lines for drill in view.drills if (lines := list(_trend(drill, width - 46)))]
     if view.history_note:
         yield view.history_note, "yellow"
@@ -87,13 +93,16 @@ def _trends(view: Report, width: int) -> Iterator[Line]:
 
 
 def _trend(drill: DrillView, room: int) -> Iterator[Line]:
-    """Downtime and lost writes only where they are not what they always were."""
+    """Recovery times; downtime and lost writes only if they changed."""
     trend = drill.trend
     if trend is None:
         return
     rows = trend.rows
-    figures = [("recovery", [row.recovery for row in rows]), ("downtime", [row.downtime for row in rows]),
-               ("lost", [row.lost for row in rows])]  # fmt: skip
+    figures = [
+        ("recovery", [row.recovery for row in rows]),
+        ("downtime", [row.downtime for row in rows]),
+        ("lost", [row.lost for row in rows]),
+    ]
     name = drill.title
     for index, (what, values) in enumerate(figures):
         if set(values) == {NOT_MEASURED} or (index and len(set(values)) == 1):

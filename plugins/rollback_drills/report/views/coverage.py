@@ -57,6 +57,23 @@ class ChecklistItem:
         return bool(self.by_hand) or not self.performed
 
 
+def coverage_sentence(covered: Sequence[SectionCoverage]) -> str:
+    """``3 of 9 runbook sections are fully proven; 6 are not.`` Empty if all of them are."""
+    total, proven = len(covered), sum(section.proof == "proven" for section in covered)
+    if proven == total:
+        return ""
+    if total == 1:
+        return "The only runbook section is not fully proven."
+    if not proven:
+        return f"None of the {total} runbook sections is fully proven."
+    rest = total - proven
+    return f"{proven} of {total} runbook sections {_is(proven)} fully proven; {rest} {_is(rest)} not."
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple[SectionCoverage, ...]:
     """Every section of the runbook in its order, whether a drill was performed for it or not."""
     return tuple(
@@ -68,7 +85,7 @@ def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple
 def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> SectionCoverage:
     drills = [drill for group in groups for drill in group.drills]
     proof = _proof({drill.verdict for drill in drills})
-    gaps = [one_line(gap, limits.line) for drill in drills for gap in drill.gaps]
+    gaps = [one_line(gap, limits.line).rstrip(".") for drill in drills for gap in drill.gaps]
     return SectionCoverage(
         id=one_line(name, limits.line),
         title=one_line(title, limits.line),

@@ -11,7 +11,7 @@ from rollback_drills.evidence.model import Acceptance, Severity, Verdict
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import count, enumerate_words, one_line
 from rollback_drills.report.views.accepted import accepted_risks
-from rollback_drills.report.views.coverage import SectionCoverage
+from rollback_drills.report.views.coverage import SectionCoverage, coverage_sentence
 from rollback_drills.report.views.limits import FULL
 from rollback_drills.report.views.summary import Tone
 
@@ -75,9 +75,8 @@ def _notes(run: RunEvidence, covered: Sequence[SectionCoverage]) -> Iterator[str
     yield from _on_clients(run)
     yield from _on_findings(run)
     yield from _on_accepted_risks(run)
-    proven = sum(section.proof == "proven" for section in covered)
-    if proven < len(covered):
-        yield _on_coverage(proven, len(covered))
+    if sentence := coverage_sentence(covered):
+        yield sentence
 
 
 def _on_the_run(run: RunEvidence) -> Iterator[str]:
@@ -153,17 +152,3 @@ def _on_accepted_risks(run: RunEvidence) -> Iterator[str]:
             yield f"Accepted risk {risk.code}{only} of {risk.owner}: {risk.said}."
     if gaps := sum(finding.severity == "info" for drill in run.drills for finding in drill.findings):
         yield f"{count(gaps, 'known gap')}, declared in the target file."
-
-
-def _on_coverage(proven: int, total: int) -> str:
-    """``3 of 9 runbook sections are fully proven; 6 are not.``"""
-    if total == 1:
-        return "The only runbook section is not fully proven."
-    if not proven:
-        return f"None of the {total} runbook sections is fully proven."
-    rest = total - proven
-    return f"{proven} of {total} runbook sections {_is(proven)} fully proven; {rest} {_is(rest)} not."
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"
