@@ -21,7 +21,7 @@ from pathlib import Path
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.host.ports import free_port
 from rollback_drills.runtimes.host.readiness import answers

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAST = 3  # runs, however little time there is

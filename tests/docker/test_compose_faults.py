@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.runtimes.docker.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]

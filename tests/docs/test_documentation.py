@@ -17,7 +17,12 @@ import jsonschema
 import pytest
 import tomli_w
 
-from rollback_drills.evidence.model import RunbookFacts, RunEvidence, RuntimeFacts, TargetFacts
+from rollback_drills.evidence.run import (
+    RunbookFacts,
+    RunEvidence,
+    RuntimeFacts,
+    TargetFacts,
+)
 from rollback_drills.evidence.schema import evidence_schema
 from rollback_drills.report.filing.filing import file_report
 from rollback_drills.target.target import Target

@@ -15,14 +15,16 @@ from rollback_drills.evidence.model import (
     DrillEvidence,
     Finding,
     Recovery,
-    RunbookFacts,
-    RunEvidence,
-    RuntimeFacts,
     Step,
-    TargetFacts,
     Verdict,
     Writes,
     strictly_equal,
+)
+from rollback_drills.evidence.run import (
+    RunbookFacts,
+    RunEvidence,
+    RuntimeFacts,
+    TargetFacts,
 )
 
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "error", "skipped", "incomplete", "not run")
@@ -36,22 +38,38 @@ JSON = st.recursive(
 def drill(verdict: Verdict = "passed", **changes: object) -> DrillEvidence:
     return DrillEvidence.model_validate(
         {
-            "id": "d", "title": "t", "runbook": "scenario-a", "summary": "", "verdict": verdict,
-            "started_at": "2026-11-22T10:00:00.000+00:00", "seconds": 2.0, "target_seconds": 1.5, **changes,
+            "id": "d",
+            "title": "t",
+            "runbook": "scenario-a",
+            "summary": "",
+            "verdict": verdict,
+            "started_at": "2026-11-22T10:00:00.000+00:00",
+            "seconds": 2.0,
+            "target_seconds": 1.5,
+            **changes,
         }
-    )  # fmt: skip
+    )
 
 
 def run(*drills: DrillEvidence, interrupted: str = "") -> RunEvidence:
     return RunEvidence(
-        run="r", started_at="", finished_at="", seconds=1, target_seconds=1, setup_seconds=0, workers=1,
-        interrupted=interrupted, versions={}, host={}, drills=drills,
+        run="r",
+        started_at="",
+        finished_at="",
+        seconds=1,
+        target_seconds=1,
+        setup_seconds=0,
+        workers=1,
+        interrupted=interrupted,
+        versions={},
+        host={},
+        drills=drills,
         target=TargetFacts(
             name="n", file="f", sha256="", current="2", previous="1", integrations=1, objectives={"feature_flag": 1.0}
         ),
         runtime=RuntimeFacts(name="embedded", reason=""),
         runbook=RunbookFacts(title="", file="", sha256="", sections={}, checklist={}),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("interrupted", ["", "Ctrl-C"])
@@ -93,10 +111,13 @@ def test_evidence_comes_back_from_json_as_it_was(expected: object, observed: obj
         code="false-green", severity="critical", title="t", detail="d", why="w", remedy="r", at=1, data=observed
     )
     evidence = drill(
-        "failed", steps=(step,), findings=(finding,), facts={"f": expected},
+        "failed",
+        steps=(step,),
+        findings=(finding,),
+        facts={"f": expected},
         recovery=Recovery(objective=None, objective_seconds=None, started=0, seconds=None),
         writes=Writes(acknowledged=2, lost=("a",), rpo_seconds=0.5),
-    )  # fmt: skip
+    )
     assert DrillEvidence.from_json(evidence.model_dump_json()) == evidence
     assert RunEvidence.model_validate_json(run(evidence).model_dump_json()) == run(evidence)
 

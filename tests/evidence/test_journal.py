@@ -19,10 +19,17 @@ from rollback_drills.evidence.model import DrillEvidence, Step
 def drill(name: str, verdict: str = "incomplete", started: str = "2026-11-22T10:00:00.000+00:00", **more: object):
     return DrillEvidence.model_validate(
         {
-            "id": name, "title": name, "runbook": "scenario-a", "summary": "", "verdict": verdict,
-            "started_at": started, "seconds": 0, "target_seconds": 0, **more,
+            "id": name,
+            "title": name,
+            "runbook": "scenario-a",
+            "summary": "",
+            "verdict": verdict,
+            "started_at": started,
+            "seconds": 0,
+            "target_seconds": 0,
+            **more,
         }
-    )  # fmt: skip
+    )
 
 
 def step(number: int) -> Step:
@@ -69,10 +76,22 @@ def test_every_cut_keeps_what_was_complete(complete: Path):
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"\x00\xff\xfe", b"[]", b"null", b"7", b'"text"', b"{}", b'{"event":"step"}', b"[" * 5_000, b"",
-     b'{"event":"step","drill":"b","payload":{"number":"x"}}', b'{"event":["step"],"drill":"b","payload":{}}',
-     b'{"event":"unheard-of","drill":"b","payload":{}}', b'{"event":"drill","drill":"b","payload":3}'],
-)  # fmt: skip
+    [
+        b"\x00\xff\xfe",
+        b"[]",
+        b"null",
+        b"7",
+        b'"text"',
+        b"{}",
+        b'{"event":"step"}',
+        b"[" * 5_000,
+        b"",
+        b'{"event":"step","drill":"b","payload":{"number":"x"}}',
+        b'{"event":["step"],"drill":"b","payload":{}}',
+        b'{"event":"unheard-of","drill":"b","payload":{}}',
+        b'{"event":"drill","drill":"b","payload":3}',
+    ],
+)
 def test_a_garbage_line_costs_nothing_but_itself(complete: Path, garbage: bytes):
     lines = complete.read_bytes().splitlines(keepends=True)
     before = read_journals([complete])
@@ -102,15 +121,20 @@ def test_a_step_without_its_drill_is_left_out(file: Path):
 def test_every_line_is_json_without_a_line_break_in_it(complete: Path):
     lines = complete.read_text().splitlines()
     assert [json.loads(line)["event"] for line in lines] == [
-        "drill-started", "step", "drill", "drill-started", "step", "step",
-    ]  # fmt: skip
+        "drill-started",
+        "step",
+        "drill",
+        "drill-started",
+        "step",
+        "step",
+    ]
 
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from rollback_drills.evidence import DrillEvidence, Step
-from rollback_drills.journal import Journal
+from rollback_drills.evidence.model import DrillEvidence, Step
+from rollback_drills.evidence.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 journal.drill_started(DrillEvidence(id="k", title="", runbook="scenario-a", summary="", verdict="incomplete",
     started_at="2026-11-22T10:00:00.000+00:00", seconds=0, target_seconds=0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.planting import FAULTS, evidence, perform, plant
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 
 
 def drilled(tmp_path: Path, fault: str, drills: str, *changes: tuple[str, str]) -> RunEvidence:

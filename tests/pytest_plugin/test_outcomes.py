@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 from support.drill_project import Project
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.manifest import verify
 
 DRILLS = """

@@ -7,16 +7,18 @@ from support import evidence_builder as build
 
 from rollback_drills.evidence.model import (
     Acceptance,
-    AcceptedRisk,
     Check,
     DrillEvidence,
     Finding,
+)
+from rollback_drills.evidence.run import (
+    AcceptedRisk,
     RunEvidence,
 )
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines
-from rollback_drills.report.views.report import build_report
+from rollback_drills.report.views.report import Reports, build_report
 
 OWNER = "payments <b>team</b>"
 ACCEPTANCE = Acceptance(reason="the vendor mends it", owner=OWNER, until="2026-12-31")
@@ -59,7 +61,7 @@ def test_a_run_with_accepted_risks_passes_and_nobody_can_overlook_them():
 def test_known_gaps_are_told_and_are_no_risk_that_somebody_accepted():
     report = build_report(run_of(drill(gap())))
     assert report.headline.sentence == "The runbook holds: the one drill passed."
-    assert "1 known gap, as the target file declares." in report.headline.notes
+    assert "1 known gap, declared in the target file." in report.headline.notes
     assert (report.rows[0].answer, report.rows[0].found, report.failures) == ("Yes", "1 known gap", ())
 
 
@@ -82,8 +84,8 @@ def test_a_plain_failure_beside_an_accepted_risk_is_not_hidden_by_it():
         (risk(days_left=14), "found 1 time; expires in 14 days", True),
         (risk(days_left=15), "found 1 time", False),
         (risk(days_left=0), "found 1 time; expires today", True),
-        (risk("expired", -1), "found 1 time; expired 1 day ago, it fails drills again", True),
-        (risk("not needed", found=0), "not needed: nothing of it was found, take it out of the target file", True),
+        (risk("expired", -1), "found 1 time; expired 1 day ago and fails drills again", True),
+        (risk("not needed", found=0), "not needed: not found, remove it from the target file", True),
         (risk("not judged", found=0), "not judged: this run did not look for it everywhere", False),
     ],
 )
@@ -95,8 +97,8 @@ def test_what_is_said_of_each(given: AcceptedRisk, said: str, warn: bool):
 
 def test_every_form_shows_them_escaped():
     run = run_of(drill(accepted(), gap()), risks=(risk(), risk("not needed", found=0, subject="<i>")))
-    page, text = render_html(run), render_markdown(run)
-    lines = "\n".join(line for line, _ in terminal_lines(run, "r"))
+    page, text = render_html(Reports(run)), render_markdown(Reports(run))
+    lines = "\n".join(line for line, _ in terminal_lines(Reports(run), "r"))
     assert '<h2 id="accepted">Accepted risks</h2>' in page
     assert "payments &lt;b&gt;team&lt;/b&gt;" in page
     assert "<b>" not in page

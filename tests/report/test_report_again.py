@@ -12,11 +12,15 @@ import pytest
 from support import evidence_builder as build
 
 from rollback_drills.cli import main
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.filing import file_report
 from rollback_drills.report.filing.manifest import verify
 from rollback_drills.report.formats.html import render_html
-from rollback_drills.report.views.report import build_report
+from rollback_drills.report.views.report import Reports, build_report
 
 SAMPLE = Path(__file__).parents[2] / "reports" / "sample"
 
@@ -70,7 +74,7 @@ def test_a_run_once_more_says_the_same_and_has_all_its_files(sample: Path, tmp_p
     names = {path.relative_to(sample) for path in before}
     assert {path.relative_to(tmp_path / "again") for path in (tmp_path / "again").rglob("*") if path.is_file()} == names
     assert verify(tmp_path / "again").changes == ()
-    assert "differs from what was recorded" not in (tmp_path / "again" / "incident.html").read_text()
+    assert "differs from the recorded file" not in (tmp_path / "again" / "incident.html").read_text()
     assert (tmp_path / "latest").resolve() == tmp_path / "again"
 
 
@@ -105,7 +109,7 @@ def test_halves_of_a_real_run_are_the_whole_again(sample: Path, tmp_path: Path):
     assert verify(tmp_path / "reports" / "merged").changes == ()
     page = (tmp_path / "reports" / "merged" / "incident.html").read_text()
     assert "Merged from 2 runs: half-0 and half-1." in page
-    assert "differs from what was recorded" not in page
+    assert "differs from the recorded file" not in page
     history = (tmp_path / "reports" / "history.jsonl").read_text()
     assert json.loads(history)["run"] == "merged"
 
@@ -121,8 +125,8 @@ def test_of_one_drill_the_latest_attempt_counts_and_the_others_are_told(tmp_path
     assert (attempt.run, attempt.verdict, attempt.reason) == ("a", "failed", "it was slow")
     assert drills["t.py::y"].attempts == ()
     notes = build_report(merged).headline.notes
-    assert "1 drill passed in a later attempt only: what failed once may fail that night." in notes
-    assert "it was slow" in render_html(merged)
+    assert "1 drill passed only in a later attempt: a procedure that failed once may fail again." in notes
+    assert "it was slow" in render_html(Reports(merged))
     assert [path.name for path in (tmp_path / "merged" / "artifacts").iterdir()] == ["b"]
     assert "see artifacts/b/x.log …" in drills["t.py::x"].steps[0].commands[0].output
     assert (tmp_path / "merged" / "artifacts" / "b" / "x.log").read_text() == "of b\n"

@@ -14,6 +14,7 @@ from test_report_html import HOSTILE, hostile_run
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.filing.history import History, past_of
 from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.views.report import Reports
 
 TELLTALE = """<!doctype html><html lang="en"><title>x</title>
 <meta http-equiv="Content-Security-Policy" content="style-src 'none'"><p style="color: red">x</p>
@@ -26,12 +27,12 @@ def bad_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("bad-day")
     run = samples.game_day()
     former = tuple(past_of(run).model_copy(update={"run": f"2026112{number}-030405-aaaa"}) for number in range(4))
-    return write_report(run, directory, history=History(former))[1]
+    return write_report(Reports(run, History(former)), directory)[1]
 
 
 @pytest.fixture(scope="session")
 def good_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(samples.good_day(), tmp_path_factory.mktemp("good-day"))[1]
+    return write_report(Reports(samples.good_day()), tmp_path_factory.mktemp("good-day"))[1]
 
 
 def serious(page: Page) -> list[str]:
@@ -111,7 +112,7 @@ def test_without_javascript_all_of_it_is_readable(browser: Browser, bad_day: Pat
 @pytest.mark.parametrize("text", HOSTILE[:-1], ids=["script", "quotes", "close", "jinja", "control", "entities"])
 def test_hostile_text_is_text_in_a_browser_too(text: str, browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "incident.html"
-    page.write_text(render_html(hostile_run(text)))
+    page.write_text(render_html(Reports(hostile_run(text))))
     with visit(browser, page) as seen:
         assert (seen.console, seen.requested) == ([], [])
         assert seen.page.locator("script").count() == 1

@@ -14,6 +14,7 @@ from rollback_drills.report.views.chart import HEIGHT, WIDTH, charts
 from rollback_drills.report.views.clients import clients_view, milliseconds, percent, writes_view
 from rollback_drills.report.views.integrity import integrity
 from rollback_drills.report.views.limits import FULL, LADDER, Limits
+from rollback_drills.report.views.report import Reports
 from rollback_drills.report.views.values import DiffLine
 
 
@@ -51,13 +52,25 @@ def test_what_was_refused_on_purpose_is_no_error() -> None:
 
 
 def test_a_gap_in_the_traffic_is_a_gap() -> None:
-    traffic = ClientTraffic(rate=10, began=0, ended=4, requests={}, interval_seconds=1.0, intervals=tuple(
-        Interval(at=at, good=10, deliberate=0, failed=0) for at in (0.0, 1.0, 3.0)
-    ))  # fmt: skip
+    traffic = ClientTraffic(
+        rate=10,
+        began=0,
+        ended=4,
+        requests={},
+        interval_seconds=1.0,
+        intervals=tuple(Interval(at=at, good=10, deliberate=0, failed=0) for at in (0.0, 1.0, 3.0)),
+    )
     throughput, _ = charts(traffic, 4.0, 96)
     assert corners(throughput.outlines[2].path) == [
-        (0, 100), (0, 0), (500, 0), (500, 100), (750, 100), (750, 0), (1000, 0), (1000, 100),
-    ]  # fmt: skip
+        (0, 100),
+        (0, 0),
+        (500, 0),
+        (500, 100),
+        (750, 100),
+        (750, 0),
+        (1000, 0),
+        (1000, 100),
+    ]
 
 
 @pytest.mark.parametrize("limits", LADDER)
@@ -83,8 +96,9 @@ def test_a_single_failure_in_an_hour_is_still_seen() -> None:
 def test_no_traffic_no_chart() -> None:
     nothing = ClientTraffic(rate=10, began=0, ended=0, requests={})
     assert charts(nothing, 10.0, 96) == ()
-    quiet = nothing.model_copy(update={"interval_seconds": 1.0, "intervals": (
-        Interval(at=0, good=0, deliberate=0, failed=0),)})  # fmt: skip
+    quiet = nothing.model_copy(
+        update={"interval_seconds": 1.0, "intervals": (Interval(at=0, good=0, deliberate=0, failed=0),)}
+    )
     assert charts(quiet, 10.0, 96) == ()
 
 
@@ -95,16 +109,22 @@ def test_phases_requests_and_downtime() -> None:
     )
     during = view.phases[1]
     assert (during.name, during.requests, during.failed, during.error_rate, during.ok) == (
-        "During the rollback", "80", "60", "75 %", False,
-    )  # fmt: skip
+        "During the rollback",
+        "80",
+        "60",
+        "75 %",
+        False,
+    )
     assert during.latencies == ("4 ms", "21 ms", "80 ms")
     assert view.statuses == ("200", "503", "ConnectError")
     assert [(row.name, row.total, row.counts, row.downtime) for row in view.kinds] == [
-        ("delivery", "127", ("92", "7", "28"), "1.4 s"), ("health", "127", ("92", "7", "28"), "1.4 s"),
-    ]  # fmt: skip
+        ("delivery", "127", ("92", "7", "28"), "1.4 s"),
+        ("health", "127", ("92", "7", "28"), "1.4 s"),
+    ]
     assert [(row.kind, row.began, row.lasted, row.cause) for row in view.downtimes] == [
-        ("delivery", "2.4 s", "1.4 s", "ConnectError"), ("health", "2.4 s", "1.4 s", "ConnectError"),
-    ]  # fmt: skip
+        ("delivery", "2.4 s", "1.4 s", "ConnectError"),
+        ("health", "2.4 s", "1.4 s", "ConnectError"),
+    ]
 
 
 def test_downtime_that_never_ended_says_so() -> None:
@@ -116,21 +136,31 @@ def test_downtime_that_never_ended_says_so() -> None:
 
 def test_writes_are_accounted_for() -> None:
     writes = Writes(
-        acknowledged=1000, lost=("a", "b"), lost_more=3, expected_lost=4, duplicated=("c",), unexpected=("d",),
-        unexpected_more=1, uncertain=6, rpo_seconds=2.5, rpo_objective_seconds=2.0,
-    )  # fmt: skip
+        acknowledged=1000,
+        lost=("a", "b"),
+        lost_more=3,
+        expected_lost=4,
+        duplicated=("c",),
+        unexpected=("d",),
+        unexpected_more=1,
+        uncertain=6,
+        rpo_seconds=2.5,
+        rpo_objective_seconds=2.0,
+    )
     view = writes_view(writes, Limits(items=1))
     assert [text for _, text in view.facts] == ["1,000", "5", "4", "1", "2", "6"]
     assert (view.rpo, view.met) == ("2.5 s of 2 s", False)
     assert [(each.title, each.ids, each.more) for each in view.lists] == [
-        ("Lost", ("a",), 4), ("Stored several times", ("c",), 0), ("Stored although refused, or never sent", ("d",), 1),
-    ]  # fmt: skip
+        ("Lost", ("a",), 4),
+        ("Stored more than once", ("c",), 0),
+        ("Stored although refused, or never sent", ("d",), 1),
+    ]
     none = writes_view(Writes(acknowledged=3), FULL)
     assert (none.rpo, none.met, none.lists) == ("nothing lost", None, ())
 
 
 def test_what_was_not_measured_is_never_nought() -> None:
-    page = render_html(build.run(build.drill(steps=[build.step(1, "a", 0.1, 0.5)])))
+    page = render_html(Reports(build.run(build.drill(steps=[build.step(1, "a", 0.1, 0.5)]))))
     assert "What clients saw: not measured." in page
     assert "Requests per second" not in page
 
@@ -142,15 +172,17 @@ def test_every_relation_that_was_compared_is_in_the_table() -> None:
         ("deliveries", "13 rows gone", "step 3: rows that should survive"),
         ("integrations", "same", "step 3: rows that should survive"),
     ]
-    difference = {"tables": [
-        {"table": "a", "rows_before": 3, "rows_after": 4, "changed": True},
-        {"table": "b", "rows_before": 3, "rows_after": 3, "changed": True},
-        {"table": "c", "rows_before": None, "rows_after": 3, "changed": False},
-    ]}  # fmt: skip
+    difference = {
+        "tables": [
+            {"table": "a", "rows_before": 3, "rows_after": 4, "changed": True},
+            {"table": "b", "rows_before": 3, "rows_after": 3, "changed": True},
+            {"table": "c", "rows_before": None, "rows_after": 3, "changed": False},
+        ]
+    }
     step = build.step(1, "a", 0.1, 0.5, build.check("no row changes", {"tables": []}, difference))
     table = integrity(build.drill(steps=[step]), FULL)
     assert table is not None
-    assert [row.change for row in table.relations] == ["1 row more", "other content", "only on one side"]
+    assert [row.change for row in table.relations] == ["1 row more", "different content", "only on one side"]
     assert table.differ == 3
 
 
@@ -164,6 +196,11 @@ def test_what_differs_between_two_definitions_is_marked() -> None:
 
 def test_small_numbers_are_not_rounded_away() -> None:
     assert [milliseconds(value) for value in (None, 0, 0.0004, 0.0041, 0.5, 2.5)] == [
-        "—", "0 s", "< 1 ms", "4 ms", "500 ms", "2.5 s",
-    ]  # fmt: skip
+        "—",
+        "0 s",
+        "< 1 ms",
+        "4 ms",
+        "500 ms",
+        "2.5 s",
+    ]
     assert [percent(value) for value in (0, 0.0001, 0.004, 0.37, 1)] == ["0 %", "< 0.1 %", "0.4 %", "37 %", "100 %"]

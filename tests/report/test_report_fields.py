@@ -10,6 +10,7 @@ from support import evidence_samples as samples
 from support.visiting import Visit, visit
 
 from rollback_drills.report.filing.filing import write_report
+from rollback_drills.report.views.report import Reports
 
 NASTY = "\n</textarea><script>document.title = 'owned'</script>\n\n\"quoted\" & 'single' <b>bold</b>"
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }})"
@@ -17,7 +18,7 @@ NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new D
 
 @pytest.fixture(scope="session")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(samples.game_day(), tmp_path_factory.mktemp("fields"))[1]
+    return write_report(Reports(samples.game_day()), tmp_path_factory.mktemp("fields"))[1]
 
 
 def fill_in(page: Page) -> None:
@@ -143,9 +144,14 @@ def test_a_broken_draft_does_no_harm(browser: Browser, document: Path) -> None:
 
 @pytest.mark.parametrize(
     ("performed", "signed", "warned"),
-    [("Ada Lovelace", "Grace Hopper", False), ("Ada Lovelace", " ada  LOVELACE ", True),
-     ("Grace Hopper, Ada Lovelace", "Ada Lovelace", True), ("Grace and Ada", "Ada", True), ("", "", False)],
-)  # fmt: skip
+    [
+        ("Ada Lovelace", "Grace Hopper", False),
+        ("Ada Lovelace", " ada  LOVELACE ", True),
+        ("Grace Hopper, Ada Lovelace", "Ada Lovelace", True),
+        ("Grace and Ada", "Ada", True),
+        ("", "", False),
+    ],
+)
 def test_whoever_performed_the_drills_cannot_sign_unnoticed(
     performed: str, signed: str, warned: bool, browser: Browser, document: Path, tmp_path: Path
 ) -> None:

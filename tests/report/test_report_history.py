@@ -14,7 +14,12 @@ from support import evidence_builder as build
 from support import evidence_samples as samples
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict, Writes
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+    Writes,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.files import LOCK, one_at_a_time
 from rollback_drills.report.filing.filing import file_report
 from rollback_drills.report.filing.history import (
@@ -29,7 +34,7 @@ from rollback_drills.report.filing.manifest import read_manifest, verify
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines
-from rollback_drills.report.views.report import build_report
+from rollback_drills.report.views.report import Reports, build_report
 
 
 def run_of(name: str, *drills: DrillEvidence, **changes: object) -> RunEvidence:
@@ -38,9 +43,12 @@ def run_of(name: str, *drills: DrillEvidence, **changes: object) -> RunEvidence:
 
 def timed(seconds: float | None, *, verdict: Verdict = "passed", lost: int = 0) -> DrillEvidence:
     return build.drill(
-        verdict=verdict, recovery=build.recovery(seconds), traffic=build.traffic(down=0.5),
-        writes=Writes(acknowledged=100, lost=tuple(map(str, range(lost)))), steps=[build.step(1, "a", 0.1, 0.5)],
-    )  # fmt: skip
+        verdict=verdict,
+        recovery=build.recovery(seconds),
+        traffic=build.traffic(down=0.5),
+        writes=Writes(acknowledged=100, lost=tuple(map(str, range(lost)))),
+        steps=[build.step(1, "a", 0.1, 0.5)],
+    )
 
 
 def past(*seconds: float | None) -> History:
@@ -75,8 +83,8 @@ def test_a_broken_last_line_is_told_and_ended(torn: bytes, tmp_path: Path) -> No
     assert ([run.run for run in history.runs], history.unreadable) == (["one", "two"], 1)
     note = "1 line of history.jsonl could not be read and was left out."
     assert build_report(run_of("three", timed(1.0)), history=history).history_note == note
-    assert note in [text for text, _ in terminal_lines(run_of("three", timed(1.0)), "r", history=history)]
-    assert note in render_html(run_of("three", timed(1.0)), history=history)
+    assert note in [text for text, _ in terminal_lines(Reports(run_of("three", timed(1.0)), history), "r")]
+    assert note in render_html(Reports(run_of("three", timed(1.0)), history))
 
 
 def _append(directory: Path, number: int) -> None:
@@ -161,11 +169,13 @@ def test_only_runs_of_the_same_target_and_runtime_that_went_to_their_end_count()
     now = run_of("now", timed(9.0))
     good = [past_of(run_of(f"run-{number}", timed(3.0))) for number in range(2)]
     others = {
-        "another target": {"target": "another"}, "another runtime": {"runtime": "docker"},
+        "another target": {"target": "another"},
+        "another runtime": {"runtime": "docker"},
         "cut short": {"complete": False},
-        "failed": {"drills": {name: drill.model_copy(update={"verdict": "failed"})
-                              for name, drill in good[0].drills.items()}},
-    }  # fmt: skip
+        "failed": {
+            "drills": {name: drill.model_copy(update={"verdict": "failed"}) for name, drill in good[0].drills.items()}
+        },
+    }
     for why, change in others.items():
         other = good[0].model_copy(update={"run": "other", **change})
         found = trend(now, now.drills, History((*good, other)))
@@ -201,11 +211,11 @@ def test_a_regression_is_said_where_people_look_and_fails_nothing() -> None:
         in build_report(run, history=history).headline.notes
     )
     assert build_report(run, history=history).headline.verdict == "passed"
-    page = render_html(run, history=history)
+    page = render_html(Reports(run, history))
     assert sentence in page
     assert "<polyline" in page
-    assert sentence in render_markdown(run, history=history).replace("\\", "")
-    lines = dict(terminal_lines(run, "r", history=history))
+    assert sentence in render_markdown(Reports(run, history)).replace("\\", "")
+    lines = dict(terminal_lines(Reports(run, history), "r"))
     assert any("recovery 3 s → 3 s → 3 s → 9.3 s" in line and style == "yellow" for line, style in lines.items())
     assert not any("downtime" in line for line in lines)  # it is as it always was
 

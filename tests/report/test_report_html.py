@@ -13,23 +13,114 @@ import pytest
 from support import evidence_builder as build
 from support import evidence_samples as samples
 
-from rollback_drills.evidence.model import RunEvidence, Writes
+from rollback_drills.evidence.model import Writes
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.formats.html import MAX_BYTES, render_html
+from rollback_drills.report.views.report import Reports
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 TAGS = {
-    "html", "head", "meta", "link", "title", "style", "body", "a", "header", "main", "section", "article", "nav",
-    "footer", "div", "span", "p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody",
-    "tr", "th", "td", "strong", "code", "pre", "i", "del", "ins", "details", "summary", "figure", "figcaption", "svg",
-    "line", "text", "rect", "path", "polyline", "circle", "script", "button", "input", "textarea", "label", "b",
-}  # fmt: skip
+    "html",
+    "head",
+    "meta",
+    "link",
+    "title",
+    "style",
+    "body",
+    "a",
+    "header",
+    "main",
+    "section",
+    "article",
+    "nav",
+    "footer",
+    "div",
+    "span",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "ul",
+    "ol",
+    "li",
+    "dl",
+    "dt",
+    "dd",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "strong",
+    "code",
+    "pre",
+    "i",
+    "del",
+    "ins",
+    "details",
+    "summary",
+    "figure",
+    "figcaption",
+    "svg",
+    "line",
+    "text",
+    "rect",
+    "path",
+    "polyline",
+    "circle",
+    "script",
+    "button",
+    "input",
+    "textarea",
+    "label",
+    "b",
+}
 ATTRIBUTES = {
-    "lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "scope", "colspan", "role",
+    "lang",
+    "charset",
+    "http-equiv",
+    "content",
+    "name",
+    "rel",
+    "href",
+    "class",
+    "id",
+    "scope",
+    "colspan",
+    "role",
     "open",
-    "tabindex", "data-label", "aria-label", "aria-labelledby", "aria-hidden", "width", "height", "x", "y", "x1", "x2",
-    "y1", "y2", "viewbox", "preserveaspectratio", "d", "points", "cx", "cy", "r", "for", "type", "rows", "hidden",
-    "autocomplete", "data-field", "data-scripted", "data-run", "aria-describedby",
-}  # fmt: skip
+    "tabindex",
+    "data-label",
+    "aria-label",
+    "aria-labelledby",
+    "aria-hidden",
+    "width",
+    "height",
+    "x",
+    "y",
+    "x1",
+    "x2",
+    "y1",
+    "y2",
+    "viewbox",
+    "preserveaspectratio",
+    "d",
+    "points",
+    "cx",
+    "cy",
+    "r",
+    "for",
+    "type",
+    "rows",
+    "hidden",
+    "autocomplete",
+    "data-field",
+    "data-scripted",
+    "data-run",
+    "aria-describedby",
+}
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>' onmouseover='x",
@@ -93,37 +184,54 @@ class Page(HTMLParser):
 def hostile_run(text: str) -> RunEvidence:
     """``text`` wherever evidence has room for text."""
     step = build.step(
-        1, text, 0.1, 0.5, build.check(text, text, {text: [text]}, finding=text), build.check(text, [text], {text: 1}),
+        1,
+        text,
+        0.1,
+        0.5,
+        build.check(text, text, {text: [text]}, finding=text),
+        build.check(text, [text], {text: 1}),
         build.check(text, {text: {"rows": 1, text: text}}, {text: {"rows": text}}),
         build.check(text, {}, {"left_over": [text], "missing": {text: text}, "changed": {text: [text, text]}}),
-        checklist=text, error=text, commands=[build.command(f"{text} x", text)],
-    )  # fmt: skip
+        checklist=text,
+        error=text,
+        commands=[build.command(f"{text} x", text)],
+    )
     found = build.finding("rows-lost", text, step=text, data={text: [{text: text}]}).model_copy(
         update={"code": text, "title": text, "why": text, "remedy": text}
     )
     common = {"title": text, "runbook": text, "reason": text, "summary": text, "facts": {text: text}}
     drills = [
-        build.drill(f"{text}::{text}[{number}{text}]", "failed", steps=[step], findings=[found] * number,
-                    writes=Writes(acknowledged=1, lost=(text,)), recovery=build.recovery(name=text), **common)
+        build.drill(
+            f"{text}::{text}[{number}{text}]",
+            "failed",
+            steps=[step],
+            findings=[found] * number,
+            writes=Writes(acknowledged=1, lost=(text,)),
+            recovery=build.recovery(name=text),
+            **common,
+        )
         for number in range(3)
-    ]  # fmt: skip
+    ]
     run = build.run(*drills, interrupted=text, selection=text, sections=[text])
     changes = {"name": text, "file": text, "sha256": text, "current": text, "previous": text, "objectives": {text: 1.0}}
     return run.model_copy(
         update={
-            "run": text, "started_at": text, "versions": {text: text}, "host": {text: {text: text}},
+            "run": text,
+            "started_at": text,
+            "versions": {text: text},
+            "host": {text: {text: text}},
             "target": run.target.model_copy(update=changes),
             "runbook": run.runbook.model_copy(
                 update={"title": text, "file": text, "checklist": {text: text}, "by_hand": {text: text}}
             ),
             "runtime": run.runtime.model_copy(update={"name": text, "reason": text, "facts": {text: text}}),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["script", "quotes", "close", "jinja", "control", "entities", "long"])
 def test_hostile_text_is_text(text: str) -> None:
-    html = render_html(hostile_run(text))
+    html = render_html(Reports(hostile_run(text)))
     page = Page(html)
     assert page.tags <= TAGS
     assert page.attributes <= ATTRIBUTES
@@ -137,18 +245,26 @@ def test_hostile_text_is_text(text: str) -> None:
 
 
 def test_control_characters_are_shown() -> None:
-    text = Page(render_html(hostile_run(HOSTILE[4]))).text
+    text = Page(render_html(Reports(hostile_run(HOSTILE[4])))).text
     assert "␛[31mred␛[0m␀␈ rtl<U+202E>gnp.exe <U+200B><U+FEFF> <U+D800>" in text
 
 
 @pytest.mark.parametrize("run", [samples.game_day(), samples.good_day(), build.run()], ids=["bad", "good", "empty"])
 def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: RunEvidence) -> None:
-    page = Page(render_html(run))
+    page = Page(render_html(Reports(run)))
     assert [text for level, text in page.headings if level == 2] == [
-        "What failed and what to do now", "Can we roll back?", "Scope", "Objectives", "Drills", "Recovery checklist",
-        "Findings", "What was not proven, and why", "To be filled in by people", "Manifest",
+        "What failed and what to do now",
+        "Can we roll back?",
+        "Scope",
+        "Objectives",
+        "Drills",
+        "Recovery checklist",
+        "Findings",
+        "What was not proven, and why",
+        "To be filled in by people",
+        "Manifest",
         "What this proves, and what it does not",
-    ]  # fmt: skip
+    ]
     levels = [level for level, _ in page.headings]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -158,23 +274,44 @@ def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: Run
 
 
 def test_it_says_what_a_reader_needs() -> None:
-    text = Page(render_html(samples.game_day())).text
+    text = Page(render_html(Reports(samples.game_day()))).text
     for words in (
         "Do not rely on this runbook: 3 of 26 drills failed.",
-        "Make downgrade() the exact inverse", "6 min 4 s of 5 min ✗ missed", "5 min 51 s of 5 s ✗ missed",
-        "ENUM ('received', 'stored', 'failed')", "1,187 rows, 01de01de01de…", "bind: address already in use",
-        "auto: no Docker engine answers", "sha256:" + "c4" * 32, "b2" * 32, "for a human to tick",
-        "the target has no backup command", "not evidence of production\u2019s backups", "Owner", "Approver", "Ticket",
-        "Detection", "Analysis", "Sign-off", "someone other than whoever performed", "killed at its time limit",
-        "pytest 'drills/test_scenario_a.py::test_integration[slack]'", "docs/reference/findings.md#flag-ignored",
-        "48 of 9,120 RPO 12.4 s of 5 s ✗ missed", "What clients saw: not measured.", "delivery-00911",
-        "Before the trigger", "During the rollback", "✗ 13 rows gone", "1 relation differs",
-    ):  # fmt: skip
+        "Make downgrade() the exact inverse",
+        "6 min 4 s of 5 min ✗ missed",
+        "5 min 51 s of 5 s ✗ missed",
+        "ENUM ('received', 'stored', 'failed')",
+        "1,187 rows, 01de01de01de…",
+        "bind: address already in use",
+        "auto: no Docker engine answers",
+        "sha256:" + "c4" * 32,
+        "b2" * 32,
+        "for a human to tick",
+        "the target has no backup command",
+        "not evidence of production\u2019s backups",
+        "Owner",
+        "Approver",
+        "Ticket",
+        "Detection",
+        "Analysis",
+        "Sign-off",
+        "someone other than whoever performed",
+        "killed at its time limit",
+        "pytest 'drills/test_scenario_a.py::test_integration[slack]'",
+        "docs/reference/findings.md#flag-ignored",
+        "48 of 9,120 RPO 12.4 s of 5 s ✗ missed",
+        "What clients saw: not measured.",
+        "delivery-00911",
+        "Before the trigger",
+        "During the rollback",
+        "✗ 13 rows gone",
+        "1 relation differs",
+    ):
         assert words in text, words
 
 
 def test_nothing_is_fetched_and_nothing_runs_but_its_own_script() -> None:
-    html = render_html(samples.game_day())
+    html = render_html(Reports(samples.game_day()))
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert re.search(r"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-[\w+/=]{44}'", html)
@@ -186,7 +323,7 @@ def test_nothing_is_fetched_and_nothing_runs_but_its_own_script() -> None:
 
 @pytest.mark.parametrize("output", ["x" * 1_000_000, "'\"<&>\x1b\u202e" * 100_000], ids=["plain", "hostile"])
 def test_a_game_day_stays_small_whatever_the_logs(output: str) -> None:
-    html = render_html(samples.large(40, output, steps=10))
+    html = render_html(Reports(samples.large(40, output, steps=10)))
     assert len(html.encode()) < MAX_BYTES
     assert "characters left out" in html
     assert html.count('<article class="drill') == 40
@@ -196,7 +333,7 @@ def test_the_bound_holds_for_many_entries_too() -> None:
     checks = [build.check(f"check {number}", "x" * 400, "y" * 400) for number in range(300)]
     steps = [build.step(number, f"Step {number}", number, 1.0, *checks) for number in range(1, 31)]
     run = build.run(*(build.drill(f"t.py::test_{index}", "failed", steps=steps) for index in range(10)))
-    html = render_html(run)
+    html = render_html(Reports(run))
     assert len(html.encode()) < MAX_BYTES
     assert "more entries of this step in" in html
 
@@ -204,16 +341,16 @@ def test_the_bound_holds_for_many_entries_too() -> None:
 def test_same_evidence_same_bytes() -> None:
     run = samples.game_day()
     again = RunEvidence.model_validate_json(run.model_dump_json())
-    assert render_html(run) == render_html(again)
+    assert render_html(Reports(run)) == render_html(Reports(again))
 
 
 def test_rendering_is_quick() -> None:
     run = samples.large(60, "log line\n" * 8, steps=5)
-    render_html(run)  # compiles the templates
+    render_html(Reports(run))  # compiles the templates
     took = []
     for _ in range(3):
         began = time.perf_counter()
-        render_html(run)
+        render_html(Reports(run))
         took.append(time.perf_counter() - began)
     # Some 100 ms on two slow cores; the bound leaves room for a busy machine.
     assert min(took) < 0.5

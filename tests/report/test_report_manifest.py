@@ -12,12 +12,13 @@ import pytest
 from support import evidence_builder as build
 
 from rollback_drills.cli import main
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.filing import (
     file_report,
     write_report,
 )
 from rollback_drills.report.filing.manifest import read_manifest, verify, write_manifest
+from rollback_drills.report.views.report import Reports
 
 NAMES = ("20261120-030405-aaaa", "20261121-030405-bbbb", "20261122-030405-cccc")
 
@@ -44,7 +45,7 @@ def test_each_manifest_names_the_one_before(reports: Path) -> None:
 
 def test_what_is_no_run_is_no_part_of_the_chain(reports: Path) -> None:
     sample = build.run(build.drill()).model_copy(update={"run": "another", "finished_at": "2026-11-22T23:00:00+00:00"})
-    write_report(sample, reports / "sample")
+    write_report(Reports(sample), reports / "sample")
     (reports / "broken").mkdir()
     (reports / "broken" / "manifest.json").write_text("{")
     later = reports / "20261123-030405-dddd"

@@ -13,6 +13,7 @@ from support import evidence_samples as samples
 from support.visiting import visit
 
 from rollback_drills.report.filing.filing import write_report
+from rollback_drills.report.views.report import Reports
 
 SIZES = {"A4": (595, 842), "Letter": (612, 792)}  # points
 LONG = "\n".join(f"Line {number} of a long analysis." for number in range(1, 121))
@@ -20,7 +21,7 @@ LONG = "\n".join(f"Line {number} of a long analysis." for number in range(1, 121
 
 @pytest.fixture(scope="session")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(samples.game_day(), tmp_path_factory.mktemp("print"))[1]
+    return write_report(Reports(samples.game_day()), tmp_path_factory.mktemp("print"))[1]
 
 
 def printed(page: Page, size: str = "A4") -> list[str]:
@@ -40,8 +41,14 @@ def test_everything_is_printed_and_drills_begin_on_pages_of_their_own(
     assert 10 < len(pages) < 25
     assert min(map(len, pages)) > 100  # no page is blank
     text = " ".join(pages)
-    for folded in ("Container gateway Stopped", "Running downgrade 0020 -> 0019", "delivery-00007",
-                   "OSError: [Errno 98]", "for a human to tick", "By someone other than"):  # fmt: skip
+    for folded in (
+        "Container gateway Stopped",
+        "Running downgrade 0020 -> 0019",
+        "delivery-00007",
+        "OSError: [Errno 98]",
+        "for a human to tick",
+        "By someone other than",
+    ):
         assert folded in text, folded
     for button in ("Save a completed copy", "Add an action", "Skip to"):
         assert button not in text

@@ -11,10 +11,11 @@ from support import evidence_builder as build
 from support import evidence_samples as samples
 from test_report_html import HOSTILE, hostile_run
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.evidence.schema import evidence_schema
 from rollback_drills.report.formats.markdown import MAX_CHARACTERS, code, escape, render_markdown
 from rollback_drills.report.formats.terminal import terminal_lines
+from rollback_drills.report.views.report import Reports
 
 STYLES = {"", "bold", "green", "red", "yellow", "green bold", "red bold", "yellow bold"}
 
@@ -57,7 +58,7 @@ def test_code_spans_hold_whatever_they_hold() -> None:
 
 @pytest.mark.parametrize("run", [samples.game_day(), *map(hostile_run, HOSTILE)])
 def test_tables_keep_their_columns(run: RunEvidence) -> None:
-    text = render_markdown(run)
+    text = render_markdown(Reports(run))
     assert len(text) <= MAX_CHARACTERS
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows
@@ -66,7 +67,7 @@ def test_tables_keep_their_columns(run: RunEvidence) -> None:
 
 
 def test_markdown_says_the_same_as_the_page() -> None:
-    text = render_markdown(samples.game_day())
+    text = render_markdown(Reports(samples.game_day()))
     assert text.startswith("# ❌ Do not rely on this runbook: 3 of 26 drills failed.\n")
     assert "Scenario A: a new integration causes issues (21 integrations) | ❌ No (2 of 21)" in text
     assert "- [ ] Post mortem" in text
@@ -79,7 +80,7 @@ def test_long_markdown_is_cut_with_a_note() -> None:
         build.drill(f"t.py::test_{index}", "failed", title="|" * 200, findings=[build.finding("rows-lost", "`" * 300)])
         for index in range(400)
     ]
-    text = render_markdown(build.run(*drills))
+    text = render_markdown(Reports(build.run(*drills)))
     assert len(text) <= MAX_CHARACTERS
     assert text.endswith("…the rest is in incident.html.\n")
 
@@ -87,7 +88,7 @@ def test_long_markdown_is_cut_with_a_note() -> None:
 @pytest.mark.parametrize("columns", [60, 80, 120])
 @pytest.mark.parametrize("run", [samples.game_day(), samples.good_day(), build.run(), *map(hostile_run, HOSTILE)])
 def test_terminal_lines_fit(run: RunEvidence, columns: int) -> None:
-    lines = terminal_lines(run, "reports/x/incident.html", width=columns)
+    lines = terminal_lines(Reports(run), "reports/x/incident.html", width=columns)
     assert all(width(text) <= columns for text, _ in lines[:-1])
     assert not any(char in text for text, _ in lines for char in "\x1b\x00\n\r\u202e\ud800")
     assert {style for _, style in lines} <= STYLES
@@ -95,12 +96,12 @@ def test_terminal_lines_fit(run: RunEvidence, columns: int) -> None:
 
 
 def test_terminal_shows_what_matters_at_three_in_the_morning() -> None:
-    lines = terminal_lines(samples.game_day(), "r/incident.html")
+    lines = terminal_lines(Reports(samples.game_day()), "r/incident.html")
     text = "\n".join(line for line, _ in lines)
     (scenario,) = [(line, style) for line, style in lines if line.startswith("Scenario A: a new")]
     assert "21 integrations failed" in scenario[0]
     assert scenario[1] == "red"
-    assert "flag-ignored (critical): An integration that was turned off still answers" in text
+    assert "flag-ignored (critical): A disabled integration still answers" in text
     assert "  do: Parse the flag strictly" in text
     assert ("Do not rely on this runbook: 3 of 26 drills failed.", "red bold") in lines
     assert ("! 6 min 4 s / 5 min") in text
@@ -109,7 +110,7 @@ def test_terminal_shows_what_matters_at_three_in_the_morning() -> None:
 
 def test_wide_characters_count_twice() -> None:
     drill = build.drill(title="回滚应用程序" * 12, findings=[build.finding("rows-lost", "数据" * 100)])
-    assert all(width(text) <= 80 for text, _ in terminal_lines(build.run(drill), "r"))
+    assert all(width(text) <= 80 for text, _ in terminal_lines(Reports(build.run(drill)), "r"))
 
 
 def test_schema_describes_the_evidence() -> None:

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from rollback_drills.core.polling import poll_until
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.runtimes.host.process import WORKSPACE_VARIABLE
 
 SMALL = Path(__file__).parent / "small"

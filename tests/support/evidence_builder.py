@@ -19,13 +19,16 @@ from rollback_drills.evidence.model import (
     Observation,
     Phase,
     Recovery,
+    Step,
+    Verdict,
+    Writes,
+)
+from rollback_drills.evidence.revisions import RevisionEvidence
+from rollback_drills.evidence.run import (
     RunbookFacts,
     RunEvidence,
     RuntimeFacts,
-    Step,
     TargetFacts,
-    Verdict,
-    Writes,
 )
 
 INTEGRATIONS = (
@@ -144,6 +147,10 @@ def drill(
     writes: Writes | None = None,
     traffic: ClientTraffic | None = None,
     facts: dict[str, JsonValue] | None = None,
+    gaps: Sequence[str] = (),
+    measured_for: str = "",
+    revisions: Sequence[RevisionEvidence] = (),
+    lacks: Sequence[str] = (),
     seconds: float = 6.0,
     summary: str = "The previous release serves again, with the data intact.",
 ) -> DrillEvidence:
@@ -157,7 +164,11 @@ def drill(
         seconds=seconds,
         target_seconds=seconds * 0.9,
         reason=reason,
+        lacks=tuple(lacks),
         facts=facts or {},
+        gaps=tuple(gaps),
+        measured_for=measured_for,
+        revisions=tuple(revisions),
         recovery=recovery,
         writes=writes,
         traffic=traffic,
@@ -235,16 +246,33 @@ def traffic(
         failed = trigger <= at < trigger + down
         count = round(rate * length) * len(kinds)
         aside = min(deliberate, count) if at >= trigger + down else 0
-        intervals.append(Interval(at=at, good=0 if failed else count - aside, deliberate=aside,
-                                  failed=count if failed else 0, p95=None if failed else 0.02))  # fmt: skip
+        intervals.append(
+            Interval(
+                at=at,
+                good=0 if failed else count - aside,
+                deliberate=aside,
+                failed=count if failed else 0,
+                p95=None if failed else 0.02,
+            )
+        )
     for name, began, ended in spans:
         mine = [item for item in intervals if began <= item.at < ended]
         good, refused, failures = (
             sum(getattr(item, part) for item in mine) for part in ("good", "deliberate", "failed")
         )
         latency = Latency(p50=0.004, p95=0.021, p99=0.08, longest=1.2)
-        phases.append(Phase(name=name, began=began, ended=ended, requests=good + refused + failures, good=good,
-                            deliberate=refused, failed=failures, latency=latency if good else None))  # fmt: skip
+        phases.append(
+            Phase(
+                name=name,
+                began=began,
+                ended=ended,
+                requests=good + refused + failures,
+                good=good,
+                deliberate=refused,
+                failed=failures,
+                latency=latency if good else None,
+            )
+        )
     lost = round(rate * down)
     return ClientTraffic(
         rate=rate * len(kinds),
@@ -256,7 +284,9 @@ def traffic(
         downtime=tuple(
             Downtime(kind=kind, began=trigger, ended=trigger + down, requests=lost, cause="ConnectError")
             for kind in kinds
-        ) if down else (),
+        )
+        if down
+        else (),
         downtime_seconds=dict.fromkeys(kinds, down),
         downtime_objective_seconds=objective,
         phases=tuple(phases),
@@ -265,4 +295,4 @@ def traffic(
         intervals=tuple(intervals),
         latest_send_seconds=0.004,
         cpu_seconds=0.3,
-    )  # fmt: skip
+    )

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence.model import DrillEvidence, Observation, RunEvidence, Verdict, Writes
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Observation,
+    Verdict,
+    Writes,
+)
+from rollback_drills.evidence.run import RunEvidence
 from support import evidence_builder as build
 
 SCHEMA_DIFF: JsonValue = {

@@ -34,16 +34,16 @@ def perform(options: argparse.Namespace) -> int:
     from rollback_drills.report.formats.terminal import terminal_lines
 
     try:
-        run, history, changes = report_again(
+        reports, changes = report_again(
             options.directories, options.output, different_targets=options.different_targets
         )
         if options.junitxml is not None:
-            write_whole(options.junitxml, render_junit(run))
-        append_job_summary(run, history)
+            write_whole(options.junitxml, render_junit(reports.run))
+        append_job_summary(reports)
     except DrillError as error:
         print(f"rollback-drills report: {visible(str(error))}", file=sys.stderr)
         return USAGE
-    for line, _ in terminal_lines(run, options.output / PAGE, history=history):
+    for line, _ in terminal_lines(reports, options.output / PAGE):
         print(line)
     if changes:
         print(f"{count(len(changes), 'file')} of these runs changed since they were written:", file=sys.stderr)

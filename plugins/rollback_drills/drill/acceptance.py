@@ -9,7 +9,12 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from rollback_drills.evidence.model import Acceptance, AcceptedRisk, DrillEvidence, Finding
+from rollback_drills.evidence.model import (
+    Acceptance,
+    DrillEvidence,
+    Finding,
+)
+from rollback_drills.evidence.run import AcceptedRisk
 from rollback_drills.target.accepted import Accepted
 
 

@@ -53,9 +53,9 @@ class Drill(Recorder):
             self._reason = self._redactor.text(reason or self.findings_sentence or first_line(error))
         return self._settled()
 
-    def skip(self, reason: str) -> DrillEvidence:
-        """Nothing was proven, and why."""
-        self._verdict, self._reason = "skipped", self._redactor.text(reason)
+    def skip(self, reason: str, *, lacks: tuple[str, ...] = ()) -> DrillEvidence:
+        """Nothing was proven, and why; ``lacks`` are the capabilities that the target or the runtime lacks."""
+        self._verdict, self._reason, self._lacks = "skipped", self._redactor.text(reason), lacks
         return self._settled()
 
     @property

@@ -102,6 +102,7 @@ class Recorder:
         self._clients_left_out = False
         self._verdict: Verdict = "incomplete"
         self._reason = ""
+        self._lacks: tuple[str, ...] = ()
 
     def evidence(self) -> DrillEvidence:
         """What has been recorded so far."""
@@ -112,6 +113,7 @@ class Recorder:
             summary=self.plan.summary,
             verdict=self._verdict,
             reason=self._reason,
+            lacks=self._lacks,
             worker=self.plan.worker,
             started_at=self._started_at.isoformat(timespec="milliseconds"),
             seconds=round(self._now(), 4),

@@ -1,4 +1,4 @@
-"""Files beside the report: what is too long for the evidence itself."""
+"""Files beside the report, for what is too long for the evidence itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_artifact(run: Path, title: str, text: str, *, name: str, media_type: s
     except OSError as error:
         raise DrillError(
             f"the artifact {name!r} cannot be written: {error.strerror}",
-            fix=f"free some space, or let reports land elsewhere than in {run.parent} (--drill-report-dir)",
+            fix=f"free some space, or choose a report directory other than {run.parent} (--drill-report-dir)",
         ) from None
     return Artifact(
         title=title,

@@ -1,7 +1,7 @@
 """The journal of a worker: one JSON line per event, written as it happens, so that a crash loses nothing.
 
 Events: ``drill-started`` (the drill's head), ``step`` (a step that has ended) and ``drill`` (the whole evidence).
-What a killed worker leaves is folded into drills whose verdict is ``incomplete``.
+The events of a killed worker become drills with the verdict ``incomplete``.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from rollback_drills.evidence.model import DrillEvidence, Step
 
 _FORMAT = 1
 _PAYLOADS: dict[str, type[DrillEvidence] | type[Step]] = {
-    "drill-started": DrillEvidence, "step": Step, "drill": DrillEvidence,
-}  # fmt: skip
+    "drill-started": DrillEvidence,
+    "step": Step,
+    "drill": DrillEvidence,
+}
 
 
 class Journal:
-    """Appends events to one file; every line is handed to the kernel before the drill goes on.
+    """Appends events to one file; the kernel has every line before the drill goes on.
 
     Args:
-        on_problem: called once, when a line cannot be written; from then on nothing is written any more. The drill is
+        on_problem: called once, when a line cannot be written; after that, nothing is written. The drill is
             still worth performing: only a crash would lose what the journal lacks.
     """
 
@@ -57,19 +59,20 @@ class Journal:
 
 
 def read_journals(files: Iterable[Path]) -> list[DrillEvidence]:
-    """The drills of some journals, in the order in which they began; a line that cannot be read is left out.
+    """The drills of some journals, in the order in which they began; unreadable lines are skipped.
 
-    A drill that a killed worker had begun may have been performed again by another: then that is what counts.
+    If another worker repeated a drill that a killed worker had begun, the repetition counts.
     """
     drills: dict[str, DrillEvidence] = {}
     for file in files:
         for drill, evidence in _read(file).items():
-            known = drills.get(drill)
-            if known is None or (known.verdict == "incomplete", evidence.started_at) > (
-                evidence.verdict == "incomplete", known.started_at,
-            ):  # fmt: skip
-                drills[drill] = evidence
+            drills[drill] = max(drills.get(drill, evidence), evidence, key=_weight)
     return sorted(drills.values(), key=lambda drill: drill.started_at)
+
+
+def _weight(evidence: DrillEvidence) -> tuple[bool, str]:
+    """What counts of one drill: a performance that ended before one that was cut short, then the later one."""
+    return evidence.verdict != "incomplete", evidence.started_at
 
 
 def _read(file: Path) -> dict[str, DrillEvidence]:

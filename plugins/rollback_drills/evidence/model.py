@@ -1,6 +1,6 @@
-"""What a run leaves behind: one JSON contract between the drills and whoever reports on them.
+"""The evidence of a drill: the JSON contract between the drills and every report.
 
-Every value is plain JSON. Times within a drill (``at``) are seconds since that drill began; durations are
+Every value is plain JSON. Times within a drill (``at``) are seconds since it began; durations are
 seconds; moments (``started_at``) are ISO 8601 in UTC. Text was redacted before it came here (`redaction`).
 The schema is versioned: a minor number grows when something is added, the major one when something
 changes its meaning. docs/reference/evidence.schema.json is generated from these classes.
@@ -10,24 +10,23 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from rollback_drills.evidence.base import Model
+from rollback_drills.evidence.former import with_fields
 from rollback_drills.evidence.revisions import RevisionEvidence
 
-SCHEMA_VERSION = "1.4"
-
 Verdict = Literal["passed", "failed", "error", "skipped", "incomplete", "not run"]
-"""``failed``: something did not hold. ``error``: the drill itself could not go on. ``skipped``: a capability
-is missing, so nothing was proven. ``incomplete``: whoever performed the drill was killed. ``not run``: the run ended
+"""``failed``: something did not hold. ``error``: the drill itself broke off. ``skipped``: a capability
+is missing, so nothing was proven. ``incomplete``: its process was killed. ``not run``: the run ended
 before it was begun."""
 
 Severity = Literal["critical", "major", "minor", "info"]
-"""``info``: a gap that is known and declared; it is told in every run, and never fails a drill."""
+"""``info``: a known, declared gap; every report shows it, and it never fails a drill."""
 
 
 def strictly_equal(expected: JsonValue, observed: JsonValue) -> bool:
-    """Whether two JSON values are equal as JSON has it, at every depth: true is not 1, and 1 is 1.0."""
+    """Whether two JSON values are equal by JSON's rules, at every depth: true is not 1, and 1 is 1.0."""
     if isinstance(expected, dict) and isinstance(observed, dict):
         return expected.keys() == observed.keys() and all(
             strictly_equal(item, observed[key]) for key, item in expected.items()
@@ -47,8 +46,8 @@ class Check(Model):
     observed: JsonValue
     passed: bool
     at: float
-    finding: str | None = Field(default=None, description="code of the finding that a failure stands for")
-    accepted: bool = Field(default=False, description="it does not hold, and that is an accepted risk")
+    finding: str | None = Field(default=None, description="code of the finding for a failure")
+    accepted: bool = Field(default=False, description="it does not hold, but the risk is accepted")
 
     @property
     def fails(self) -> bool:
@@ -56,7 +55,7 @@ class Check(Model):
 
 
 class Observation(Model):
-    """A fact worth recording that is not judged."""
+    """A recorded fact that is not judged."""
 
     title: str
     value: JsonValue
@@ -65,10 +64,10 @@ class Observation(Model):
 
 
 class Command(Model):
-    """A command of the target's that was run, and what it said (long output is cut in the middle)."""
+    """A command of the target, with its output (cut in the middle if it is long)."""
 
     argv: tuple[str, ...]
-    exit_code: int | None = Field(description="null when it was killed at its time limit")
+    exit_code: int | None = Field(description="null if it was killed at its time limit")
     output: str
     at: float
     seconds: float
@@ -84,7 +83,7 @@ class Acceptance(Model):
 
 
 class Finding(Model):
-    """Something that would hurt on the night of the rollback; complete in itself, so that it can be filed."""
+    """A problem that would hurt on the night of the rollback; self-contained, so that it can be filed."""
 
     code: str
     severity: Severity
@@ -95,11 +94,9 @@ class Finding(Model):
     at: float
     step: str = ""
     data: JsonValue = None
-    subject: str = Field(
-        default="", description="what it was found at: an integration, a revision, a case of the drill"
-    )
-    accepted: Acceptance | None = Field(default=None, description="the accepted risk that it is; it fails no drill")
-    expired: Acceptance | None = Field(default=None, description="it was accepted until a day that has passed")
+    subject: str = Field(default="", description="where it was found: an integration, a revision, a case of the drill")
+    accepted: Acceptance | None = Field(default=None, description="the acceptance of its risk; it then fails no drill")
+    expired: Acceptance | None = Field(default=None, description="an acceptance that has expired")
 
     @property
     def fails(self) -> bool:
@@ -125,7 +122,7 @@ class Step(Model):
     outcome: Literal["passed", "failed", "error"]
     at: float
     seconds: float
-    target_seconds: float = Field(description="spent waiting for the target's processes, commands and answers")
+    target_seconds: float = Field(description="time spent waiting for the target's processes, commands and answers")
     checklist: str | None = Field(default=None, description="the recovery checklist item that it performs")
     error: str = ""
     checks: tuple[Check, ...] = ()
@@ -143,7 +140,7 @@ class Recovery(Model):
     objective: str | None
     objective_seconds: float | None
     started: float
-    seconds: float | None = Field(description="null when the steady state was never reached")
+    seconds: float | None = Field(description="null if the steady state was never reached")
 
     @property
     def met(self) -> bool | None:
@@ -155,15 +152,15 @@ class Recovery(Model):
 class Writes(Model):
     """Writes that the gateway acknowledged during the drill, and what became of them (RPO).
 
-    ``lost`` counts those that nobody expected to lose as well as those that the procedure gives up; the ids are
-    listed as far as they are few, and all of them are in an artifact otherwise.
+    ``lost`` holds unexpected losses as well as those that the procedure gives up; it lists the ids if they are few,
+    and an artifact holds all of them otherwise.
     """
 
     acknowledged: int
     lost: tuple[str, ...] = ()
-    lost_more: int = Field(default=0, description="how many more were lost than are listed")
-    expected_lost: int = Field(default=0, description="what the procedure is known to lose: writes since the backup")
-    duplicated: tuple[str, ...] = Field(default=(), description="ids that were sent once and are stored several times")
+    lost_more: int = Field(default=0, description="number of lost writes that are not listed")
+    expected_lost: int = Field(default=0, description="losses that the procedure implies: writes since the backup")
+    duplicated: tuple[str, ...] = Field(default=(), description="ids that were sent once and are stored more than once")
     duplicated_more: int = 0
     unexpected: tuple[str, ...] = Field(default=(), description="ids that are stored although refused or never sent")
     unexpected_more: int = 0
@@ -196,10 +193,10 @@ class Downtime(Model):
     """A stretch in which clients got no good answer to one kind of request."""
 
     kind: str
-    began: float = Field(description="when the first failed request of it was due")
-    ended: float | None = Field(description="when the first good one after it was due; null: it lasted to the end")
-    requests: int = Field(description="how many failed within it")
-    cause: str = Field(description="what most of them got: a status, or a transport error")
+    began: float = Field(description="when its first failed request was due")
+    ended: float | None = Field(description="when the next good request was due; null: it lasted to the end")
+    requests: int = Field(description="number of failed requests")
+    cause: str = Field(description="the most frequent answer: a status, or a transport error")
 
 
 class Phase(Model):
@@ -212,7 +209,7 @@ class Phase(Model):
     good: int
     deliberate: int = Field(description="refused on purpose, in the agreed words: a disabled integration's 503")
     failed: int
-    latency: Latency | None = Field(default=None, description="null when nothing was answered")
+    latency: Latency | None = Field(default=None, description="null if nothing was answered")
 
     @property
     def error_rate(self) -> float:
@@ -221,7 +218,7 @@ class Phase(Model):
 
 
 class Interval(Model):
-    """One stretch of the time line: all of a drill's have the same length."""
+    """One stretch of the timeline: within a drill, all have the same length."""
 
     at: float
     good: int
@@ -244,8 +241,8 @@ class ClientTraffic(Model):
     latency: Latency | None = None
     interval_seconds: float = 0.0
     intervals: tuple[Interval, ...] = ()
-    latest_send_seconds: float = Field(default=0.0, description="how late the load was sent at worst")
-    cpu_seconds: float = Field(default=0.0, description="what the load itself cost")
+    latest_send_seconds: float = Field(default=0.0, description="the longest delay in sending the load")
+    cpu_seconds: float = Field(default=0.0, description="cost of the load itself")
 
     @property
     def longest_downtime(self) -> float:
@@ -281,6 +278,7 @@ class DrillEvidence(Model):
     seconds: float
     target_seconds: float
     reason: str = Field(default="", description="why it failed, was skipped or not run, in one or two sentences")
+    lacks: tuple[str, ...] = Field(default=(), description="the capabilities whose absence skipped it")
     worker: str = "main"
     facts: dict[str, JsonValue] = Field(default={})
     gaps: tuple[str, ...] = Field(default=(), description="what it could not prove; one sentence each, with the reason")
@@ -292,7 +290,12 @@ class DrillEvidence(Model):
     steps: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
-    attempts: tuple[Attempt, ...] = Field(default=(), description="earlier ones, where runs were merged; oldest first")
+    attempts: tuple[Attempt, ...] = Field(default=(), description="earlier attempts, in merged runs; oldest first")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former(cls, data: object) -> object:
+        return with_fields(data) if isinstance(data, dict) else data
 
     @property
     def harness_seconds(self) -> float:
@@ -306,94 +309,3 @@ class DrillEvidence(Model):
     @classmethod
     def from_json(cls, text: str) -> Self:
         return cls.model_validate_json(text)
-
-
-class TargetFacts(Model):
-    """Which system was drilled."""
-
-    name: str
-    file: str
-    sha256: str
-    current: str
-    previous: str
-    integrations: int
-    objectives: dict[str, float] = Field(description="seconds, by name")
-
-
-class RuntimeFacts(Model):
-    """Where it ran, and why there."""
-
-    name: str
-    reason: str
-    facts: dict[str, JsonValue] = Field(default={})
-
-
-class RunbookFacts(Model):
-    """The runbook whose procedures were performed."""
-
-    title: str
-    file: str
-    sha256: str
-    sections: dict[str, str] = Field(description="titles by the anchor that drills refer to, in the runbook's order")
-    checklist: dict[str, str] = Field(description="titles of the recovery checklist's items by id, in its order")
-    by_hand: dict[str, str] = Field(default={}, description="items that no drill can perform, and why")
-
-
-class AcceptedRisk(Model):
-    """An accepted risk of the target file, and what this run says of it."""
-
-    finding: str
-    acceptance: Acceptance
-    drill: str = Field(default="", description="the drills that it is narrowed to, as a pattern")
-    subject: str = Field(default="", description="what it is narrowed to within them, as a pattern")
-    found: int = Field(description="findings of this run that it is for, accepted or no longer so")
-    days_left: int = Field(description="days for which it still holds, today not counted; negative: it has expired")
-    state: Literal["used", "expired", "not needed", "not judged"] = Field(
-        description="not needed: a full run has found nothing of it; not judged: this run could not find it"
-    )
-
-
-class SourceRun(Model):
-    """One of the runs that a merged one was made from."""
-
-    run: str
-    started_at: str
-    finished_at: str
-    runtime: str
-    selection: str
-    drills: int
-    evidence_sha256: str = Field(description="of its evidence.json")
-
-
-class RunEvidence(Model):
-    """One run: the file ``evidence.json``."""
-
-    schema_version: str = SCHEMA_VERSION
-    run: str
-    started_at: str
-    finished_at: str
-    seconds: float = Field(description="wall time of the session, start to report; of merged runs, their sum")
-    target_seconds: float
-    setup_seconds: float = Field(description="of target_seconds: starting the disposable stack, once per worker")
-    workers: int
-    interrupted: str = Field(default="", description="why the run ended early; empty when it did not")
-    selection: str = Field(default="", description="the -k and -m expressions and the arguments")
-    target: TargetFacts
-    runtime: RuntimeFacts
-    runbook: RunbookFacts
-    versions: dict[str, str]
-    host: dict[str, JsonValue]
-    accepted: tuple[AcceptedRisk, ...] = Field(default=(), description="the accepted risks of the target file")
-    merged: tuple[SourceRun, ...] = Field(default=(), description="the runs that this one was merged from")
-    drills: tuple[DrillEvidence, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of the drills' verdicts; a run that was interrupted or proved nothing has not passed."""
-        verdicts = {drill.verdict for drill in self.drills}
-        for worst in ("failed", "error", "incomplete"):
-            if worst in verdicts:
-                return worst
-        if self.interrupted or "not run" in verdicts:
-            return "incomplete"
-        return "passed" if "passed" in verdicts else "skipped"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from rollback_drills.evidence.model import SCHEMA_VERSION, RunEvidence
+from rollback_drills.evidence.run import (
+    SCHEMA_VERSION,
+    RunEvidence,
+)
 
 
 def evidence_schema() -> dict[str, JsonValue]:

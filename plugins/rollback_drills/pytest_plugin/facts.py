@@ -13,7 +13,10 @@ import psutil
 from pydantic import BaseModel, JsonValue
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import RunbookFacts, TargetFacts
+from rollback_drills.evidence.run import (
+    RunbookFacts,
+    TargetFacts,
+)
 from rollback_drills.runbook.sections import BY_HAND, CHECKLIST
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.system_tables import Objectives

@@ -29,6 +29,7 @@ from rollback_drills.target import capabilities
 from rollback_drills.target.target import Target
 
 _DRILL = pytest.StashKey[Drill]()
+_LACKS = pytest.StashKey[tuple[str, ...]]()
 _LIBRARY = Path(rollback_drills.__file__).parent
 _BUILT_IN_DRILLS = _LIBRARY / "drills"
 
@@ -136,7 +137,7 @@ class OutcomeRecorder:
         if report.when == "teardown":
             return drill.conclude(error, reason=f"after the drill: {error}")
         if report.skipped:
-            return drill.skip(_skip_reason(report))
+            return drill.skip(_skip_reason(report), lacks=item.stash.get(_LACKS, ()))
         return drill.conclude(error, reason=_unexpected(error) if not drill.findings_sentence else "")
 
 
@@ -164,6 +165,11 @@ def lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> list[str]:
 
 def _skip_if_lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> None:
     if reasons := lacking(session, item, mark):
+        item.stash[_LACKS] = tuple(
+            name
+            for name in mark.requires
+            if capabilities.missing_capabilities(session.target, (name,), runtime=session.runtime.name)
+        )
         pytest.skip("; ".join(reasons))
 
 

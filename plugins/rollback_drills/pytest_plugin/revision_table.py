@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.formats.terminal import Line, clip, pad
 from rollback_drills.report.text import visible
 from rollback_drills.report.views.limits import Limits

@@ -13,14 +13,15 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.acceptance import Acceptances
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import read_journals
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, RuntimeFacts
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import RunEvidence, RuntimeFacts
 from rollback_drills.pytest_plugin.facts import System, host, system_of, versions
 from rollback_drills.pytest_plugin.html_report import discard_html_report
 from rollback_drills.pytest_plugin.keys import EVIDENCE, JOURNALS, WORKER_DATA
 from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.pytest_plugin.worker_totals import WorkerTotals, totals_of
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.formats.job_summary import append_job_summary
+from rollback_drills.report.views.report import Reports
 
 
 class RunReporter:
@@ -43,8 +44,7 @@ class RunReporter:
         self._totalled: set[object] = set()
         self._selected: list[Plan] = []
         self.kept: list[tuple[list[str], str]] = []
-        self.run: RunEvidence | None = None
-        self.history = History()
+        self.reports: Reports | None = None
         self.problem = ""
         self.notes: list[str] = []
 
@@ -76,7 +76,7 @@ class RunReporter:
             self._conclude(session)
 
     def pytest_unconfigure(self) -> None:
-        if self.run is None:
+        if self.reports is None:
             self._leave_no_empty_directory()
 
     def _conclude(self, session: pytest.Session) -> None:
@@ -133,14 +133,15 @@ class RunReporter:
     def _write(self, session: pytest.Session) -> None:
         from rollback_drills.report.filing.filing import file_report
 
-        self.run = self._evidence(session.config)
+        run = self._evidence(session.config)
+        self.reports = Reports(run)
         try:
-            self.history = file_report(self.run, self._session.directory)
+            self.reports = file_report(run, self._session.directory)
         except DrillError as error:
             self.problem = str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         try:
-            append_job_summary(self.run, self.history)
+            append_job_summary(self.reports)
         except DrillError as error:  # the report itself has been written
             self.notes.append(str(error))
 

@@ -100,12 +100,12 @@ class Summary:
         done = self._run_reporter
         for line in self._session.clean_up_notes:
             terminalreporter.write_line(f"drill clean-up: {line}")
-        if done.run is not None:
+        if done.reports is not None:
             terminalreporter.section("rollback drills")
             page = _below_here(self._session.directory / "incident.html")
-            for text, style in terminal_lines(done.run, page, history=done.history):
+            for text, style in terminal_lines(done.reports, page):
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
-            write_revisions(terminalreporter, done.run)
+            write_revisions(terminalreporter, done.reports.run)
             for note in done.notes:
                 terminalreporter.write_line(note, yellow=True)
         if done.problem:

@@ -9,7 +9,7 @@ from rollback_drills.clients.traffic import Sender
 from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
-from rollback_drills.evidence.model import RuntimeFacts
+from rollback_drills.evidence.run import RuntimeFacts
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes import Choice

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from rollback_drills.drill.plan import Plan
-from rollback_drills.evidence.model import RuntimeFacts
+from rollback_drills.evidence.run import RuntimeFacts
 from rollback_drills.pytest_plugin.facts import System, system_of
 from rollback_drills.pytest_plugin.keys import WORKER_DATA
 from rollback_drills.pytest_plugin.session import DrillSession

@@ -16,6 +16,10 @@ _TREACHEROUS = re.compile(
 )
 
 
+NOT_MEASURED = "not measured"
+"""What stands for a figure that no drill measured; it is never a zero."""
+
+
 def visible(text: str) -> str:
     """``text`` with every character that could deceive a reader or a terminal replaced by a visible stand-in.
 
@@ -56,7 +60,7 @@ def paragraphs(text: str, limit: int) -> tuple[str, ...]:
 def seconds(value: float | None) -> str:
     """A duration for people: ``0.34 s``, ``45.2 s``, ``2 min 5 s``, ``1 h 4 min``."""
     if value is None:
-        return "not measured"
+        return NOT_MEASURED
     if 0 < value < 0.01:
         return "< 0.01 s"
     if value < 9.995:

@@ -1,1 +1,1 @@
-"""Where the documents of a run land, and how runs are kept in order."""
+"""The files of a run, and how the runs of a directory are kept in order."""

@@ -14,18 +14,18 @@ from rollback_drills.core.polling import poll_until
 
 TEMPORARY = ".part"
 LOCK = ".lock"
-PATIENCE = 60.0  # seconds for which a run waits for another that is writing its report; that takes one, as a rule
+PATIENCE = 60.0  # seconds to wait for another run to write its report, which usually takes one
 _REMEDIES = {
     errno.ENOSPC: "free some space on that file system, or choose another report directory",
     errno.EDQUOT: "free some space in your quota, or choose another report directory",
     errno.EROFS: "choose a report directory on a file system that is not read-only",
-    errno.EACCES: "make the directory writable for the user that runs the drills, or choose another one",
-    errno.EPERM: "make the directory writable for the user that runs the drills, or choose another one",
+    errno.EACCES: "make the directory writable by the user that runs the drills, or choose another one",
+    errno.EPERM: "make the directory writable by the user that runs the drills, or choose another one",
 }
 
 
 def write_whole(path: Path, text: str) -> Path:
-    """Write ``text`` beside ``path`` and move it there, so that nobody ever reads half of it.
+    """Write ``text`` beside ``path`` and move it there, so that no reader ever sees half of it.
 
     Raises:
         DrillError: it cannot be written.
@@ -49,20 +49,20 @@ def unwritable(path: Path, error: OSError) -> DrillError:
 
 
 class ReportLockedError(DrillError):
-    """Another run holds the lock of the directory, and does not end."""
+    """Another run holds the lock of the directory and does not release it."""
 
 
 @contextmanager
 def one_at_a_time(directory: Path, *, patience: float = PATIENCE) -> Iterator[None]:
-    """Only one process at a time writes what the runs of ``directory`` share: their order and their history.
+    """Let one process at a time write what the runs of ``directory`` share: their order and their history.
 
-    The kernel gives the lock back however its holder ends. Where a file system knows no locks, it goes on without.
+    The kernel releases the lock however its holder ends. A file system without locks is used without one.
 
     Args:
         patience: seconds to wait for a holder, which may have been stopped (Ctrl-Z) or hang on a dead file system.
 
     Raises:
-        StillWriting: the holder has not ended by then.
+        ReportLockedError: the holder has not released it by then.
         DrillError: the directory cannot be written.
     """
     path = directory / LOCK

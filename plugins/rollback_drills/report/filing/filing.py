@@ -11,71 +11,64 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.files import (
-    PATIENCE,
-    TEMPORARY,
-    ReportLockedError,
-    one_at_a_time,
-    write_whole,
-)
-from rollback_drills.report.filing.history import HISTORY, History, append_history, read_history
+from rollback_drills.evidence.run import RunEvidence
+from rollback_drills.report.filing.files import PATIENCE, TEMPORARY, ReportLockedError, one_at_a_time, write_whole
+from rollback_drills.report.filing.history import HISTORY, append_history, read_history
 from rollback_drills.report.filing.manifest import ManifestEntry, entries, read_manifest, write_manifest
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.text import size, visible
+from rollback_drills.report.views.report import Reports
 from rollback_drills.report.views.steps import File
 
 EVIDENCE, PAGE, SUMMARY = "evidence.json", "incident.html", "incident.md"
 
 
-def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patience: float = PATIENCE) -> History:
-    """Write the report of ``run`` into ``directory``, and take it up into what the runs beside it share.
+def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patience: float = PATIENCE) -> Reports:
+    """Write the report of ``run`` into ``directory``, and add the run to what its neighbours share.
 
-    That is the history, the chain of manifests, and ``latest``. Runs that end at the same time wait for each other.
+    That is the history, the chain of manifests, and ``latest``. Runs that end at the same time take turns.
 
     Args:
-        again: a former run that is rendered again, which does not become the latest one where it was not.
-        patience: seconds; whoever does not get his turn by then has a report of his own, and takes part in nothing.
+        again: whether an earlier run is rendered again; ``latest`` then never moves back to it.
+        patience: seconds to wait for another run; after that the report is written, but nothing shared is touched.
 
     Returns:
-        The former runs.
+        The reports, for further renderers.
 
     Raises:
         DrillError: a file cannot be written, or another run that is being filed does not end.
     """
-    reports = directory.parent
+    neighbours = directory.parent
     try:
-        with one_at_a_time(reports, patience=patience):
-            history = read_history(reports / HISTORY)
-            write_report(run, directory, history=history)
-            append_history(reports / HISTORY, run)
-            if not (again and _is_older(run, reports / "latest")):
-                refresh_latest(reports, directory)
+        with one_at_a_time(neighbours, patience=patience):
+            reports = Reports(run, read_history(neighbours / HISTORY))
+            write_report(reports, directory)
+            append_history(neighbours / HISTORY, run)
+            if not (again and _is_older(run, neighbours / "latest")):
+                refresh_latest(neighbours, directory)
     except ReportLockedError as error:
-        write_report(run, directory, chained=False)
+        write_report(Reports(run), directory, chained=False)
         what = f"the report is in {directory}, but not in {HISTORY}, the chain of manifests and latest: {error.what}"
         raise DrillError(what, fix=error.fix) from None
-    return history
+    return reports
 
 
 def _is_older(run: RunEvidence, latest: Path) -> bool:
-    """Whether ``run`` had ended before the one that ``latest`` leads to."""
+    """Whether ``run`` ended before the one that ``latest`` points to."""
     try:
         return run.finished_at < read_manifest(latest).finished_at
     except DrillError:
         return False
 
 
-def write_report(
-    run: RunEvidence, directory: Path, *, history: History | None = None, chained: bool = True
-) -> tuple[Path, ...]:
-    """Write evidence, incident document, summary and manifest of ``run`` into ``directory``.
+def write_report(reports: Reports, directory: Path, *, chained: bool = True) -> tuple[Path, ...]:
+    """Write evidence, incident document, summary and manifest of a run into ``directory``.
 
-    Files that are already there (artifacts, another report) are listed in the manifest too.
+    The manifest also lists the files that are already there, such as artifacts.
 
     Args:
-        chained: whether the manifest names that of the run before; only one run at a time may do that.
+        chained: whether the manifest names the previous run's; only one run at a time may do that.
 
     Returns:
         The files written, the manifest last.
@@ -83,11 +76,11 @@ def write_report(
     Raises:
         DrillError: a file cannot be written.
     """
-    history = history or History()
+    run = reports.run
     evidence = write_whole(directory / EVIDENCE, evidence_json(run))
-    summary = write_whole(directory / SUMMARY, render_markdown(run, history=history))
+    summary = write_whole(directory / SUMMARY, render_markdown(reports))
     files = [_file(entry, run) for entry in entries(directory) if entry.path != PAGE]
-    page = write_whole(directory / PAGE, render_html(run, files=files, history=history))
+    page = write_whole(directory / PAGE, render_html(reports, files=files))
     return evidence, page, summary, write_manifest(run.run, directory, finished_at=run.finished_at if chained else "")
 
 
@@ -107,7 +100,7 @@ def refresh_latest(reports_dir: Path, run_dir: Path) -> Path:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(relative, target_is_directory=True)
         temporary.replace(link)
-    except OSError:  # no links on this file system or for this user, or a real directory bears the name
+    except OSError:  # this file system or user has no links, or a real directory has that name
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         return write_whole(text, relative + "\n")
@@ -117,7 +110,7 @@ def refresh_latest(reports_dir: Path, run_dir: Path) -> Path:
 
 
 def evidence_json(run: RunEvidence) -> str:
-    """``run`` as JSON; characters that no UTF-8 file can hold (lone surrogates) are spelt out."""
+    """``run`` as JSON, with characters that UTF-8 cannot encode (lone surrogates) spelt out."""
     try:
         return run.model_dump_json(indent=1) + "\n"
     except PydanticSerializationError:
@@ -146,5 +139,5 @@ def _encodes(text: str) -> bool:
 
 def _file(entry: ManifestEntry, run: RunEvidence) -> File:
     recorded = {item.path: item.sha256 for drill in run.drills for item in drill.artifacts}
-    note = "" if recorded.get(entry.path, entry.sha256) == entry.sha256 else "differs from what was recorded"
+    note = "" if recorded.get(entry.path, entry.sha256) == entry.sha256 else "differs from the recorded file"
     return File(entry.path, entry.path, size(entry.size), entry.sha256, note)

@@ -1,7 +1,7 @@
-"""What former runs measured: one line per run in ``history.jsonl``, and the trend of each drill.
+"""The measurements of former runs: one line per run in ``history.jsonl``, and the trend of each drill.
 
-A run counts for a trend when it drilled the same cases of a drill of the same target on the same runtime. Only those
-in which they passed, of runs that went to their end, are what a recovery time is compared with.
+A run counts for a trend if it drilled the same cases of the same drill, target and runtime. Recovery times are compared
+with those of complete runs in which all cases passed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.files import unwritable
 from rollback_drills.report.views.groups import NOT_BEGUN
 
 HISTORY = "history.jsonl"
 SHOWN = 5
 """How many former runs a trend shows, and a median is taken of."""
-_LEAST = 3  # former runs that a median takes to mean anything
-_FACTOR, _SECONDS = 2.0, 1.0  # a recovery that takes longer than both allow is called out
+_LEAST = 3  # former runs below which a median means nothing
+_FACTOR, _SECONDS = 2.0, 1.0  # a recovery that exceeds both is called out
 
 
 class PastDrill(BaseModel):
@@ -84,7 +88,7 @@ class Trend:
 
     @property
     def factor(self) -> float | None:
-        """How many times its median the recovery took, where that is worth saying."""
+        """The recovery time over its median, if that is worth reporting."""
         now = self.now.recovery
         if self.median is None or now is None or now <= _FACTOR * self.median or now - self.median <= _SECONDS:
             return None
@@ -92,7 +96,7 @@ class Trend:
 
 
 def past_of(run: RunEvidence) -> PastRun:
-    """What of ``run`` later runs are compared with."""
+    """The figures of ``run`` that later runs are compared with."""
     return PastRun(
         run=run.run,
         finished_at=run.finished_at,
@@ -128,7 +132,7 @@ def read_history(file: Path) -> History:
                 except ValidationError:
                     unreadable += bool(line.strip())
                     continue
-                found.pop(past.run, None)  # a report that was written again counts once, as it is now
+                found.pop(past.run, None)  # a run that was rendered again counts once, as it is now
                 found[past.run] = past
     except FileNotFoundError:
         return History()
@@ -138,7 +142,7 @@ def read_history(file: Path) -> History:
 
 
 def append_history(file: Path, run: RunEvidence) -> None:
-    """Add ``run`` as the last line; what a killed process left of a line is ended first.
+    """Add ``run`` as the last line, after ending a line that a killed process left incomplete.
 
     Raises:
         DrillError: it cannot be written.

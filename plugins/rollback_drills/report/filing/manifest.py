@@ -1,6 +1,6 @@
 """The manifest of a run: SHA-256 of each of its files, and of the manifest of the run before it.
 
-So the manifests of a report directory are a chain: whoever changes an old run has to change all that came after it.
+So the manifests of a report directory are a chain: to change an old run, one must change all later manifests too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ManifestEntry(BaseModel):
 
 
 class PreviousRun(BaseModel):
-    """The run that was filed last before this one; its directory, which bears its name, is beside this one's."""
+    """The run filed just before this one; its directory, of the same name, is beside this one's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +51,7 @@ class RunManifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What the manifest of a run says about its files and about the runs before it."""
+    """What a run's manifest says about its files and about the runs before it."""
 
     run: str
     files: int
@@ -115,7 +115,7 @@ def verify(directory: Path) -> Verification:
 
 
 def _follow(directory: Path, manifest: RunManifest) -> tuple[list[str], list[str]]:
-    """What of the manifests of the runs before one was changed, and how far back they could be followed."""
+    """Which manifests of earlier runs were changed, and how far back they could be followed."""
     seen = {manifest.run}
     while (link := manifest.previous) is not None:
         if Path(link.run).name != link.run or link.run in seen:
@@ -123,8 +123,8 @@ def _follow(directory: Path, manifest: RunManifest) -> tuple[list[str], list[str
         try:
             content = (directory.parent / link.run / MANIFEST).read_bytes()
         except OSError:
-            gone = f"run {link.run}, the one before {manifest.run}, is not here any more"
-            return [], [f"{gone}: the chain of manifests cannot be followed beyond"]
+            gone = f"run {link.run}, the one before {manifest.run}, is gone"
+            return [], [f"{gone}: the chain of manifests ends there"]
         if hashlib.sha256(content).hexdigest() != link.sha256:
             return [f"the manifest of run {link.run} was changed after run {manifest.run} had been written"], []
         seen.add(link.run)
@@ -134,35 +134,35 @@ def _follow(directory: Path, manifest: RunManifest) -> tuple[list[str], list[str
 
 
 def _previous(directory: Path, run: str) -> PreviousRun | None:
-    """The end of the chain: the run that no other names as the one before it. A run that is in it keeps its place.
+    """The end of the chain: the run that no other names as its predecessor. A run in the chain keeps its place.
 
-    The times at which runs ended do not say it: two may end in one second, in another order than they were filed, and
-    clocks are set back. They decide only where a chain was forked by an earlier version.
+    End times do not decide it: two runs may end in the same second, or in another order than they were filed, and
+    clocks are set back. They only decide where an earlier version forked the chain.
     """
     filed = {manifest.run: (manifest, path) for path in directory.parent.iterdir() if (manifest := _filed(path))}
     if run in filed:
         return filed[run][0].previous
     followed = {manifest.previous.run for manifest, _ in filed.values() if manifest.previous}
     ends = [(manifest.finished_at, name) for name, (manifest, _) in filed.items() if name not in followed]
-    if not ends or run in followed:  # whoever comes after it has its place in the chain, and cannot be before it
+    if not ends or run in followed:  # its successor is in the chain already, and cannot precede it
         return None
     _, last = max(ends)
     return PreviousRun(run=last, sha256=hashlib.sha256((filed[last][1] / MANIFEST).read_bytes()).hexdigest())
 
 
 def _filed(path: Path) -> RunManifest | None:
-    """The manifest of a run in the chain; None where a directory is no run, or bears another name."""
+    """The manifest of a run in the chain; None if a directory is no run, or has another name."""
     if path.is_symlink() or not (path / MANIFEST).is_file():
         return None
     try:
         manifest = read_manifest(path)
     except DrillError:
-        return None  # whoever verifies that run is told
+        return None  # verifying that run reports it
     return manifest if manifest.finished_at and manifest.run == path.name else None
 
 
 def entries(directory: Path) -> Iterator[ManifestEntry]:
-    """Every regular file below ``directory`` by path; links and the manifest itself are none of the run's files.
+    """Every regular file below ``directory`` by path, without links and the manifest itself.
 
     Raises:
         DrillError: a file cannot be read.
@@ -176,5 +176,8 @@ def entries(directory: Path) -> Iterator[ManifestEntry]:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             yield ManifestEntry(path=visible(name), size=path.stat().st_size, sha256=digest)
     except OSError as error:
-        raise DrillError(f"the files of {directory} cannot be listed", cause=str(error),
-                         fix="see that nothing else writes there and that it is readable") from error  # fmt: skip
+        raise DrillError(
+            f"the files of {directory} cannot be listed",
+            cause=str(error),
+            fix="make it readable, and let nothing else write there",
+        ) from error

@@ -1,7 +1,7 @@
-"""Several runs as one: what shards of a CI, or a run and its repetition, have proven together.
+"""Several runs as one: what the shards of a CI job, or a run and its repetition, prove together.
 
-Of a drill that several runs have performed the latest counts, and the earlier attempts stay in its evidence. A drill
-that was only skipped gives way to one that was performed, whenever that was.
+If several runs performed a drill, the latest counts, and the earlier attempts stay in its evidence. A drill
+that was skipped gives way to one that was performed, whenever that was.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pydantic import JsonValue
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import (
-    AcceptedRisk,
     Attempt,
     DrillEvidence,
+)
+from rollback_drills.evidence.run import (
+    AcceptedRisk,
     RunEvidence,
     RuntimeFacts,
     SourceRun,
@@ -41,7 +43,7 @@ def merge(sources: Sequence[Source], name: str, *, different_targets: bool = Fal
 
     Args:
         name: what the merged run is called.
-        different_targets: whether they may be of different systems; the latest run's facts then stand for all.
+        different_targets: whether they may be of different systems; the latest run's facts then count for all.
 
     Raises:
         DrillError: they are of different systems or runbooks, or one run is there twice.
@@ -78,9 +80,14 @@ def merge(sources: Sequence[Source], name: str, *, different_targets: bool = Fal
 def _source(source: Source) -> SourceRun:
     run = source.run
     return SourceRun(
-        run=run.run, started_at=run.started_at, finished_at=run.finished_at, runtime=run.runtime.name,
-        selection=run.selection, drills=len(run.drills), evidence_sha256=source.evidence_sha256,
-    )  # fmt: skip
+        run=run.run,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        runtime=run.runtime.name,
+        selection=run.selection,
+        drills=len(run.drills),
+        evidence_sha256=source.evidence_sha256,
+    )
 
 
 def _refuse_doubles(runs: Sequence[RunEvidence]) -> None:
@@ -100,9 +107,9 @@ def _demand_one_target(runs: Sequence[RunEvidence]) -> None:
         found = {run.run: of(run) for run in runs}
         if len(set(found.values())) > 1:
             raise DrillError(
-                f"these runs have drilled different {what}: together they prove nothing of any one system",
+                f"these runs have drilled different {what}: together they prove nothing about any one system",
                 cause="\n".join(one_line(f"{name}: {value}") for name, value in found.items()),
-                fix=f"merge runs of one target, or give {OVERRIDE} if the difference is of no account",
+                fix=f"merge runs of one target, or give {OVERRIDE} if the difference does not matter",
             )
 
 
@@ -117,21 +124,27 @@ def _drills(runs: Sequence[RunEvidence]) -> Iterable[DrillEvidence]:
         *earlier, (run, drill) = ordered
         worker = f"{run.run}/{drill.worker}" if len(runs) > 1 else drill.worker
         told = tuple(
-            Attempt(run=each.run, runtime=each.runtime.name, started_at=former.started_at, verdict=former.verdict,
-                    reason=former.reason)
-            for each, former in earlier if former.verdict not in NOT_BEGUN
-        )  # fmt: skip
+            Attempt(
+                run=each.run,
+                runtime=each.runtime.name,
+                started_at=former.started_at,
+                verdict=former.verdict,
+                reason=former.reason,
+            )
+            for each, former in earlier
+            if former.verdict not in NOT_BEGUN
+        )
         yield _moved(drill, run.run).model_copy(update={"worker": worker, "attempts": (*drill.attempts, *told)})
 
 
 def place_of(path: str, run: str) -> str:
-    """Where an artifact of one run lies in the directory of the merged one."""
+    """The place of one run's artifact in the directory of the merged run."""
     directory, _, name = path.rpartition("/")
     return f"{directory}/{run}/{name}" if directory else f"{run}/{name}"
 
 
 def _moved(drill: DrillEvidence, run: str) -> DrillEvidence:
-    """With its artifacts in their new places, also where the output of a command refers to one."""
+    """With its artifacts in their new places, also in the output of commands that refer to one."""
     places = {each.path: place_of(each.path, run) for each in drill.artifacts}
     artifacts = tuple(each.model_copy(update={"path": places[each.path]}) for each in drill.artifacts)
     steps = []
@@ -156,7 +169,7 @@ def _runtime(runs: Sequence[RunEvidence]) -> RuntimeFacts:
 
 
 def _accepted(runs: Sequence[RunEvidence]) -> tuple[AcceptedRisk, ...]:
-    """Each once. What no run found is not needed only if every run says so."""
+    """Each once. A risk is not needed only if every run says so."""
     told: dict[tuple[str, ...], list[AcceptedRisk]] = {}
     for run in runs:
         for risk in run.accepted:

@@ -1,4 +1,4 @@
-"""A report of evidence that is there: of one run once more, or of several as one. No run is ever written over."""
+"""A report from existing evidence: of one run again, or of several as one. No run is ever overwritten."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import SCHEMA_VERSION, RunEvidence
-from rollback_drills.report.filing.files import unwritable
-from rollback_drills.report.filing.filing import (
-    EVIDENCE,
-    PAGE,
-    SUMMARY,
-    file_report,
+from rollback_drills.evidence.run import (
+    SCHEMA_VERSION,
+    RunEvidence,
 )
-from rollback_drills.report.filing.history import History
+from rollback_drills.report.filing.files import unwritable
+from rollback_drills.report.filing.filing import EVIDENCE, PAGE, SUMMARY, file_report
 from rollback_drills.report.filing.manifest import MANIFEST, verify
 from rollback_drills.report.filing.merging import Source, merge, place_of
 from rollback_drills.report.text import visible
+from rollback_drills.report.views.report import Reports
 
 _WRITTEN_ANEW = {EVIDENCE, PAGE, SUMMARY, MANIFEST}
 
 
 def run_directory(directory: Path) -> Path:
-    """Follow ``latest`` where it could not be made a link."""
+    """Follow ``latest.txt``, which replaces the link ``latest`` where links are impossible."""
     text = directory.with_name(f"{directory.name}.txt")
     if directory.is_dir() or not text.is_file():
         return directory
@@ -37,11 +35,11 @@ def run_directory(directory: Path) -> Path:
 
 def report_again(
     directories: Sequence[Path], output: Path, *, different_targets: bool = False
-) -> tuple[RunEvidence, History, tuple[str, ...]]:
-    """Write the report of one run once more, or of several as one, into a directory that is not there yet.
+) -> tuple[Reports, tuple[str, ...]]:
+    """Render the report of one run again, or of several as one, into a new directory.
 
     Returns:
-        The evidence, the former runs, and what of the sources is not as their runs had written it.
+        The reports, and which files of the sources were changed since their runs wrote them.
 
     Raises:
         DrillError: a source cannot be read, they do not belong together, or ``output`` is there or cannot be written.
@@ -60,16 +58,16 @@ def report_again(
         else:
             for directory, source in zip(directories, sources, strict=True):
                 _copy_artifacts(directory, source.run, run, output)
-        history = file_report(run, output, again=True)
+        reports = file_report(run, output, again=True)
     except (DrillError, OSError) as error:
-        shutil.rmtree(output, ignore_errors=True)  # half a report is none
+        shutil.rmtree(output, ignore_errors=True)  # half a report is worse than none
         raise error if isinstance(error, DrillError) else unwritable(output, error) from error
-    return run, history, changes
+    return reports, changes
 
 
 def _read(directory: Path) -> Source:
     file = directory / EVIDENCE
-    fix = "name the directory of a run that came to its end, for example reports/latest"
+    fix = "name the directory of a completed run, for example reports/latest"
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -80,22 +78,23 @@ def _read(directory: Path) -> Source:
         first = error.errors()[0]
         cause = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
         raise DrillError(
-            f"{file} is not evidence that this version reads (schema {SCHEMA_VERSION})", cause=cause,
+            f"{file} is not evidence that this version reads (schema {SCHEMA_VERSION})",
+            cause=cause,
             fix="use the version of rollback-drills that the run was made with, or a newer one",
-        ) from None  # fmt: skip
+        ) from None
     if run.schema_version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
         raise DrillError(
             f"{file} has the schema {visible(run.schema_version)}, and this version reads {SCHEMA_VERSION}",
             fix="use the version of rollback-drills that the run was made with",
         )
-    # It is written as the present schema has it: whatever that has added is absent here.
+    # It is written in the present schema; fields that the schema has gained since keep their defaults.
     run = run.model_copy(update={"schema_version": SCHEMA_VERSION})
     return Source(run, hashlib.sha256(content).hexdigest())
 
 
 def _refuse(output: Path, sources: Sequence[Path]) -> None:
     if output.is_symlink() or (output.exists() and not (output.is_dir() and not any(output.iterdir()))):
-        raise DrillError(f"{output} is there already", fix="name a directory that is not: nothing is overwritten")
+        raise DrillError(f"{output} is there already", fix="name a new directory: nothing is overwritten")
     for source in sources:
         if output.resolve().is_relative_to(source):
             raise DrillError(
@@ -108,14 +107,14 @@ def _create(output: Path) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            output.rmdir()  # an empty one; whatever has come into it meanwhile makes this fail
+            output.rmdir()  # an empty one; this fails if anything has come into it meanwhile
         output.mkdir()
     except OSError as error:
         raise unwritable(output, error) from error
 
 
 def _changes(directory: Path) -> list[str]:
-    """What of a run's files, and of the chain that it belongs to, is not as it was written."""
+    """Which of a run's files, and of the chain that it belongs to, were changed."""
     try:
         found = verify(directory).changes
     except DrillError as error:
@@ -124,7 +123,7 @@ def _changes(directory: Path) -> list[str]:
 
 
 def _copy_all(source: Path, output: Path) -> None:
-    """Every file of the run but those that are written anew."""
+    """Every file of the run except those that are rendered again."""
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source)
         if path.is_file() and not path.is_symlink() and name.as_posix() not in _WRITTEN_ANEW:
@@ -133,7 +132,7 @@ def _copy_all(source: Path, output: Path) -> None:
 
 
 def _copy_artifacts(source: Path, run: RunEvidence, merged: RunEvidence, output: Path) -> None:
-    """Those of the drills that count; one that is not there is told as a change of its run."""
+    """The artifacts of the drills that count; a missing one is reported as a change of its run."""
     wanted = {artifact.path for drill in merged.drills for artifact in drill.artifacts}
     for drill in run.drills:
         for artifact in drill.artifacts:

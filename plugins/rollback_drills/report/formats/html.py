@@ -1,7 +1,7 @@
-"""The incident document: one HTML file that asks for nothing from anywhere.
+"""The incident document: one HTML file that loads nothing else.
 
-It needs no script to be read and printed. Its own one keeps what people fill in, and saves a completed copy; the
-content security policy lets no other run.
+It can be read and printed without scripts. Its only script keeps what people fill in, and saves a completed copy; the
+content security policy blocks any other.
 """
 
 from __future__ import annotations
@@ -15,37 +15,29 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import cut, visible
 from rollback_drills.report.views.limits import LADDER
-from rollback_drills.report.views.report import (
-    Report,
-    build_report,
-)
+from rollback_drills.report.views.report import Report, Reports
 from rollback_drills.report.views.steps import File
 
 MAX_BYTES = 1_000_000
-"""What the document stays under, whatever the logs."""
+"""The limit of the document's size, whatever the logs."""
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _LONGEST = 20_000  # characters of any one text, a safety net behind the model's own limits
 _OFTEN = 120  # characters up to which a text is likely to be met again
 
 
-def render_html(
-    run: RunEvidence, *, files: Sequence[File] = (), history: History | None = None, max_bytes: int = MAX_BYTES
-) -> str:
-    """The incident document of ``run``, as a rule under ``max_bytes`` of UTF-8.
+def render_html(reports: Reports, *, files: Sequence[File] = (), max_bytes: int = MAX_BYTES) -> str:
+    """The incident document of a run, usually under ``max_bytes`` of UTF-8.
 
     Args:
-        run: the evidence.
-        files: the files of the run for the manifest; this document itself cannot be among them.
-        history: the former runs, for the trends.
-        max_bytes: the upper bound; texts and lists are cut shorter until the document fits.
+        reports: the run's reports.
+        files: the run's files for the manifest, without this document.
+        max_bytes: the upper bound; texts and lists are shortened until the document fits.
     """
     for limits in LADDER:
-        report = build_report(run, limits=limits, files=files, history=history)
+        report = reports.within(limits).with_files(files, limits)
         if limits is not LADDER[-1] and _estimate(report) > max_bytes:
             continue  # spares rendering what will not fit
         page = _render(report)
@@ -55,7 +47,7 @@ def render_html(
 
 
 def _estimate(report: Report) -> int:
-    """About how many bytes the document will have, rather a little less."""
+    """A low estimate of the document's bytes."""
     steps = [step for drill in report.drills for case in drill.shown for step in case.steps]
     output = sum(len(command.output) for step in steps for command in step.commands)
     entries = sum(len(step.checks) + len(step.commands) for step in steps)
@@ -64,9 +56,9 @@ def _estimate(report: Report) -> int:
 
 def _render(report: Report) -> str:
     style, script = _part("incident.css"), _part("incident.js")
-    return _environment().get_template("incident.html.j2").render(
-        report=report, style=Markup(style), style_hash=_hash(style), script=Markup(script), script_hash=_hash(script),
-    )  # fmt: skip
+    template = _environment().get_template("incident.html.j2")
+    hashes = {"style_hash": _hash(style), "script_hash": _hash(script)}
+    return template.render(report=report, style=Markup(style), script=Markup(script), **hashes)
 
 
 @cache
@@ -76,7 +68,7 @@ def _part(name: str) -> str:
 
 @cache
 def _hash(text: str) -> str:
-    """As the page's content security policy names what alone it allows."""
+    """As the page's content security policy names the only script and style that it allows."""
     return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -94,7 +86,7 @@ def _environment() -> Environment:
 
 
 def _harmless(value: object) -> object:
-    """What every expression of a template goes through, so that none can be forgotten: text made safe to show."""
+    """Make the value of a template's expression safe to show; Jinja2 calls it for every expression."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return _short(value) if len(value) <= _OFTEN else escape(visible(cut(value, _LONGEST)))

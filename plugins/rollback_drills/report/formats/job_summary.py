@@ -1,4 +1,4 @@
-"""The job summary: the file by which a CI service lets a step show Markdown."""
+"""The job summary: the file in which a CI step hands Markdown to its service."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import os
 from pathlib import Path
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.formats.markdown import render_markdown
+from rollback_drills.report.views.report import Reports
 
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
-"""The variable by which a CI service names the file that it shows as the summary of a step."""
+"""The variable with which a CI service names the file that it shows as a step's summary."""
 
 MAX_SUMMARY_BYTES = 1024 * 1024
-"""What one step may write in all; the service shows none of a longer one."""
+"""The most that one step may write; the service shows nothing of a longer summary."""
 
 
-def append_job_summary(run: RunEvidence, history: History) -> None:
-    """Add the Markdown summary to the file that the CI service names, as far as it has room for it.
+def append_job_summary(reports: Reports) -> None:
+    """Add the Markdown summary to the file that the CI service names, within its limit.
 
     Raises:
         DrillError: the file cannot be written.
@@ -29,7 +28,7 @@ def append_job_summary(run: RunEvidence, history: History) -> None:
     file = Path(name)
     try:
         there = file.stat().st_size if file.exists() else 0
-        text = _fitting(run, history, MAX_SUMMARY_BYTES - there)
+        text = _fitting(reports, MAX_SUMMARY_BYTES - there)
         with file.open("a", encoding="utf-8") as summary:
             summary.write(text)
     except OSError as error:
@@ -39,9 +38,9 @@ def append_job_summary(run: RunEvidence, history: History) -> None:
         ) from None
 
 
-def _fitting(run: RunEvidence, history: History, room: int) -> str:
+def _fitting(reports: Reports, room: int) -> str:
     """The summary in at most ``room`` bytes of UTF-8, cut at a line with a note; empty if not even that fits."""
-    text = render_markdown(run, history=history) + "\n"
+    text = render_markdown(reports) + "\n"
     note = "\n…the rest is in incident.html, among the files of this run.\n"
     if len(text.encode()) <= room:
         return text

@@ -1,4 +1,4 @@
-"""JUnit XML: what a CI service reads of each drill, as pytest writes it and for runs that are rendered again."""
+"""JUnit XML: what a CI service reads about each drill, as pytest writes it and for rendered runs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import visible
 
 PREFIX = "drill_"
-_KINDS = {"failed": "failure", "error": "error", "incomplete": "error", "skipped": "skipped",
-          "not run": "skipped"}  # fmt: skip
+_KINDS = {"failed": "failure", "error": "error", "incomplete": "error", "skipped": "skipped", "not run": "skipped"}
 
 
 def properties(evidence: DrillEvidence) -> Iterator[tuple[str, str]]:
-    """Name and value; what was not measured has no property."""
+    """Name and value of each figure that was measured."""
     yield f"{PREFIX}verdict", evidence.verdict
     recovery = evidence.recovery
     if recovery is not None:
@@ -37,14 +37,20 @@ def properties(evidence: DrillEvidence) -> Iterator[tuple[str, str]]:
 
 
 def render_junit(run: RunEvidence) -> str:
-    """All drills of ``run`` as one suite: an incomplete drill is an error, which no verdict of JUnit's means."""
+    """All drills of ``run`` as one suite; JUnit knows no incomplete tests, so those are errors."""
     counts = Counter(_KINDS.get(drill.verdict, "passed") for drill in run.drills)
     root = ElementTree.Element("testsuites", name="rollback drills")
     suite = ElementTree.SubElement(
-        root, "testsuite", name=visible(run.target.name), tests=str(len(run.drills)), failures=str(counts["failure"]),
-        errors=str(counts["error"]), skipped=str(counts["skipped"]), time=f"{run.seconds:.3f}",
+        root,
+        "testsuite",
+        name=visible(run.target.name),
+        tests=str(len(run.drills)),
+        failures=str(counts["failure"]),
+        errors=str(counts["error"]),
+        skipped=str(counts["skipped"]),
+        time=f"{run.seconds:.3f}",
         timestamp=visible(run.started_at),
-    )  # fmt: skip
+    )
     for drill in run.drills:
         suite.append(_case(drill))
     ElementTree.indent(root)

@@ -5,20 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.history import History
 from rollback_drills.report.text import one_line, visible
-from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.limits import SUMMARY
 from rollback_drills.report.views.problems import Problem
-from rollback_drills.report.views.report import (
-    Report,
-    build_report,
-)
+from rollback_drills.report.views.report import Report, Reports
 
 MAX_CHARACTERS = 60_000
 """Below what the strictest of the usual services accepts in one comment (65 536)."""
 
-_LIMITS = Limits(output=0, value=300, line=160, items=5, rows=60, steps=0, cases=0, groups=0)
 _MARKS = re.compile(r"[\\`*_\[\]|~$]|^[-+#=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)")
 _ICONS = {"passed": "✅", "failed": "❌", "error": "⚠️", "skipped": "⚪", "incomplete": "⚠️", "not run": "⚪"}
 _TONES = {"passed": "✅", "failed": "❌", "unknown": "❔"}
@@ -46,12 +40,12 @@ def code(text: str) -> str:
     return f"{fence}{blank}{literal}{blank}{fence}" if literal else ""
 
 
-def render_markdown(run: RunEvidence, *, history: History | None = None, max_characters: int = MAX_CHARACTERS) -> str:
-    """The summary of ``run``; what would make it longer than ``max_characters`` is left out with a note."""
+def render_markdown(reports: Reports, *, max_characters: int = MAX_CHARACTERS) -> str:
+    """The summary of a run, cut to ``max_characters`` with a note."""
     lines: list[str] = []
     used = 0
     note = "\n…the rest is in incident.html.\n"
-    for line in _lines(build_report(run, limits=_LIMITS, history=history)):
+    for line in _lines(reports.within(SUMMARY)):
         used += len(line) + 1
         if used > max_characters - len(note):
             return "\n".join(lines) + "\n" + note
@@ -63,8 +57,10 @@ def _lines(report: Report) -> Iterator[str]:
     icon = _ICONS[report.headline.verdict]
     yield f"# {icon} {escape(report.headline.sentence)}"
     yield ""
-    yield (f"Rollback drills of **{escape(report.target)}**, release {escape(report.releases)}, {escape(report.when)}, "
-           f"{escape(report.lasted)}, runtime {escape(report.runtime)}, run {code(report.run)}")  # fmt: skip
+    yield (
+        f"Rollback drills of **{escape(report.target)}**, release {escape(report.releases)}, {escape(report.when)}, "
+        f"{escape(report.lasted)}, runtime {escape(report.runtime)}, run {code(report.run)}"
+    )
     yield ""
     for note in report.headline.notes:
         yield f"- {escape(note)}"
@@ -86,9 +82,11 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _problem(problem: Problem) -> Iterator[str]:
     params = f" ({escape(', '.join(problem.params[:6]))}{' …' if len(problem.params) > 6 else ''})"
-    yield (f"- **{escape(problem.title)}** [{problem.severity}, {code(problem.code)}] in "
-           f"{escape(problem.where)}{params if problem.params else ''}: "
-           f"{escape(one_line(problem.worst_detail, 300))}")  # fmt: skip
+    yield (
+        f"- **{escape(problem.title)}** [{problem.severity}, {code(problem.code)}] in "
+        f"{escape(problem.where)}{params if problem.params else ''}: "
+        f"{escape(one_line(problem.worst_detail, 300))}"
+    )
     yield f"  - Do: {escape(problem.remedy)}"
 
 
@@ -100,8 +98,10 @@ def _known(report: Report) -> Iterator[str]:
     yield ""
     for problem in report.known[:20]:
         what = escape(problem.accepted) or "known gap"
-        yield (f"- {escape(problem.title)} [{code(problem.code)}] in {escape(problem.where)}: "
-               f"{escape(one_line(problem.worst_detail, 300))}; {what}")  # fmt: skip
+        yield (
+            f"- {escape(problem.title)} [{code(problem.code)}] in {escape(problem.where)}: "
+            f"{escape(one_line(problem.worst_detail, 300))}; {what}"
+        )
     if len(report.known) > 20:
         yield f"- {len(report.known) - 20} more are in incident.html"
     yield ""
@@ -120,8 +120,10 @@ def _table(report: Report) -> Iterator[str]:
         lost = f"{row.writes}; RPO {row.rpo}{' ❌' if row.rpo_met is False else ''}" if row.rpo else row.writes
         cells = (row.section, title, f"{row.answer}: {row.why}" if row.why else row.answer, recovery, downtime, lost)
         section, title, answer, recovery, downtime, lost = (escape(cell) or "-" for cell in cells)
-        yield (f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
-               f"| {downtime} | {lost} | {row.found or 0} |")  # fmt: skip
+        yield (
+            f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
+            f"| {downtime} | {lost} | {row.found or 0} |"
+        )
     yield ""
 
 
@@ -151,7 +153,7 @@ def _open_items(report: Report) -> Iterator[str]:
         yield ""
     by_hand = [item for item in report.checklist if item.open]
     if by_hand:
-        yield "## For a human to tick"
+        yield "## For a person to tick"
         yield ""
         for item in by_hand:
             yield f"- [ ] {escape(item.title)}"

@@ -1,4 +1,4 @@
-"""The summary at the end of a run, for a terminal of 80 columns and a reader who has just been woken up."""
+"""The summary at the end of a run, for a terminal of 80 columns and a reader who just woke up."""
 
 from __future__ import annotations
 
@@ -7,45 +7,41 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollback_drills.evidence.model import RunEvidence
-from rollback_drills.report.filing.history import History
-from rollback_drills.report.text import cut, enumerate_words, one_line, visible
-from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.text import NOT_MEASURED, cut, enumerate_words, one_line, visible
+from rollback_drills.report.views.limits import SUMMARY
 from rollback_drills.report.views.problems import Problem
-from rollback_drills.report.views.report import (
-    DrillView,
-    Report,
-    build_report,
-)
+from rollback_drills.report.views.report import DrillView, Report, Reports
 from rollback_drills.report.views.summary import Row
 
 Line = tuple[str, str]
 """Text, and the marks of pytest's terminal writer to write it with: ``"red bold"``, ``"green"``, or nothing."""
 
-_LIMITS = Limits(output=0, value=300, line=120, items=5, rows=20, steps=0, cases=0, groups=0)
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
-_SEVERITIES = {"critical": "red bold", "unclassified": "red bold", "major": "yellow bold", "minor": "bold",
-               "accepted": "yellow", "info": ""}  # fmt: skip
+_SEVERITIES = {
+    "critical": "red bold",
+    "unclassified": "red bold",
+    "major": "yellow bold",
+    "minor": "bold",
+    "accepted": "yellow",
+    "info": "",
+}
 _MOST = 12
 _TRENDS = 20
 
 
-def terminal_lines(
-    run: RunEvidence, report: Path | str, *, width: int = 80, history: History | None = None
-) -> list[Line]:
-    """The summary of ``run``: verdict, one line per drill, what was found and what to do, where the report lies.
+def terminal_lines(reports: Reports, page: Path | str, *, width: int = 80) -> list[Line]:
+    """The summary of a run: one line per drill, findings and remedies, the verdict, the path of the document.
 
     Args:
-        run: the evidence.
-        report: the path of the report, shown as it is.
-        history: the former runs, for the trends.
-        width: columns that no line exceeds, save the report's path, which must stay whole to be copied; at least 60.
+        reports: the run's reports.
+        page: the path of the document, shown unchanged.
+        width: the longest line in columns, at least 60; only the path, which people copy, may exceed it.
     """
-    view = build_report(run, limits=_LIMITS, history=history)
+    view = reports.within(SUMMARY)
     lines = [*_table(view, width), *_trends(view, width), *_found(view, width), *_end(view, width)]
     return [
         *((clip(visible(text), width), style) for text, style in lines),
-        (visible(f"report: {report}"), "bold"),
+        (visible(f"report: {page}"), "bold"),
     ]
 
 
@@ -57,12 +53,12 @@ def _table(view: Report, width: int) -> Iterator[Line]:
             yield f"{pad(clip(row.section, room), room)} {'not drilled':<31} {'-':>5}", "yellow"
             continue
         recovery = f"{row.recovery} / {row.objective}" if row.objective else row.recovery
-        if row.recovery == "not measured":
+        if row.recovery == NOT_MEASURED:
             recovery = "-"
         recovery = f"! {recovery}" if row.met is False else recovery
         verdict = f"{row.verdict or ''}{'*' if row.accepted else ''}"
-        yield (f"{pad(_name(row, room), room)} {verdict:<10} {clip(recovery, 20):>20} "
-               f"{row.findings or '-':>5}"), _style(row)  # fmt: skip
+        figures = f"{verdict:<10} {clip(recovery, 20):>20} {row.findings or '-':>5}"
+        yield f"{pad(_name(row, room), room)} {figures}", _style(row)
     if any(row.accepted for row in view.rows):
         yield "* with accepted risks", "yellow"
 
@@ -74,7 +70,7 @@ def _style(row: Row) -> str:
 
 
 def _name(row: Row, room: int) -> str:
-    """Title and number of cases; the title gives way if both do not fit."""
+    """Title and number of cases; the title is cut if both do not fit."""
     if not row.cases:
         return clip(row.title, room)
     cases = clip(row.cases, max(12, room // 2))
@@ -82,7 +78,7 @@ def _name(row: Row, room: int) -> str:
 
 
 def _trends(view: Report, width: int) -> Iterator[Line]:
-    """How the drills did in their last runs; those that measured nothing have nothing to tell."""
+    """How the drills did in their last runs; those that measured nothing are left out."""
     told = [lines for drill in view.drills if (lines := list(_trend(drill, width - 46)))]
     if view.history_note:
         yield view.history_note, "yellow"
@@ -97,16 +93,19 @@ def _trends(view: Report, width: int) -> Iterator[Line]:
 
 
 def _trend(drill: DrillView, room: int) -> Iterator[Line]:
-    """Downtime and lost writes only where they are not what they always were."""
+    """Recovery times; downtime and lost writes only if they changed."""
     trend = drill.trend
     if trend is None:
         return
     rows = trend.rows
-    figures = [("recovery", [row.recovery for row in rows]), ("downtime", [row.downtime for row in rows]),
-               ("lost", [row.lost for row in rows])]  # fmt: skip
+    figures = [
+        ("recovery", [row.recovery for row in rows]),
+        ("downtime", [row.downtime for row in rows]),
+        ("lost", [row.lost for row in rows]),
+    ]
     name = drill.title
     for index, (what, values) in enumerate(figures):
-        if set(values) == {"not measured"} or (index and len(set(values)) == 1):
+        if set(values) == {NOT_MEASURED} or (index and len(set(values)) == 1):
             continue
         shown = " → ".join("-" if value == "not measured" else value for value in values[-4:])
         style = "yellow" if trend.regression and not index else ""

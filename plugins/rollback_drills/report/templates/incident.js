@@ -107,7 +107,7 @@
     for (const field of fields()) put(field, field.type === "checkbox" ? (field.defaultChecked ? "yes" : "") : field.defaultValue);
     judgeSignOff();
     byId("discard").hidden = true;
-    say("What was typed since this file was saved is gone.");
+    say("Everything typed since this file was saved is gone.");
   }
 
   root.classList.add("scripted");

@@ -1,4 +1,4 @@
-"""Throughput and error rate over time as outlines that a template draws: whole numbers in a box of fixed size."""
+"""Throughput and error rate over time, as outlines for a template to draw: whole numbers in a box of fixed size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """A stretch of time with what came in it; ``start`` and ``end`` in seconds since the drill began."""
+    """A stretch of time and its requests; ``start`` and ``end`` in seconds since the drill began."""
 
     start: float
     end: float
@@ -51,7 +51,7 @@ class _Bucket:
 
 
 def charts(traffic: ClientTraffic, total: float, limit: int) -> tuple[Chart, ...]:
-    """Throughput and error rate over ``total`` seconds, in at most ``limit`` stretches; nothing if nothing was sent."""
+    """Throughput and error rate over ``total`` seconds, in at most ``limit`` stretches; empty if nothing was sent."""
     buckets = _buckets(traffic, limit)
     peak = max((bucket.rate for bucket in buckets), default=0.0)
     if not peak:
@@ -81,7 +81,7 @@ def _buckets(traffic: ClientTraffic, limit: int) -> list[_Bucket]:
 
 
 def _throughput(buckets: Sequence[_Bucket], peak: float, total: float) -> Chart:
-    # One behind the other: all requests, those that were good or refused on purpose, the good ones.
+    # Layers, back to front: all requests, good or refused on purpose, good.
     layers = [
         ("failed", [(bucket, bucket.rate) for bucket in buckets]),
         ("deliberate", [(bucket, bucket.rate * _share(bucket.good + bucket.deliberate, bucket)) for bucket in buckets]),
@@ -109,8 +109,12 @@ def _errors(buckets: Sequence[_Bucket], total: float) -> Chart:
             f"{seconds(failing[-1].end)}, at worst {percent(worst)} of them"
         )
     path = _outline(rates, 1.0, total)
-    return Chart("Error rate", f"up to {percent(worst)}" if failing else "0 %", alternative,
-                 (Outline("failed", path),) if path else ())  # fmt: skip
+    return Chart(
+        "Error rate",
+        f"up to {percent(worst)}" if failing else "0 %",
+        alternative,
+        (Outline("failed", path),) if path else (),
+    )
 
 
 def _share(part: int, bucket: _Bucket) -> float:
@@ -118,7 +122,7 @@ def _share(part: int, bucket: _Bucket) -> float:
 
 
 def _outline(heights: Sequence[tuple[_Bucket, float]], peak: float, total: float) -> str:
-    """Steps over the time axis; what is not nothing is at least a line."""
+    """Steps over the time axis; anything above zero is at least a line."""
     path: list[str] = []
     at = level = 0
     for bucket, height in heights:

@@ -1,4 +1,4 @@
-"""What clients saw during a drill, in numbers: by phase of the rollback, by kind of request; what became of writes."""
+"""What clients saw during a drill, by phase of the rollback and by kind of request, and what became of writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PhaseRow:
 
 @dataclass(frozen=True, slots=True)
 class KindRow:
-    """The requests of one kind, by what they got; ``counts`` has one entry for each of the view's statuses."""
+    """The requests of one kind by answer; ``counts`` has one entry per status of the view."""
 
     name: str
     total: str
@@ -67,7 +67,7 @@ class ClientsView:
 
 @dataclass(frozen=True, slots=True)
 class WriteList:
-    """Ids of writes with which something was wrong."""
+    """Ids of writes that went wrong."""
 
     title: str
     ids: tuple[str, ...]
@@ -115,11 +115,16 @@ def _phase(phase: Phase) -> PhaseRow:
     times = (latency.p50, latency.p95, latency.p99) if latency else (None, None, None)
     p50, p95, p99 = (milliseconds(value) for value in times)
     return PhaseRow(
-        name=_PHASES[phase.name], lasted=seconds(max(0.0, phase.ended - phase.began)),
-        requests=f"{phase.requests:,}", good=f"{phase.good:,}", deliberate=f"{phase.deliberate:,}",
-        failed=f"{phase.failed:,}", error_rate=percent(phase.error_rate) if phase.requests else "—",
-        latencies=(p50, p95, p99), ok=not phase.failed,
-    )  # fmt: skip
+        name=_PHASES[phase.name],
+        lasted=seconds(max(0.0, phase.ended - phase.began)),
+        requests=f"{phase.requests:,}",
+        good=f"{phase.good:,}",
+        deliberate=f"{phase.deliberate:,}",
+        failed=f"{phase.failed:,}",
+        error_rate=percent(phase.error_rate) if phase.requests else "—",
+        latencies=(p50, p95, p99),
+        ok=not phase.failed,
+    )
 
 
 def _kind(
@@ -136,14 +141,19 @@ def _kind(
 def _downtime(item: Downtime, traffic: ClientTraffic, limits: Limits) -> DowntimeRow:
     ended = traffic.ended if item.ended is None else item.ended
     lasted = seconds(max(0.0, ended - item.began)) + (", to the end" if item.ended is None else "")
-    return DowntimeRow(one_line(item.kind, limits.line), seconds(item.began), lasted, f"{item.requests:,}",
-                       one_line(item.cause, limits.line))  # fmt: skip
+    return DowntimeRow(
+        one_line(item.kind, limits.line),
+        seconds(item.began),
+        lasted,
+        f"{item.requests:,}",
+        one_line(item.cause, limits.line),
+    )
 
 
 def _note(traffic: ClientTraffic) -> str:
     parts = []
     if traffic.latest_send_seconds > 0:
-        parts.append(f"the load itself was sent at most {milliseconds(traffic.latest_send_seconds)} late")
+        parts.append(f"the load was sent at most {milliseconds(traffic.latest_send_seconds)} late")
     if traffic.cpu_seconds > 0:
         parts.append(f"it cost {seconds(traffic.cpu_seconds)} of processor time")
     sentence = "; ".join(parts)
@@ -151,21 +161,21 @@ def _note(traffic: ClientTraffic) -> str:
 
 
 def writes_view(writes: Writes, limits: Limits) -> WritesView:
-    """The figures of a drill's writes, and which went wrong."""
+    """The figures of a drill's writes, and the ids of those that went wrong."""
     facts = [
         ("acknowledged by the gateway", f"{writes.acknowledged:,}"),
         ("lost", f"{writes.all_lost:,}"),
     ]
     if writes.expected_lost:
-        facts.append(("of which the procedure is known to lose", f"{writes.expected_lost:,}"))
+        facts.append(("of which the procedure is expected to lose", f"{writes.expected_lost:,}"))
     facts += [
-        ("stored several times", f"{len(writes.duplicated) + writes.duplicated_more:,}"),
+        ("stored more than once", f"{len(writes.duplicated) + writes.duplicated_more:,}"),
         ("stored although refused, or never sent", f"{len(writes.unexpected) + writes.unexpected_more:,}"),
         ("sent without an answer", f"{writes.uncertain:,}"),
     ]
     lists = (
         ("Lost", writes.lost, writes.lost_more),
-        ("Stored several times", writes.duplicated, writes.duplicated_more),
+        ("Stored more than once", writes.duplicated, writes.duplicated_more),
         ("Stored although refused, or never sent", writes.unexpected, writes.unexpected_more),
     )
     return WritesView(
@@ -173,11 +183,15 @@ def writes_view(writes: Writes, limits: Limits) -> WritesView:
         rpo_text(writes),
         writes.rpo_met,
         tuple(
-            WriteList(title, tuple(one_line(name, limits.line) for name in ids[: limits.items]),
-                      max(0, len(ids) - limits.items) + more)
-            for title, ids, more in lists if ids or more
+            WriteList(
+                title,
+                tuple(one_line(name, limits.line) for name in ids[: limits.items]),
+                max(0, len(ids) - limits.items) + more,
+            )
+            for title, ids, more in lists
+            if ids or more
         ),
-    )  # fmt: skip
+    )
 
 
 def rpo_text(writes: Writes) -> str:
@@ -189,14 +203,14 @@ def rpo_text(writes: Writes) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """``12 ms`` below a second, where two decimals of a second would say too little."""
+    """``12 ms`` below a second, where two decimals would be too coarse."""
     if value is None:
         return "—"
     return f"{value * 1000:.0f} ms" if 0.001 <= value < 1 else "< 1 ms" if 0 < value < 0.001 else seconds(value)
 
 
 def percent(share: float) -> str:
-    """``0 %``, ``0.4 %``, ``37 %``; what is not nothing is never shown as nothing."""
+    """``0 %``, ``0.4 %``, ``37 %``; only nothing is shown as 0 %."""
     value = 100 * share
     if 0 < value < 0.05:
         return "< 0.1 %"

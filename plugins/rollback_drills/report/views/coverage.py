@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.evidence.model import RunEvidence, Verdict
+from rollback_drills.evidence.model import Verdict
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import enumerate_words, humanise, one_line, seconds
 from rollback_drills.report.views.groups import Group
 from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.problems import PageLink
-
-NOT_PROVEN = "not proven"
-"""The fact by which a drill that has passed says what of its section it could not prove, and why."""
 
 Proof = Literal["proven", "in part", "failed", "not proven"]
 
@@ -59,6 +57,23 @@ class ChecklistItem:
         return bool(self.by_hand) or not self.performed
 
 
+def coverage_sentence(covered: Sequence[SectionCoverage]) -> str:
+    """``3 of 9 runbook sections are fully proven; 6 are not.`` Empty if all of them are."""
+    total, proven = len(covered), sum(section.proof == "proven" for section in covered)
+    if proven == total:
+        return ""
+    if total == 1:
+        return "The only runbook section is not fully proven."
+    if not proven:
+        return f"None of the {total} runbook sections is fully proven."
+    rest = total - proven
+    return f"{proven} of {total} runbook sections {_is(proven)} fully proven; {rest} {_is(rest)} not."
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple[SectionCoverage, ...]:
     """Every section of the runbook in its order, whether a drill was performed for it or not."""
     return tuple(
@@ -70,7 +85,7 @@ def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple
 def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> SectionCoverage:
     drills = [drill for group in groups for drill in group.drills]
     proof = _proof({drill.verdict for drill in drills})
-    gaps = [one_line(str(drill.facts[NOT_PROVEN]), limits.line) for drill in drills if NOT_PROVEN in drill.facts]
+    gaps = [one_line(gap, limits.line).rstrip(".") for drill in drills for gap in drill.gaps]
     return SectionCoverage(
         id=one_line(name, limits.line),
         title=one_line(title, limits.line),

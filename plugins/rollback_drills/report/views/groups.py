@@ -1,4 +1,4 @@
-"""Parametrised drills belong together: 21 integrations of one scenario are one row, not 21 pages."""
+"""The cases of a parametrised drill as one: 21 integrations of one scenario are one row, not 21 pages."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence, Verdict
+from rollback_drills.evidence.model import (
+    DrillEvidence,
+    Verdict,
+)
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import count, humanise, one_line
 
 # path::name[parameter], and the group that pytest-xdist's loadgroup appends
 _ID = re.compile(r"(?P<base>[^\[]*)(?:\[(?P<param>.*)\])?(?:@[^\]]*)?", re.DOTALL)
 _WORST_FIRST: tuple[Verdict, ...] = ("failed", "error", "incomplete", "passed", "not run", "skipped")
-MEASURED_FOR = "measured for"
-"""The fact of a drill that is no test of its own: it measures what several drills judge."""
 INTERRUPTED = "Interrupted: "
-"""How the title of a drill begins that cuts off the procedure of others."""
+"""The first word in the title of a drill that cuts off the procedure of another."""
 NOT_BEGUN: tuple[Verdict, ...] = ("skipped", "not run")
 
 
@@ -58,7 +60,7 @@ class Group:
 
     @property
     def failed(self) -> tuple[tuple[str, DrillEvidence], ...]:
-        """The cases that stand in the way: what was begun and has not passed."""
+        """The cases that began and did not pass."""
         both = zip(self.params, self.drills, strict=True)
         return tuple((param, drill) for param, drill in both if drill.verdict not in ("passed", *NOT_BEGUN))
 
@@ -66,7 +68,7 @@ class Group:
 def group_drills(run: RunEvidence) -> tuple[Group, ...]:
     """The drills of ``run`` by test function, in the order of the runbook's sections, then in their own.
 
-    What becomes of a procedure that is interrupted follows the procedure itself, wherever its test stands.
+    Interruptions of a procedure follow the procedure itself, wherever their tests are.
     """
     found: dict[tuple[str, str], list[tuple[str, DrillEvidence]]] = {}
     for drill in run.drills:
@@ -84,7 +86,7 @@ def group_drills(run: RunEvidence) -> tuple[Group, ...]:
 
 
 def anchor_of(identifier: str) -> str:
-    """Where the document speaks of a drill: the same in every run, so that other documents can link to it."""
+    """The anchor of a drill in the document: the same in every run, so that other documents can link to it."""
     return "drill-" + re.sub(r"[^a-z0-9]+", "-", split_id(identifier)[0].lower()).strip("-")
 
 
@@ -100,7 +102,7 @@ def _group(base: str, number: int, members: Sequence[tuple[str, DrillEvidence]])
 
 
 def _title(base: str, drills: Sequence[DrillEvidence]) -> str:
-    """What the titles of all cases have in common; the test's name if that is nothing."""
+    """What all cases' titles have in common; the test's name if they share nothing."""
     titles = [one_line(drill.title) for drill in drills]
     common = titles[0] if len(set(titles)) == 1 else _common_words(titles)
     return common or humanise(base.rpartition("::")[2].removeprefix("test_"))
@@ -116,7 +118,7 @@ def _common_words(titles: Sequence[str]) -> str:
 
 
 def _noun(params: Sequence[str], drills: Sequence[DrillEvidence]) -> str:
-    """What a case is: the fact whose value is the parameter in every case (``integration``), else ``case``."""
+    """The noun for a case: the fact whose value is every case's parameter (``integration``), else ``case``."""
     for name in dict.fromkeys(name for drill in drills for name in drill.facts):
         if all(drill.facts.get(name, param) == param for param, drill in zip(params, drills, strict=True)):
             return one_line(name.replace("_", " "), 40)

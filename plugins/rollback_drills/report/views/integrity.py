@@ -68,11 +68,14 @@ def _changed_table(title: str, table: JsonValue, limits: Limits) -> TableCompari
     """A table of a data difference: ``table``, ``rows_before``, ``rows_after``."""
     if not isinstance(table, dict) or not {"table", "rows_before", "rows_after"} <= table.keys():
         return None
-    before, after = ("(absent)" if rows is None else f"{brief(rows, 40)} rows"
-                     for rows in (table["rows_before"], table["rows_after"]))  # fmt: skip
+    before, after = (
+        "(absent)" if rows is None else f"{brief(rows, 40)} rows"
+        for rows in (table["rows_before"], table["rows_after"])
+    )
     counts = [value if isinstance(value, int) else None for value in (table["rows_before"], table["rows_after"])]
-    return TableComparison(title, one_line(brief(table["table"], limits.line)), before, after,
-                    _change(*counts), same=False)  # fmt: skip
+    return TableComparison(
+        title, one_line(brief(table["table"], limits.line)), before, after, _change(*counts), same=False
+    )
 
 
 def _count(value: JsonValue) -> int | None:
@@ -83,7 +86,7 @@ def _change(before: int | None, after: int | None) -> str:
     if before is None or after is None:
         return "only on one side"
     if before == after:
-        return "other content"
+        return "different content"
     number = abs(before - after)
     return f"{number:,} {'row' if number == 1 else 'rows'} {'gone' if after < before else 'more'}"
 

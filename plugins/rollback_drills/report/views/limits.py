@@ -30,6 +30,8 @@ class Limits:
 
 
 FULL = Limits()
+SUMMARY = Limits(output=0, value=300, line=160, items=5, rows=60, steps=0, cases=0, groups=0)
+"""For Markdown and the terminal, which show no steps."""
 LADDER = (
     FULL,
     Limits(output=1600, value=600, line=240, items=25, rows=100, steps=60, cases=4, groups=200, buckets=64),

@@ -1,7 +1,7 @@
-"""What was found, the worst first.
+"""The findings, the worst first.
 
-Findings of one kind in one drill are one entry with several occurrences; what several drills found in the same words is
-one entry that names them all.
+Findings of one kind in one drill are one entry with several occurrences; findings of several drills in the same words
+are one entry that names them all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rollback_drills.evidence.findings.catalogue import CATALOGUE
+from rollback_drills.evidence.findings.catalogue import CATALOGUE, is_built_in
 from rollback_drills.evidence.model import DrillEvidence, Finding, Severity
 from rollback_drills.report.text import cut, one_line, seconds
 from rollback_drills.report.views.accepted import acceptance_text
@@ -23,18 +23,27 @@ Rank = Severity | Literal["unclassified", "accepted"]
 _ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor", "accepted", "info")
 _CALM: tuple[Rank, ...] = ("accepted", "info")
 _UNCLASSIFIED = {
-    "failed": ("failed-check", "Something that had to hold did not",
-               "Read expected and observed in the step below, correct the procedure or the system, and drill again."),
-    "error": ("drill-error", "The drill itself could not go on, so it proves nothing",
-              "Mend what the quoted error says and drill again."),
-    "incomplete": ("drill-incomplete", "The drill was cut short, so it proves nothing",
-                   "Whoever performed it was killed or stopped: remove the cause and drill again."),
-}  # fmt: skip
+    "failed": (
+        "failed-check",
+        "A check did not hold",
+        "Compare expected and observed in the step below, correct the procedure or the system, and drill again.",
+    ),
+    "error": (
+        "drill-error",
+        "The drill itself broke off, so it proves nothing",
+        "Fix the quoted error and drill again.",
+    ),
+    "incomplete": (
+        "drill-incomplete",
+        "The drill was cut short, so it proves nothing",
+        "Its process was killed or stopped: remove the cause and drill again.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A link within the page; ``href`` is empty where the page does not hold what it would point to."""
+    """A link within the page; ``href`` is empty if the page does not hold its target."""
 
     text: str
     href: str
@@ -42,7 +51,7 @@ class PageLink:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One time that it was found."""
+    """One occurrence of a finding."""
 
     param: str
     detail: str
@@ -53,7 +62,7 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A finding, or a failure that no finding of the catalogue stands for."""
+    """A finding, or a failure without one."""
 
     anchor: str
     code: str
@@ -72,7 +81,7 @@ class Problem:
 
     @property
     def fails(self) -> bool:
-        """Whether it is why a drill has not passed: neither an accepted risk nor a declared gap."""
+        """Whether it fails a drill: it is neither an accepted risk nor a declared gap."""
         return self.severity not in _CALM
 
     @property
@@ -92,7 +101,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Located:
-    """A finding where it was found."""
+    """A finding, with the drill and the case that have it."""
 
     finding: Finding
     severity: Rank
@@ -134,7 +143,7 @@ def _of_group(group: Group) -> Iterator[_Located]:
 
 
 def _unclassified(drill: DrillEvidence) -> Finding:
-    """What there is to say of a drill that did not pass and has no finding."""
+    """The finding for a drill that did not pass and has none."""
     code, title, remedy = _UNCLASSIFIED[drill.verdict]
     step = next((step for step in drill.steps if step.outcome != "passed"), None)
     check = next((check for step in drill.steps for check in step.checks if check.fails), None)
@@ -142,16 +151,26 @@ def _unclassified(drill: DrillEvidence) -> Finding:
         title = CATALOGUE[check.finding].title
     detail = drill.reason or (step.error if step else "") or (check.title if check else "no reason was recorded")
     return Finding(
-        code=code, severity="critical", title=title, detail=detail, why="", remedy=remedy,
-        at=check.at if check else (step.at if step else drill.seconds), step=step.title if step else "",
-    )  # fmt: skip
+        code=code,
+        severity="critical",
+        title=title,
+        detail=detail,
+        why="",
+        remedy=remedy,
+        at=check.at if check else (step.at if step else drill.seconds),
+        step=step.title if step else "",
+    )
 
 
 def _problem(
-    anchor: str, group: Group, items: Sequence[_Located], others: Sequence[Group],
-    anchors: Mapping[str, str], limits: Limits,
-) -> Problem:  # fmt: skip
-    """One card; ``others`` are drills in which the very same was found."""
+    anchor: str,
+    group: Group,
+    items: Sequence[_Located],
+    others: Sequence[Group],
+    anchors: Mapping[str, str],
+    limits: Limits,
+) -> Problem:
+    """One entry; ``others`` are drills that found exactly the same."""
     first = items[0]
     params = tuple(dict.fromkeys(one_line(item.param, limits.line) for item in items if item.param))
     shown = items[: limits.items]
@@ -163,7 +182,7 @@ def _problem(
         why=cut(first.finding.why, limits.value),
         remedy=cut(first.finding.remedy, limits.value),
         repeat=f"pytest {shlex.quote(one_line(first.drill.id, limits.line))}",
-        catalogue=f"docs/reference/findings.md#{first.finding.code}" if first.finding.code in CATALOGUE else "",
+        catalogue=f"docs/reference/findings.md#{first.finding.code}" if is_built_in(first.finding.code) else "",
         drill=PageLink(group.title, f"#{group.anchor}"),
         params=params if group.parametrised or group.params[0] else (),
         others=tuple(PageLink(other.full_title, f"#{other.anchor}") for other in others),
@@ -176,8 +195,9 @@ def _problem(
 def _occurrence(item: _Located, anchors: Mapping[str, str], limits: Limits) -> Occurrence:
     step = _step_of(item, anchors, limits)
     data = None if item.finding.data in (None, {}, []) else view(item.finding.data, limits)
-    return Occurrence(one_line(item.param, limits.line), cut(item.finding.detail, limits.value),
-                      seconds(item.finding.at), step, data)  # fmt: skip
+    return Occurrence(
+        one_line(item.param, limits.line), cut(item.finding.detail, limits.value), seconds(item.finding.at), step, data
+    )
 
 
 def _step_of(item: _Located, anchors: Mapping[str, str], limits: Limits) -> PageLink | None:

@@ -1,6 +1,6 @@
-"""The view model of a report: what evidence says, folded into what a page, a ticket or a terminal shows.
+"""The view model of a report: the evidence, condensed to what a page, a ticket or a terminal shows.
 
-All of it is plain text and frozen; a renderer decides about looks, never about content.
+All of it is frozen plain text; a renderer decides on looks, never on content.
 """
 
 from __future__ import annotations
@@ -8,39 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import JsonValue
-
-from rollback_drills.evidence.model import DrillEvidence, RunEvidence
+from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.history import History
-from rollback_drills.report.text import count, moment, one_line, paragraphs, seconds
+from rollback_drills.report.text import NOT_MEASURED, count, moment, one_line, paragraphs, seconds
 from rollback_drills.report.views.accepted import AcceptedView, accepted_risks
-from rollback_drills.report.views.coverage import (
-    ChecklistItem,
-    SectionCoverage,
-    checklist,
-    sections,
-)
+from rollback_drills.report.views.coverage import ChecklistItem, SectionCoverage, checklist, coverage_sentence, sections
 from rollback_drills.report.views.groups import NOT_BEGUN, Group, group_drills
+from rollback_drills.report.views.headline import Headline, headline
 from rollback_drills.report.views.limits import FULL, Limits
+from rollback_drills.report.views.objectives import Objective, objectives, recovery_of
 from rollback_drills.report.views.problems import Problem, problems
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
+from rollback_drills.report.views.scope import ScopeTable, scope
 from rollback_drills.report.views.steps import CaseView, File, case_view
-from rollback_drills.report.views.summary import (
-    Headline,
-    Objective,
-    Row,
-    headline,
-    objectives,
-    recovery_of,
-    rows,
-)
+from rollback_drills.report.views.summary import Row, rows
 from rollback_drills.report.views.trends import TrendView, slower, trends
-from rollback_drills.report.views.values import Value, view
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A line of the table of a parametrised drill."""
+    """One row in the table of a parametrised drill."""
 
     param: str
     verdict: str
@@ -72,14 +60,6 @@ class DrillView:
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeTable:
-    """What was drilled, where, with what."""
-
-    title: str
-    rows: tuple[tuple[str, Value], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that a report says."""
 
@@ -98,13 +78,13 @@ class Report:
     drills: tuple[DrillView, ...]
     sections: tuple[SectionCoverage, ...]
     checklist: tuple[ChecklistItem, ...]
-    files: tuple[File, ...]
-    files_more: int
     findings: int
     accepted: tuple[AcceptedView, ...] = ()
     revisions: tuple[RevisionRow, ...] = ()
     revisions_more: int = 0
     history_note: str = ""
+    files: tuple[File, ...] = ()
+    files_more: int = 0
 
     @property
     def failures(self) -> tuple[Problem, ...]:
@@ -113,25 +93,44 @@ class Report:
 
     @property
     def known(self) -> tuple[Problem, ...]:
-        """Those that are told and fail nothing: accepted risks and declared gaps."""
+        """The problems that fail nothing: accepted risks and declared gaps."""
         return tuple(problem for problem in self.problems if not problem.fails)
+
+    @property
+    def coverage(self) -> str:
+        """How many sections are fully proven; empty if all of them are."""
+        return coverage_sentence(self.sections)
 
     @property
     def unproven(self) -> tuple[SectionCoverage, ...]:
         return tuple(section for section in self.sections if section.proof in ("not proven", "in part"))
 
+    def with_files(self, files: Sequence[File], limits: Limits) -> Report:
+        """This report with the run's files, as they are on disk."""
+        return replace(self, files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows))
 
-def build_report(
-    run: RunEvidence, *, limits: Limits = FULL, files: Sequence[File] = (), history: History | None = None
-) -> Report:
-    """The report of ``run``.
+
+class Reports:
+    """The reports of one run, each built once: a renderer takes the one within its limits.
 
     Args:
         run: the evidence.
-        limits: how much of long texts and lists to keep.
-        files: the files of the run, as they lie on the disk.
         history: the former runs, for the trends.
     """
+
+    def __init__(self, run: RunEvidence, history: History | None = None) -> None:
+        self.run, self._history = run, history or History()
+        self._built: dict[Limits, Report] = {}
+
+    def within(self, limits: Limits) -> Report:
+        """The report that keeps as much of long texts and lists as ``limits`` allow."""
+        if limits not in self._built:
+            self._built[limits] = build_report(self.run, self._history, limits)
+        return self._built[limits]
+
+
+def build_report(run: RunEvidence, history: History | None = None, limits: Limits = FULL) -> Report:
+    """The report of ``run``; renderers share those that `Reports` has built."""
     history = history or History()
     groups = group_drills(run)
     shown = {group.number: list(_worth_showing(group, limits)) for group in _first_the_failed(groups)[: limits.groups]}
@@ -143,21 +142,30 @@ def build_report(
     revisions, revisions_more = revision_rows(run, limits)
     former = trends(groups, run, history)
     return Report(
-        run=one_line(run.run), target=one_line(run.target.name),
+        run=one_line(run.run),
+        target=one_line(run.target.name),
         releases=f"{one_line(run.target.current, 80)} → {one_line(run.target.previous, 80)}",
-        runtime=one_line(run.runtime.name), runtime_reason=one_line(run.runtime.reason),
-        when=moment(run.started_at), lasted=seconds(run.seconds),
-        headline=headline(run, covered, slower(groups, former)), rows=rows(groups, covered), problems=found,
-        scope=tuple(_scope(run, limits)), objectives=objectives(run),
+        runtime=one_line(run.runtime.name),
+        runtime_reason=one_line(run.runtime.reason),
+        when=moment(run.started_at),
+        lasted=seconds(run.seconds),
+        headline=headline(run, covered, slower(groups, former)),
+        rows=rows(groups, covered),
+        problems=found,
+        scope=tuple(scope(run, limits)),
+        objectives=objectives(run),
         drills=tuple(
             replace(_drill(group, shown.get(group.number, []), anchors, found, limits), trend=former.get(group.number))
             for group in groups
         ),
-        sections=covered, checklist=checklist(run, groups, anchors, limits),
-        files=tuple(files[: limits.rows]), files_more=max(0, len(files) - limits.rows),
-        findings=sum(len(drill.findings) for drill in run.drills), accepted=accepted_risks(run, limits),
-        revisions=revisions, revisions_more=revisions_more, history_note=_history_note(history),
-    )  # fmt: skip
+        sections=covered,
+        checklist=checklist(run, groups, anchors, limits),
+        findings=sum(len(drill.findings) for drill in run.drills),
+        accepted=accepted_risks(run, limits),
+        revisions=revisions,
+        revisions_more=revisions_more,
+        history_note=_history_note(history),
+    )
 
 
 def _history_note(history: History) -> str:
@@ -197,9 +205,12 @@ def _worth_showing(group: Group, limits: Limits) -> Iterator[tuple[int, DrillEvi
 
 
 def _drill(
-    group: Group, shown: Sequence[tuple[int, DrillEvidence, tuple[str, ...]]], anchors: dict[str, str],
-    found: Sequence[Problem], limits: Limits,
-) -> DrillView:  # fmt: skip
+    group: Group,
+    shown: Sequence[tuple[int, DrillEvidence, tuple[str, ...]]],
+    anchors: dict[str, str],
+    found: Sequence[Problem],
+    limits: Limits,
+) -> DrillView:
     cases = tuple(
         case_view(drill, group.params[index], _case_anchor(group, index), same, limits) for index, drill, same in shown
     )
@@ -213,17 +224,28 @@ def _drill(
         cases_text=group.cases,
         facts=tuple(_facts(group)),
         problems=tuple(problem for problem in found if f"#{group.anchor}" in problem.hrefs),
-        cases=tuple(_case(param, drill, anchors, limits) for param, drill in
-                    zip(group.params, group.drills, strict=True)) if group.parametrised else (),
+        cases=tuple(_cases(group, anchors, limits)),
         shown=cases,
         not_shown=len(group.drills) - sum(1 + len(case.same_steps) for case in cases),
-    )  # fmt: skip
+    )
 
 
-def _case(param: str, drill: DrillEvidence, anchors: dict[str, str], limits: Limits) -> Case:
-    recovery, _, met = recovery_of([drill])
-    return Case(one_line(param, limits.line), drill.verdict, recovery, met, seconds(drill.seconds),
-                len(drill.findings), one_line(drill.reason, limits.line), anchors.get(drill.id, ""))  # fmt: skip
+def _cases(group: Group, anchors: dict[str, str], limits: Limits) -> Iterator[Case]:
+    """The rows of a parametrised drill's table."""
+    if not group.parametrised:
+        return
+    for param, drill in zip(group.params, group.drills, strict=True):
+        recovery, _, met = recovery_of([drill])
+        yield Case(
+            one_line(param, limits.line),
+            drill.verdict,
+            recovery,
+            met,
+            seconds(drill.seconds),
+            len(drill.findings),
+            one_line(drill.reason, limits.line),
+            anchors.get(drill.id, ""),
+        )
 
 
 def _facts(group: Group) -> Iterator[tuple[str, str]]:
@@ -237,7 +259,7 @@ def _facts(group: Group) -> Iterator[tuple[str, str]]:
         f"{seconds(total)} (target {seconds(target)}, harness {seconds(max(0.0, total - target))})",
     )
     recovery, objective, met = recovery_of([drill for drill in group.drills if drill.verdict not in NOT_BEGUN])
-    if recovery != "not measured":
+    if recovery != NOT_MEASURED:
         judged = {True: ", met", False: ", missed", None: ""}[met]
         yield (
             "Recovery",
@@ -246,34 +268,3 @@ def _facts(group: Group) -> Iterator[tuple[str, str]]:
     workers = sorted({drill.worker for drill in group.drills})
     if workers != ["main"]:
         yield "Performed by", one_line(", ".join(workers), 120)
-
-
-def _scope(run: RunEvidence, limits: Limits) -> Iterator[ScopeTable]:
-    def table(title: str, entries: dict[str, JsonValue]) -> ScopeTable:
-        shown = list(entries.items())[: limits.rows]
-        return ScopeTable(title, tuple((one_line(name, limits.line), view(value, limits)) for name, value in shown))
-
-    target, runtime, book = run.target, run.runtime, run.runbook
-    yield table("Target", {
-        "System": target.name, "Target file": target.file, "SHA-256 of the target file": target.sha256,
-        "Release drilled": target.current, "Release to go back to": target.previous,
-        "Integrations": target.integrations,
-    })  # fmt: skip
-    yield table("Runtime", {"Runtime": runtime.name, "Chosen because": runtime.reason, **runtime.facts})
-    yield table("Runbook", {"Title": book.title, "File": book.file, "SHA-256 of the runbook": book.sha256,
-                            "Sections": len(book.sections), "Checklist items": len(book.checklist)})  # fmt: skip
-    yield table("Run", {
-        "Run": run.run, "Began": moment(run.started_at), "Ended": moment(run.finished_at),
-        "Lasted": f"{seconds(run.seconds)} with {count(run.workers, 'worker')}",
-        "Spent on the target": f"{seconds(run.target_seconds)}, {seconds(run.setup_seconds)} of it to start the stack",
-        "Selection": run.selection or "everything", "Interrupted": run.interrupted or "no",
-        "Evidence schema": run.schema_version,
-    })  # fmt: skip
-    if run.merged:
-        yield table("Merged from", {
-            each.run: f"{count(each.drills, 'drill')}, {each.runtime}, ended {moment(each.finished_at)}, "
-            f"SHA-256 of its evidence.json {each.evidence_sha256}"
-            for each in run.merged
-        })  # fmt: skip
-    yield table("Versions", dict(run.versions))
-    yield table("Host", dict(run.host))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.revisions import RevisionEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import one_line
 from rollback_drills.report.views.limits import Limits
-
-FACT = "reversibility"
-"""The fact of a drill that holds what was proven of revisions, each a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,56 +45,38 @@ def revision_rows(run: RunEvidence, limits: Limits) -> tuple[tuple[RevisionRow, 
 
 def _rows(run: RunEvidence, limits: Limits) -> Iterator[RevisionRow]:
     for drill in run.drills:
-        facts = drill.facts.get(FACT)
         failing = {finding.code for finding in drill.findings if finding.fails}
-        for fact in facts if isinstance(facts, list) else [facts]:
-            if not isinstance(fact, dict):
-                continue
-            codes = tuple(dict.fromkeys(str(code) for code in _list(fact, "findings")))
+        accepted = {finding.code for finding in drill.accepted} - failing
+        for revision in drill.revisions:
+            codes = tuple(dict.fromkeys(revision.findings))
             yield RevisionRow(
-                revision=one_line(_text(fact, "revision"), limits.line),
-                title=one_line(_text(fact, "doc"), limits.line),
-                verdict=_text(fact, "class"),
-                reason=one_line("; ".join(filter(None, (_text(fact, "reason"), _text(fact, "restored")))), limits.line),
-                losses=(*_seed_losses(fact, limits), *_of_each(fact, "losses", "line", limits)),
-                locks=tuple(_locks(fact, limits)),
-                up=_seconds(fact, "up_seconds"),
-                down=_seconds(fact, "down_seconds"),
+                revision=one_line(revision.revision, limits.line),
+                title=one_line(revision.doc, limits.line),
+                verdict=revision.verdict,
+                reason=one_line("; ".join(filter(None, (revision.reason, revision.restored))), limits.line),
+                losses=tuple(_losses(revision, limits)),
+                locks=tuple(_locks(revision, limits)),
+                up=_milliseconds(revision.up_seconds),
+                down=_milliseconds(revision.down_seconds),
                 findings=codes,
-                accepted=frozenset(codes) & ({finding.code for finding in drill.accepted} - failing),
+                accepted=frozenset(codes) & accepted,
             )
 
 
-def _locks(fact: Mapping[str, JsonValue], limits: Limits) -> Iterator[str]:
-    """Those that stop clients; the others stop none."""
-    for lock in _list(fact, "locks")[: limits.items]:
-        if isinstance(lock, dict) and lock.get("blocks"):
-            work = f", {lock['work']}" if lock.get("work") else ""
-            yield one_line(f"{lock.get('relation')}: {lock.get('mode')}{work}", limits.line)
+def _losses(revision: RevisionEvidence, limits: Limits) -> Iterator[str]:
+    """Those of the target's own rows come first: generated rows only show what may be lost."""
+    for loss in revision.seed_losses[: limits.items]:
+        yield f"of the target's own data: {one_line(loss.line, limits.line)}"
+    for loss in revision.losses[: limits.items]:
+        yield one_line(loss.line, limits.line)
 
 
-def _seed_losses(fact: Mapping[str, JsonValue], limits: Limits) -> Iterator[str]:
-    """Those of the target's own rows come first: generated ones only show what may be lost."""
-    for line in _of_each(fact, "seed_losses", "line", limits):
-        yield f"of the target's own data: {line}"
+def _locks(revision: RevisionEvidence, limits: Limits) -> Iterator[str]:
+    """The locks that stop clients."""
+    for lock in revision.locks[: limits.items]:
+        if lock.blocks:
+            yield one_line(f"{lock.relation}: {lock.mode}{f', {lock.work}' if lock.work else ''}", limits.line)
 
 
-def _of_each(fact: Mapping[str, JsonValue], name: str, key: str, limits: Limits) -> Iterator[str]:
-    for each in _list(fact, name)[: limits.items]:
-        if isinstance(each, dict):
-            yield one_line(str(each.get(key, "")), limits.line)
-
-
-def _list(fact: Mapping[str, JsonValue], name: str) -> list[JsonValue]:
-    value = fact.get(name)
-    return value if isinstance(value, list) else []
-
-
-def _text(fact: Mapping[str, JsonValue], name: str) -> str:
-    value = fact.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _seconds(fact: Mapping[str, JsonValue], name: str) -> str:
-    value = fact.get(name)
-    return f"{value * 1000:.0f} ms" if isinstance(value, int | float) else ""
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"

@@ -1,7 +1,8 @@
-"""One case of a drill in full: its steps, what was checked, what the commands said, what became of the data."""
+"""One case of a drill in full: steps, checks, commands and their output, data."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,7 +13,6 @@ from rollback_drills.report.text import count, cut, one_line, seconds, size
 from rollback_drills.report.views.clients import ClientsView, WritesView, clients_view, writes_view
 from rollback_drills.report.views.integrity import Integrity, integrity, rows_of
 from rollback_drills.report.views.limits import Limits
-from rollback_drills.report.views.revisions import FACT
 from rollback_drills.report.views.timeline import Timeline, split, timeline
 from rollback_drills.report.views.values import Diff, Pairs, Value, brief, view
 
@@ -42,7 +42,7 @@ class CheckView:
 
     @property
     def differences(self) -> bool:
-        """Whether no difference was expected and some were found: they need the room of both columns."""
+        """Whether differences were found where none was expected: they need the room of both columns."""
         return isinstance(self.expected, Diff) and not self.expected.lines and isinstance(self.observed, Diff)
 
 
@@ -114,7 +114,7 @@ class CaseView:
 
 
 def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ...], limits: Limits) -> CaseView:
-    """The whole of ``drill`` as far as ``limits`` allow."""
+    """All of ``drill``, within ``limits``."""
     return CaseView(
         anchor=anchor,
         param=one_line(param, limits.line),
@@ -124,20 +124,7 @@ def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ..
         timeline=timeline(drill, anchor, limits),
         steps=tuple(_step(step, anchor, limits) for step in drill.steps[: limits.steps]),
         steps_left_out=max(0, len(drill.steps) - limits.steps),
-        facts=(
-            *(
-                (one_line(name.replace("_", " "), limits.line), view(value, limits))
-                for name, value in islice(drill.facts.items(), limits.rows)
-                if name != FACT
-            ),
-            *(
-                (
-                    f"attempt in run {one_line(each.run, 80)}",
-                    view(f"{each.verdict} ({each.runtime}) {each.reason}", limits),
-                )
-                for each in drill.attempts[: limits.items]
-            ),
-        ),
+        facts=tuple(_facts(drill, limits)),
         clients=clients_view(drill.traffic, limits) if drill.traffic else None,
         writes=writes_view(drill.writes, limits) if drill.writes else None,
         integrity=integrity(drill, limits),
@@ -145,15 +132,30 @@ def case_view(drill: DrillEvidence, param: str, anchor: str, same: tuple[str, ..
     )
 
 
+def _facts(drill: DrillEvidence, limits: Limits) -> Iterator[tuple[str, Value]]:
+    if drill.gaps:
+        yield "not proven", view(list(drill.gaps), limits)
+    if drill.measured_for:
+        yield "measured for", view(drill.measured_for, limits)
+    for name, value in islice(drill.facts.items(), limits.rows):
+        yield one_line(name.replace("_", " "), limits.line), view(value, limits)
+    for each in drill.attempts[: limits.items]:
+        yield f"attempt in run {one_line(each.run, 80)}", view(f"{each.verdict} ({each.runtime}) {each.reason}", limits)
+
+
 def file_of(artifact: Artifact, limits: Limits) -> File:
-    return File(one_line(artifact.title, limits.line), one_line(artifact.path, limits.line),
-                size(artifact.size), one_line(artifact.sha256, 64))  # fmt: skip
+    return File(
+        one_line(artifact.title, limits.line),
+        one_line(artifact.path, limits.line),
+        size(artifact.size),
+        one_line(artifact.sha256, 64),
+    )
 
 
 def _step(step: Step, anchor: str, limits: Limits) -> StepView:
     failed = sum(check.fails for check in step.checks)
     accepted = sum(check.accepted for check in step.checks)
-    # What failed is never among what is left out for lack of room.
+    # Failed checks come first, so that none is left out for lack of room.
     checks = sorted(step.checks, key=lambda check: check.passed) if len(step.checks) > limits.rows else step.checks
     rows = limits.rows
     left_out = sum(max(0, len(part) - rows) for part in (step.checks, step.observations, step.commands))
@@ -181,7 +183,7 @@ def _step(step: Step, anchor: str, limits: Limits) -> StepView:
 
 def _check(check: Check, limits: Limits) -> CheckView:
     expected, observed = view(check.expected, limits), view(check.observed, limits)
-    if isinstance(observed, Diff) and not check.expected:  # {} or null: that nothing differs was expected
+    if isinstance(observed, Diff) and not check.expected:  # {} or null: no difference was expected
         expected = Diff((), 0)
     rows: tuple[Comparison, ...] = ()
     alike = 0
@@ -203,35 +205,49 @@ def _compare(expected: JsonValue, observed: JsonValue, limits: Limits) -> tuple[
     """The keys of two objects, those that differ first; and how many were not shown."""
     assert isinstance(expected, dict)
     assert isinstance(observed, dict)
-    keys = sorted([*expected, *(key for key in observed if key not in expected)],
-                  key=lambda key: key in expected and key in observed and expected[key] == observed[key])  # fmt: skip
+    keys = sorted(
+        [*expected, *(key for key in observed if key not in expected)],
+        key=lambda key: key in expected and key in observed and expected[key] == observed[key],
+    )
 
     def side(values: dict[str, JsonValue], key: str) -> str:
         value = values.get(key, "(absent)")
         return rows_of(value) if isinstance(value, dict) and "rows" in value else brief(value, limits.value)
 
     rows = tuple(
-        Comparison(one_line(key, limits.line), side(expected, key), side(observed, key),
-                   key in expected and key in observed and expected[key] == observed[key])
+        Comparison(
+            one_line(key, limits.line),
+            side(expected, key),
+            side(observed, key),
+            key in expected and key in observed and expected[key] == observed[key],
+        )
         for key in keys[: limits.items]
-    )  # fmt: skip
+    )
     return rows, len(keys) - len(rows)
 
 
 def _observation(item: Observation, limits: Limits) -> ObservationView:
-    return ObservationView(one_line(item.title, limits.line), view(item.value, limits),
-                           one_line(item.unit, 20), seconds(item.at))  # fmt: skip
+    return ObservationView(
+        one_line(item.title, limits.line), view(item.value, limits), one_line(item.unit, 20), seconds(item.at)
+    )
 
 
 def _command(item: Command, limits: Limits) -> CommandView:
     outcome = "killed at its time limit" if item.exit_code is None else f"exit code {item.exit_code}"
     line = " ".join(_quoted(cut(word, limits.line)) for word in item.argv[: limits.items])
     line += " …" if len(item.argv) > limits.items else ""
-    return CommandView(cut(line, limits.value), outcome, item.exit_code == 0, one_line(item.where, limits.line),
-                       seconds(item.at), seconds(item.seconds), cut(item.output, limits.output))  # fmt: skip
+    return CommandView(
+        cut(line, limits.value),
+        outcome,
+        item.exit_code == 0,
+        one_line(item.where, limits.line),
+        seconds(item.at),
+        seconds(item.seconds),
+        cut(item.output, limits.output),
+    )
 
 
 def _quoted(word: str) -> str:
-    """A word of a command line as a shell would need it, as far as a reader is concerned."""
+    """A word of a command line, quoted for a reader as a shell would need it."""
     plain = word and not set(word) & set(" \t\n'\"\\$`|&;<>()*?[]{}#~!")
     return word if plain else "'" + word.replace("'", "'\\''") + "'"

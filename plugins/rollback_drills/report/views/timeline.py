@@ -1,6 +1,6 @@
-"""When things happened within a drill, in percent of its length, ready to be drawn to scale.
+"""The timeline of a drill in percent of its length, ready to be drawn to scale.
 
-A lane is one row on the common time axis: a step, the recovery, the downtime of one kind of request. Below them lie
+A lane is one row on the common time axis: a step, the recovery, the downtime of one kind of request. Below them are
 the charts of what clients saw.
 """
 
@@ -17,7 +17,7 @@ from rollback_drills.report.views.chart import Chart, charts
 from rollback_drills.report.views.limits import Limits
 
 Kind = Literal["target", "harness", "recovery", "missed", "objective", "down"]
-_LEAST = 0.35  # percent: what is shorter would not be seen
+_LEAST = 0.35  # percent: anything shorter would be invisible
 _KINDS = 8  # kinds of requests with a lane of their own for their downtime
 
 
@@ -32,7 +32,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One row: what it is, its length in words, and a description for those who do not see the bars."""
+    """One row: its label, its length in words, and a description for readers who do not see the bars."""
 
     label: str
     text: str
@@ -82,9 +82,13 @@ def timeline(drill: DrillEvidence, case_anchor: str, limits: Limits) -> Timeline
     down = [(kind, length) for kind, length in down if length > 0]
     lanes += [_downtime_lane(kind, length, traffic, total) for kind, length in down[:_KINDS]]
     return Timeline(
-        seconds(total), tuple(lanes), ticks(total), tuple(_marks(drill, total)),
-        charts(traffic, total, limits.buckets), max(0, len(down) - _KINDS),
-    )  # fmt: skip
+        seconds(total),
+        tuple(lanes),
+        ticks(total),
+        tuple(_marks(drill, total)),
+        charts(traffic, total, limits.buckets),
+        max(0, len(down) - _KINDS),
+    )
 
 
 def _total(drill: DrillEvidence) -> float:
@@ -146,7 +150,7 @@ def _recovery_lane(drill: DrillEvidence, total: float) -> Lane:
     if recovery.objective_seconds is not None and recovery.started + recovery.objective_seconds < total:
         bars.append(_bar(recovery.started + recovery.objective_seconds, 0, total, "objective"))
     text = seconds(recovery.seconds) if reached else "not reached"
-    began = f"the decision to roll back fell at {seconds(recovery.started)}"
+    began = f"decision to roll back at {seconds(recovery.started)}"
     alternative = f"{began}, recovered after {text}" if reached else f"{began}, the steady state was never reached"
     return Lane("Recovery", text, alternative, tuple(bars), ok=reached and recovery.met is not False)
 

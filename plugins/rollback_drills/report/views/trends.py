@@ -1,13 +1,13 @@
-"""How a drill did in its last runs: figures and a small curve, and a sentence where it has become slower."""
+"""How a drill did in its last runs: figures, a small curve, and a sentence if it became slower."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollback_drills.evidence.model import RunEvidence
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.history import History, Trend, trend
-from rollback_drills.report.text import count, one_line, seconds
+from rollback_drills.report.text import NOT_MEASURED, count, one_line, seconds
 from rollback_drills.report.views.groups import Group
 
 WIDTH, HEIGHT = 120, 28
@@ -39,21 +39,24 @@ class TrendView:
 
 
 def trends(groups: Sequence[Group], run: RunEvidence, history: History) -> dict[int, TrendView]:
-    """The trend of each drill that former runs know, by the group's number."""
+    """The trend of each drill with former runs, by the group's number."""
     found = {group.number: trend(run, group.drills, history) for group in groups}
     return {number: _view(each) for number, each in found.items() if each is not None}
 
 
 def slower(groups: Sequence[Group], views: dict[int, TrendView]) -> tuple[str, ...]:
-    """One sentence for each drill that took far longer than it used to, the first three of them."""
-    named = [f"Slower than before: {group.full_title}, {views[group.number].regression}." for group in groups
-             if group.number in views and views[group.number].regression]  # fmt: skip
+    """One sentence for each of the first three drills that took far longer than before."""
+    named = [
+        f"Slower than before: {group.full_title}, {views[group.number].regression}."
+        for group in groups
+        if group.number in views and views[group.number].regression
+    ]
     more = [f"{count(len(named) - 3, 'more drill')} took far longer than before."] if len(named) > 3 else []
     return (*named[:3], *more)
 
 
 def regression(found: Trend) -> str:
-    """``recovery took 9.3 s, 3.1 times its median of 3 s over the last 5 good runs``; empty where it is as it was."""
+    """``recovery took 9.3 s, 3.1 times its median of 3 s over the last 5 good runs``; empty otherwise."""
     if found.factor is None:
         return ""
     return (
@@ -69,7 +72,7 @@ def _view(found: Trend) -> TrendView:
             run=one_line(point.run, 60),
             recovery=seconds(point.recovery),
             downtime=seconds(point.downtime),
-            lost="not measured" if point.lost is None else f"{point.lost:,}",
+            lost=NOT_MEASURED if point.lost is None else f"{point.lost:,}",
             passed=point.passed,
             now=index == len(points) - 1,
         )
@@ -91,8 +94,9 @@ def _view(found: Trend) -> TrendView:
 
 
 def _curve(measured: Sequence[tuple[int, float]], runs: int) -> list[tuple[float, float]]:
-    """Points in a box of WIDTH by HEIGHT; the ordinate begins at nought, so that noise looks like noise."""
+    """Points in a box of WIDTH by HEIGHT; the ordinate starts at zero, so that noise looks like noise."""
     highest = max(value for _, value in measured) or 1.0
     across, up = (WIDTH - 2 * _EDGE) / max(1, runs - 1), HEIGHT - 2 * _EDGE
-    return [(round(_EDGE + index * across, 1), round(HEIGHT - _EDGE - up * value / highest, 1))
-            for index, value in measured]  # fmt: skip
+    return [
+        (round(_EDGE + index * across, 1), round(HEIGHT - _EDGE - up * value / highest, 1)) for index, value in measured
+    ]

@@ -1,4 +1,4 @@
-"""JSON values as a reader wants to see them: text, list, table, or the differences between two states."""
+"""JSON values laid out for a reader: text, list, table, or the differences between two states."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BEFORE_AFTER = (("before", "after"), ("expected", "observed"), ("old", "new"))
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A scalar, or what is too deep to be laid out, as JSON."""
+    """A scalar, or a value too deep to lay out, as JSON."""
 
     text: str
     literal: bool
@@ -56,7 +56,7 @@ class Records:
 
 
 Words = tuple[tuple[str, bool], ...]
-"""A text in pieces, each with whether the other text has it not."""
+"""A text in pieces, each with whether the other text lacks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +70,18 @@ class DiffLine:
 
     @property
     def before_words(self) -> Words:
-        """What was there, with the words that are not there any more marked."""
+        """The former text, with the words that are gone marked."""
         return _marked(self.before, self.after)
 
     @property
     def after_words(self) -> Words:
-        """What is there, with the words that were not there before marked."""
+        """The present text, with the new words marked."""
         return _marked(self.after, self.before)
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """The differences between the state that was expected and the one that was found."""
+    """The differences between the expected and the observed state."""
 
     lines: tuple[DiffLine, ...]
     more: int
@@ -96,7 +96,7 @@ Value = Plain | Items | Pairs | Records | Diff
 
 
 def view(value: JsonValue, limits: Limits) -> Value:
-    """How ``value`` is to be shown."""
+    """The layout for ``value``."""
     match value:
         case dict() if value and value.keys() <= _DIFF_KEYS and is_diff(value):
             return _diff(value, limits)
@@ -109,8 +109,9 @@ def view(value: JsonValue, limits: Limits) -> Value:
             pairs = tuple((cut(key, limits.line), brief(item, limits.value)) for key, item in shown)
             return Pairs(pairs, len(value) - len(shown))
         case list() if value and all(not isinstance(item, list | dict) for item in value):
-            return Items(tuple(brief(item, limits.value) for item in value[: limits.items]),
-                         max(0, len(value) - limits.items))  # fmt: skip
+            return Items(
+                tuple(brief(item, limits.value) for item in value[: limits.items]), max(0, len(value) - limits.items)
+            )
         case str() if value:
             return Plain(cut(value, limits.value), literal=False)
         case _:
@@ -145,7 +146,7 @@ def brief(value: JsonValue, limit: int) -> str:
 
 
 def is_diff(value: Mapping[str, JsonValue]) -> bool:
-    """Whether every part is a collection, as those of a schema difference are."""
+    """Whether every part is a collection, as in a schema difference."""
     return all(isinstance(part, list | dict) for part in value.values())
 
 
@@ -171,7 +172,7 @@ def _changed(value: JsonValue, limits: Limits) -> Iterator[DiffLine]:
 
 
 def _marked(text: str, other: str) -> Words:
-    """The pieces of ``text``; nothing is marked where the other one is absent or both are too long to compare."""
+    """The pieces of ``text``; none is marked if the other text is absent or both are too long to compare."""
     if not other or max(len(text), len(other)) > _COMPARED:
         return ((text, False),)
     ours, theirs = _WORD.findall(text), _WORD.findall(other)

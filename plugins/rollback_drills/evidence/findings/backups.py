@@ -1,0 +1,66 @@
+"""What backups and restores get wrong, and what becomes of acknowledged writes."""
+
+from __future__ import annotations
+
+from rollback_drills.evidence.findings.entry import FindingKind
+
+BACKUPS = (
+    FindingKind(
+        "backup-unusable",
+        "critical",
+        "The backup is incomplete",
+        why="A truncated dump restores with exit code 0; that half the database is missing shows only later.",
+        remedy=(
+            "Use pipefail, check the dump's trailer line and size, store SHA-256 and row counts with it, and "
+            "regularly restore it somewhere."
+        ),
+    ),
+    FindingKind(
+        "bad-backup-accepted",
+        "critical",
+        "A truncated, empty or foreign backup is restored without complaint",
+        why="It replaces the only copy of the data with less.",
+        remedy="Verify checksum, trailer and origin before you touch the database, and restore into a new database.",
+    ),
+    FindingKind(
+        "restore-differs",
+        "critical",
+        "The restored database differs from the one that was backed up",
+        why="Rows, constraints, indexes or owners are missing, although every command succeeded.",
+        remedy=(
+            "Restore into a new database with ON_ERROR_STOP and --single-transaction, compare it with the "
+            "manifest, and only then rename it."
+        ),
+    ),
+    FindingKind(
+        "sequence-rewound",
+        "critical",
+        "A sequence is behind the rows of its table",
+        why="The next inserts fail with duplicate keys, one per row, until the sequence has caught up.",
+        remedy="Restore into an empty database, or setval() every sequence to its column's maximum.",
+    ),
+    FindingKind(
+        "writes-lost",
+        "critical",
+        "Acknowledged writes are lost",
+        why="Their senders were told that the deliveries are safe, and will not send them again.",
+        remedy="Commit before answering; after a restore, ask senders to repeat what the report lists.",
+    ),
+    FindingKind(
+        "writes-duplicated",
+        "major",
+        "Deliveries are stored more than once",
+        why="Whatever a delivery triggers happens twice: two messages, two deployments.",
+        remedy="Store each delivery's id under a unique constraint, and let a repetition change nothing.",
+    ),
+    FindingKind(
+        "writes-unexpected",
+        "major",
+        "Deliveries are stored although they were refused",
+        why=(
+            "Their senders were told that nothing has happened: they send them again, or believe that the flag "
+            "stops them."
+        ),
+        remedy="Decide before you store anything, and store in the transaction whose outcome you answer.",
+    ),
+)
