@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as it is told, and remembers what it was asked."""
+"""A real HTTP server that answers as configured, and records its requests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that has gone is what some of these tests are about."""
+        """Print nothing: some tests end their connection on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -53,12 +53,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
 
     def log_message(self, *_: object) -> None:
-        """Nothing on the terminal."""
+        """Print nothing."""
 
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    """A server that runs meanwhile."""
+    """Run a server until the end of the block."""
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
