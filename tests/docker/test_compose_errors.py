@@ -1,4 +1,4 @@
-"""What can be wrong with a compose file, each said in a sentence with its remedy, before anything is started."""
+"""Mistakes in a compose file: each is reported before anything is started, in a sentence and with its remedy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ services:
 
 @pytest.fixture
 def project(reference: Target, engine: Engine, base_images: dict[str, str], tmp_path: Path):
-    """Makes a target whose compose file has this text; it is the reference gateway's otherwise."""
+    """Makes the reference target with a compose file that has this text."""
 
     def make(text: str, **settings: object) -> Target:
         (tmp_path / "compose.yaml").write_text(text.replace("POSTGRES\n", base_images["POSTGRES_IMAGE"] + "\n"))
@@ -43,8 +43,8 @@ def project(reference: Target, engine: Engine, base_images: dict[str, str], tmp_
 def refused(target: Target) -> RuntimeUnavailableError:
     with pytest.raises(RuntimeUnavailableError) as caught:
         ComposeRuntime.require(target, print)
-    assert caught.value.fix, "every refusal says what to do"
-    assert "rollback-drills-" not in str(caught.value), "the private copy is no place for a user to look"
+    assert caught.value.fix, "every refusal has a remedy"
+    assert "rollback-drills-" not in str(caught.value), "the private copy is not shown to the user"
     return caught.value
 
 
@@ -52,7 +52,7 @@ def test_a_good_file_is_accepted(project):
     ComposeRuntime.require(project(SERVICES), print)
 
 
-def test_the_user_s_directory_stays_as_it_is(project, tmp_path: Path):
+def test_the_users_directory_stays_unchanged(project, tmp_path: Path):
     target = project(SERVICES)
     (tmp_path / ".env").write_text("POSTGRES_PASSWORD=production\n")
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
@@ -70,14 +70,14 @@ def test_an_invalid_file_is_quoted_with_its_own_path(project, tmp_path: Path):
     assert "yaml" in error.cause
 
 
-def test_a_wrong_service_is_answered_with_those_that_there_are(project):
+def test_a_wrong_service_is_refused_with_the_list_of_services(project):
     error = refused(project(SERVICES, gateway="gatewy"))
     assert error.what == "there is no service 'gatewy' in compose.yaml"
     assert error.cause == "it has: db, gateway"
     assert "compose.gateway" in error.fix
 
 
-def test_a_variable_that_is_required_and_not_given_is_named(project):
+def test_a_missing_required_variable_is_named(project):
     error = refused(project(SERVICES, password_variable=None))
     assert "POSTGRES_PASSWORD" in error.cause
     assert "env under [compose]" in error.fix
@@ -97,21 +97,21 @@ def test_a_database_without_a_password_is_refused(project):
         ("    privileged: true\n", "privileged"),
     ],
 )
-def test_what_would_reach_beyond_the_project_is_refused(project, addition: str, what: str):
+def test_reaching_beyond_the_project_is_refused(project, addition: str, what: str):
     assert what in refused(project(SERVICES + addition)).what
 
 
-def test_a_mount_for_reading_is_accepted(project):
+def test_a_read_only_mount_is_accepted(project):
     ComposeRuntime.require(project(SERVICES + "    volumes: ['/etc/hostname:/etc/name:ro']\n"), print)
 
 
-def test_an_image_that_cannot_be_had_is_named(project):
+def test_an_image_that_cannot_be_pulled_is_named(project):
     error = refused(project(SERVICES + "  cache:\n    image: 127.0.0.1:1/no-such-cache:7\n"))
     assert "127.0.0.1:1/no-such-cache:7" in error.what
     assert "cache" in error.fix
 
 
-def test_no_compose_on_this_machine_is_said(project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_machine_without_compose(project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     target = project(SERVICES)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "empty"))
     assert "docker compose" in refused(target).what
@@ -126,8 +126,11 @@ def test_on_the_command_line_it_is_a_usage_error(project, engine: Engine, tmp_pa
     wrong.write_text(text.replace('gateway = "gateway"', 'gateway = "gatewy"').replace('"../', f'"{target.parent}/../'))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "drills", "--drill-target", wrong, "--drill-runtime", "compose", "-q"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 4, done.stdout + done.stderr
     assert "there is no service 'gatewy'" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

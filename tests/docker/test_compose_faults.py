@@ -1,4 +1,4 @@
-"""Faults of a compose file or of a runbook's commands: each drill that must catch one does, with the right finding."""
+"""Faults in a compose file or a runbook's commands: each is caught by its drills, with the right finding."""
 
 from __future__ import annotations
 
@@ -24,17 +24,36 @@ def test_fault_is_caught(file: Path, tmp_path: Path, engine: Engine) -> None:
     subprocess.run([sys.executable, FAULTS / "plant.py", "target", file, target], check=True, timeout=60)
     done = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "drills", "-k", fault["drill"], "--drill-target", target,
-            "--drill-runtime", "compose", "--drill-report-dir", reports,
-            "-p", "no:cacheprovider", "-p", "no:html", "-p", "no:xdist", "-q",
+            sys.executable,
+            "-m",
+            "pytest",
+            "drills",
+            "-k",
+            fault["drill"],
+            "--drill-target",
+            target,
+            "--drill-runtime",
+            "compose",
+            "--drill-report-dir",
+            reports,
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:html",
+            "-p",
+            "no:xdist",
+            "-q",
         ],
-        cwd=ROOT, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     run = RunEvidence.model_validate_json((reports / "latest" / "evidence.json").read_bytes())
-    judged = {drill.id.rpartition("::")[2]: drill for drill in run.drills}
-    assert set(judged) == set(fault["findings"]), "the expression selects other drills than those that must catch it"
+    drills = {drill.id.rpartition("::")[2]: drill for drill in run.drills}
+    assert set(drills) == set(fault["findings"]), "-k selects exactly the drills that must catch the fault"
     for name, codes in fault["findings"].items():
-        drill = judged[name]
+        drill = drills[name]
         assert drill.verdict == "failed", (name, drill.verdict, drill.reason)
         assert {finding.code for finding in drill.findings} == set(codes), (name, drill.findings)

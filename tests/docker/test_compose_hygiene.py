@@ -1,4 +1,4 @@
-"""Nothing outlives a run of the compose runtime, and what a killed one left goes with the next."""
+"""A run of the compose runtime leaves nothing behind; what a killed run leaves, the next removes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KILLS = 5
 
 
 class Runs:
-    """Runs of the reference drills on Compose, in a temporary directory of their own."""
+    """Runs of the reference drills on Compose, in their own temporary directory."""
 
     def __init__(self, directory: Path, engine: Engine) -> None:
         self.directory, self.engine = directory, engine
@@ -30,29 +30,46 @@ class Runs:
 
     def start(self) -> subprocess.Popen[bytes]:
         argv = [
-            sys.executable, "-m", "pytest", "drills", "-k", "test_letter_restart", "--drill-runtime", "compose",
-            "--drill-report-dir", str(self.directory / "reports"), "-p", "no:cacheprovider", "-p", "no:html",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pytest",
+            "drills",
+            "-k",
+            "test_letter_restart",
+            "--drill-runtime",
+            "compose",
+            "--drill-report-dir",
+            str(self.directory / "reports"),
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:html",
+        ]
         with (self.directory / f"output-{len(self.running)}.txt").open("wb") as output:
             started = subprocess.Popen(
-                argv, cwd=ROOT, env={**os.environ, "TMPDIR": str(self.directory)}, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
+                argv,
+                cwd=ROOT,
+                env={**os.environ, "TMPDIR": str(self.directory)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         self.running.append(started)
         return started
 
     def output(self) -> str:
         return (self.directory / f"output-{len(self.running) - 1}.txt").read_text(errors="replace")
 
-    def there(self) -> list[str]:
-        """What the engine has of these runs."""
-        api, mine = self.engine.client.api, f"{self.directory}/"
+    def leftovers(self) -> list[str]:
+        """Everything on the engine that belongs to these runs."""
+        api, prefix = self.engine.client.api, f"{self.directory}/"
         listed = [
             *api.containers(all=True, filters={"label": WORKSPACE_LABEL}),
             *api.networks(filters={"label": WORKSPACE_LABEL}),
             *(api.volumes(filters={"label": WORKSPACE_LABEL})["Volumes"] or []),
         ]
-        found = [each for each in listed if (each.get("Labels") or {})[WORKSPACE_LABEL].startswith(mine)]
+        found = [each for each in listed if (each.get("Labels") or {})[WORKSPACE_LABEL].startswith(prefix)]
         named = [
             str(image["RepoTags"])
             for workspace in self.workspaces()
@@ -75,7 +92,7 @@ def runs(tmp_path: Path, engine: Engine):
 
 
 def until_both_services_run(runs: Runs) -> None:
-    poll_until(lambda: len(runs.there()) >= 4, what="gateway, database, network and volume", timeout=PATIENCE)
+    poll_until(lambda: len(runs.leftovers()) >= 4, what="gateway, database, network and volume", timeout=PATIENCE)
 
 
 def test_after_sigterm_nothing_is_left(runs: Runs):
@@ -83,28 +100,28 @@ def test_after_sigterm_nothing_is_left(runs: Runs):
     until_both_services_run(runs)
     running.terminate()
     assert running.wait(PATIENCE) == 143, runs.output()
-    assert runs.there() == []
+    assert runs.leftovers() == []
     assert runs.workspaces() == []
 
 
-def test_what_killed_runs_leave_goes_with_the_next(runs: Runs):
+def test_the_next_run_removes_what_killed_runs_left(runs: Runs):
     began = time.monotonic()
     running = runs.start()
     until_both_services_run(runs)
     until_ready = time.monotonic() - began
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
-    met = 0
+    kills_with_leftovers = 0
     for _ in range(KILLS):
-        met += bool(runs.there())
+        kills_with_leftovers += bool(runs.leftovers())
         running.kill()
         running.wait()
         running = runs.start()
-        # Not a condition to wait for: the moment is what is varied.
+        # There is no condition to poll for: the moment of the kill is random on purpose.
         threading.Event().wait(moments.uniform(0.2, 1.2) * until_ready)
     running.kill()
     running.wait()
     assert runs.start().wait(PATIENCE) == 0, f"seed {seed}\n{runs.output()}"
-    assert met > 0, f"no kill has met anything (seed {seed})"
-    assert runs.there() == [], f"seed {seed}"
+    assert kills_with_leftovers > 0, f"no kill left anything behind (seed {seed})"
+    assert runs.leftovers() == [], f"seed {seed}"
     assert runs.workspaces() == []

@@ -1,6 +1,6 @@
-"""What can be wrong with an engine and with images: a sentence with cause and remedy, never a traceback.
+"""Problems of an engine and of images: each is reported with cause and remedy, never with a traceback.
 
-What is found before a run begins is a usage error (exit code 4); what is found when stacks are started fails the drills
+A problem found before the run begins is a usage error (exit code 4); one found when stacks start fails the drills
 (exit code 1).
 """
 
@@ -20,17 +20,17 @@ from support.docker_project import Project
 
 from rollback_drills.runtimes.docker.engine import Engine
 
-# A registry that refuses at once, whatever network there is.
+# A registry that refuses at once, on any network.
 NOWHERE = "127.0.0.1:1/nowhere:1"
 
 
 def assert_sentences(done: subprocess.CompletedProcess[str], code: int, *sentences: str) -> None:
-    said = " ".join(done.stdout.split())  # the terminal's line breaks are no part of a sentence
+    output = " ".join(done.stdout.split())  # without the terminal's line breaks
     assert done.returncode == code, done.stdout
     for sentence in sentences:
-        assert sentence in said, done.stdout
-    assert "Traceback" not in said, done.stdout
-    assert "INTERNALERROR" not in said, done.stdout
+        assert sentence in output, done.stdout
+    assert "Traceback" not in output, done.stdout
+    assert "INTERNALERROR" not in output, done.stdout
     if code == pytest.ExitCode.USAGE_ERROR:
         assert not re.search(r"^E  ", done.stdout, re.M), done.stdout
 
@@ -46,9 +46,13 @@ def closed_port() -> int:
 def test_no_engine(project: Project):
     done = project.run(DOCKER_HOST="unix:///nope/docker.sock")
     assert_sentences(
-        done, 4, "no Docker engine answers at unix:///nope/docker.sock", "there is no such socket",
-        "To fix this: start it", "--drill-runtime=embedded",
-    )  # fmt: skip
+        done,
+        4,
+        "no Docker engine answers at unix:///nope/docker.sock",
+        "there is no such socket",
+        "To fix this: start it",
+        "--drill-runtime=embedded",
+    )
     assert not project.reports.exists()
 
 
@@ -59,20 +63,20 @@ def test_the_engine_is_down(project: Project):
 
 
 @pytest.mark.parametrize("address", ["nonsense", "gopher://127.0.0.1:1"])
-def test_no_address_of_an_engine(project: Project, address: str):
+def test_an_invalid_address_of_an_engine(project: Project, address: str):
     assert_sentences(project.run(DOCKER_HOST=address), 4, f"no Docker engine answers at {address}", "DOCKER_HOST")
 
 
 @pytest.fixture
 def forbidden(project: Project) -> Iterator[tuple[list[str], Path]]:
-    """What to begin a command with, and a socket that the command may not open then."""
+    """A prefix for a command, and a socket that the command may not open with it."""
     path = project.path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
         path.chmod(0)
         before: list[str] = []
-        if os.getuid() == 0:  # who passes by all permissions, unless that is taken away
+        if os.getuid() == 0:  # root ignores permissions unless it gives up that capability
             if shutil.which("setpriv") is None:
                 pytest.skip("root without setpriv (util-linux) may open every socket")
             before = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
@@ -108,31 +112,41 @@ def test_listing_drills_needs_no_engine(project: Project):
 
 def test_the_target_names_no_images(project: Project):
     project.target(lambda text: re.sub(r"^build = .*$", "", text, flags=re.M))
-    assert_sentences(project.run(), 4, "the target does not say which images its releases are", "add image or build")
+    assert_sentences(project.run(), 4, "the target does not name the images of its releases", "add image or build")
 
 
 def test_the_databases_image_cannot_be_pulled(project: Project):
     project.target(lambda text: text.replace(project.images["POSTGRES_IMAGE"], NOWHERE))
     assert_sentences(
-        project.run(), 4, f"the image {NOWHERE} is not on the engine, and cannot be pulled", "refused",
+        project.run(),
+        4,
+        f"the image {NOWHERE} is not on the engine, and cannot be pulled",
+        "refused",
         "set database.image in the target file",
-    )  # fmt: skip
+    )
 
 
 def test_a_releases_image_cannot_be_pulled(project: Project):
     project.target(lambda text: re.sub(r"^build = .*$", 'image = "127.0.0.1:1/gateway:{release}"', text, flags=re.M))
     assert_sentences(
-        project.run(), 4, "the image 127.0.0.1:1/gateway:1.0 is not on the engine, and cannot be pulled", "refused",
+        project.run(),
+        4,
+        "the image 127.0.0.1:1/gateway:1.0 is not on the engine, and cannot be pulled",
+        "refused",
         "build or push it, or correct releases.image",
-    )  # fmt: skip
+    )
 
 
 def test_the_base_image_cannot_be_pulled(project: Project):
     project.target(lambda text: text.replace(project.images["BASE_IMAGE"], NOWHERE))
     assert_sentences(
-        project.run(), 4, f"the image {NOWHERE} is not on the engine, and cannot be pulled", "pull it by hand",
-        "system/Dockerfile", "args under [releases.build]",
-    )  # fmt: skip
+        project.run(),
+        4,
+        f"the image {NOWHERE} is not on the engine, and cannot be pulled",
+        "pull it by hand",
+        "system/Dockerfile",
+        "args under [releases.build]",
+    )
 
 
 def test_the_build_fails(project: Project):
@@ -153,7 +167,7 @@ def test_the_dockerfile_is_missing(project: Project):
 
 @pytest.fixture
 def database_that_ends(project: Project, engine: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An image for the database whose container runs a command, and ends."""
+    """An image for the database whose container runs a command and ends."""
     context = project.path / "database"
     context.mkdir()
     base = project.images["POSTGRES_IMAGE"]
@@ -169,45 +183,50 @@ def database_that_ends(project: Project, engine: Engine, request: pytest.Fixture
 def test_a_database_that_ends_at_once(project: Project, database_that_ends: str):
     began = time.monotonic()
     done = project.run("-k", "quick")
-    assert time.monotonic() - began < 50, "not after the minute that PostgreSQL may take"
+    assert time.monotonic() - began < 50, "it did not wait for the minute that PostgreSQL may take"
     assert_sentences(
         done,
         1,
         "starting PostgreSQL: its container has exited with code 42",
         "LOG: cannot start",
-        "To fix this: see what",
+        "To fix this: run `docker run",
     )
     assert project.workspaces() == []
 
 
-# The kernel refuses writes to /dev/full as it does on a file system that is full.
+# The kernel refuses writes to /dev/full as on a full file system.
 @pytest.mark.parametrize("database_that_ends", ["cat /etc/passwd > /dev/full"], indirect=True)
 def test_a_database_without_space(project: Project, database_that_ends: str):
     done = project.run("-k", "quick")
     assert_sentences(
-        done, 1, "starting PostgreSQL: its container has exited with code", "No space left on device",
+        done,
+        1,
+        "starting PostgreSQL: its container has exited with code",
+        "No space left on device",
         "To fix this: free space",
-    )  # fmt: skip
+    )
     assert project.workspaces() == []
 
 
 # --- auto ----------------------------------------------------------------------------------------------
 
 
-def test_auto_takes_docker_where_the_images_can_be_had(project: Project):
+def test_auto_chooses_docker_if_the_images_can_be_obtained(project: Project):
     done = project.run("--drill-runtime=auto", "-k", "quick")
     assert_sentences(
         done, 0, "drill runtime: docker, chosen by auto: an engine answers, and the target's images are there"
     )
 
 
-def test_auto_says_why_it_does_not_take_docker(project: Project):
+def test_auto_gives_the_reason_for_not_choosing_docker(project: Project):
     arguments = ("--drill-runtime=auto", "-k", "no_drill", "--setup-show")
     done = project.run(*arguments, DOCKER_HOST="unix:///nope/docker.sock")
     assert_sentences(
-        done, 5, "drill runtime: embedded, chosen by auto: private processes of this machine, since no Docker engine",
+        done,
+        5,
+        "drill runtime: embedded, chosen by auto: private processes of this machine, since no Docker engine",
         "there is no such socket",
-    )  # fmt: skip
+    )
     project.target(lambda text: text.replace(project.images["POSTGRES_IMAGE"], NOWHERE))
     done = project.run(*arguments)
     assert_sentences(

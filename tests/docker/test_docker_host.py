@@ -1,4 +1,4 @@
-"""DOCKER_HOST: an engine on another host, by tcp and by ssh."""
+"""DOCKER_HOST: an engine on another host, over TCP and over SSH."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import docker
 import pytest
 from support.docker_project import Project
 from support.needs_engine import is_missing
-from support.second_engine import HERE, THERE, SecondEngine, running, why_not
+from support.second_engine import HERE, THERE, SecondEngine, obstacle, running
 
 from rollback_drills.runtimes.docker.engine import WORKSPACE_LABEL, Engine
 
 
 @pytest.fixture(scope="module")
 def second(engine: Engine, base_images: dict[str, str]) -> Iterator[SecondEngine]:
-    if reason := why_not():
+    if reason := obstacle():
         is_missing(reason)
     with running(list(base_images.values())) as second:
         yield second
@@ -56,7 +56,7 @@ def drill_on(project: Project, address: str, path: str) -> dict[str, object]:
     seen = project.path / "seen.json"
     (project.path / "test_drills.py").write_text(WATCHING)
     variables = {"DOCKER_HOST": address, "PATH": path, "SEEN": str(seen)}
-    # docker-py neither closes nor waits for the ssh processes that it starts.
+    # docker-py neither closes nor reaps the ssh processes that it starts.
     options = ["-W", "ignore::ResourceWarning"] if address.startswith("ssh") else []
     done = project.run(*options, **variables)
     assert done.returncode == 0, done.stdout
@@ -64,14 +64,14 @@ def drill_on(project: Project, address: str, path: str) -> dict[str, object]:
     return dict(json.loads(seen.read_text()))
 
 
-@pytest.mark.parametrize("way", ["tcp", "ssh"])
+@pytest.mark.parametrize("protocol", ["tcp", "ssh"])
 def test_a_drill_on_another_host(
-    project: Project, second: SecondEngine, client: docker.DockerClient, engine: Engine, way: str
+    project: Project, second: SecondEngine, client: docker.DockerClient, engine: Engine, protocol: str
 ):
-    if way == "ssh" and importlib.util.find_spec("paramiko") is None:
+    if protocol == "ssh" and importlib.util.find_spec("paramiko") is None:
         is_missing("docker over ssh needs the package paramiko (the extra `ssh`)")
     here = {each["Id"] for each in engine.client.api.containers(all=True, filters={"label": WORKSPACE_LABEL})}
-    seen = drill_on(project, getattr(second, way), f"{second.programs}:{os.environ['PATH']}")
+    seen = drill_on(project, getattr(second, protocol), f"{second.programs}:{os.environ['PATH']}")
     assert str(seen["gateway"]).startswith(f"http://{THERE}:")
     assert str(seen["database"]).startswith(f"{THERE}:")
     assert "PostgreSQL database dump complete" in str(seen["dump"])
@@ -93,7 +93,7 @@ def test_a_drill_on_another_host(
 def test_a_killed_run_is_removed_from_the_engine_that_it_used(
     project: Project, second: SecondEngine, client: docker.DockerClient
 ):
-    """The next run uses this machine's engine, and cleans up on the other one all the same."""
+    """The next run uses this machine's engine, and still cleans up on the other one."""
     killed = project.start("-k", "waits", DOCKER_HOST=second.tcp)
     project.when_in_step_after(killed, "Ready")
     killed.kill()
@@ -106,7 +106,7 @@ def test_a_killed_run_is_removed_from_the_engine_that_it_used(
     assert project.workspaces() == []
 
 
-def test_ssh_that_is_refused(project: Project, second: SecondEngine):
+def test_a_refused_ssh_connection(project: Project, second: SecondEngine):
     done = project.run(DOCKER_HOST=f"ssh://root@{HERE}:1", PATH=f"{second.programs}:/usr/bin:/bin")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
     assert f"no Docker engine answers at ssh://root@{HERE}:1" in done.stdout
@@ -114,13 +114,13 @@ def test_ssh_that_is_refused(project: Project, second: SecondEngine):
 
 
 def test_an_engine_without_space(project: Project, second: SecondEngine, client: docker.DockerClient):
-    """First the images are built, then its disk is full when the containers are to be started."""
+    """The images are built first; then its disk is full when the containers start."""
     assert project.run("-k", "quick", DOCKER_HOST=second.tcp).returncode == 0
     with second.full():
         done = project.run("-k", "quick", DOCKER_HOST=second.tcp)
     assert done.returncode in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR), done.stdout
-    said = " ".join(done.stdout.split())
-    assert "no space left on device" in said
-    assert "To fix this: free space where the engine keeps its data" in said, done.stdout
-    assert "Traceback" not in said, done.stdout
+    output = " ".join(done.stdout.split())
+    assert "no space left on device" in output
+    assert "To fix this: free space where the engine keeps its data" in output, done.stdout
+    assert "Traceback" not in output, done.stdout
     assert client.containers.list(all=True) == []

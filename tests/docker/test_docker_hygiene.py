@@ -1,4 +1,4 @@
-"""Nothing outlives a run of the docker runtime, however it ends, and runs leave each other alone."""
+"""A run of the docker runtime leaves nothing behind, however it ends, and does not disturb other runs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ KILLS = 10
 
 
 def of_project(engine: Engine, project: Project) -> list[str]:
-    """What is on the engine that carries the label of a workspace of this project's, or belongs to one that does."""
-    api, mine = engine.client.api, f"{project.temporary}/"
+    """Everything on the engine that carries the label of one of the project's workspaces."""
+    api, prefix = engine.client.api, f"{project.temporary}/"
     found = []
     for kind, listed in (
         ("container", api.containers(all=True, filters={"label": WORKSPACE_LABEL})),
@@ -36,16 +36,18 @@ def of_project(engine: Engine, project: Project) -> list[str]:
         ("image", api.images(all=True, filters={"label": WORKSPACE_LABEL})),
     ):
         for each in listed:
-            if str((each.get("Labels") or {}).get(WORKSPACE_LABEL, "")).startswith(mine):
+            if str((each.get("Labels") or {}).get(WORKSPACE_LABEL, "")).startswith(prefix):
                 found.append(f"{kind} {each.get('Name') or each.get('Names') or each['Id']}")
     return found
 
 
 def volumes_of(engine: Engine, project: Project) -> set[str]:
-    """The anonymous volumes of the project's containers; they carry no label."""
-    mine = f"{project.temporary}/"
+    """The anonymous volumes of the project's containers, which carry no label."""
+    prefix = f"{project.temporary}/"
     listed = engine.client.api.containers(all=True, filters={"label": WORKSPACE_LABEL})
-    mounts = [mount for each in listed if each["Labels"][WORKSPACE_LABEL].startswith(mine) for mount in each["Mounts"]]
+    mounts = [
+        mount for each in listed if each["Labels"][WORKSPACE_LABEL].startswith(prefix) for mount in each["Mounts"]
+    ]
     return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
 
 
@@ -55,7 +57,7 @@ def assert_nothing_left(engine: Engine, project: Project) -> None:
 
 
 class SlowEngine(socketserver.ThreadingUnixStreamServer):
-    """The engine behind a socket that holds every request to create a container back for a while."""
+    """A proxy of the engine that delays every request to create a container."""
 
     daemon_threads = True
     begun = threading.Event()
@@ -78,14 +80,14 @@ class SlowEngine(socketserver.ThreadingUnixStreamServer):
                         and sink is not self.request
                     ):
                         SlowEngine.begun.set()
-                        threading.Event().wait(3.0)  # longer than the end of a run takes
+                        threading.Event().wait(3.0)  # longer than a run takes to end
                     sink.sendall(data)
                 sink.shutdown(socket.SHUT_WR)
 
 
-@pytest.mark.skipif(bool(os.environ.get("DOCKER_HOST")), reason="stands before the engine of the default socket")
+@pytest.mark.skipif(bool(os.environ.get("DOCKER_HOST")), reason="the proxy is for the engine of the default socket")
 def test_a_signal_while_the_engine_creates_a_container(project: Project, engine: Engine):
-    """The engine creates it although the client has gone: it has to be waited for, and removed."""
+    """The engine creates it even if the client is gone, so the run has to wait for it and remove it."""
     with tempfile.TemporaryDirectory() as directory, SlowEngine(f"{directory}/s", SlowEngine.Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -117,34 +119,34 @@ def test_after_a_signal(project: Project, engine: Engine, number: signal.Signals
     assert "Traceback" not in project.output(running)
 
 
-def test_killed_at_ten_moments_everything_is_removed_by_the_next_run(project: Project, engine: Engine):
-    """Each run also removes what the one before it has left, while it is killed itself."""
+def test_after_ten_kills_the_next_run_removes_everything(project: Project, engine: Engine):
+    """Each run is killed while it removes what the one before it left."""
     began = time.monotonic()
     running = project.start("-k", "waits")
     project.when_in_step_after(running, "Ready")
     until_ready = time.monotonic() - began
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
-    met, volumes = 0, set[str]()
+    kills_with_leftovers, volumes = 0, set[str]()
     for _ in range(KILLS - 2):
         volumes |= volumes_of(engine, project)
-        met += bool(of_project(engine, project))
+        kills_with_leftovers += bool(of_project(engine, project))
         _kill(running)
         running = project.start("-k", "waits")
-        # Not a condition to wait for: the moment is what is varied.
+        # There is no condition to poll for: the moment of the kill is random on purpose.
         threading.Event().wait(moments.uniform(0.2, 1.0) * until_ready)
     _kill(running)
     last = project.start("-k", "waits", "--drill-report-dir", "last")
     project.when_in_step_after(last, "Ready", "last")
     _kill(last)
-    assert met > 1, f"no kill but the first has met anything (seed {seed})"
+    assert kills_with_leftovers > 1, f"no kill but the first left anything behind (seed {seed})"
     done = project.run("-k", "quick")
     assert done.returncode == 0, f"seed {seed}\n{done.stdout}"
     assert_nothing_left(engine, project)
     left = {volume["Name"] for volume in engine.client.api.volumes()["Volumes"] or []}
     assert left & volumes == set(), f"seed {seed}"
     assert re.search(
-        r"drill clean-up: removed what the killed run \S+ had left: 2 processes or containers", done.stdout
+        r"drill clean-up: removed what the killed run \S+ left behind: 2 processes or containers", done.stdout
     )
 
 
@@ -154,15 +156,18 @@ def _kill(running: subprocess.Popen[bytes]) -> None:
 
 
 def test_two_runs_at_the_same_time(project: Project, engine: Engine):
-    """One waits with everything up; others begin, perform, clean up and are killed meanwhile."""
+    """One waits with its stack up while others begin, run a drill and clean up."""
     waiting = project.start("-k", "waits")
     project.when_in_step_after(waiting, "Ready")
-    mine = set(of_project(engine, project))
+    waiting_stack = set(of_project(engine, project))
     beside = [project.start("-k", "quick", "--drill-report-dir", f"other-{number}") for number in range(2)]
     assert [running.wait(PATIENCE) for running in beside] == [0, 0], [project.output(running) for running in beside]
-    assert set(of_project(engine, project)) == mine, "nothing of theirs is left, and everything of the first is there"
-    states = [each["State"] for each in engine.client.api.containers(all=True, filters={"label": WORKSPACE_LABEL})
-              if each["Labels"][WORKSPACE_LABEL].startswith(f"{project.temporary}/")]  # fmt: skip
+    assert set(of_project(engine, project)) == waiting_stack, (
+        "the others left nothing, and removed nothing of the first"
+    )
+    containers = engine.client.api.containers(all=True, filters={"label": WORKSPACE_LABEL})
+    prefix = f"{project.temporary}/"
+    states = [each["State"] for each in containers if each["Labels"][WORKSPACE_LABEL].startswith(prefix)]
     assert states == ["running", "running"]
     assert all("clean-up: " not in project.output(running) for running in beside)
     waiting.terminate()
@@ -170,7 +175,7 @@ def test_two_runs_at_the_same_time(project: Project, engine: Engine):
     assert_nothing_left(engine, project)
 
 
-def test_what_was_kept_stays_and_what_lost_its_workspace_goes(project: Project, engine: Engine):
+def test_a_kept_stack_stays_and_one_without_a_workspace_is_removed(project: Project, engine: Engine):
     done = project.run("--drill-keep-stack", "-k", "quick")
     assert done.returncode == 0, done.stdout
     lines = [line.strip() for line in done.stdout.splitlines()]

@@ -1,4 +1,4 @@
-"""The base images of fixtures/images start as the official ones do, where the suite relies on it; and their build."""
+"""The base images of fixtures/images behave like the official ones where the suite relies on it; and their build."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Run = Callable[..., Container]
 
 @pytest.fixture
 def run(engine: Engine, base_images: dict[str, str]) -> Iterator[Run]:
-    """Start containers; they and their anonymous volumes go with the test."""
+    """Start containers, which are removed after the test with their anonymous volumes."""
     started: list[Container] = []
 
     def start(
@@ -57,7 +57,7 @@ def run(engine: Engine, base_images: dict[str, str]) -> Iterator[Run]:
 
 @pytest.fixture
 def name(engine: Engine) -> Iterator[str]:
-    """A name for an image, a volume and a network, which go with the test; ask for it before containers that use it."""
+    """A name for an image, a volume and a network, removed after the test; request it before containers that use it."""
     name = f"images-test-{uuid.uuid4().hex[:12]}"
     yield name
     for things in (engine.client.networks, engine.client.volumes):
@@ -93,14 +93,19 @@ def log(container: Container) -> str:
 
 
 def connect(engine: Engine, container: Container, password: str = "right", database: str = "gateway"):
-    """From outside, as soon as the server that stays answers."""
+    """Connect from outside, once the server answers there."""
 
     def attempt() -> psycopg.Connection[Any] | None:
         try:
             return psycopg.connect(
-                host=engine.host, port=published(container), user="gateway", password=password, dbname=database,
-                autocommit=True, connect_timeout=5,
-            )  # fmt: skip
+                host=engine.host,
+                port=published(container),
+                user="gateway",
+                password=password,
+                dbname=database,
+                autocommit=True,
+                connect_timeout=5,
+            )
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise
@@ -121,7 +126,7 @@ def one(connection: psycopg.Connection[Any], query: str) -> Any:
 
 
 def archive(**files: tuple[int, str]) -> bytes:
-    """A tar of scripts: name to mode and content; a double underscore stands for the dot."""
+    """A tar of scripts, by name: mode and content; a double underscore stands for a dot."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, (mode, content) in files.items():
@@ -132,7 +137,7 @@ def archive(**files: tuple[int, str]) -> bytes:
 
 
 class TestPostgres:
-    def test_outside_the_password_is_asked_for(self, engine: Engine, postgres: Run):
+    def test_connections_from_outside_need_the_password(self, engine: Engine, postgres: Run):
         server = postgres()
         with connect(engine, server) as connection:
             assert one(connection, "SELECT current_user || '@' || current_database()") == "gateway@gateway"
@@ -142,8 +147,8 @@ class TestPostgres:
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             connect(engine, server, password="wrong")
 
-    def test_inside_the_client_programs_need_no_password(self, engine: Engine, postgres: Run):
-        """As the runbook's `compose exec db psql …` does; in a login shell too, whose PATH is another."""
+    def test_client_programs_inside_need_no_password(self, engine: Engine, postgres: Run):
+        """As in the runbook's `compose exec db psql …`; also in a login shell, which has another PATH."""
         server = postgres()
         connect(engine, server).close()
         for shell in ("sh -c", "bash -lc"):
@@ -152,11 +157,13 @@ class TestPostgres:
                 assert code == 0, output
         assert server.exec_run("pg_isready --quiet --host=127.0.0.1 --username=gateway")[0] == 0
 
-    def test_options_without_a_program_are_the_servers(self, engine: Engine, postgres: Run):
+    def test_options_without_a_program_go_to_the_server(self, engine: Engine, postgres: Run):
         server = postgres(
-            "-c", "fsync=off", tmpfs={PGDATA: ""},
+            "-c",
+            "fsync=off",
+            tmpfs={PGDATA: ""},
             environment={"POSTGRES_DB": "other", "POSTGRES_INITDB_ARGS": "--data-checksums"},
-        )  # fmt: skip
+        )
         with connect(engine, server, database="other") as connection:
             assert one(connection, "SHOW fsync") == "off"
             assert one(connection, "SHOW data_checksums") == "on"
@@ -166,7 +173,7 @@ class TestPostgres:
         scripts = archive(
             **{
                 "1__sql": (0o644, "CREATE TABLE steps (step text);"),
-                # The server that these run on must not be reachable from outside: it goes away again.
+                # The temporary server that runs them must not be reachable from outside.
                 "2__sh": (0o755, "#!/bin/bash\nset -e\n! pg_isready -q -h 127.0.0.1\n" + insert("executed")),
                 "3__sh": (0o644, f'{insert("sourced")}: "${{POSTGRES_PASSWORD:?}}"\n'),
                 "4__txt": (0o644, "not run"),
@@ -191,13 +198,13 @@ class TestPostgres:
         first = postgres(volumes={name: {"bind": PGDATA}})
         with connect(engine, first) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-        first.remove(force=True)  # as hard as a power cut
+        first.remove(force=True)  # like a power cut
         second = postgres(volumes={name: {"bind": PGDATA}})
         with connect(engine, second) as connection:
             assert one(connection, "SELECT answer FROM kept") == 42
 
     def test_stopping_does_not_wait_for_clients(self, engine: Engine, postgres: Run):
-        """With SIGTERM, PostgreSQL would wait for the connection until Docker kills it, with 137."""
+        """On SIGTERM, PostgreSQL would wait for the connection until Docker kills it, with exit code 137."""
         server = postgres()
         with connect(engine, server):
             code, processes = server.exec_run("stat -c %U:%N /proc/1 /proc/1/exe", user="postgres")
@@ -208,12 +215,12 @@ class TestPostgres:
             assert exited(server) == "exited with 0"
         assert "received fast shutdown request" in log(server).split("ready for start up")[1]
 
-    def test_without_a_password_it_refuses(self, run: Run):
+    def test_without_a_password_the_container_ends(self, run: Run):
         server = run()
         assert server.wait(timeout=60)["StatusCode"] == 1
         assert "You must specify POSTGRES_PASSWORD" in log(server)
 
-    def test_another_command_runs_as_it_is(self, run: Run):
+    def test_another_command_runs_unchanged(self, run: Run):
         assert run("id", "-un").wait(timeout=60)["StatusCode"] == 0
         version = run("postgres", "--version")
         assert version.wait(timeout=60)["StatusCode"] == 0
@@ -225,7 +232,7 @@ def insert(step: str) -> str:
 
 
 class TestPython:
-    def test_it_looks_like_the_official_image(self, run: Run, base_images: dict[str, str]):
+    def test_it_has_what_the_official_image_has(self, run: Run, base_images: dict[str, str]):
         script = (
             "python -m pip check && pip --version && command -v useradd && test -s /etc/ssl/certs/ca-certificates.crt"
         )
@@ -267,7 +274,7 @@ def health(engine: Engine, gateway: Container) -> httpx.Response:
 
 @pytest.fixture
 def build() -> Iterator[ModuleType]:
-    """build.py as a module, for the digests of its recipes."""
+    """build.py imported as a module, for the digests of its recipes."""
     spec = importlib.util.spec_from_file_location("images_build", BUILD)
     assert spec is not None
     assert spec.loader is not None
@@ -279,13 +286,13 @@ def build() -> Iterator[ModuleType]:
 
 
 class Machine:
-    """A PATH with stand-ins for the programs that build.py calls, and a directory for its temporary files."""
+    """A PATH with fakes of the programs that build.py calls, and a directory for its temporary files."""
 
     def __init__(self, here: Path) -> None:
         self.bin, self.tmp = here / "bin", here / "tmp"
         self.bin.mkdir()
         self.tmp.mkdir()
-        (here / "pip.py").touch()  # as `python -m pip`, it has collected everything
+        (here / "pip.py").touch()  # a `python -m pip` that downloads nothing and succeeds
         self.environment = {"PATH": str(self.bin), "TMPDIR": str(self.tmp), "PYTHONPATH": str(here)}
         if unshare := shutil.which("unshare"):
             (self.bin / "unshare").symlink_to(unshare)
@@ -298,8 +305,11 @@ class Machine:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(BUILD), *arguments],
-            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def build(self, *arguments: str) -> tuple[int, str, str]:
         process = self.start(*arguments)
@@ -311,7 +321,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     machine = Machine(tmp_path)
-    machine.program("docker", "exit 0")  # it answers, and has no image
+    machine.program("docker", "exit 0")  # an engine that answers, without images
     return machine
 
 
@@ -362,8 +372,8 @@ class TestBuild:
         assert remedy in last
         assert "Traceback" not in errors
 
-    def test_images_of_the_same_recipe_are_left_alone(self, machine: Machine, build: ModuleType):
-        """There is no mmdebstrap: with any recipe but these two, it would be missed."""
+    def test_images_of_the_same_recipe_are_not_built_again(self, machine: Machine, build: ModuleType):
+        """There is no mmdebstrap, so building any other recipe would fail."""
         machine.program(
             "docker",
             f"""case "$*" in

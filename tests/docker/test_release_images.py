@@ -1,4 +1,4 @@
-"""A release that is built from one stage of a Dockerfile."""
+"""The image of a release, built from one stage of a Dockerfile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LABEL stage=tested
 
 
 @pytest.mark.parametrize(("stage", "label"), [("served", "served"), (None, "tested")])
-def test_the_stage_that_the_target_names_is_built(
+def test_the_target_chooses_the_stage(
     engine: Engine, base_images: dict[str, str], reference: Target, tmp_path: Path, stage: str | None, label: str
 ):
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(base=base_images["BASE_IMAGE"]))
@@ -40,9 +40,9 @@ def test_the_stage_that_the_target_names_is_built(
         file = tmp_path / "Dockerfile"
         file.write_text(file.read_text().replace("stage=served", "stage=served more=yes"))
         again = Images(engine, target, Trees(target, tmp_path)).of_release("1")
-        assert again != name, "another context is another image"
-        assert engine.image(name) is None, "what was built before goes"
-        assert engine.image(of_another_run) is not None, "and what another run has named so stays"
+        assert again != name, "a changed context gets another image"
+        assert engine.image(name) is None, "the older image is removed"
+        assert engine.image(of_another_run) is not None, "another run's name for it stays"
         engine.client.images.remove(again, force=True)
         engine.client.images.remove(of_another_run, force=True)
     finally:

@@ -1,4 +1,4 @@
-"""A project with drills of its own on the docker runtime, run by a pytest of its own."""
+"""A small project with drills on the docker runtime, run by a separate pytest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rollback_drills.core.polling import poll_until
 
-PATIENCE = 120.0  # seconds; nothing here takes a fifth of it on an idle machine
+PATIENCE = 120.0  # seconds; five times what anything here takes on an idle machine
 SMALL = Path(__file__).parents[1] / "support" / "small"
 CONFTEST = """
 import pytest
@@ -44,7 +44,7 @@ def test_waits(stack, drill):
     with drill.step("Wait"):
         threading.Event().wait()
 """
-# In an image the small gateway listens on every address; PostgreSQL's driver is in the base image.
+# In a container the small gateway listens on every address; the base image has PostgreSQL's driver.
 DOCKERFILE = """\
 ARG BASE
 FROM ${BASE}
@@ -57,12 +57,12 @@ CMD ["python3", "gateway.py", "8000"]
 
 
 def interruptible() -> None:
-    """In the child: a shell's background job ignores Ctrl-C, and hands that down to all that it starts."""
+    """In the child: make Ctrl-C work, which a shell's background job ignores, and so its children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Project:
-    """A directory with a target and drills, and a temporary directory that no other run uses."""
+    """A directory with a target and drills, and a temporary directory of its own."""
 
     def __init__(self, path: Path, images: Mapping[str, str]) -> None:
         self.path, self.images = path, images
@@ -79,7 +79,7 @@ class Project:
         self.target()
 
     def target(self, change: Callable[[str], str] = lambda text: text) -> Path:
-        """The small target as images that are built, with its text changed."""
+        """Write the small target, changed to build images; return the target file."""
         here = self.path / "system"
         for release in ("1.0", "2.0"):
             tree = here / "releases" / release
@@ -108,20 +108,32 @@ class Project:
     def run(
         self, *arguments: str, before: Iterable[str] = (), timeout: float = PATIENCE, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """pytest, waited for; both streams as one text in ``stdout``."""
+        """Run pytest to its end; ``stdout`` holds both streams."""
         return subprocess.run(
-            [*before, sys.executable, "-m", "pytest", *arguments], cwd=self.path, env=self.environment(variables),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
+            [*before, sys.executable, "-m", "pytest", *arguments],
+            cwd=self.path,
+            env=self.environment(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
             check=False,
-        )  # fmt: skip
+        )
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
-        """pytest, not waited for, in a session of its own."""
+        """Start pytest in its own session."""
         with (self.path / f"output-{len(self._started)}.txt").open("wb") as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *arguments], cwd=self.path, env=self.environment(variables),
-                stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, preexec_fn=interruptible,
-            )  # fmt: skip
+                [sys.executable, "-m", "pytest", *arguments],
+                cwd=self.path,
+                env=self.environment(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+                preexec_fn=interruptible,
+            )
         self._started.append(process)
         return process
 
@@ -129,9 +141,9 @@ class Project:
         return (self.path / f"output-{self._started.index(process)}.txt").read_text(errors="replace")
 
     def when_in_step_after(self, process: subprocess.Popen[bytes], title: str, reports: str = "reports") -> None:
-        """Wait until a drill has ended the step ``title``, and so performs the next one."""
+        """Wait until a drill has ended the step ``title``, and so is in the next one."""
 
-        def seen() -> bool:
+        def step_has_ended() -> bool:
             if process.poll() is not None:
                 raise AssertionError(f"pytest has ended:\n{self.output(process)}")
             journals = (self.path / reports).glob("*/journal/*.jsonl")
@@ -139,7 +151,7 @@ class Project:
             read = [json.loads(line) for line in lines if line.endswith("\n")]
             return any(line["event"] == "step" and line["payload"]["title"] == title for line in read)
 
-        poll_until(seen, what=f"the end of the step {title!r}", timeout=PATIENCE)
+        poll_until(step_has_ended, what=f"the end of the step {title!r}", timeout=PATIENCE)
 
     def end_everything(self) -> None:
         for process in self._started:

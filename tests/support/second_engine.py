@@ -1,7 +1,6 @@
-"""A Docker engine of the tests' own, on a host of its own as far as the network goes, and an ssh server beside it.
+"""A second Docker engine for tests, with an SSH server, in a network namespace that stands for another host.
 
-The host is a network namespace: its engine's firewall rules and bridges are not those of this machine's engine, and
-127.0.0.1 there is not 127.0.0.1 here.
+Its firewall rules and bridges are separate from this machine's engine, and so is its 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from pathlib import Path
 
 from rollback_drills.core.polling import poll_until
 
-# Of RFC 2544's addresses, which no network routes, four for each process: another worker may do the same.
+# Four of RFC 2544's addresses, which no network routes; each process, such as a pytest worker, has its own four.
 _NETWORK = ipaddress.ip_network("198.18.0.0/16")[4 * (os.getpid() % (1 << 14))]
 HERE, THERE = str(_NETWORK + 1), str(_NETWORK + 2)
 API_PORT, SSH_PORT = 2375, 2222
 NEEDED = ("dockerd", "docker", "ip", "nsenter", "mount", "ssh", "sshd", "ssh-keygen")
-_SPACE = "1500m"  # of the file system that holds its data; memory is used for what is in it
+_SPACE = "1500m"  # the size of the engine's data directory, a tmpfs
 
 
-def why_not() -> str:
-    """Why there can be no second engine here, or nothing."""
+def obstacle() -> str:
+    """Why a second engine cannot run here; empty if it can."""
     if os.getuid() != 0:
         return "only root can start a second engine"
     missing = [program for program in NEEDED if shutil.which(program, path=_path()) is None]
@@ -42,7 +41,7 @@ def _path() -> str:
 
 @dataclass
 class SecondEngine:
-    """Use it through `running`."""
+    """Created and ended by `running`."""
 
     directory: Path
     namespace: str = field(default_factory=lambda: f"drills{os.getpid()}")
@@ -66,28 +65,32 @@ class SecondEngine:
 
     @property
     def programs(self) -> Path:
-        """A directory for PATH, with an ``ssh`` that knows the tests' key and nothing of the user's."""
+        """A directory for PATH, with an ``ssh`` that uses the tests' key and ignores the user's configuration."""
         return self.directory / "bin"
 
     def start(self, images: Sequence[str]) -> None:
         self._join_networks()
         self.data.mkdir()
         _call("mount", "-t", "tmpfs", "-o", f"size={_SPACE},mode=0711", "drills", str(self.data))
-        self._run(
-            "dockerd", "-H", self.tcp, "-H", f"unix://{self.socket}", "--tls=false",
-            "--data-root", str(self.data), "--exec-root", str(self.directory / "exec"),
-            "--pidfile", str(self.directory / "dockerd.pid"), "--containerd-namespace", self.namespace,
-            "--containerd-plugins-namespace", f"{self.namespace}-plugins", "--bip", "198.51.100.129/26",
-        )  # fmt: skip
-        poll_until(lambda: self._listens(API_PORT), what="starting a second engine", timeout=60,
-                   died=self._died, last_words=self._log)  # fmt: skip
+        options = {
+            "data-root": self.data,
+            "exec-root": self.directory / "exec",
+            "pidfile": self.directory / "dockerd.pid",
+            "containerd-namespace": self.namespace,
+            "containerd-plugins-namespace": f"{self.namespace}-plugins",
+            "bip": "198.51.100.129/26",
+            "tls": "false",
+        }
+        addresses = ["-H", self.tcp, "-H", f"unix://{self.socket}"]
+        self._run("dockerd", *addresses, *(f"--{name}={value}" for name, value in options.items()))
+        self._wait(API_PORT, "starting a second engine", timeout=60)
         with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
             load = ["docker", "-H", self.tcp, "load", "--quiet"]
             subprocess.run(load, stdin=saved.stdout, stdout=subprocess.DEVNULL, check=True)
         assert saved.returncode == 0
 
     def start_ssh(self) -> None:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd confines itself; else made by its service
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's chroot, which its service would create
         for name in ("host", "client"):
             _call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.directory / name))
         shutil.copy(self.directory / "client.pub", self.directory / "authorized")
@@ -99,7 +102,7 @@ class SecondEngine:
         (self.directory / "ssh_config").write_text(
             f"IdentityFile {self.directory}/client\nIdentitiesOnly yes\nUserKnownHostsFile {self.directory}/known\n"
             "StrictHostKeyChecking accept-new\nLogLevel ERROR\nBatchMode yes\n"
-            # docker-py connects anew for every request.
+            # docker-py opens a connection for every request.
             f"ControlMaster auto\nControlPath {self.directory}/%C\nControlPersist 60\n"
         )
         self.programs.mkdir()
@@ -108,8 +111,7 @@ class SecondEngine:
         client.write_text(f'#!/bin/sh\nexec {real} -F {shlex.quote(str(self.directory / "ssh_config"))} "$@"\n')
         client.chmod(0o755)
         self._run(str(shutil.which("sshd", path=_path())), "-D", "-e", "-f", str(self.directory / "sshd_config"))
-        poll_until(lambda: self._listens(SSH_PORT), what="starting sshd", timeout=20, died=self._died,
-                   last_words=self._log)  # fmt: skip
+        self._wait(SSH_PORT, "starting sshd", timeout=20)
 
     def stop(self) -> None:
         if self.programs.is_dir():
@@ -125,7 +127,7 @@ class SecondEngine:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """While this lasts, nothing can be written where the engine keeps its data."""
+        """Fill the engine's data directory; nothing more can be written there until this ends."""
         filler = self.data / "filler"
         with filler.open("wb") as file, contextlib.suppress(OSError):
             while True:
@@ -137,23 +139,25 @@ class SecondEngine:
             filler.unlink()
 
     def _join_networks(self) -> None:
-        """A wire from this machine to the namespace."""
+        """Connect this machine and the namespace."""
         here = f"{self.namespace}h"
         _call("ip", "netns", "add", self.namespace)
         _call("ip", "link", "add", here, "type", "veth", "peer", "name", "uplink", "netns", self.namespace)
         _call("ip", "address", "add", f"{HERE}/30", "dev", here)
         _call("ip", "link", "set", here, "up")
-        for arguments in (["address", "add", f"{THERE}/30", "dev", "uplink"], ["link", "set", "uplink", "up"],
-                          ["link", "set", "lo", "up"]):  # fmt: skip
-            _call("ip", "-n", self.namespace, *arguments)
+        for arguments in (f"address add {THERE}/30 dev uplink", "link set uplink up", "link set lo up"):
+            _call("ip", "-n", self.namespace, *arguments.split())
 
     def _run(self, *argv: str) -> None:
-        # Not `ip netns exec`, which hides the control groups.
+        # `ip netns exec` would hide the control groups.
         command = ["nsenter", f"--net=/run/netns/{self.namespace}", *argv]
         with (self.directory / "log").open("ab") as log:
             self._processes.append(
                 subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment())
             )
+
+    def _wait(self, port: int, what: str, *, timeout: float) -> None:
+        poll_until(lambda: self._listens(port), what=what, timeout=timeout, died=self._died, last_words=self._log)
 
     def _listens(self, port: int) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((THERE, port), timeout=2):
@@ -179,8 +183,8 @@ def _call(*argv: str) -> None:
 
 @contextlib.contextmanager
 def running(images: Sequence[str]) -> Iterator[SecondEngine]:
-    """An engine that has these images of this machine's, and an ssh server; ended and removed at the end."""
-    # A socket's path is limited to 107 bytes, so that pytest's directories are too deep.
+    """An engine with copies of these images, and an SSH server; both are removed at the end."""
+    # A socket's path may have 107 bytes, which pytest's directories exceed.
     with tempfile.TemporaryDirectory(prefix="engine-") as directory:
         engine = SecondEngine(Path(directory))
         try:
