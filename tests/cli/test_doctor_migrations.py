@@ -120,7 +120,7 @@ def test_a_directory_that_is_not_there_is_not_blamed_on_python(doctor: Examine):
     ("change", "remedy"),
     [
         (lambda tree: (tree / "alembic.ini").unlink(), "directory under [migrations]: it must contain alembic.ini"),
-        (lambda tree: (tree / "app" / "db" / "env.py").write_text("import shop"), "env.py, or what it imports, needs"),
+        (lambda tree: (tree / "app" / "db" / "env.py").write_text("import shop"), "a module that it imports, needs"),
     ],
 )
 def test_what_alembic_says_leads_to_a_remedy(
