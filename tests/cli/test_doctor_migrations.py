@@ -119,7 +119,7 @@ def test_a_missing_directory_is_not_blamed_on_python(doctor: Examine):
     ("change", "remedy"),
     [
         (lambda tree: (tree / "alembic.ini").unlink(), "directory under [migrations]: it must contain alembic.ini"),
-        (lambda tree: (tree / "app" / "db" / "env.py").write_text("import shop"), "env.py, or what it imports, needs"),
+        (lambda tree: (tree / "app" / "db" / "env.py").write_text("import shop"), "a module that it imports, needs"),
     ],
 )
 def test_an_error_of_alembic_leads_to_a_remedy(

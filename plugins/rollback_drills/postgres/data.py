@@ -21,22 +21,7 @@ import psycopg
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres.connection import Connection, Row, quote_literal, read_pinned
-from rollback_drills.postgres.relations import VERSION_TABLE, columns, common_columns, row_text
-from rollback_drills.postgres.sequence_state import SequenceState, sequences
-
-__all__ = [
-    "DataDiff",
-    "DataFingerprint",
-    "RowSet",
-    "SequenceState",
-    "TableData",
-    "TableDiff",
-    "columns",
-    "common_columns",
-    "data_fingerprint",
-    "row_hashes",
-    "sequences",
-]
+from rollback_drills.postgres.relations import VERSION_TABLE, columns, row_text
 
 RowHash = tuple[int, int]
 _SEEDS: Final = (7046029254386353131, 1442695040888963407)  # any two different numbers
