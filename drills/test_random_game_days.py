@@ -19,7 +19,7 @@ from rollback_drills.pytest_plugin.gamedays import RandomDays
 def test_random_game_days(random_days: RandomDays, lab: Lab, drill: Drill, tmp_path: Path) -> None:
     """Deployments, migrations, flags, restarts, backups, restores, crashes and deliveries, in random order.
 
-    A day that ends badly is made as short as the time allows, and performed once more as the numbered steps below.
+    A day that ends badly is shortened as far as time allows, and repeated as the numbered steps below.
     """
     if random_days.replay:
         play(lab, drill, random_days.replay, tmp_path)
@@ -55,7 +55,7 @@ def day_of(drill: Drill, number: int) -> Iterator[Callable[[Sequence[Operation],
 
 
 def play(lab: Lab, drill: Drill, operations: Sequence[Operation], directory: Path) -> None:
-    """A day that a person can follow: every operation a step, judged by the drill's own checks."""
+    """Perform a day with every operation as a step of the drill."""
     day = Day(lab, Followed(drill, token(operations)), directory)
     day.stack.listeners.command.append(drill.command)
     try:
@@ -69,7 +69,7 @@ def play(lab: Lab, drill: Drill, operations: Sequence[Operation], directory: Pat
 
 
 class Followed:
-    """Judges as the drill does, and says in each finding how the day is played again."""
+    """Judges as the drill does, and adds to each finding the option that repeats the day."""
 
     def __init__(self, drill: Drill, line: str) -> None:
         self._drill, self._line = drill, line
@@ -87,3 +87,6 @@ class Followed:
         found = detail or f"{title}: expected {expected!r}, observed {observed!r}"
         again = f"{found} (again: --drill-replay={self._line})"
         return self._drill.check(title, observed, expected=expected, finding=finding, detail=again)
+
+    def observe(self, title: str, value: JsonValue) -> None:
+        self._drill.observe(title, value)

@@ -267,7 +267,7 @@ def test_a_drill_that_broke_off_is_recorded_and_not_judged(stack: Stack, drill: 
     stack.clients.begin()
     wait_for(stack, 10)
     stack.database.execute("TRUNCATE deliveries CASCADE")
-    clients.record(stack, drill)
+    clients.record_clients(stack, drill)
     writes = drill.evidence().writes
     assert writes is not None
     assert writes.lost
@@ -370,7 +370,7 @@ def test_a_good_moment_is_no_steady_state(
     assert recovery.seconds is None
     assert findings(drill) == ["steady-state-not-held"]
     assert "connection refused" in drill.evidence().findings[0].detail
-    clients.record(stack, drill)
+    clients.record_clients(stack, drill)
     traffic = drill.evidence().traffic
     assert traffic is not None
     assert [phase.name for phase in traffic.phases] == ["before", "during"]
