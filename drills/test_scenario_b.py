@@ -10,7 +10,7 @@ import pytest
 
 from rollback_drills import postgres
 from rollback_drills.clients.http import Delivered
-from rollback_drills.drill.checkers import check_deliveries, check_rows
+from rollback_drills.drill.checkers import check_deliveries, check_rows, check_schema
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
@@ -161,29 +161,18 @@ def clean_up(stack: Stack, drill: Drill, migration: FailingMigration, good: str,
     with drill.step("Read the revision before touching anything", checklist="rollback-database"):
         found = stack.alembic.current(stack.target.current)
         drill.check("the revision is still the good one", found, expected=good, finding="failed-migration-left-traces")
-        left = schema.diff(stack.database.schema())
+        observed = stack.database.schema()
         if not migration.cleanup:
-            drill.check(
-                "the failed migration left no trace: there is nothing to undo",
-                left.to_json() if left else "identical",
-                expected="identical",
-                finding="failed-migration-left-traces",
-                detail="; ".join(left.lines()),
-            )
+            nothing = "the failed migration left no trace: there is nothing to undo"
+            check_schema(drill, schema, observed, title=nothing, finding="failed-migration-left-traces")
             return
-        drill.observe("left behind, because it was committed before the failure", left.to_json())
+        drill.observe("left behind, because it was committed before the failure", schema.diff(observed).to_json())
         with stack.database.connect() as connection:
             drill.observe("invalid indexes", list(postgres.invalid_indexes(connection)))
     with drill.step("Remove by hand what no downgrade removes"):
         stack.database.execute_each(migration.cleanup)
-        left = schema.diff(stack.database.schema())
-        drill.check(
-            "the schema is as before",
-            left.to_json() if left else "identical",
-            expected="identical",
-            finding="cleanup-incomplete",
-            detail="; ".join(left.lines()),
-        )
+        after = stack.database.schema()
+        check_schema(drill, schema, after, title="the schema is as before", finding="cleanup-incomplete")
 
 
 def demonstrate_blind_downgrade(stack: Stack, drill: Drill, good: str) -> None:

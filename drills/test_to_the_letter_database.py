@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.drill.checkers import check_deliveries, check_rows
+from rollback_drills.drill.checkers import check_deliveries, check_restored, check_rows
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -128,7 +128,8 @@ def _restored(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> Liv
         fresh = stack.database.create_empty(stack.database.name)
         result = stack.backups.restore_into(fresh, file)
         drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
-        drill.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
+        with drill.together():
+            check_restored(drill, manifest, fresh)
     return fresh
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,16 +139,17 @@ class Same:
     def __init__(self, line: str = "") -> None:
         self.line = line
 
-    def diff(self, other: Same) -> Difference:
+    def diff(self, other: Same) -> Any:
         return Difference(other.line if other.line != self.line else "")
 
     def to_json(self) -> dict[str, str]:
         return {"rows": self.line}
 
 
+@dataclass
 class Difference:
-    def __init__(self, line: str) -> None:
-        self.line = line
+    line: str
+    left_over: tuple[Any, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.line)
