@@ -46,12 +46,12 @@ def day_of(drill: Drill, number: int) -> Iterator[Callable[[Sequence[Operation],
     """A random day as one step of the drill."""
     with drill.step(f"Day {number}"):
 
-        def tell(operations: Sequence[Operation], finding: str) -> None:
+        def record(operations: Sequence[Operation], finding: str) -> None:
             drill.observe("operations", token(operations))
             if finding:
                 drill.observe("ends badly", finding)
 
-        yield tell
+        yield record
 
 
 def play(lab: Lab, drill: Drill, operations: Sequence[Operation], directory: Path) -> None:

@@ -60,7 +60,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
             drill.check("it is not running", stack.gateway.running, expected=False)
         with drill.step("Check its log for the root cause", checklist="root-cause"):
             log = stack.gateway.logs()
-            drill.check("the log tells of the delivery that failed", failed.id in log)
+            drill.check("the log names the delivery that failed", failed.id in log)
             drill.observe("end of the log", log[-1500:])
         with drill.step(f"Disable the flag of {faulty}, for the next start", checklist="disable-or-rollback"):
             stack.set_flags({faulty: False})

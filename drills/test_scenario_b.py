@@ -147,7 +147,7 @@ def sleeping(stack: Stack) -> tuple[postgres.BackendSession, ...]:
 
 def end_what_goes_on(stack: Stack, drill: Drill) -> None:
     """The process is gone, but its statement goes on in the server, and holds its locks until its session is ended."""
-    with drill.step("End what goes on in the server"):
+    with drill.step("End what still runs in the server"):
         left = sleeping(stack)
         drill.observe("sessions of the killed migration that still run", len(left))
         with stack.database.connect() as connection:

@@ -301,6 +301,6 @@ def test_letter_build(stack: Stack, drill: Drill) -> None:
         how = (
             f"It exits 0, and {target.current} is another image than the one that ran: {before} has lost its name."
             if result.ok
-            else f"It exits {result.exit_code}: whoever has to build first cannot roll back. {result.output[-300:]}"
+            else f"It exits {result.exit_code}: a rollback cannot depend on a build. {result.output[-300:]}"
         )
         report_if_in_runbook(stack, drill, "build-replaces-release", misled, how)

@@ -176,7 +176,7 @@ def test_letter_placeholder(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
         left = backup.stat().st_size
         drill.observe("exit code", emptied.exit_code)
         drill.observe("bytes of the backup", f"{size} → {left}")
-    with drill.step("Was it what the reader believes?"):
+    with drill.step("Compare the outcome with what the reader expects"):
         report_if_in_runbook(
             stack,
             drill,

@@ -36,7 +36,7 @@ SECRET = "hunter2-and-more"
 
 
 class Clock:
-    """A meter whose time passes when it is told to."""
+    """A meter whose time passes only where a test says so."""
 
     def __init__(self) -> None:
         self.now, self.target_seconds = 100.0, 0.0
@@ -192,7 +192,7 @@ def test_a_check_compares_as_json_does(drill: Drill, expected: Any, observed: An
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         ([(9000, None)], [[9000, None]]),
         ({2, 1}, [1, 2]),
@@ -202,15 +202,15 @@ def test_a_check_compares_as_json_does(drill: Drill, expected: Any, observed: An
         (1j, "1j"),
     ],
 )
-def test_what_a_database_answers_can_be_checked(drill: Drill, value: Any, told: Any):
+def test_what_a_database_answers_can_be_checked(drill: Drill, value: Any, expected: Any):
     with drill.step("s"):
         assert drill.check("c", value, expected=value)
         drill.observe("o", value)
         with pytest.raises(CheckFailedError, match="c: expected"):
             drill.check("c", value, expected="another")
     step = drill.evidence().steps[0]
-    assert [each.observed for each in step.checks] == [told, told]
-    assert step.observations[0].value == told
+    assert [each.observed for each in step.checks] == [expected, expected]
+    assert step.observations[0].value == expected
 
 
 def test_a_failed_check_fails_step_and_drill_with_its_finding(drill: Drill):

@@ -23,4 +23,4 @@ def _describe(stop: Stop, timeout: float) -> str:
     if stop.exit_code == -9:
         how = f"by being killed: it had not ended within {timeout:g} s (or the system killed it)"
     end = stop.log.strip()[-_LOG:]
-    return f"told to stop, release {stop.release} ended {how}; its log ends: {end or '(empty)'}"
+    return f"when stopped, release {stop.release} ended {how}; its log ends: {end or '(empty)'}"
