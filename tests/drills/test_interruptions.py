@@ -16,7 +16,7 @@ from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill.checkers import Judge
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import CheckFailedError, Plan
-from rollback_drills.lab.faults import ConnectionCut, GatewayKilledStarting, HeldCommand, OperatorKilled
+from rollback_drills.lab.faults import HeldCommand, OperatorKilled
 from rollback_drills.runtimes.protocols import CommandResult, Outcome
 from rollback_drills.target.target import Target
 
@@ -183,34 +183,3 @@ def test_what_is_left_beside_a_stack_is_cleaned_up_whatever_happens(lab: Any, dr
     with pytest.raises(CheckFailedError):
         interrupt_everywhere(lab, drill, Leaves)
     assert len(cleaned) == 9  # one undisturbed performance, and two for each of four interruptions
-
-
-# --- faults in the middle ------------------------------------------------------------------------------
-
-
-def test_a_held_command_is_killed_only_by_the_fault_that_kills_it():
-    sessions: list[Any] = [None, SESSION, SESSION]
-    struck: list[int] = []
-    command = HeldCommand(lambda: sessions.pop(0))
-
-    class Noted(OperatorKilled):
-        def strike(self, stack: Any, command: HeldCommand) -> None:
-            struck.append(command.session.pid if command.session else 0)
-            super().strike(stack, command)
-
-    ask = command.kill_when_reached(SimpleNamespace(), Noted())  # type: ignore[arg-type]
-    assert (ask(), command.reached) == (False, False)
-    assert (ask(), command.reached) == (True, True)
-    assert ask()
-    assert struck == [1], "a fault strikes once"
-    assert ConnectionCut.title != OperatorKilled.title
-
-
-@pytest.mark.parametrize(("serves", "happened"), [(True, False), (False, True)])
-def test_a_start_that_served_before_it_was_killed_was_not_cut_off(serves: bool, happened: bool):
-    gateway = FakeGateway()
-    database = SimpleNamespace(connect=lambda: pytest.fail("the start was over at once"))
-    target = SimpleNamespace(gateway=SimpleNamespace(ready_timeout=5.0))
-    stack: Any = SimpleNamespace(gateway=gateway, database=database, target=target, started_in=0.0)
-    assert GatewayKilledStarting().strike(stack, lambda: Outcome(serves, 0.0)) is happened
-    assert (gateway.kills, gateway.running) == (1, False)
