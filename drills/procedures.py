@@ -1,4 +1,4 @@
-"""What several drills do or verify in the same way."""
+"""What several drills do or check in the same way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rollback_drills.target.target import Target
 
 
 def check_repetitions(stack: Stack, drill: Drill, release: str, writes: Collection[Delivered]) -> None:
-    """Senders repeat what they sent before the rollback: the release knows it again, and stores nothing twice."""
+    """Senders repeat what they sent before the rollback: the release recognises it, and stores nothing twice."""
     agreed = stack.target.delivery.repeated
     if agreed is None:
         return
@@ -45,7 +45,7 @@ def check_repetitions(stack: Stack, drill: Drill, release: str, writes: Collecti
                 other,
                 expected={},
                 finding="repetition-answer-differs",
-                detail=f"release {release} answers {other}, and not {agreed.brief()}",
+                detail=f"release {release} answers {other} instead of {agreed.brief()}",
             )
             drill.check(
                 "repetitions that are stored again",
@@ -56,13 +56,13 @@ def check_repetitions(stack: Stack, drill: Drill, release: str, writes: Collecti
 
 
 def note_ungated(drill: Drill, integration: str) -> None:
-    """An integration that no flag turns off, as the target file declares: a known gap, told and not judged."""
+    """Report, as a known gap, an integration that no flag turns off, as the target file declares."""
     reason = drill.target.ungated_of(drill.target.current)[integration]
     drill.note_gap("integration-ungated", f"no flag turns {integration} off: {reason}", subject=integration)
 
 
 def check_flag_defaults(stack: Stack, drill: Drill, release: str) -> None:
-    """Where the target file says what a flag is whose variable is not set, that is how it is."""
+    """An unset flag has the default that the target file declares."""
     target = stack.target
     said = {name: target.flag_default(name, release) for name in target.gated_of(release)}
     expected = {name: "on" if on else "off" for name, on in said.items() if on is not None}
@@ -91,7 +91,7 @@ def _state(delivered: Delivered, target: Target) -> str:
 
 
 def return_database_to(stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()) -> None:
-    """Roll the database back if the release does not know its revision, with the newer scripts, while they exist."""
+    """Roll the database back to the release's head, with the newer scripts."""
     with drill.step("Roll back the database, if the previous release needs it", checklist="rollback-database"):
         revision, goal = stack.database.revision(), stack.alembic.head(release)
         known = stack.alembic.knows(release, revision)
@@ -118,7 +118,7 @@ def check_downgrade(
 
 
 def deploy(stack: Stack, drill: Drill, release: str) -> None:
-    """Create the gateway from a release; it has to start."""
+    """Deploy a release; it has to start."""
     outcome = stack.gateway.deploy(release)
     drill.check(
         f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
@@ -138,10 +138,10 @@ def check_release_serves(stack: Stack, drill: Drill, release: str, *, off: Colle
 
 
 def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:
-    """A backup counts only with what it must hold written down beside it.
+    """Take a backup, with a manifest of what it must hold.
 
-    Clients write meanwhile, as they do in production: the manifest describes the snapshot that pg_dump reads. They are
-    held back only where the target's own command takes the backup, which cannot be told what to read.
+    Clients go on writing, as in production: the manifest describes the snapshot that pg_dump reads. They are paused
+    only for a backup command of the target's own, which cannot be given a snapshot.
     """
     file = directory / "backup.sql"
     with drill.step("Back up the database, before the migration"):
@@ -161,7 +161,7 @@ def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest
 
 
 def damage(stack: Stack) -> dict[str, int]:
-    """What a bad release does to the fullest table: half of its rows gone. Rows destroyed, by table."""
+    """Delete half of the rows of the fullest table, as a bad release might. Returns the rows destroyed, by table."""
     table = fullest_table(stack)
     with stack.database.connect() as connection, connection.transaction():
         # Foreign keys and triggers are switched off for this transaction: no rule may prevent the damage.
@@ -171,7 +171,7 @@ def damage(stack: Stack) -> dict[str, int]:
 
 
 def restore(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveDatabase:
-    """Into a new database, judged by what is in it and not by the exit code."""
+    """Restore into a new database, judged by its content and not by the exit code."""
     with drill.step("Restore into a new database"):
         fresh = stack.database.create_empty()
         result = stack.backups.restore_into(fresh, file)
@@ -187,14 +187,14 @@ def check_still_stored(stack: Stack, drill: Drill, writes: Sequence[Delivered]) 
 
 
 def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[RequestCounters, list[Delivered]]:
-    """Deliver to these integrations and read from the gateway's own counters what came of it."""
+    """Deliver to these integrations, and read the outcome from the gateway's own counters."""
     before = stack.client.counters()
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
     return stack.client.counters() - before, delivered
 
 
 def errors_among(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[float, float]:
-    """Requests and errors by the gateway's own counters; by what these deliveries were answered where it has none."""
+    """Requests and errors, by the gateway's own counters; without counters, by the answers to these deliveries."""
     if stack.target.metrics is not None:
         traffic, _ = error_rate_of(stack, names, rounds=rounds)
         return traffic.requests, traffic.errors

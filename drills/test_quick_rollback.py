@@ -140,9 +140,9 @@ def test_quick_database_named_revision(stack: Stack, drill: Drill, lab: Lab) -> 
 
 
 def named_downgrade(stack: Stack) -> Downgrade | None:
-    """The downgrade that the target names where its releases end at one revision; None where they do not.
+    """The downgrade that the target file names, for releases that end at the same revision; None for others.
 
-    A downgrade to where the database is already would prove nothing: without a named one the drill is skipped.
+    Downgrading to where the database already is proves nothing: without a named downgrade the drill is skipped.
     """
     target = stack.target
     current, previous = (stack.alembic.head(release) for release in (target.current, target.previous))
@@ -157,7 +157,7 @@ def named_downgrade(stack: Stack) -> Downgrade | None:
     below = stack.alembic.at_or_below(target.current, pair.from_)
     if pair.from_ not in below or (pair.to != "base" and pair.to not in below):
         raise StackError(
-            f"migrations.downgrade: from {pair.from_} to {pair.to} is no way down in release {target.current}",
+            f"migrations.downgrade: from {pair.from_} to {pair.to} is not a downgrade in release {target.current}",
             cause=f"its revisions are {', '.join(stack.alembic.history(target.current))}",
             fix=f"correct [migrations.downgrade] in {target.file}",
         )
@@ -165,7 +165,7 @@ def named_downgrade(stack: Stack) -> Downgrade | None:
 
 
 def go_to(stack: Stack, drill: Drill, revision: str) -> None:
-    """Where the named downgrade begins. Clients take no part: nothing says what of theirs it has to keep."""
+    """Bring the database to the start of the named downgrade, without clients: their data need not survive it."""
     account_for_clients(stack, drill)
     if stack.database.revision() == revision:
         return
@@ -176,7 +176,7 @@ def go_to(stack: Stack, drill: Drill, revision: str) -> None:
 
 
 def check_deploy_stays(stack: Stack, drill: Drill, goal: str) -> None:
-    """Where every start migrates, only the release whose migrations end there may start: the previous one."""
+    """Where every start migrates, only the previous release may start: its migrations end at the goal."""
     release = stack.target.previous
     with drill.step(f"Start release {release}, whose migrations end at {goal}", checklist="restart-services"):
         deploy(stack, drill, release)
@@ -185,7 +185,7 @@ def check_deploy_stays(stack: Stack, drill: Drill, goal: str) -> None:
 
 
 def check_restart_stays(stack: Stack, drill: Drill, goal: str) -> None:
-    """The runbook's last line: restart the gateway. The database must stay where it is, and /health must say so."""
+    """The page's last line: restart the gateway. The database stays where it is, and /health tells the truth."""
     with drill.step("Restart the gateway", checklist="restart-services"):
         outcome = stack.gateway.restart()
         drill.observe("the gateway starts on the older schema", outcome.started)
@@ -202,9 +202,9 @@ def check_restart_stays(stack: Stack, drill: Drill, goal: str) -> None:
     "Quick rollback 3: a feature flag", runbook="quick-flags", objective="feature_flag", requires=("flags",)
 )
 def test_quick_flags(stack: Stack, drill: Drill) -> None:
-    """One integration is turned off without a deployment, measured against "instant", and comes back.
+    """One integration is turned off without a deployment, timed against "instant", and turned on again.
 
-    Only re-creating the gateway reads the flag; the drill shows what a mere restart does as well.
+    Only re-creating the gateway reads the flag; the drill also shows what a mere restart does.
     """
     target = stack.target
     name = target.gated_of(target.current)[-1]
@@ -222,7 +222,7 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
                 "the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
             )
         with drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health"):
-            # Again and again: not every worker process need have read it, and some caches forget.
+            # Repeated, because not every worker process need have read the flag, and caches expire.
             check_disabled(drill, target, name, [stack.client.deliver(name) for _ in range(REPEATED)])
             affected = [other for other in others if not stack.client.deliver(other).acknowledged]
             drill.check("integrations that are affected", affected, expected=[], finding="neighbour-affected")

@@ -1,4 +1,4 @@
-"""The recovery checklist: all ten items, in their order, in one incident; and the probe that it leans on."""
+"""The recovery checklist: its ten items in order, in one incident; and whether /health can be relied on."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
             drill.check("it is not running", stack.gateway.running, expected=False)
         with drill.step("Check its log for the root cause", checklist="root-cause"):
             log = stack.gateway.logs()
-            drill.check("the log tells of the delivery that failed", failed.id in log)
+            drill.check("the log names the delivery that failed", failed.id in log)
             drill.observe("end of the log", log[-1500:])
         with drill.step(f"Disable the flag of {faulty}, for the next start", checklist="disable-or-rollback"):
             stack.set_flags({faulty: False})
@@ -102,9 +102,7 @@ def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
     with drill.step("Thaw it: the gateway recovers by itself"):
         check_healthy(drill, stack, recovering=True)
         check_write_probe(drill, stack)
-    account_for_clients(
-        stack, drill
-    )  # the schema is taken away with everything that is stored: there is nothing to account for
+    account_for_clients(stack, drill)  # before the schema goes, and with it everything that is stored
     with drill.step("Take the schema away: `downgrade base`"):
         stack.alembic.downgrade(stack.target.current, "base")
         drill.check("the database is at base", stack.database.revision(), expected="base", finding="downgrade-failed")

@@ -70,7 +70,7 @@ def test_reversibility(revision: str, walk: Walk, drill: Drill, request: pytest.
 
 
 def prove(revision: str, walk: Walk, drill: Drill) -> None:
-    """One step, failed by the findings of the proof."""
+    """A step that fails by the findings of the proof."""
     with drill.step(f"Migrate {revision} up, down and up again, with rows in the tables"), drill.together():
         proof = walk.prove(revision)
         drill.revision(proof.to_json())
@@ -107,11 +107,11 @@ def record(drill: Drill, proof: Proof) -> None:
 
 @pytest.mark.drill("Reversibility: locks and the walk itself", runbook="reversibility", group="reversibility")
 def test_reversibility_locks(walk: Walk, drill: Drill) -> None:
-    """No migration waits for a lock without a limit; and the schema that was followed is the one that is there."""
+    """No migration waits for a lock without a limit; and the schema that the walk tracked is the real one."""
     if not walk.proofs:
         with drill.step("Migrate every revision up, down and up again"):
             drill.check("there are revisions", len(walk.prove_all()) > 0)
-    with drill.step("Compare the schema that was followed step by step with the whole of it"):
+    with drill.step("Compare the schema that the walk tracked with the real one"):
         walk.verify()
         drill.observe("revisions proven", len(walk.proofs))
         drill.observe("memory of the walker", walk.memory, "bytes")
@@ -167,7 +167,7 @@ def refusals(stack: Stack) -> str:
 
 @pytest.mark.drill("Reversibility: which release has to downgrade", runbook="reversibility")
 def test_reversibility_order_guard(idle_stack: Stack, lab: Lab, drill: Drill) -> None:
-    """Does the previous release know the database's revision? If not, the downgrade that has to run first is found."""
+    """Does the previous release know the database's revision? If not, name the downgrade that has to run first."""
     stack, target = idle_stack, idle_stack.target
     with drill.step(f"Ask release {target.previous} for the revision that the database is at"):
         revision, goal = stack.database.revision(), stack.alembic.head(target.previous)

@@ -1,4 +1,4 @@
-"""Scenario C: complete version rollback. A backup, an upgrade, damage, and the way back by restoring."""
+"""Scenario C: complete version rollback. A backup, an upgrade, damage, and a restore."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .procedures import back_up, check_release_serves, check_still_stored, damag
     "Scenario C: restore a backup and the previous release", runbook="scenario-c", objective="full_restore"
 )
 def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """The database is what it was when it was backed up, and nothing beyond the writes since then is lost.
+    """The database is what was backed up, and only the writes since then are lost.
 
-    Restored into a new database, compared with the manifest that was written with the backup, and only then renamed:
-    over a full one the same commands exit 0 and leave damaged rows, doubled rows and rewound sequences.
+    It is restored into a new database, compared with the manifest written with the backup, and only then renamed. The
+    same commands over a database that is not empty exit 0, and leave damaged rows, doubled rows, rewound sequences.
     """
     stack, target = previous_stack, previous_stack.target
     with drill.step(f"Take deliveries under release {target.previous}"):
@@ -60,7 +60,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
 @pytest.mark.drill("Scenario C: a bad backup is refused", runbook="scenario-c")
 @pytest.mark.parametrize("defect", ["truncated", "empty", "foreign"])
 def test_scenario_c_bad_backup(defect: str, idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """Truncated, empty, or of another system: refused before anything is destroyed."""
+    """A backup that is truncated, empty, or of another system is refused before anything is destroyed."""
     stack = idle_stack
     file, manifest = back_up(stack, drill, tmp_path)
     before = stack.database.schema().digest, stack.database.data()
@@ -81,7 +81,7 @@ def test_scenario_c_bad_backup(defect: str, idle_stack: Stack, drill: Drill, tmp
 
 
 def refuse_by_itself(stack: Stack, drill: Drill, bad: Path, defect: str) -> None:
-    """The target's own restore command has nobody at its side at night: it must refuse the file, too."""
+    """The target's own restore command must refuse the file, too: at night nothing else checks it."""
     fresh = stack.database.create_empty()
     result = stack.backups.restore_into(fresh, bad)
     drill.check(
@@ -95,7 +95,7 @@ def refuse_by_itself(stack: Stack, drill: Drill, bad: Path, defect: str) -> None
 
 
 def make_bad(stack: Stack, defect: str, good: Path, bad: Path) -> Path:
-    """A file with the defect, made from a good backup."""
+    """Make a file with the defect from a good backup."""
     content = good.read_bytes()
     match defect:
         case "truncated":

@@ -1,4 +1,4 @@
-"""A runtime written as docs/runtimes.md says fulfils the gateway's contract, outside of a checkout."""
+"""A runtime written as docs/guides/add-a-runtime.md says fulfils the gateway's contract, outside of a checkout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.drill_project import CONFTEST, Project
 
-PAGE = Path(__file__).parents[2] / "docs" / "runtimes.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "add-a-runtime.md"
 
 
 def example(containing: str) -> str:

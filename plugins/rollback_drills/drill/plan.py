@@ -1,4 +1,4 @@
-"""What a drill is told before it begins, what it waits for, and the words for what it found."""
+"""What a drill sets out to prove, its open step, and the sentences for what it found."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Progress = Callable[["Plan", Step], None]
 
 
 class CheckFailedError(AssertionError):
-    """Something that had to hold does not."""
+    """A check failed."""
 
 
 class AcceptedRiskError(Exception):
-    """The drill cannot go on after a finding that is accepted: what would have come after it is not proven."""
+    """The drill cannot go on after an accepted finding: the rest of it stays unproven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Plan:
 
 
 class OpenStep:
-    """A step that is being performed."""
+    """A step in progress."""
 
     def __init__(self, number: int, title: str, checklist: str | None, at: float, target_seconds: float) -> None:
         self.number, self.title, self.checklist = number, title, checklist
@@ -55,11 +55,11 @@ def first_line(error: BaseException) -> str:
 
 
 def sentence(findings: Iterable[Finding]) -> str:
-    """Those that fail a drill, in one line; empty where there is none."""
+    """The findings that fail a drill, in one line; empty without any."""
     return "; ".join(f"[{finding.code}] {finding.detail}" for finding in findings if finding.fails)
 
 
 def subject_of(drill_id: str) -> str:
-    """What a case of a parametrised drill is about; empty for a drill without cases."""
+    """The parameter of a parametrised drill; empty for others."""
     _, bracket, rest = drill_id.partition("[")
     return rest.removesuffix("]") if bracket else ""

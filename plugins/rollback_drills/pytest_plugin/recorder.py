@@ -17,7 +17,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import AcceptedRiskError, CheckFailedError
-from rollback_drills.drill.stops import judge_stops
+from rollback_drills.drill.stops import check_stops
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.pytest_plugin.gamedays import NO_DAYS
 from rollback_drills.pytest_plugin.junit import record_properties
@@ -73,12 +73,12 @@ class OutcomeRecorder:
             result = yield
         except (Exception, pytest.fail.Exception) as error:
             if drill is not None and stack is not None:
-                clients.record(stack, drill)
+                clients.record_clients(stack, drill)
             if isinstance(error, AcceptedRiskError):
                 _end(item, error)
             raise
         if drill is not None and stack is not None:
-            judge_stops(stack, drill)
+            check_stops(stack, drill)
             clients.account_for_clients(stack, drill)
         if drill is not None and drill.findings_sentence:
             raise CheckFailedError(drill.findings_sentence)
