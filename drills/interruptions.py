@@ -1,229 +1,265 @@
-"""Procedures as lists of steps, so that they can be interrupted anywhere and performed again; and the accidents."""
+"""Interrupts a procedure between any two steps and in the middle of them, and performs it again from its top.
+
+A `Procedure` is a page of the runbook. Its `steps` are a generator: it yields the title of a step, and then performs
+the step. So the engine can leave it before any step, and knows which step a command belongs to. What can be interrupted
+in its middle goes through the `Operator`: commands that change the database, and starts of the gateway.
+"""
 
 from __future__ import annotations
 
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import psycopg
 
-from rollback_drills import postgres
-from rollback_drills.clients.answers import matches
 from rollback_drills.core.errors import DrillError
-from rollback_drills.core.polling import poll_until
-from rollback_drills.lab.database import LiveDatabase
+from rollback_drills.drill.checkers import Judge, Problems
+from rollback_drills.drill.drill import Drill
+from rollback_drills.lab.faults import (
+    COMMAND_FAULTS,
+    CommandFault,
+    GatewayKilled,
+    GatewayKilledStarting,
+    Hold,
+    KillWhen,
+    held_migration,
+)
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
-from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult, Outcome
 
-KillWhen = Callable[[], bool] | None
-Reached = Callable[[], postgres.BackendSession | None]
-ACCIDENTS = ("whoever performs it is killed", "its connection is cut", "PostgreSQL is killed")
-STARTING = "the gateway that starts is killed"
-_GATE = 7_267_003  # an advisory lock that nothing else takes in a database of this run
+MiddleFault = CommandFault | GatewayKilledStarting
 
 
-class Stopped(Exception):
-    """A step did not do what it is there for."""
+class StepFailedError(Exception):
+    """A step of a procedure did not do what it is there for."""
+
+
+class CutOffError(Exception):
+    """The operator was cut off in the middle of a step.
+
+    Attributes:
+        happened: whether the fault struck before the step was over.
+    """
+
+    def __init__(self, *, happened: bool) -> None:
+        super().__init__(happened)
+        self.happened = happened
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """One step of a procedure.
+class Cut:
+    """Where a procedure is cut off: in the middle of a step, by a fault."""
 
-    ``held``: holds the step's command in its middle while open. What it gives is asked until the command has got there.
-    ``cut``: performs the step and lets `STARTING` happen in its middle; whether it got there. A step with neither has
-    no middle.
-    """
+    step: str
+    fault: MiddleFault
 
-    title: str
-    perform: Callable[[KillWhen], None]
-    held: Callable[[], AbstractContextManager[Reached]] | None = None
-    cut: Callable[[], bool] | None = None
-
-    def accidents(self, held: Sequence[str] = ACCIDENTS) -> Sequence[str]:
-        """What can happen in its middle; ``held``: what of it where its command can be held."""
-        return [*(held if self.held is not None else ()), *([STARTING] if self.cut is not None else [])]
+    @property
+    def where(self) -> str:
+        return f"in {self.step!r}, where {self.fault.title}"
 
 
 @dataclass(slots=True)
-class Procedure:
-    """What the runbook says, on one stack: its steps, and the problems that are left when they are done."""
+class Operator:
+    """Performs the steps of a procedure on one stack, until its end or until a cut.
+
+    Attributes:
+        command_faults: what can strike in the middle of a command.
+        cut: where this operator is cut off; None: nowhere.
+        steps: the titles of the steps that were begun.
+        cuts: where in these steps an operator can be cut off.
+    """
 
     stack: Stack
-    actions: Sequence[Action]
-    problems: Callable[[], list[str]]
+    command_faults: Sequence[CommandFault] = COMMAND_FAULTS
+    cut: Cut | None = None
+    steps: list[str] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
 
-    def perform(self) -> list[str]:
-        """From the top; what is not as it has to be at the end, or why it stopped."""
-        for action in self.actions:
-            try:
-                action.perform(None)
-            except (Stopped, DrillError) as error:
-                return [f"{action.title!r} stops: {error}", self.where()]
-        return self.problems()
+    def downgrade_to(self, revision: str) -> None:
+        """Read the revision first: at the goal, there is nothing to do."""
+        stack = self.stack
+        if stack.database.revision() != revision:
+            self.run(
+                f"the downgrade to {revision}",
+                lambda kill_when: stack.alembic.run(stack.target.current, "downgrade", revision, kill_when=kill_when),
+                held=lambda: held_migration(stack.database),
+            )
 
-    def perform_until(self, index: int) -> None:
-        """The first ``index`` steps, undisturbed."""
-        for action in self.actions[:index]:
-            action.perform(None)
+    def deploy(self, release: str) -> None:
+        self.start(lambda: self.stack.gateway.deploy(release))
 
-    def suffer(self, index: int, accident: str) -> bool:
-        """Begin step ``index`` and let the accident happen in its middle; whether it got there in time."""
-        action = self.actions[index]
-        if action.cut is not None and accident == STARTING:
-            return action.cut()
-        assert action.held is not None
-        with action.held() as reached:
-            happened = False
+    def recreate_gateway(self) -> None:
+        self.start(self.stack.gateway.recreate)
 
-            def strike() -> bool:
-                nonlocal happened
-                if happened or not (session := reached()):
-                    return False
-                happened = True
-                return self._strike(accident, session)
+    def run(self, what: str, command: Callable[[KillWhen | None], CommandResult], *, held: Hold) -> None:
+        """Run a command that has to succeed.
 
-            with suppress(Stopped, DrillError, psycopg.Error):  # of course it does not succeed
-                action.perform(strike)
-        return happened
+        Args:
+            held: holds the command in its middle, so that a fault can strike there.
 
-    def _strike(self, accident: str, session: postgres.BackendSession) -> bool:
-        """Whether the command has to be killed for it."""
-        if accident == ACCIDENTS[0]:
-            return True
-        if accident == ACCIDENTS[1]:
-            with postgres.connect(self.stack.server.admin_url) as admin:
-                postgres.terminate(admin, session.pid)
-        else:
-            postgres.crash(self.stack.server.admin_url)
-        return False
+        Raises:
+            StepFailedError: the command fails.
+            CutOffError: the operator is cut off here.
+        """
+        for fault in self.command_faults:
+            if self._cut_off_by(fault):
+                with held() as waiting, suppress(DrillError, psycopg.Error):  # it need not succeed
+                    command(waiting.kill_when_reached(self.stack, fault))
+                raise CutOffError(happened=waiting.reached)
+        result = command(None)
+        if not result.ok:
+            raise StepFailedError(f"{what} exits {result.exit_code}: {result.output[-600:].strip()}")
+
+    def start(self, start: Callable[[], Outcome]) -> None:
+        """Start the gateway; it has to start.
+
+        Raises:
+            StepFailedError: it does not start.
+            CutOffError: the operator is cut off here.
+        """
+        fault = GatewayKilledStarting()
+        if self._cut_off_by(fault):
+            raise CutOffError(happened=fault.strike(self.stack, start))
+        if not (outcome := start()).started:
+            raise StepFailedError(f"the gateway does not start: {outcome.log[-600:]}")
+
+    def _cut_off_by(self, fault: MiddleFault) -> bool:
+        """Note that the fault can strike here; whether it does."""
+        cut = Cut(self.steps[-1], fault)
+        self.cuts.append(cut)
+        return cut == self.cut
+
+
+class Procedure(ABC):
+    """A page of the runbook, on one stack: an incident has begun, and an operator follows the page.
+
+    Attributes:
+        clean_up: closed in the end, for what an incomplete performance leaves beside the stack.
+    """
+
+    command_faults: ClassVar[Sequence[CommandFault]] = COMMAND_FAULTS
+
+    def __init__(self, stack: Stack, lab: Lab) -> None:
+        self.stack, self.lab, self.target = stack, lab, stack.target
+        self.clean_up = ExitStack()
+
+    @abstractmethod
+    def steps(self, operator: Operator) -> Iterator[str]:
+        """Yield the title of each step, then perform it."""
+
+    @abstractmethod
+    def check(self, judge: Judge) -> None:
+        """What has to hold when the last step is done."""
+
+    def operator(self, cut: Cut | None = None) -> Operator:
+        return Operator(self.stack, self.command_faults, cut)
+
+    def perform(self, operator: Operator, *, until: str | None = None) -> None:
+        """From the top, to the end or to the end of the step ``until``.
+
+        Raises:
+            StepFailedError, DrillError: a step fails.
+            CutOffError: the operator is cut off.
+        """
+        for title in self.steps(operator):
+            if until is not None and operator.steps[-1:] == [until]:
+                return
+            operator.steps.append(title)
+
+    def problems(self, operator: Operator) -> list[str]:
+        """Perform everything from the top: what does not hold at the end, or why it stops before."""
+        try:
+            self.perform(operator)
+        except (StepFailedError, DrillError) as error:
+            return [f"{operator.steps[-1]!r} stops: {error}", self.where()]
+        found = Problems()
+        self.check(found)
+        return found.lines
 
     def where(self) -> str:
-        """Where things are, for whoever takes over."""
+        """Where things are: what the next operator finds."""
         gateway = self.stack.gateway
         serves = f"release {gateway.release} runs" if gateway.running else "no gateway runs"
         return f"revision {self.stack.database.revision()}, {serves}"
 
 
-def killed_while_it_starts(stack: Stack, release: str) -> bool:
-    """Deploy, and kill the gateway before it serves; whether it was before.
+Begin = Callable[[Stack, Lab], Procedure]
+"""Lets the incident begin on a stack on which the current release runs; returns the procedure that is to end it."""
 
-    That is when it has said something, has connected to its database, or had half of the time that it took before.
+
+def interrupt_everywhere(lab: Lab, drill: Drill, begin: Begin) -> None:
+    """Perform a procedure undisturbed, then cut it off at every place. Each is a stack of its own.
+
+    Every interruption is performed, whatever the others find.
     """
-    gateway, begun = stack.gateway, 0.0
-    gateway.stop()  # whatever runs from here on is the new one
+    with _incident(lab, drill, begin) as procedure, drill.step("Undisturbed"):
+        operator = procedure.operator()
+        problems = procedure.problems(operator)
+        drill.check("it leads to its end", problems, expected=[], finding="release-not-serving")
+    with drill.together():
+        for step in operator.steps:
+            for cut in operator.cuts:
+                if cut.step == step:
+                    _cut_off_within(lab, drill, begin, cut)
+            _cut_off_after(lab, drill, begin, step, gateway_killed=step == operator.steps[-1])
 
-    with ThreadPoolExecutor(1) as pool:
-        deploying = pool.submit(gateway.deploy, release)
 
-        def under_way() -> bool:
-            nonlocal begun
-            if not gateway.running:
-                return False
-            begun = begun or time.monotonic()
-            with stack.database.connect() as connection:
-                connected = bool(postgres.sessions(connection))
-            return connected or bool(gateway.logs()) or time.monotonic() - begun > stack.started_in / 2
-
+def _cut_off_within(lab: Lab, drill: Drill, begin: Begin, cut: Cut) -> None:
+    with _incident(lab, drill, begin) as procedure, drill.step(f"Cut off {cut.where}, and again from the top"):
+        happened = False
         try:
-            timeout = stack.target.gateway.ready_timeout
-            poll_until(lambda: deploying.done() or under_way(), what=f"release {release} to begin", timeout=timeout)
-        finally:
-            gateway.kill()
-        try:
-            return not deploying.result().started
-        except DrillError:  # it was hit while the command that starts it was under way
-            return True
+            procedure.perform(procedure.operator(cut))
+        except CutOffError as cut_off:
+            happened = cut_off.happened
+        drill.observe("the fault struck in the middle", happened)
+        if not happened:  # a command of the target's own may do without the lock that it is held by
+            drill.not_proven(f"Cut off {cut.where}: the step was over before the fault could strike.")
+        _check_repetition(drill, procedure, cut.where)
+
+
+def _cut_off_after(lab: Lab, drill: Drill, begin: Begin, step: str, *, gateway_killed: bool) -> None:
+    """Between two steps; after the last one there is only the gateway left to be killed."""
+    fault = GatewayKilled()
+    where = f"after {step!r}" + (f", where {fault.title}" if gateway_killed else "")
+    with _incident(lab, drill, begin) as procedure, drill.step(f"Cut off {where}, and again from the top"):
+        procedure.perform(procedure.operator(), until=step)
+        if gateway_killed and fault.possible(procedure.stack):
+            fault.inject(procedure.stack)
+        _check_repetition(drill, procedure, where)
+
+
+def _check_repetition(drill: Drill, procedure: Procedure, where: str) -> None:
+    """The next operator begins again at the top."""
+    drill.observe("where things are", procedure.where())
+    problems = procedure.problems(procedure.operator())
+    drill.check(
+        "performed again from its top, it leads to its end",
+        problems,
+        expected=[],
+        finding="repeat-unsafe",
+        detail=f"cut off {where} and performed again: {'; '.join(problems)}",
+    )
 
 
 @contextmanager
-def held_migration(stack: Stack) -> Iterator[Reached]:
-    """Holds alembic at the end of its first revision: its statements are done, its version is not written."""
-    with holder_of(stack.database) as holder:
-        holder.execute(b"BEGIN")
-        for table in postgres.version_tables(holder):
-            holder.execute(f"LOCK TABLE {table} IN SHARE MODE".encode())
-        yield waiting_for(holder, stack.database)
+def _incident(lab: Lab, drill: Drill, begin: Begin) -> Iterator[Procedure]:
+    with running_stack(lab, drill) as stack:
+        procedure = begin(stack, lab)
+        with procedure.clean_up:
+            yield procedure
 
 
 @contextmanager
-def held_restore(fresh: LiveDatabase) -> Iterator[Reached]:
-    """Holds a restore at its first constraint or index: the rows are there, what keeps them right is not."""
-    with holder_of(fresh) as holder:
-        holder.execute(
-            f"""CREATE FUNCTION drill_gate() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-                    IF current_query() ~* 'ADD CONSTRAINT|CREATE (UNIQUE )?INDEX' THEN
-                        PERFORM pg_advisory_xact_lock_shared({_GATE});
-                    END IF;
-                END $$""".encode()
-        )
-        holder.execute(b"CREATE EVENT TRIGGER drill_gate ON ddl_command_end EXECUTE FUNCTION drill_gate()")
-        holder.execute(f"SELECT pg_advisory_lock({_GATE})".encode())
-        yield waiting_for(holder, fresh)
-
-
-@contextmanager
-def holder_of(database: LiveDatabase) -> Iterator[postgres.Connection]:
-    """A session that holds something until the end, or until the server is killed under it."""
-    holder = postgres.connect(database.admin_url)
+def running_stack(lab: Lab, drill: Drill) -> Iterator[Stack]:
+    """A stack of its own on which the current release runs, as at the moment of a decision to roll back."""
+    stack = lab.stack()
+    stack.listeners.command.append(drill.command)
     try:
-        yield holder
+        stack.must_start(stack.gateway.deploy(lab.target.current))
+        yield stack
     finally:
-        holder.close()
-
-
-def waiting_for(holder: postgres.Connection, database: LiveDatabase) -> Reached:
-    """Which session waits for what the holder has."""
-    mine = holder.info.backend_pid
-
-    def waiting() -> postgres.BackendSession | None:
-        with database.connect() as connection:
-            found = postgres.blocked(connection, database.name)
-        return next((session for session in found if mine in session.blocked_by), None)
-
-    return waiting
-
-
-def must_succeed(what: str, result: CommandResult) -> None:
-    if not result.ok:
-        raise Stopped(f"{what} exits {result.exit_code}: {result.output[-600:].strip()}")
-
-
-def release_serves(stack: Stack, release: str) -> list[str]:
-    """What is wrong with a release that should serve; empty: nothing."""
-    client, problems = stack.client, []
-    if not stack.becomes_healthy():
-        problems.append(f"it is not healthy: {client.health().brief()}")
-    if (version := client.version()) != stack.target.version_of(release):
-        problems.append(f"it reports version {version}")
-    problems += [
-        f"{request}: {observed}"
-        for request, (expected, observed) in client.behaviour(release).items()
-        if expected != observed
-    ]
-    probe = stack.target.write_probe
-    if probe is not None and not matches(probe, answer := client.write_probe()):
-        problems.append(f"the write probe is answered {answer.brief()}")
-    delivered = [client.deliver(name) for name in stack.target.integrations_of(release)]
-    problems += [f"{each.integration} answers {each.answer.brief()}" for each in delivered if not each.acknowledged]
-    kept = [each.id for each in delivered if each.acknowledged]
-    if lost := set(kept) - stack.stored(kept):
-        problems.append(f"{len(lost)} acknowledged deliveries are not stored")
-    return problems
-
-
-def database_is_at(stack: Stack, lab: Lab, revision: str) -> list[str]:
-    """What distinguishes the database from one that was only ever upgraded to there; empty: nothing."""
-    found = stack.database.revision()
-    if found != revision:
-        return [f"the revision is {found} instead of {revision}"]
-    reference = lab.only_upgraded_to(revision)
-    problems = reference.schema.diff(stack.database.schema()).lines()
-    if reference.rows is not None and not problems:
-        lost = reference.rows.missing_from(stack.database.rows())
-        problems = [*problems, *(f"{count} rows of {table} are gone or altered" for table, count in lost.items())]
-    return list(problems)
+        lab.discard(stack)

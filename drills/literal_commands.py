@@ -1,4 +1,4 @@
-"""What the drills of literal commands share: the step that types one, and what comes of it where it misleads."""
+"""What the drills of literal commands share: the step that types one, and the finding where it misleads."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def to_the_letter(drill: Drill, command: str) -> Iterator[None]:
 
 
 def report_if_in_runbook(stack: Stack, drill: Drill, code: str, misled: bool, detail: str) -> None:
-    """A finding where the command misled us *and* the runbook has it."""
-    told = linter.find(code, text_of_runbook(stack.target), _context(stack.target))
+    """A finding only where the command misleads *and* the target's runbook contains it."""
+    lines = linter.find(code, runbook_text(stack.target), _context(stack.target))
     drill.observe("the command misleads", misled)
-    drill.observe("lines of the runbook that say so", [f"{each.line}: {each.text}" for each in told])
-    if misled and told:
-        lines = ", ".join(str(each.line) for each in told)
-        drill.find(code, f"{stack.target.runbook.file}, line {lines}: `{told[0].text}`. {detail}")
+    drill.observe("lines of the runbook that contain it", [f"{each.line}: {each.text}" for each in lines])
+    if misled and lines:
+        numbers = ", ".join(str(each.line) for each in lines)
+        drill.find(code, f"{stack.target.runbook.file}, line {numbers}: `{lines[0].text}`. {detail}")
 
 
-def text_of_runbook(target: Target) -> str:
+def runbook_text(target: Target) -> str:
     try:
         return target.path(target.runbook.file).read_text(errors="replace")
     except OSError as error:
@@ -53,8 +53,8 @@ def _context(target: Target) -> Context:
     )
 
 
-def curl_for(stack: Stack, integration: str, options: str) -> str:
-    """A delivery as an operator types it, signed where the target's deliveries are."""
+def curl_command(stack: Stack, integration: str, options: str) -> str:
+    """The curl command with which an operator sends a delivery, signed where the target wants it signed."""
     unique = f"letter-{uuid4().hex}"
     prepared = prepare(stack.target, integration, unique)
     headers = dict(prepared.headers)

@@ -1,74 +1,34 @@
-"""What several drills do or verify in the same way."""
+"""What several drills do or check in the same way."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
-from rollback_drills.clients.answers import Answer, is_agreed, is_disabled, is_rate_limited, matches
+from rollback_drills.clients.answers import is_agreed, is_disabled
 from rollback_drills.clients.http import (
     Delivered,
     RequestCounters,
 )
-from rollback_drills.core.errors import DrillError
+from rollback_drills.drill.checkers import (
+    check_answers,
+    check_database_at,
+    check_deliveries,
+    check_restored,
+    check_stored,
+)
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
+from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
-from rollback_drills.postgres import RowSet
 from rollback_drills.postgres.dump import defect_of
 from rollback_drills.target.target import Target
 
 
-def deliver_to_each(
-    stack: Stack, drill: Drill, release: str, *, rounds: int = 1, off: Collection[str] = ()
-) -> list[Delivered]:
-    """Deliver ``rounds`` webhooks to every integration of a release; all must be acknowledged and stored.
-
-    Args:
-        off: integrations that are turned off; they have to give the agreed answer instead.
-    """
-    names = [name for name in stack.target.integrations_of(release) if name not in off]
-    for name in off:
-        if name in stack.target.integrations_of(release):
-            judge_disabled(drill, name, [stack.client.deliver(name).answer])
-    delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
-    refused = {each.integration: each.answer.brief() for each in delivered if not each.acknowledged}
-    limited = any(is_rate_limited(stack.target, each.integration, each.answer) for each in delivered)
-    drill.check(
-        f"all {len(delivered)} deliveries are acknowledged",
-        refused,
-        expected={},
-        finding="deliveries-rate-limited" if limited else "release-not-serving",
-    )
-    missing = sorted({each.id for each in delivered} - stack.stored([each.id for each in delivered]))
-    drill.check("every acknowledged delivery is stored", missing, expected=[], finding="writes-lost")
-    return delivered
-
-
-def judge_disabled(drill: Drill, integration: str, answers: Sequence[Answer]) -> None:
-    """An integration that is off gives the answer that was agreed on for it, and no other."""
-    agreed = drill.target.disabled_answer(integration)
-    assert agreed is not None, f"nothing turns {integration} off"
-    expected = agreed.brief()
-    other = [answer.brief() for answer in answers if not is_disabled(drill.target, integration, answer)]
-    told = next((answer.brief() for answer in answers if answer.brief() != expected), None)
-    if told is not None and not other:
-        drill.observe(f"answer of {integration}", told)
-    drill.check(
-        f"{integration} gives the agreed answer",
-        other[0] if other else expected,
-        expected=expected,
-        finding="disabled-answer-differs",
-        detail=f"{integration} answers {other[0] if other else ''} ({len(other)} of {len(answers)} times), "
-        f"and not {expected}",
-    )
-
-
-def judge_repetitions(stack: Stack, drill: Drill, release: str, writes: Collection[Delivered]) -> None:
-    """Senders repeat what they sent before the rollback: the release knows it again, and stores nothing twice."""
+def check_repetitions(stack: Stack, drill: Drill, release: str, writes: Collection[Delivered]) -> None:
+    """Senders repeat what they sent before the rollback: the release recognises it, and stores nothing twice."""
     agreed = stack.target.delivery.repeated
     if agreed is None:
         return
@@ -87,7 +47,7 @@ def judge_repetitions(stack: Stack, drill: Drill, release: str, writes: Collecti
                 other,
                 expected={},
                 finding="repetition-answer-differs",
-                detail=f"release {release} answers {other}, and not {agreed.brief()}",
+                detail=f"release {release} answers {other} instead of {agreed.brief()}",
             )
             drill.check(
                 "repetitions that are stored again",
@@ -98,13 +58,13 @@ def judge_repetitions(stack: Stack, drill: Drill, release: str, writes: Collecti
 
 
 def note_ungated(drill: Drill, integration: str) -> None:
-    """An integration that no flag turns off, as the target file declares: a known gap, told and not judged."""
+    """Report, as a known gap, an integration that no flag turns off, as the target file declares."""
     reason = drill.target.ungated_of(drill.target.current)[integration]
     drill.note_gap("integration-ungated", f"no flag turns {integration} off: {reason}", subject=integration)
 
 
-def judge_flag_defaults(stack: Stack, drill: Drill, release: str) -> None:
-    """Where the target file says what a flag is whose variable is not set, that is how it is."""
+def check_flag_defaults(stack: Stack, drill: Drill, release: str) -> None:
+    """An unset flag has the default that the target file declares."""
     target = stack.target
     said = {name: target.flag_default(name, release) for name in target.gated_of(release)}
     expected = {name: "on" if on else "off" for name, on in said.items() if on is not None}
@@ -133,119 +93,57 @@ def _state(delivered: Delivered, target: Target) -> str:
 
 
 def return_database_to(stack: Stack, drill: Drill, lab: Lab, release: str, *, planted: Collection[str] = ()) -> None:
-    """Roll the database back if the release does not know its revision, with the newer scripts, while they exist."""
+    """Roll the database back to the release's head, with the newer scripts."""
     with drill.step("Roll back the database, if the previous release needs it", checklist="rollback-database"):
         revision, goal = stack.database.revision(), stack.alembic.head(release)
         known = stack.alembic.knows(release, revision)
         drill.observe(f"release {release} knows the revision {revision}", known)
         if revision != goal:
             result = stack.alembic.downgrade(stack.target.current, goal)
-            judge_downgrade(stack, drill, lab, result.exit_code, goal, planted=planted)
+            check_downgrade(stack, drill, lab, result.exit_code, goal, planted=planted)
 
 
-def judge_downgrade(
+def check_downgrade(
     stack: Stack, drill: Drill, lab: Lab, exit_code: int | None, goal: str, *, planted: Collection[str] = ()
 ) -> None:
-    """A downgrade is judged by where it led: revision, schema and rows of a database only ever upgraded to there.
+    """A downgrade is judged by where it led, as `check_database_at` has it, and by its exit code.
 
     Args:
-        planted: keys of schema objects that the drill itself has added, and that no downgrade is to remove.
+        planted: as for `check_database_at`.
     """
     revision = stack.database.revision()
-    reference = lab.only_upgraded_to(goal)
-    residue = reference.schema.diff(stack.database.schema())
-    residue = replace(residue, left_over=tuple(entry for entry in residue.left_over if entry.key not in planted))
     if exit_code == 0 and revision != goal:
         drill.find("false-green", f"the downgrade exits 0, and the revision is {revision} instead of {goal}")
     with drill.together():
         drill.check("the downgrade succeeds", exit_code, expected=0, finding="downgrade-failed")
-        drill.check("the revision is the one aimed at", revision, expected=goal, finding="revision-wrong")
-        drill.check(
-            "the schema is that of a database which was never upgraded further",
-            residue.to_json() if residue else "identical",
-            expected="identical",
-            finding="schema-residue",
-            detail="; ".join(residue.lines()),
-        )
-        if reference.rows is not None:
-            judge_rows(drill, reference.rows, stack.database.rows())
-
-
-def judge_rows(drill: Drill, before: RowSet, after: RowSet) -> None:
-    """Every row of ``before`` is still there, unaltered; more rows are no harm."""
-    try:
-        lost = before.missing_from(after)
-    except DrillError as error:  # the columns differ: there is no row to compare, and the schema check says why
-        drill.observe("rows could not be compared", str(error))
-        return
-    there = {table: rows.total() for table, rows in before.tables.items()}
-    drill.check(
-        "every row that was there before is there, unaltered",
-        {table: {"rows": rows - lost.get(table, 0)} for table, rows in there.items()},
-        expected={table: {"rows": rows} for table, rows in there.items()},
-        finding="rows-lost",
-        detail=", ".join(f"{count} of {there[table]} rows of {table}" for table, count in lost.items()),
-    )
+        check_database_at(drill, stack, lab.only_upgraded_to(goal), goal, planted=planted)
 
 
 def deploy(stack: Stack, drill: Drill, release: str) -> None:
-    """Create the gateway from a release; it has to start."""
+    """Deploy a release; it has to start."""
     outcome = stack.gateway.deploy(release)
     drill.check(
         f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
     )
 
 
-def verify_release(stack: Stack, drill: Drill, release: str, *, off: Collection[str] = ()) -> list[Delivered]:
-    """Health, version *and* behaviour, and deliveries that are really stored: the steady state of a release.
+def check_release_serves(stack: Stack, drill: Drill, release: str, *, off: Collection[str] = ()) -> list[Delivered]:
+    """A step that checks the steady state of a release; nothing is delivered where it already fails.
 
     Args:
-        off: as for `deliver_to_each`.
+        off: integrations that are turned off.
     """
     with drill.step(f"Verify that release {release} serves", checklist="verify-health"):
-        answer = stack.client.health()
         with drill.together():
-            drill.check(
-                "the gateway is healthy",
-                stack.client.healthy(),
-                finding="release-not-serving",
-                detail=str(answer.brief()),
-            )
-            drill.check(
-                "it reports its version",
-                stack.client.version(),
-                expected=stack.target.version_of(release),
-                finding="version-wrong",
-            )
-            for request, (expected, observed) in stack.client.behaviour(release).items():
-                drill.check(
-                    f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code"
-                )
-            judge_write_probe(stack, drill)
-        return deliver_to_each(stack, drill, release, off=off)
-
-
-def judge_write_probe(stack: Stack, drill: Drill, *, usable: bool = True) -> None:
-    """Where the target has one: it is positive as long as the schema can be used, and no longer."""
-    probe = stack.target.write_probe
-    if probe is None:
-        return
-    answer = stack.client.write_probe()
-    drill.check(
-        "the write probe is positive" if usable else "the write probe is not positive",
-        matches(probe, answer),
-        expected=usable,
-        finding="write-probe-failed",
-        detail=f"{probe.method} {probe.path} is answered {answer.brief()}"
-        + ("" if usable else ", although the schema is gone"),
-    )
+            check_answers(drill, stack, release)
+        return check_deliveries(drill, stack, release, off=off)
 
 
 def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:
-    """A backup counts only with what it must hold written down beside it.
+    """Take a backup, with a manifest of what it must hold.
 
-    Clients write meanwhile, as they do in production: the manifest describes the snapshot that pg_dump reads. They are
-    held back only where the target's own command takes the backup, which cannot be told what to read.
+    Clients go on writing, as in production: the manifest describes the snapshot that pg_dump reads. They are paused
+    only for a backup command of the target's own, which cannot be given a snapshot.
     """
     file = directory / "backup.sql"
     with drill.step("Back up the database, before the migration"):
@@ -264,21 +162,41 @@ def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest
     return file, manifest
 
 
-def account_for_writes(stack: Stack, drill: Drill, writes: list[Delivered]) -> None:
-    """These have survived. The last step of the drill accounts for every other delivery as well (`client_account`)."""
-    missing = sorted({each.id for each in writes} - stack.stored([each.id for each in writes]))
-    drill.check("every delivery taken before is still stored", missing, expected=[], finding="writes-lost")
+def damage(stack: Stack) -> dict[str, int]:
+    """Delete half of the rows of the fullest table, as a bad release might. Returns the rows destroyed, by table."""
+    table = fullest_table(stack)
+    with stack.database.connect() as connection, connection.transaction():
+        # Foreign keys and triggers are switched off for this transaction: no rule may prevent the damage.
+        connection.execute(b"SET LOCAL session_replication_role = replica")
+        half = f"SELECT ctid FROM {table} LIMIT (SELECT count(*) / 2 FROM {table})"
+        return {table: connection.execute(f"DELETE FROM {table} WHERE ctid IN ({half})".encode()).rowcount}
+
+
+def restore(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveDatabase:
+    """Restore into a new database, judged by its content and not by the exit code."""
+    with drill.step("Restore into a new database"):
+        fresh = stack.database.create_empty()
+        result = stack.backups.restore_into(fresh, file)
+        drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
+    with drill.step("Compare the restored database with the backup's manifest"), drill.together():
+        check_restored(drill, manifest, fresh)
+    return fresh
+
+
+def check_still_stored(stack: Stack, drill: Drill, writes: Sequence[Delivered]) -> None:
+    """These deliveries have survived. `account_for_clients` accounts for all others at the end of the drill."""
+    check_stored(drill, stack, writes, title="every delivery taken before is still stored")
 
 
 def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[RequestCounters, list[Delivered]]:
-    """Deliver to these integrations and read from the gateway's own counters what came of it."""
+    """Deliver to these integrations, and read the outcome from the gateway's own counters."""
     before = stack.client.traffic()
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names]
     return stack.client.traffic() - before, delivered
 
 
 def errors_among(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[float, float]:
-    """Requests and errors by the gateway's own counters; by what these deliveries were answered where it has none."""
+    """Requests and errors, by the gateway's own counters; without counters, by the answers to these deliveries."""
     if stack.target.metrics is not None:
         traffic, _ = error_rate_of(stack, names, rounds=rounds)
         return traffic.requests, traffic.errors

@@ -1,4 +1,4 @@
-"""Prevention: what has to be true on a quiet day, so that the rollback is possible on the other one."""
+"""Prevention: what has to hold on a quiet day, so that a rollback is possible on a bad one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
-from .procedures import back_up, deploy, error_rate_of, judge_flag_defaults, note_ungated, verify_release
+from .procedures import back_up, check_flag_defaults, check_release_serves, deploy, error_rate_of, note_ungated
 
 
 @pytest.mark.drill("Prevention: a backup precedes the migration", runbook="prevention")
@@ -30,9 +30,9 @@ def test_prevention_backup_first(previous_stack: Stack, drill: Drill, tmp_path: 
 
 @pytest.mark.drill("Prevention: every integration has a flag", runbook="prevention", requires=("flags",))
 def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
-    """With every flag off, no integration takes a delivery; without any, each is what its release makes of that.
+    """With every flag off no integration takes a delivery; an unset flag has its declared default.
 
-    Those that the target file declares to be ungated are told as a known gap, and not judged.
+    Integrations that the target file declares as ungated are reported as a known gap, and not judged.
     """
     stack, target = idle_stack, idle_stack.target
     names = target.gated_of(target.current)
@@ -51,21 +51,21 @@ def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
         )
         for name in target.ungated_of(target.current):
             note_ungated(drill, name)
-    judge_flag_defaults(stack, drill, target.current)
+    check_flag_defaults(stack, drill, target.current)
 
 
 @pytest.mark.drill("Prevention: the previous release is still there", runbook="prevention")
 def test_prevention_previous_release(previous_stack: Stack, drill: Drill) -> None:
-    """It can be obtained, it starts, it serves on its own schema, and its flags are as the target file says."""
-    verify_release(previous_stack, drill, previous_stack.target.previous)
-    judge_flag_defaults(previous_stack, drill, previous_stack.target.previous)
+    """It is available, starts, serves on its own schema, and its flags have their declared defaults."""
+    check_release_serves(previous_stack, drill, previous_stack.target.previous)
+    check_flag_defaults(previous_stack, drill, previous_stack.target.previous)
 
 
 @pytest.mark.drill(
     "Prevention: the error rate can be watched", runbook="prevention", requires=("flags", "symptom", "metrics")
 )
 def test_prevention_error_rate(stack: Stack, drill: Drill) -> None:
-    """Every integration's failures show in the error rate, so that somebody is paged in the day after a release."""
+    """Every integration's failures show in the error rate, so that a bad release raises an alarm."""
     names = stack.target.integrations_of(stack.target.current)
     assert stack.target.flags is not None
     assert stack.target.flags.symptom is not None

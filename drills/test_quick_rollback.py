@@ -5,6 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rollback_drills.core.errors import StackError
+from rollback_drills.drill.checkers import (
+    check_deliveries,
+    check_disabled,
+    check_healthy,
+    check_healthy_means_serving,
+    check_revision,
+    check_rows,
+)
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
@@ -13,15 +21,12 @@ from rollback_drills.migrations.alembic import JOINT
 from rollback_drills.target.system_tables import Downgrade
 
 from .procedures import (
-    account_for_writes,
-    deliver_to_each,
+    check_downgrade,
+    check_release_serves,
+    check_repetitions,
+    check_still_stored,
     deploy,
-    judge_disabled,
-    judge_downgrade,
-    judge_repetitions,
-    judge_rows,
     return_database_to,
-    verify_release,
 )
 
 REPEATED = 12  # deliveries to a disabled integration; of two workers one that ignores the flag escapes once in 4096
@@ -38,11 +43,14 @@ def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
 
     A health check alone proves nothing: it answers 200 whatever release is running. So the drill asks for the version,
     for answers that only the previous release gives, and for every row and delivery that was there before.
+
+    Where the database has to go back, it goes first: only the newer release's scripts lead back, and a release that
+    does not know the revision may not start, so that deploying it first would only prolong the outage.
     """
     target = stack.target
     drill.fact("release", f"{target.current} → {target.previous}")
     with drill.step("Take deliveries under the current release"):
-        writes = deliver_to_each(stack, drill, target.current)
+        writes = check_deliveries(drill, stack, target.current)
 
     with drill.recovery():
         with drill.step("Stop the gateway", checklist="stop-service"):
@@ -51,12 +59,12 @@ def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
         return_database_to(stack, drill, lab, target.previous)
         with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
             deploy(stack, drill, target.previous)
-        verify_release(stack, drill, target.previous)
+        check_release_serves(stack, drill, target.previous)
 
     with drill.step("Compare the data with what was there before"):
-        judge_rows(drill, lab.seed_rows, stack.database.rows())
-        account_for_writes(stack, drill, writes)
-    judge_repetitions(stack, drill, target.previous, writes)
+        check_rows(drill, lab.seed_rows, stack.database.rows())
+        check_still_stored(stack, drill, writes)
+    check_repetitions(stack, drill, target.previous, writes)
     drill.fact("database revision at the end", stack.database.revision())
 
 
@@ -84,8 +92,8 @@ def test_quick_database_one_step(stack: Stack, drill: Drill, lab: Lab) -> None:
     with drill.recovery():
         with drill.step("Downgrade by one revision", checklist="rollback-database"):
             result = stack.alembic.downgrade(target.current, "-1")
-            judge_downgrade(stack, drill, lab, result.exit_code, goal)
-        restart_and_stay(stack, drill, goal)
+            check_downgrade(stack, drill, lab, result.exit_code, goal)
+        check_restart_stays(stack, drill, goal)
     drill.fact("revision", f"{head} → {goal}")
 
 
@@ -101,40 +109,40 @@ def test_quick_database_named_revision(stack: Stack, drill: Drill, lab: Lab) -> 
         with drill.recovery():
             with drill.step(f"Downgrade to {pair.to}", checklist="rollback-database"):
                 result = stack.alembic.downgrade(target.current, pair.to)
-                judge_downgrade(stack, drill, lab, result.exit_code, pair.to)
-            restart_and_stay(stack, drill, pair.to)
+                check_downgrade(stack, drill, lab, result.exit_code, pair.to)
+            check_restart_stays(stack, drill, pair.to)
         drill.fact("revision", f"{pair.from_} → {pair.to}")
         return
     head, goal = stack.database.revision(), stack.alembic.head(target.previous)
     with drill.step("Take deliveries that the downgrade must not lose"):
-        writes = deliver_to_each(stack, drill, target.current)
+        writes = check_deliveries(drill, stack, target.current)
     with drill.recovery():
         if target.gateway.always_migrates:
             with drill.step("Stop the gateway: any start of it would migrate again", checklist="stop-service"):
                 stack.gateway.stop()
         with drill.step(f"Downgrade to {goal}", checklist="rollback-database"):
             result = stack.alembic.downgrade(target.current, goal)
-            judge_downgrade(stack, drill, lab, result.exit_code, goal)
-            account_for_writes(stack, drill, writes)
+            check_downgrade(stack, drill, lab, result.exit_code, goal)
+            check_still_stored(stack, drill, writes)
         if target.gateway.always_migrates:
-            deploy_and_stay(stack, drill, goal)
+            check_deploy_stays(stack, drill, goal)
         else:
-            restart_and_stay(stack, drill, goal)
+            check_restart_stays(stack, drill, goal)
     with drill.step("Downgrade again to where it already is: nothing may happen"):
         with stack.clients.paused():
             before = stack.database.data()
             result = stack.alembic.downgrade(target.current, goal)
             after = stack.database.data()
-        drill.check("the revision stays", stack.database.revision(), expected=goal, finding="revision-wrong")
+        check_revision(drill, stack, goal)
         drill.check("no row changes", before.diff(after).to_json(), expected=before.diff(before).to_json())
         drill.observe("exit code of the repeated downgrade", result.exit_code)
     drill.fact("revision", f"{head} → {goal}")
 
 
 def named_downgrade(stack: Stack) -> Downgrade | None:
-    """The downgrade that the target names where its releases end at one revision; None where they do not.
+    """The downgrade that the target file names, for releases that end at the same revision; None for others.
 
-    A downgrade to where the database is already would prove nothing: without a named one the drill is skipped.
+    Downgrading to where the database already is proves nothing: without a named downgrade the drill is skipped.
     """
     target = stack.target
     current, previous = (stack.alembic.head(release) for release in (target.current, target.previous))
@@ -149,7 +157,7 @@ def named_downgrade(stack: Stack) -> Downgrade | None:
     below = stack.alembic.at_or_below(target.current, pair.from_)
     if pair.from_ not in below or (pair.to != "base" and pair.to not in below):
         raise StackError(
-            f"migrations.downgrade: from {pair.from_} to {pair.to} is no way down in release {target.current}",
+            f"migrations.downgrade: from {pair.from_} to {pair.to} is not a downgrade in release {target.current}",
             cause=f"its revisions are {', '.join(stack.alembic.history(target.current))}",
             fix=f"correct [migrations.downgrade] in {target.file}",
         )
@@ -157,49 +165,34 @@ def named_downgrade(stack: Stack) -> Downgrade | None:
 
 
 def go_to(stack: Stack, drill: Drill, revision: str) -> None:
-    """Where the named downgrade begins. Clients take no part: nothing says what of theirs it has to keep."""
+    """Bring the database to the start of the named downgrade, without clients: their data need not survive it."""
     account_for_clients(stack, drill)
     if stack.database.revision() == revision:
         return
     with drill.step(f"Bring the database to {revision}, where the named downgrade begins"):
         result = stack.alembic.downgrade(stack.target.current, revision)
         drill.check("the downgrade succeeds", result.exit_code, expected=0, finding="downgrade-failed")
-        drill.check("the revision", stack.database.revision(), expected=revision, finding="revision-wrong")
+        check_revision(drill, stack, revision)
 
 
-def deploy_and_stay(stack: Stack, drill: Drill, goal: str) -> None:
-    """Where every start migrates, only the release whose migrations end there may start: the previous one."""
+def check_deploy_stays(stack: Stack, drill: Drill, goal: str) -> None:
+    """Where every start migrates, only the previous release may start: its migrations end at the goal."""
     release = stack.target.previous
     with drill.step(f"Start release {release}, whose migrations end at {goal}", checklist="restart-services"):
         deploy(stack, drill, release)
-        drill.check(
-            "the revision is still the one aimed at",
-            stack.database.revision(),
-            expected=goal,
-            finding="startup-migration-undoes-rollback",
-        )
-    verify_release(stack, drill, release)
+        check_revision(drill, stack, goal, by_itself=True)
+    check_release_serves(stack, drill, release)
 
 
-def restart_and_stay(stack: Stack, drill: Drill, goal: str) -> None:
-    """The runbook's last line: restart the gateway. The database must stay where it is, and /health must say so."""
+def check_restart_stays(stack: Stack, drill: Drill, goal: str) -> None:
+    """The page's last line: restart the gateway. The database stays where it is, and /health tells the truth."""
     with drill.step("Restart the gateway", checklist="restart-services"):
         outcome = stack.gateway.restart()
         drill.observe("the gateway starts on the older schema", outcome.started)
-        drill.check(
-            "the revision is still the one aimed at",
-            stack.database.revision(),
-            expected=goal,
-            finding="startup-migration-undoes-rollback",
-        )
+        check_revision(drill, stack, goal, by_itself=True)
         if outcome.started and stack.client.healthy():
-            probe = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
-            drill.check(
-                "/health says healthy and a delivery is acknowledged",
-                probe.acknowledged,
-                finding="health-lies",
-                detail=f"/health is positive at revision {goal}, and a delivery is answered {probe.answer.brief()}",
-            )
+            delivered = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
+            check_healthy_means_serving(drill, delivered, goal)
         else:
             drill.observe("/health", stack.client.health().brief())
             drill.leave_clients_out("the current release does not serve on the older schema, and says so")
@@ -209,15 +202,15 @@ def restart_and_stay(stack: Stack, drill: Drill, goal: str) -> None:
     "Quick rollback 3: a feature flag", runbook="quick-flags", objective="feature_flag", requires=("flags",)
 )
 def test_quick_flags(stack: Stack, drill: Drill) -> None:
-    """One integration is turned off without a deployment, measured against "instant", and comes back.
+    """One integration is turned off without a deployment, timed against "instant", and turned on again.
 
-    Only re-creating the gateway reads the flag; the drill shows what a mere restart does as well.
+    Only re-creating the gateway reads the flag; the drill also shows what a mere restart does.
     """
     target = stack.target
     name = target.gated_of(target.current)[-1]
     others = [other for other in target.integrations_of(target.current) if other != name]
     with drill.step("Take deliveries with the flag on"):
-        writes = deliver_to_each(stack, drill, target.current)
+        writes = check_deliveries(drill, stack, target.current)
     with drill.step("Edit the flag and merely restart: the old environment stays"):
         stack.set_flags({name: False})
         stack.must_start(stack.gateway.restart())
@@ -229,16 +222,13 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
                 "the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
             )
         with drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health"):
-            # Again and again: not every worker process need have read it, and some caches forget.
-            answers = [stack.client.deliver(name) for _ in range(REPEATED)]
-            taken = sum(each.acknowledged for each in answers)
-            drill.check(f"deliveries that {name} takes", taken, expected=0, finding="flag-ignored")
-            judge_disabled(drill, name, [each.answer for each in answers])
+            # Repeated, because not every worker process need have read the flag, and caches expire.
+            check_disabled(drill, target, name, [stack.client.deliver(name) for _ in range(REPEATED)])
             affected = [other for other in others if not stack.client.deliver(other).acknowledged]
             drill.check("integrations that are affected", affected, expected=[], finding="neighbour-affected")
-            drill.check("the gateway is healthy", stack.client.healthy(), finding="release-not-serving")
+            check_healthy(drill, stack)
     with drill.step("Turn it on again"):
         stack.set_flags({name: True})
         stack.must_start(stack.gateway.recreate())
         drill.check(f"{name} takes deliveries", stack.client.deliver(name).acknowledged, finding="flag-not-restored")
-        account_for_writes(stack, drill, writes)
+        check_still_stored(stack, drill, writes)

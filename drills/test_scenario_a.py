@@ -1,30 +1,30 @@
-"""Scenario A: a new integration causes issues. Turn it off, prove that it is off, and that nothing else is."""
+"""Scenario A: a new integration causes issues. Turn it off, and prove that it is off and nothing else is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from rollback_drills.clients.http import Delivered
+from rollback_drills.drill.checkers import check_disabled
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.shared_drills import SharedDrills
 
 from .disable_rounds import disable_rounds
-from .procedures import deploy, error_rate_of, judge_disabled, note_ungated
+from .procedures import deploy, error_rate_of, note_ungated
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """What every integration answered in each round, in which a different half of them was off."""
+    """What every integration answered in each round. A different half of them is off in each."""
 
     off: list[frozenset[str]]
     answers: list[dict[str, Delivered]]
     lost: dict[str, list[str]]
-    smuggled: dict[str, list[str]]
+    stored_though_refused: dict[str, list[str]]
     restored: dict[str, Delivered]
 
 
@@ -38,7 +38,7 @@ def rounds(shared_drills: SharedDrills) -> Rounds:
 
 
 def perform_rounds(stack: Stack, drill: Drill) -> Rounds:
-    """Measure only; each integration is judged by a drill of its own."""
+    """Only measure: each integration is judged in a drill of its own."""
     names = stack.target.integrations_of(stack.target.current)
     gated = stack.target.gated_of(stack.target.current)
     plan = disable_rounds(gated)
@@ -62,8 +62,8 @@ def perform_rounds(stack: Stack, drill: Drill) -> Rounds:
     names_of = {each.id: each.integration for each in stack.client.delivered}
     names_of |= {each.id: each.integration for each in (stack.clients.load.requests if stack.clients.load else ())}
     lost = {name: [each for each in found.lost if names_of[each] == name] for name in names}
-    smuggled = {name: [each for each in found.unexpected if names_of[each] == name] for name in names}
-    return Rounds(plan, answers, lost, smuggled, restored)
+    stored_though_refused = {name: [each for each in found.unexpected if names_of[each] == name] for name in names}
+    return Rounds(plan, answers, lost, stored_though_refused, restored)
 
 
 @pytest.mark.drill(
@@ -78,8 +78,15 @@ def test_scenario_a_integration(integration: str, rounds: Rounds, drill: Drill) 
             note_ungated(drill, integration)
     else:
         with drill.step(f"With {integration} off"):
-            judge_off(drill, integration, [answer[integration] for off, answer in judged if integration in off])
-            drill.check("refused but stored", [*rounds.smuggled[integration]], expected=[], finding="writes-unexpected")
+            rounds_off = [answer[integration] for off, answer in judged if integration in off]
+            drill.observe("rounds in which it was off", len(rounds_off))
+            check_disabled(drill, drill.target, integration, rounds_off)
+            drill.check(
+                "refused but stored",
+                [*rounds.stored_though_refused[integration]],
+                expected=[],
+                finding="writes-unexpected",
+            )
     with drill.step(f"With {integration} on and others off"):
         failed = [off for off, answer in judged if integration not in off and not answer[integration].acknowledged]
         worked = [off for off, answer in judged if integration not in off and answer[integration].acknowledged]
@@ -95,16 +102,8 @@ def test_scenario_a_integration(integration: str, rounds: Rounds, drill: Drill) 
         drill.check("it takes deliveries", rounds.restored[integration].acknowledged, finding="flag-not-restored")
 
 
-def judge_off(drill: Drill, integration: str, delivered: Sequence[Delivered]) -> None:
-    """In each round in which its flag was off it took nothing, and gave the agreed answer."""
-    drill.observe("rounds in which it was off", len(delivered))
-    taken = sum(each.acknowledged for each in delivered)
-    drill.check("deliveries that it took all the same", taken, expected=0, finding="flag-ignored")
-    judge_disabled(drill, integration, [each.answer for each in delivered])
-
-
 def _suspects(failed: list[frozenset[str]], worked: list[frozenset[str]]) -> str:
-    """Which neighbours were off every time that it failed, and never when it worked."""
+    """The neighbours that were off whenever it failed, and never when it worked."""
     if not failed:
         return "never"
     suspects = frozenset.intersection(*failed) - frozenset[str]().union(*worked)

@@ -1,4 +1,4 @@
-"""Scenario B: a database migration failed. Read where things are before touching anything; do no more than needed."""
+"""Scenario B: a database migration failed. Read the state before touching anything, and do no more than needed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from rollback_drills import postgres
 from rollback_drills.clients.http import Delivered
+from rollback_drills.drill.checkers import check_deliveries, check_rows, check_schema
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
@@ -17,7 +18,7 @@ from rollback_drills.migrations import REVISION, WAYS_TO_FAIL, FailingMigration,
 from rollback_drills.migrations.failing import SLEEP_MARK
 from rollback_drills.postgres import SchemaFingerprint
 
-from .procedures import account_for_writes, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
+from .procedures import check_release_serves, check_still_stored, deploy, fullest_table
 
 SHOWN_BLIND = ("in-a-transaction", "outside-a-transaction")  # the others leave what the first one leaves
 GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has no lock_timeout worth the name
@@ -28,8 +29,8 @@ GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has
 def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> None:
     """The state is read first; what is left behind is removed, and nothing else; the good release serves again.
 
-    Whoever answers every failed migration with `downgrade -1` destroys a good revision wherever the failed one was
-    rolled back by its transaction. Two of these drills show on a copy what that would have cost.
+    Answering every failed migration with `downgrade -1` destroys a good revision wherever a transaction has rolled the
+    failed one back. Two of these drills show on a copy what that costs.
     """
     target = stack.target
     good, schema, rows = stack.database.revision(), stack.database.schema(), stack.database.rows()
@@ -38,7 +39,7 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
     drill.fact("revision", good)
     drill.fact("way", way)
     with drill.step("Take deliveries under the good release"):
-        writes = deliver_to_each(stack, drill, target.current)
+        writes = check_deliveries(drill, stack, target.current)
 
     broken = plant(stack.commands, target, f"{target.current}-fails-{way}", migration)
     with drill.step(f"Deploy a release whose migration fails: {migration.why}"):
@@ -52,10 +53,10 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
         clean_up(stack, drill, migration, good, schema)
         with drill.step("Deploy the good release again", checklist="restart-services"):
             deploy(stack, drill, target.current)
-        verify_release(stack, drill, target.current)
+        check_release_serves(stack, drill, target.current)
     with drill.step("Compare the data with what was there before"):
-        judge_rows(drill, rows, stack.database.rows())
-        account_for_writes(stack, drill, writes)
+        check_rows(drill, rows, stack.database.rows())
+        check_still_stored(stack, drill, writes)
     if way in SHOWN_BLIND:
         account_for_clients(stack, drill)  # what follows is a demonstration that no client takes part in
         with drill.step("On a copy: what a blind `downgrade -1` would have destroyed"):
@@ -63,21 +64,21 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
 
 
 def fail_to_migrate(way: str, stack: Stack, drill: Drill, broken: str, table: str) -> str:
-    """Let the migration fail, and see that it is noticed; what the log says."""
+    """Let the migration fail, and check that the failure is noticed. Returns the log."""
     if way == "on-a-lock":
         return migrate_behind_a_lock(stack, drill, broken, table)
     if way == "killed-half-way":
         result = stack.alembic.run(broken, "upgrade", "head", kill_when=lambda: bool(sleeping(stack)))
-        blame_the_target_first(stack, broken, failed=not result.ok)
+        require_migration_read(stack, broken, failed=not result.ok)
         drill.check("the migration was killed half-way", result.exit_code, expected=-9)
         return result.output or "killed: it could not say anything any more"
     if not stack.target.gateway.can_migrate:
         result = stack.alembic.upgrade(broken)
-        blame_the_target_first(stack, broken, failed=not result.ok)
+        require_migration_read(stack, broken, failed=not result.ok)
         drill.check("the failure is reported", result.ok, expected=False, finding="false-green")
         return result.output
     outcome = stack.gateway.deploy(broken, migrate=True)
-    blame_the_target_first(stack, broken, failed=not outcome.started)
+    require_migration_read(stack, broken, failed=not outcome.started)
     drill.check(
         "the gateway refuses to start",
         outcome.started,
@@ -90,7 +91,7 @@ def fail_to_migrate(way: str, stack: Stack, drill: Drill, broken: str, table: st
 
 
 def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -> str:
-    """Somebody has left a transaction open. The migration must give up before its queue stops the clients."""
+    """A client has left a transaction open. The migration must give up before the queue behind it stops the others."""
     name = stack.target.integrations_of(stack.target.previous)[0]
     attempts: list[Future[Delivered]] = []
     with ThreadPoolExecutor(1) as client, open_transaction(stack, table):
@@ -103,7 +104,7 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
             return False
 
         result = stack.alembic.run(broken, "upgrade", "head", timeout=GIVE_UP_SECONDS, kill_when=deliver_while_it_waits)
-        blame_the_target_first(stack, broken, failed=not result.ok)
+        require_migration_read(stack, broken, failed=not result.ok)
         drill.check(
             f"the migration gives up within {GIVE_UP_SECONDS:g} s",
             result.exit_code is not None,
@@ -115,21 +116,23 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
         delivered = attempt.result()
         drill.observe("a delivery that queued behind it was answered after", round(delivered.answer.seconds, 2), "s")
         drill.check(
-            "it was acknowledged in the end", delivered.acknowledged, finding="migration-blocks-clients",
+            "it was acknowledged in the end",
+            delivered.acknowledged,
+            finding="migration-blocks-clients",
             detail=f"a delivery behind the waiting migration was answered {delivered.answer.brief()}",
-        )  # fmt: skip
+        )
     return result.output
 
 
-def blame_the_target_first(stack: Stack, broken: str, *, failed: bool) -> None:
-    """A migration that did not fail may be one that alembic never saw: a mistake of the target file, and no finding."""
+def require_migration_read(stack: Stack, broken: str, *, failed: bool) -> None:
+    """Where the migration did not fail, make sure that alembic saw it: otherwise the target file is wrong."""
     if not failed:
         require_read(stack.alembic, stack.target, broken, REVISION)
 
 
 @contextmanager
 def open_transaction(stack: Stack, table: str) -> Iterator[None]:
-    """A reader that has forgotten to commit."""
+    """A reader that forgot to commit."""
     with stack.database.connect() as connection, connection.transaction():
         connection.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE".encode())
         yield
@@ -143,8 +146,8 @@ def sleeping(stack: Stack) -> tuple[postgres.BackendSession, ...]:
 
 
 def end_what_goes_on(stack: Stack, drill: Drill) -> None:
-    """The process is gone; its statement goes on in the server, and holds its locks, until it is ended."""
-    with drill.step("End what goes on in the server"):
+    """The process is gone, but its statement goes on in the server, and holds its locks until its session is ended."""
+    with drill.step("End what still runs in the server"):
         left = sleeping(stack)
         drill.observe("sessions of the killed migration that still run", len(left))
         with stack.database.connect() as connection:
@@ -158,33 +161,22 @@ def clean_up(stack: Stack, drill: Drill, migration: FailingMigration, good: str,
     with drill.step("Read the revision before touching anything", checklist="rollback-database"):
         found = stack.alembic.current(stack.target.current)
         drill.check("the revision is still the good one", found, expected=good, finding="failed-migration-left-traces")
-        left = schema.diff(stack.database.schema())
+        observed = stack.database.schema()
         if not migration.cleanup:
-            drill.check(
-                "the failed migration left no trace: there is nothing to undo",
-                left.to_json() if left else "identical",
-                expected="identical",
-                finding="failed-migration-left-traces",
-                detail="; ".join(left.lines()),
-            )
+            nothing = "the failed migration left no trace: there is nothing to undo"
+            check_schema(drill, schema, observed, title=nothing, finding="failed-migration-left-traces")
             return
-        drill.observe("left behind, because it was committed before the failure", left.to_json())
+        drill.observe("left behind, because it was committed before the failure", schema.diff(observed).to_json())
         with stack.database.connect() as connection:
             drill.observe("invalid indexes", list(postgres.invalid_indexes(connection)))
     with drill.step("Remove by hand what no downgrade removes"):
         stack.database.execute_each(migration.cleanup)
-        left = schema.diff(stack.database.schema())
-        drill.check(
-            "the schema is as before",
-            left.to_json() if left else "identical",
-            expected="identical",
-            finding="cleanup-incomplete",
-            detail="; ".join(left.lines()),
-        )
+        after = stack.database.schema()
+        check_schema(drill, schema, after, title="the schema is as before", finding="cleanup-incomplete")
 
 
 def demonstrate_blind_downgrade(stack: Stack, drill: Drill, good: str) -> None:
-    """Nothing is judged here: the copy is thrown away."""
+    """Show it on a copy; nothing is judged."""
     stack.gateway.stop()
     copy = stack.database.clone()
     result = stack.alembic.downgrade(stack.target.current, "-1", database_url=copy.url)

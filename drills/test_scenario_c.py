@@ -1,42 +1,38 @@
-"""Scenario C: complete version rollback. A backup, an upgrade, damage, and the way back by restoring."""
+"""Scenario C: complete version rollback. A backup, an upgrade, damage, and a restore."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from rollback_drills.core.errors import BackupRefusedError
+from rollback_drills.drill.checkers import check_deliveries
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.backup import Manifest
-from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.stack import Stack
-from rollback_drills.postgres import SequenceState
 
-from .procedures import account_for_writes, back_up, deliver_to_each, deploy, fullest_table, verify_release
+from .procedures import back_up, check_release_serves, check_still_stored, damage, deploy, restore
 
 
 @pytest.mark.drill(
     "Scenario C: restore a backup and the previous release", runbook="scenario-c", objective="full_restore"
 )
 def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """The database is what it was when it was backed up, and nothing beyond the writes since then is lost.
+    """The database is what was backed up, and only the writes since then are lost.
 
-    Restored into a new database, compared with the manifest that was written with the backup, and only then renamed:
-    over a full one the same commands exit 0 and leave damaged rows, doubled rows and rewound sequences.
+    It is restored into a new database, compared with the manifest written with the backup, and only then renamed. The
+    same commands over a database that is not empty exit 0, and leave damaged rows, doubled rows, rewound sequences.
     """
     stack, target = previous_stack, previous_stack.target
     with drill.step(f"Take deliveries under release {target.previous}"):
-        kept = deliver_to_each(stack, drill, target.previous)
+        kept = check_deliveries(drill, stack, target.previous)
     file, manifest = back_up(stack, drill, tmp_path)
     with drill.step(f"Upgrade to release {target.current}"):
         stack.gateway.stop()
         drill.check("the migrations succeed", stack.alembic.upgrade(target.current).ok)
         deploy(stack, drill, target.current)
     with drill.step("Take deliveries that no backup holds"):
-        deliver_to_each(stack, drill, target.current)
+        check_deliveries(drill, stack, target.current)
     with drill.step("Damage the data"):
         destroyed = damage(stack)
         drill.observe("rows destroyed or altered", destroyed)
@@ -55,75 +51,16 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
             drill.observe("the damaged database is kept for the analysis as", damaged.name)
         with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
             deploy(stack, drill, target.previous)
-        verify_release(stack, drill, target.previous)
+        check_release_serves(stack, drill, target.previous)
     with drill.step("Account for the writes from before the backup"):
-        account_for_writes(stack, drill, kept)
+        check_still_stored(stack, drill, kept)
     damaged.drop()
-
-
-def damage(stack: Stack) -> dict[str, int]:
-    """What a bad release does to the fullest table: half of its rows gone. Rows destroyed, by table."""
-    table = fullest_table(stack)
-    with stack.database.connect() as connection, connection.transaction():
-        # Foreign keys and triggers are switched off for this transaction: damage asks nobody.
-        connection.execute(b"SET LOCAL session_replication_role = replica")
-        half = f"SELECT ctid FROM {table} LIMIT (SELECT count(*) / 2 FROM {table})"
-        return {table: connection.execute(f"DELETE FROM {table} WHERE ctid IN ({half})".encode()).rowcount}
-
-
-def restore(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveDatabase:
-    """Into a new database, judged by what is in it and not by the exit code."""
-    with drill.step("Restore into a new database"):
-        fresh = stack.database.create_empty()
-        result = stack.backups.restore_into(fresh, file)
-        drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
-    with drill.step("Compare the restored database with the backup's manifest"), drill.together():
-        drill.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
-        schema = manifest.schema.diff(fresh.schema())
-        drill.check(
-            "schema, constraints, indexes, owners and grants",
-            schema.to_json() if schema else "identical",
-            expected="identical",
-            finding="restore-differs",
-            detail="; ".join(schema.lines()),
-        )
-        restored = fresh.data()
-        drill.check(
-            "rows of every table",
-            restored.to_json(),
-            expected=manifest.data.to_json(),
-            finding="restore-differs",
-            detail="; ".join(manifest.data.diff(restored).lines()),
-        )
-        sequences = fresh.sequences()
-        behind = sorted(name for name, state in sequences.items() if state.behind)
-        drill.check("sequences behind their tables", behind, expected=[], finding="sequence-rewound")
-        expected, observed = compare_sequences(manifest, sequences)
-        drill.check("sequences", observed, expected=expected, finding="sequence-rewound")
-    return fresh
-
-
-def compare_sequences(
-    manifest: Manifest, restored: Mapping[str, SequenceState]
-) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-    """Expected and observed. A sequence that clients moved during the backup is as it was at some moment of it."""
-    expected: dict[str, JsonValue] = {}
-    observed: dict[str, JsonValue] = {name: [state.last_value, state.is_called] for name, state in restored.items()}
-    for name, state in manifest.sequences.items():
-        later, found = manifest.sequences_after[name], restored.get(name)
-        expected[name] = [state.last_value, state.is_called]
-        if later != state and found is not None:
-            low, high = sorted((state.last_value, later.last_value))
-            expected[name] = f"from {low} to {high}"
-            if low <= found.last_value <= high and found.is_called in (state.is_called, later.is_called):
-                observed[name] = expected[name]
-    return expected, observed
 
 
 @pytest.mark.drill("Scenario C: a bad backup is refused", runbook="scenario-c")
 @pytest.mark.parametrize("defect", ["truncated", "empty", "foreign"])
 def test_scenario_c_bad_backup(defect: str, idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """Truncated, empty, or of another system: refused before anything is destroyed."""
+    """A backup that is truncated, empty, or of another system is refused before anything is destroyed."""
     stack = idle_stack
     file, manifest = back_up(stack, drill, tmp_path)
     before = stack.database.schema().digest, stack.database.data()
@@ -144,7 +81,7 @@ def test_scenario_c_bad_backup(defect: str, idle_stack: Stack, drill: Drill, tmp
 
 
 def refuse_by_itself(stack: Stack, drill: Drill, bad: Path, defect: str) -> None:
-    """The target's own restore command has nobody at its side at night: it must refuse the file, too."""
+    """The target's own restore command must refuse the file, too: at night nothing else checks it."""
     fresh = stack.database.create_empty()
     result = stack.backups.restore_into(fresh, bad)
     drill.check(
@@ -158,7 +95,7 @@ def refuse_by_itself(stack: Stack, drill: Drill, bad: Path, defect: str) -> None
 
 
 def make_bad(stack: Stack, defect: str, good: Path, bad: Path) -> Path:
-    """A file with the defect, made from a good backup."""
+    """Make a file with the defect from a good backup."""
     content = good.read_bytes()
     match defect:
         case "truncated":

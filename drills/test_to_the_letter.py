@@ -1,10 +1,9 @@
-"""The commands as runbooks give them, run to the letter in the target's own compose project.
+"""Commands as runbooks print them, run to the letter in the target's own compose project.
 
-What needs no such project is in `test_to_the_letter_checks` and `test_to_the_letter_database`.
+Those that need no compose project are in `test_to_the_letter_checks` and `test_to_the_letter_database`.
 
-Each is a pair: the literal command with what it leaves behind although it exits 0, then the procedure that holds. What
-the literal command does is observed and judged by nobody: it is a finding only where the target's runbook tells its
-reader to type it.
+Each drill is a pair: the literal command with what it leaves behind although it exits 0, then the procedure that holds.
+The effect of the literal command is only observed. It is a finding where the target's runbook contains the command.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.polling import poll_until
+from rollback_drills.drill.checkers import check_deliveries, check_revision, check_rows
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
@@ -23,8 +23,7 @@ from .literal_commands import (
     report_if_in_runbook,
     to_the_letter,
 )
-from .procedures import back_up, deliver_to_each, deploy, fullest_table, judge_rows, verify_release
-from .test_scenario_c import damage, restore
+from .procedures import back_up, check_release_serves, damage, deploy, fullest_table, restore
 
 COMPOSE = ("compose",)
 
@@ -48,9 +47,12 @@ def test_letter_restart(stack: Stack, drill: Drill) -> None:
         drill.observe("exit code and health", [result.exit_code, healthy])
         drill.observe(f"answer of {name}, which .env turns off", answer.answer.brief())
         report_if_in_runbook(
-            stack, drill, "restart-keeps-environment", result.ok and answer.acknowledged,
+            stack,
+            drill,
+            "restart-keeps-environment",
+            result.ok and answer.acknowledged,
             f"It exits 0, and {name} takes deliveries although .env turns it off.",
-        )  # fmt: skip
+        )
     with drill.step("What holds: re-create the gateway", checklist="disable-or-rollback"):
         stack.must_start(stack.gateway.recreate())
         answer = stack.client.deliver(name)
@@ -59,7 +61,7 @@ def test_letter_restart(stack: Stack, drill: Drill) -> None:
 
 @pytest.mark.drill("To the letter: export VERSION and up", runbook="quick-application", requires=COMPOSE)
 def test_letter_export(stack: Stack, drill: Drill) -> None:
-    """An exported variable beats .env in that shell, and is unknown to the next one, whose `up -d` undoes it."""
+    """An exported variable beats .env in that shell only: the next `up -d`, in another shell, undoes the rollback."""
     project, target = project_of(stack), stack.target
     assert target.compose is not None
     variable = target.compose.release_variable
@@ -69,37 +71,42 @@ def test_letter_export(stack: Stack, drill: Drill) -> None:
         mine = project.shell(up, variables={variable: target.previous})
         drill.observe("exit code", mine.exit_code)
         drill.observe("version in that shell", _version(stack))
-    with to_the_letter(drill, f"{up}, by somebody else"):
+    with to_the_letter(drill, f"{up}, in another shell"):
         theirs = project.shell(up)
         version = _version(stack)
         drill.observe("version afterwards", version)
         report_if_in_runbook(
-            stack, drill, "rollback-lives-in-a-shell", mine.ok and theirs.ok and version == target.current,
+            stack,
+            drill,
+            "rollback-lives-in-a-shell",
+            mine.ok and theirs.ok and version == target.current,
             f"The next `docker compose up -d` from another shell brought {target.current} back, with exit code 0.",
-        )  # fmt: skip
+        )
     bring_database_to(target.previous, stack, drill)
     with drill.step("What holds: the line in .env", checklist="disable-or-rollback"):
         deploy(stack, drill, target.previous)
         project.shell(up)
         drill.check(
-            "it is still the previous release after the next `up -d`", _version(stack),
-            expected=target.version_of(target.previous), finding="version-wrong",
-        )  # fmt: skip
+            "it is still the previous release after the next `up -d`",
+            _version(stack),
+            expected=target.version_of(target.previous),
+            finding="version-wrong",
+        )
 
 
 def bring_database_to(release: str, stack: Stack, drill: Drill) -> None:
-    """Before a release is started: one whose start migrates fails on a revision that it does not know."""
+    """Move the database before a release starts: a start that migrates fails on a revision that it does not know."""
     goal = stack.alembic.head(release)
     with drill.step(f"The database first: to the revision of {release}"):
         stack.gateway.stop()
         move = stack.alembic.upgrade if release == stack.target.current else stack.alembic.downgrade
         if stack.database.revision() != goal:
             move(stack.target.current, goal)
-        drill.check("the revision", stack.database.revision(), expected=goal, finding="revision-wrong")
+        check_revision(drill, stack, goal)
 
 
 def _version(stack: Stack) -> object:
-    """Of whatever answers: the current release does, but may not be healthy on the older schema."""
+    """The version of the release that answers, healthy or not: the current one may not be, on the older schema."""
     poll_until(
         lambda: stack.client.health().status is not None,
         what="an answer of the gateway",
@@ -110,7 +117,7 @@ def _version(stack: Stack) -> object:
 
 @pytest.mark.drill("To the letter: alembic in a gateway that will not start", runbook="scenario-b", requires=COMPOSE)
 def test_letter_exec(stack: Stack, drill: Drill) -> None:
-    """`exec` needs a running gateway; here it is down, which is why somebody looks for the revision."""
+    """`exec` needs a running gateway. Here it is down, and that is when an operator asks for the revision."""
     project, target = project_of(stack), stack.target
     gateway, _ = project.services
     stack.gateway.stop()
@@ -119,19 +126,24 @@ def test_letter_exec(stack: Stack, drill: Drill) -> None:
         result = project.shell(command)
         drill.observe("exit code", result.exit_code)
         report_if_in_runbook(
-            stack, drill, "exec-needs-running-gateway", not result.ok,
+            stack,
+            drill,
+            "exec-needs-running-gateway",
+            not result.ok,
             f"With the gateway down it exits {result.exit_code}: {result.output.strip()[-200:]}",
-        )  # fmt: skip
+        )
     with drill.step("What holds: a container of its own", checklist="root-cause"):
         drill.check(
-            "`alembic current` says what the database says", stack.alembic.current(target.current),
-            expected=stack.database.revision(), finding="revision-wrong",
-        )  # fmt: skip
+            "`alembic current` says what the database says",
+            stack.alembic.current(target.current),
+            expected=stack.database.revision(),
+            finding="revision-wrong",
+        )
 
 
 @pytest.mark.drill("To the letter: downgrade -1 after a failed migration", runbook="scenario-b", requires=COMPOSE)
 def test_letter_blind_downgrade(stack: Stack, drill: Drill) -> None:
-    """The failed migration left no trace, so that one revision back is a good one: with its rows, and with exit 0."""
+    """The failed migration left no trace, so that `-1` removes a good revision with its rows, and exits 0."""
     project, target = project_of(stack), stack.target
     gateway, _ = project.services
     good, schema = stack.database.revision(), stack.database.schema()
@@ -154,14 +166,17 @@ def test_letter_blind_downgrade(stack: Stack, drill: Drill) -> None:
         drill.observe("revision", f"{good} → {after}")
         drill.observe("what it removed", lost.to_json())
         report_if_in_runbook(
-            stack, drill, "blind-downgrade", result.ok and after != good,
+            stack,
+            drill,
+            "blind-downgrade",
+            result.ok and after != good,
             f"It exits 0 and takes the database from the good revision {good} to {after}.",
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.drill("To the letter: down, then look", runbook="recovery-checklist", requires=COMPOSE)
 def test_letter_down(stack: Stack, drill: Drill) -> None:
-    """`down` takes the logs with it, and the database down; what is stored must survive it all the same."""
+    """`down` removes the logs and stops the database; what is stored has to survive."""
     project, target = project_of(stack), stack.target
     gateway, database = project.services
     rows = stack.database.rows()
@@ -173,9 +188,12 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
     with drill.step("Are the data in a volume that survives?"):
         state = project.service(database)
         volumes = dict(state.volumes) if state is not None else {}
-        drill.check("named volumes of the database", bool(volumes), finding="rows-lost", detail=(
-            "its data are in an anonymous volume, which `down` abandons: the next `up` begins with an empty database"
-        ))  # fmt: skip
+        drill.check(
+            "named volumes of the database",
+            bool(volumes),
+            finding="rows-lost",
+            detail="its data are in an anonymous volume, which `down` abandons: the next `up` begins without them",
+        )
         drill.observe("volumes", volumes)
     with to_the_letter(drill, "docker compose down"):
         result = project.shell("docker compose down")
@@ -193,9 +211,12 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
         health = state.health if state is not None else ""
         drill.observe("exit code, and the health of the database when it returned", [result.exit_code, health])
         report_if_in_runbook(
-            stack, drill, "database-not-waited-for", result.ok and health != "healthy",
+            stack,
+            drill,
+            "database-not-waited-for",
+            result.ok and health != "healthy",
             f"It returned while the database was {health or 'running without a health check'}.",
-        )  # fmt: skip
+        )
     with drill.step("What holds: wait for it", checklist="restart-services"):
         result = project.shell(f"docker compose up -d --wait {database}")
         state = project.service(database)
@@ -208,8 +229,8 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
             detail="the service has no health check that could be waited for",
         )
         deploy(stack, drill, target.current)
-        judge_rows(drill, rows, stack.database.rows())
-    verify_release(stack, drill, target.current)
+        check_rows(drill, rows, stack.database.rows())
+    check_release_serves(stack, drill, target.current)
 
 
 @pytest.mark.drill("To the letter: a backup into psql", runbook="scenario-c", requires=COMPOSE)
@@ -218,7 +239,7 @@ def test_letter_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> 
     stack, project, target = previous_stack, project_of(previous_stack), previous_stack.target
     account = owner_of_the_database(stack)
     with drill.step("Take deliveries"):
-        deliver_to_each(stack, drill, target.previous)
+        check_deliveries(drill, stack, target.previous)
     file, manifest = back_up(stack, drill, tmp_path)
     stack.gateway.stop()
     with drill.step("Damage the data"):
@@ -231,19 +252,22 @@ def test_letter_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> 
         drill.observe("exit code, and errors that psql printed", [result.exit_code, errors])
         drill.observe("what differs from the backup afterwards", differs)
         report_if_in_runbook(
-            stack, drill, "restore-over-live-database", result.ok and bool(differs),
+            stack,
+            drill,
+            "restore-over-live-database",
+            result.ok and bool(differs),
             f"It exits 0 after {errors} errors, and {len(differs)} tables are not what was backed up.",
-        )  # fmt: skip
+        )
     fresh = restore(stack, drill, file, manifest)
     fresh.swap_with(stack.database).drop()
     stack.clients.give_up(since=manifest.began)
     with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
         deploy(stack, drill, target.previous)
-    verify_release(stack, drill, target.previous)
+    check_release_serves(stack, drill, target.previous)
 
 
 def owner_of_the_database(stack: Stack) -> str:
-    """The account that the database belongs to."""
+    """The owner of the database."""
     return str(
         stack.database.query("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")[0][0]
     )
@@ -259,9 +283,11 @@ def test_letter_build(stack: Stack, drill: Drill) -> None:
         deploy(stack, drill, target.previous)
         state = project.service(project.services[0])
         drill.check(
-            "the gateway runs from it", state.image if state is not None else "",
-            expected=project.image(target.previous), finding="version-wrong",
-        )  # fmt: skip
+            "the gateway runs from it",
+            state.image if state is not None else "",
+            expected=project.image(target.previous),
+            finding="version-wrong",
+        )
     bring_database_to(target.current, stack, drill)
     with drill.step(f"Deploy release {target.current}"):
         deploy(stack, drill, target.current)
@@ -275,6 +301,6 @@ def test_letter_build(stack: Stack, drill: Drill) -> None:
         how = (
             f"It exits 0, and {target.current} is another image than the one that ran: {before} has lost its name."
             if result.ok
-            else f"It exits {result.exit_code}: whoever has to build first cannot roll back. {result.output[-300:]}"
+            else f"It exits {result.exit_code}: a rollback cannot depend on a build. {result.output[-300:]}"
         )
         report_if_in_runbook(stack, drill, "build-replaces-release", misled, how)

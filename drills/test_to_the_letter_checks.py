@@ -1,6 +1,6 @@
-"""Commands that look, choose or name something, typed to the letter into a shell: they need no compose project.
+"""Commands that look, choose or name something, typed to the letter into a shell. No compose project is needed.
 
-As in `test_to_the_letter`, each is a pair, and a finding only where the target's runbook has the command.
+As in `test_to_the_letter`, each is a pair, and a finding only where the target's runbook contains the command.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from shlex import quote
 import pytest
 
 from rollback_drills.clients.answers import Answer, is_disabled, matches
+from rollback_drills.drill.checkers import check_revision
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
 from .literal_commands import (
-    curl_for,
+    curl_command,
     report_if_in_runbook,
     to_the_letter,
 )
@@ -41,9 +42,12 @@ def test_letter_curl_status(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
         drill.observe("exit code", result.exit_code)
         drill.observe("what health answers", answer.brief())
         report_if_in_runbook(
-            stack, drill, "check-ignores-status", result.ok and not matches(target.health, answer),
+            stack,
+            drill,
+            "check-ignores-status",
+            result.ok and not matches(target.health, answer),
             f"It exits 0, and the answer is {answer.status}: the database is empty.",
-        )  # fmt: skip
+        )
     with drill.step("What holds: let curl fail, or compare the status", checklist="verify-health"):
         failing = stack.commands.typed(f"curl -fsS {address}", tmp_path)
         seen = stack.commands.typed(f"curl -sS {STATUS} {address}", tmp_path)
@@ -70,27 +74,35 @@ def test_letter_flag_check(idle_stack: Stack, drill: Drill, tmp_path: Path) -> N
             looks[state] = result.exit_code, result.stdout
             drill.observe("exit code, body and status", list(looks[state]))
     with drill.step("What holds: send what a sender sends, and compare status and body", checklist="verify-health"):
-        said = stack.commands.typed(curl_for(stack, name, r"-sS -w '\n%{http_code}'"), tmp_path)
+        said = stack.commands.typed(curl_command(stack, name, r"-sS -w '\n%{http_code}'"), tmp_path)
         drill.check("curl succeeds", said.exit_code, expected=0)
         answer = _answer(said.stdout)
         agreed = target.disabled_answer(name)
         drill.check(
-            f"{name} gives the agreed answer", is_disabled(target, name, answer), finding="flag-ignored",
+            f"{name} gives the agreed answer",
+            is_disabled(target, name, answer),
+            finding="flag-ignored",
             detail=f"{name} is turned off, and answers {answer.brief()}"
             + (f" and not {agreed.brief()}" if agreed is not None else ""),
-        )  # fmt: skip
+        )
     with to_the_letter(drill, f"curl {address}, as a check of the flag"):
         report_if_in_runbook(
-            stack, drill, "flag-checked-by-get", looks["on"] == looks["off"],
+            stack,
+            drill,
+            "flag-checked-by-get",
+            looks["on"] == looks["off"],
             f"With {name} on and off it exits {looks['off'][0]} and prints {looks['off'][1]!r}.",
-        )  # fmt: skip
+        )
     with to_the_letter(drill, "curl -f -X POST, as a check of the flag"):
-        failing = stack.commands.typed(curl_for(stack, name, "-fsS"), tmp_path)
+        failing = stack.commands.typed(curl_command(stack, name, "-fsS"), tmp_path)
         drill.observe("exit code", failing.exit_code)
         report_if_in_runbook(
-            stack, drill, "flag-check-fails-when-off", not failing.ok,
+            stack,
+            drill,
+            "flag-check-fails-when-off",
+            not failing.ok,
             f"{name} is off as it should be, and curl exits {failing.exit_code}: {failing.stderr.strip()}",
-        )  # fmt: skip
+        )
 
 
 def _answer(printed: str) -> Answer:
@@ -105,21 +117,15 @@ def _answer(printed: str) -> Answer:
 
 @pytest.mark.drill("To the letter: check out a tag that is not there", runbook="scenario-c", requires="git")
 def test_letter_checkout(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """The tag was never pushed: the checkout fails, and the next lines start what is checked out."""
+    """The tag was never pushed: the checkout fails, and the next lines start what is checked out already."""
     stack, target = idle_stack, idle_stack.target
     commit = "git -c user.name=drill -c user.email=drill@invalid commit --quiet --allow-empty"
-    with drill.step(f"A repository with both releases, in which nobody has tagged {target.previous}"):
-        made = stack.commands.typed(
-            "\n".join([
-                "set -e",
-                "git init --quiet .",
-                *(
-                    f"echo {quote(release)} > RELEASE; git add RELEASE; {commit} -m {quote(release)}"
-                    for release in (target.previous, target.current)
-                ),
-            ]),
-            tmp_path,
-        )  # fmt: skip
+    commits = [
+        f"echo {quote(release)} > RELEASE; git add RELEASE; {commit} -m {quote(release)}"
+        for release in (target.previous, target.current)
+    ]
+    with drill.step(f"A repository with both releases, and no tag for {target.previous}"):
+        made = stack.commands.typed("\n".join(["set -e", "git init --quiet .", *commits]), tmp_path)
         drill.check("it is there", made.exit_code, expected=0, detail=made.output)
     tag = f"v{target.previous}"
     lines = f"git checkout --quiet {quote(tag)}", "cat RELEASE"
@@ -133,18 +139,19 @@ def test_letter_checkout(idle_stack: Stack, drill: Drill, tmp_path: Path) -> Non
         version = stack.client.version()
         drill.observe("version afterwards", version)
         report_if_in_runbook(
-            stack, drill, "checkout-not-checked", result.ok and built != target.previous,
+            stack,
+            drill,
+            "checkout-not-checked",
+            result.ok and built != target.previous,
             f"There is no tag {tag}; the lines after it exit 0 and start {version}, which was to be rolled back.",
-        )  # fmt: skip
-    for title, script in (
-        ("`set -e` above", "\n".join(["set -e", *lines])),
-        ("`&&` between the lines", " && ".join(lines)),
-    ):
+        )
+    scripts = {"`set -e` above": "\n".join(["set -e", *lines]), "`&&` between the lines": " && ".join(lines)}
+    for title, script in scripts.items():
         with drill.step(f"What holds: {title}", checklist="disable-or-rollback"):
             ended = stack.commands.typed(script, tmp_path)
             drill.check("the checkout ends it", ended.ok, expected=False)
             drill.check("nothing is built", ended.stdout, expected="")
-    with drill.step("What holds: the tag is there"):
+    with drill.step("What holds: the tag exists"):
         tagged = stack.commands.typed("\n".join(["set -e", f"git tag {quote(tag)} HEAD~1", *lines]), tmp_path)
         drill.check("the previous release is built", tagged.stdout.strip(), expected=target.previous)
 
@@ -169,12 +176,15 @@ def test_letter_placeholder(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
         left = backup.stat().st_size
         drill.observe("exit code", emptied.exit_code)
         drill.observe("bytes of the backup", f"{size} → {left}")
-    with drill.step("Was it what the reader believes?"):
+    with drill.step("Compare the outcome with what the reader expects"):
         report_if_in_runbook(
-            stack, drill, "placeholder-redirects", after != goal and left < size,
+            stack,
+            drill,
+            "placeholder-redirects",
+            after != goal and left < size,
             f"`alembic downgrade <revision_id>` exits {result.exit_code} and leaves the database at {after}; "
             f"`psql -d <database> backup.sql` leaves {left} of the backup's {size} bytes.",
-        )  # fmt: skip
+        )
     with drill.step("What holds: a variable that the shell insists on", checklist="rollback-database"):
         line = 'printf %s "${REVISION:?name the revision}"'
         missing = stack.commands.typed(line, tmp_path)
@@ -184,4 +194,4 @@ def test_letter_placeholder(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
         drill.check("the revision is the one that was set", named.stdout, expected=goal)
         moved = stack.alembic.downgrade(target.current, named.stdout)
         drill.check("the downgrade succeeds", moved.exit_code, expected=0, finding="downgrade-failed")
-        drill.check("the revision", stack.database.revision(), expected=goal, finding="revision-wrong")
+        check_revision(drill, stack, goal)

@@ -1,6 +1,6 @@
-"""Commands that replace a database, to the letter: they need no compose project.
+"""Commands that replace a database, to the letter. No compose project is needed.
 
-As in `test_to_the_letter`, each is a pair, and a finding only where the target's runbook has the command.
+As in `test_to_the_letter`, each is a pair, and a finding only where the target's runbook contains the command.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rollback_drills.drill.checkers import check_deliveries, check_restored, check_rows
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -19,20 +20,17 @@ from .literal_commands import (
     report_if_in_runbook,
     to_the_letter,
 )
-from .procedures import back_up, deliver_to_each, deploy, judge_rows, verify_release
-from .test_scenario_c import damage, restore
+from .procedures import back_up, check_release_serves, damage, deploy, restore
 
 CLEAN = ("pg_dump", "--clean", "--if-exists", "--dbname={database_url}", "--file={file}")
-RESTORE = (
-    "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--dbname={database_url}",
-    "--file={file}",
-)  # fmt: skip
+STRICT = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction")
+RESTORE = ("psql", *STRICT, "--dbname={database_url}", "--file={file}")
 YOUNGER = "younger_than_the_backup"
 
 
 @pytest.mark.drill("To the letter: restore with --clean", runbook="scenario-c")
 def test_letter_clean(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """`--clean` drops what the dump knows: a table that came later stays, and its foreign key stops it all."""
+    """`--clean` drops what the dump knows: a later table stays, and its foreign key makes the whole restore fail."""
     stack, file = idle_stack, tmp_path / "clean.sql"
     kept, manifest = back_up(stack, drill, tmp_path)
     with drill.step("The same with --clean"):
@@ -59,9 +57,12 @@ def test_letter_clean(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     with drill.step("Is the database what was backed up?"):
         how = f"; over a younger foreign key it exits {stopped.exit_code}, and the damage stays" if stopped else ""
         report_if_in_runbook(
-            stack, drill, "clean-leaves-younger-tables", bool(left),
+            stack,
+            drill,
+            "clean-leaves-younger-tables",
+            bool(left),
             f"It exits {result.exit_code}, and there is still: {_brief(left)}{how}.",
-        )  # fmt: skip
+        )
     restore(stack, drill, kept, manifest).drop()
 
 
@@ -71,7 +72,7 @@ def _brief(lines: list[str]) -> str:
 
 
 def _a_key(database: LiveDatabase) -> str | None:
-    """A table's one integer column that is its primary key, as REFERENCES wants it; None where there is none."""
+    """A table whose primary key is one integer column, as REFERENCES names it; None without such a table."""
     rows = database.query(
         "SELECT format('%s (%I)', c.conrelid::regclass, a.attname) FROM pg_constraint c"
         " JOIN pg_class t ON t.oid = c.conrelid"
@@ -91,7 +92,7 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     file, manifest = back_up(stack, drill, tmp_path)
     with drill.step("The gateway serves"):
         deploy(stack, drill, target.current)
-        deliver_to_each(stack, drill, target.current)
+        check_deliveries(drill, stack, target.current)
     with to_the_letter(drill, f"dropdb {name}"):
         connected = len(sessions(stack))
         result = drop(stack, tmp_path, "dropdb")
@@ -99,10 +100,13 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
         drill.observe("what it says", result.stderr.strip())
         drill.observe("sessions of the gateway, just before", connected)
         report_if_in_runbook(
-            stack, drill, "dropdb-while-connected", not result.ok,
+            stack,
+            drill,
+            "dropdb-while-connected",
+            not result.ok,
             f"With the gateway connected it exits {result.exit_code}, and the database is still there: "
             f"{result.stderr.strip()}",
-        )  # fmt: skip
+        )
     with drill.step("What holds: stop the gateway, then drop by force", checklist="stop-service"):
         stack.gateway.stop()
         if result.ok:  # a gateway without a connection of its own between two requests: it is gone already
@@ -114,17 +118,18 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     stack.clients.give_up(since=manifest.began)
     with drill.step(f"Deploy release {target.current}", checklist="restart-services"):
         deploy(stack, drill, target.current)
-        judge_rows(drill, rows, stack.database.rows())
-    verify_release(stack, drill, target.current)
+        check_rows(drill, rows, stack.database.rows())
+    check_release_serves(stack, drill, target.current)
 
 
 def _restored(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveDatabase:
-    """Under the name that is free now."""
+    """Restore under the name that is free now."""
     with drill.step("Restore into a new database of that name", checklist="rollback-database"):
         fresh = stack.database.create_empty(stack.database.name)
         result = stack.backups.restore_into(fresh, file)
         drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
-        drill.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
+        with drill.together():
+            check_restored(drill, manifest, fresh)
     return fresh
 
 
@@ -137,7 +142,7 @@ def sessions(stack: Stack) -> list[str]:
 
 
 def drop(stack: Stack, directory: Path, *command: str) -> CommandResult:
-    """Our own session is none of those that are in the way."""
+    """Run a tool that drops the database, after ending our own session in it."""
     stack.database.disconnect()
     argv = (*command, "--maintenance-db={database_url}", "{database}")
     return tool(stack, argv, stack.database, directory / "nothing", url=stack.server.admin_url)
@@ -146,8 +151,11 @@ def drop(stack: Stack, directory: Path, *command: str) -> CommandResult:
 def tool(
     stack: Stack, argv: tuple[str, ...], database: LiveDatabase, file: Path, *, url: str | None = None
 ) -> CommandResult:
-    """A client tool of PostgreSQL, where the target's own are run as well."""
+    """Run a client tool of PostgreSQL where the target's own run."""
     return stack.commands.tool(
-        argv, database=database.name, database_url=url or database.admin_url, file=file,
+        argv,
+        database=database.name,
+        database_url=url or database.admin_url,
+        file=file,
         timeout=stack.backups.settings.timeout,
-    )  # fmt: skip
+    )

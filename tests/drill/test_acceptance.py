@@ -35,9 +35,12 @@ def make(tmp_path: Path, reference_target: Target):
     def make(*accepted: Accepted, id: str = "drills/test_a.py::test_flag[github]") -> Drill:
         return Drill(
             Plan(id=id, title="t", runbook="scenario-a"),
-            target=reference_target, meter=Meter(), redactor=Redactor(), directory=tmp_path,
+            target=reference_target,
+            meter=Meter(),
+            redactor=Redactor(),
+            directory=tmp_path,
             acceptances=Acceptances(accepted, TODAY),
-        )  # fmt: skip
+        )
 
     return make
 

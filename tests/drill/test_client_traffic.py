@@ -1,4 +1,4 @@
-"""Client traffic on the real thing: the reference gateway, its database, and everything that a drill does to them."""
+"""Client traffic on the reference gateway and its database, and everything that a drill does to them."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_what_is_given_up_is_no_finding_and_counts_for_the_rpo(stack: Stack, dri
 
 
 def test_a_restore_that_drops_the_last_rows_is_named_by_its_ids(stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """What was acknowledged before the backup is given up by nobody."""
+    """What was acknowledged before the backup is not given up."""
     stack.clients.begin()
     wait_for(stack, 30)
     stack.gateway.stop()
@@ -267,7 +267,7 @@ def test_a_drill_that_broke_off_is_recorded_and_not_judged(stack: Stack, drill: 
     stack.clients.begin()
     wait_for(stack, 10)
     stack.database.execute("TRUNCATE deliveries CASCADE")
-    clients.record(stack, drill)
+    clients.record_clients(stack, drill)
     writes = drill.evidence().writes
     assert writes is not None
     assert writes.lost
@@ -370,7 +370,7 @@ def test_a_good_moment_is_no_steady_state(
     assert recovery.seconds is None
     assert findings(drill) == ["steady-state-not-held"]
     assert "connection refused" in drill.evidence().findings[0].detail
-    clients.record(stack, drill)
+    clients.record_clients(stack, drill)
     traffic = drill.evidence().traffic
     assert traffic is not None
     assert [phase.name for phase in traffic.phases] == ["before", "during"]

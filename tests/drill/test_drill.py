@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rollback_drills.core.errors import (
     DrillError,
@@ -23,9 +24,11 @@ from rollback_drills.drill.plan import (
     CheckFailedError,
     Plan,
 )
-from rollback_drills.drill.record import OUTPUT_LIMIT
+from rollback_drills.drill.steps import OUTPUT_LIMIT
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Writes
+from rollback_drills.migrations.reversibility.proof import Interruption, Lock, Proof
+from rollback_drills.migrations.reversibility.rows import Loss
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 
@@ -33,7 +36,7 @@ SECRET = "hunter2-and-more"
 
 
 class Clock:
-    """A meter whose time passes when it is told to."""
+    """A meter whose time passes only where a test says so."""
 
     def __init__(self) -> None:
         self.now, self.target_seconds = 100.0, 0.0
@@ -52,9 +55,13 @@ def make(tmp_path: Path, reference_target: Target, clock: Clock):
     def make(**options: Any) -> Drill:
         plan = {"id": "drills/test_x.py::test_y[1]", "title": "t", "runbook": "scenario-a"} | options.pop("plan", {})
         return Drill(
-            Plan(**plan), target=reference_target, meter=clock, redactor=Redactor([SECRET]),  # type: ignore[arg-type]
-            directory=tmp_path / "run", **options,
-        )  # fmt: skip
+            Plan(**plan),
+            target=reference_target,
+            meter=clock,
+            redactor=Redactor([SECRET]),  # type: ignore[arg-type]
+            directory=tmp_path / "run",
+            **options,
+        )
 
     return make
 
@@ -66,6 +73,10 @@ def drill(make: Any) -> Drill:
 
 def result(output: str = "", *argv: str, code: int | None = 0, seconds: float = 0.5) -> CommandResult:
     return CommandResult(argv or ("tool",), code, output, "", seconds, "here")
+
+
+def loss(**changes: Any) -> dict[str, Any]:
+    return {"table": "t", "column": "c", "rows": 1, "written": "after", "example": "x", "line": "one row"} | changes
 
 
 def everything_written(drill: Drill, tmp_path: Path) -> str:
@@ -152,11 +163,23 @@ def test_progress_and_journal_hear_of_every_step(make: Any, tmp_path: Path):
 @pytest.mark.parametrize(
     ("expected", "observed", "passes"),
     [
-        (True, True, True), (1, 1, True), (1, True, False), (True, 1, False), (0, False, False), (None, False, False),
-        (None, None, True), ("1", 1, False), ([], {}, False), ([1], [True], False), ({"a": [0]}, {"a": [False]}, False),
-        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True), ({}, {"a": 1}, False), ("", None, False), ([1, 2], [2, 1], False),
+        (True, True, True),
+        (1, 1, True),
+        (1, True, False),
+        (True, 1, False),
+        (0, False, False),
+        (None, False, False),
+        (None, None, True),
+        ("1", 1, False),
+        ([], {}, False),
+        ([1], [True], False),
+        ({"a": [0]}, {"a": [False]}, False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ({}, {"a": 1}, False),
+        ("", None, False),
+        ([1, 2], [2, 1], False),
     ],
-)  # fmt: skip
+)
 def test_a_check_compares_as_json_does(drill: Drill, expected: Any, observed: Any, passes: bool):
     with drill.step("s"):
         if passes:
@@ -169,21 +192,25 @@ def test_a_check_compares_as_json_does(drill: Drill, expected: Any, observed: An
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
-        ([(9000, None)], [[9000, None]]), ({2, 1}, [1, 2]), (Decimal("1.50"), "1.50"),
-        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05Z"), (Path("a/b"), "a/b"), (1j, "1j"),
+        ([(9000, None)], [[9000, None]]),
+        ({2, 1}, [1, 2]),
+        (Decimal("1.50"), "1.50"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05Z"),
+        (Path("a/b"), "a/b"),
+        (1j, "1j"),
     ],
-)  # fmt: skip
-def test_what_a_database_answers_can_be_checked(drill: Drill, value: Any, told: Any):
+)
+def test_what_a_database_answers_can_be_checked(drill: Drill, value: Any, expected: Any):
     with drill.step("s"):
         assert drill.check("c", value, expected=value)
         drill.observe("o", value)
         with pytest.raises(CheckFailedError, match="c: expected"):
             drill.check("c", value, expected="another")
     step = drill.evidence().steps[0]
-    assert [each.observed for each in step.checks] == [told, told]
-    assert step.observations[0].value == told
+    assert [each.observed for each in step.checks] == [expected, expected]
+    assert step.observations[0].value == expected
 
 
 def test_a_failed_check_fails_step_and_drill_with_its_finding(drill: Drill):
@@ -287,9 +314,13 @@ def test_the_slowest_step_is_found_whenever_it_begins(
     clock = Clock()
     plan = Plan("d", "t", "scenario-a", objective="feature_flag", objective_seconds=10.0)
     drill = Drill(
-        plan, target=reference_target, meter=clock, redactor=Redactor(), timeout=1e9,  # type: ignore[arg-type]
+        plan,
+        target=reference_target,
+        meter=clock,
+        redactor=Redactor(),
+        timeout=1e9,  # type: ignore[arg-type]
         directory=tmp_path_factory.getbasetemp(),
-    )  # fmt: skip
+    )
     clock.now += started
     with drill.recovery(), drill.step("only one"):
         clock.now += took
@@ -342,6 +373,43 @@ def test_writes_and_facts_are_recorded(drill: Drill):
     assert (evidence.writes.acknowledged, evidence.writes.lost, evidence.writes.rpo_seconds) == (5, ("x",), 2.5)
 
 
+def test_what_is_not_proven_is_a_field_and_no_fact(drill: Drill):
+    drill.not_proven("The error rate: the target has none.")
+    drill.measured_for("several drills, which judge it")
+    evidence = drill.evidence()
+    assert evidence.gaps == ("The error rate: the target has none.",)
+    assert evidence.measured_for == "several drills, which judge it"
+    assert evidence.facts == {}
+
+
+def test_a_proof_of_a_revision_is_recorded_whole(drill: Drill):
+    proof = Proof(
+        "0002",
+        ("0001",),
+        verdict="lossy",
+        losses=[Loss("t", "c", 2, "after", "x")],
+        locks=[Lock("t", "AccessExclusiveLock", "ALTER TABLE t", 3, "rewrite", 1.5)],
+        interruptions=[Interruption("upgrade", 1, True, "ALTER TABLE t", ("table t",), "upgrade")],
+        reordered={"t": (("a", "b"), ("b", "a"))},
+        schema=["index i is missing"],
+    )
+    proof.find("loss-undeclared", "2 rows")
+    drill.revision(proof.to_json())
+    (recorded,) = drill.evidence().revisions
+    assert recorded.model_dump(mode="json") == proof.to_json()
+    assert (recorded.verdict, recorded.findings, recorded.locks[0].blocks) == (
+        "lossy",
+        ("loss-undeclared",),
+        "reads and writes",
+    )
+
+
+@pytest.mark.parametrize("changes", [{"verdict": None}, {"no_such_field": 1}, {"losses": [{"table": "t"}]}])
+def test_a_proof_that_is_misspelt_is_refused(drill: Drill, changes: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        drill.revision({"revision": "0002", "verdict": "lossless"} | changes)
+
+
 # --- what is recorded ----------------------------------------------------------------------------------
 
 
@@ -350,6 +418,9 @@ def test_no_secret_is_recorded_anywhere(make: Any, tmp_path: Path):
     drill = make(journal=journal)
     with pytest.raises(AssertionError), drill:  # noqa: PT012 - the drill is the statement
         drill.fact("url", f"postgresql://u:{SECRET}@h/d")
+        drill.not_proven(f"gap {SECRET}")
+        drill.measured_for(f"drills {SECRET}")
+        drill.revision({"revision": SECRET, "verdict": "lossy", "losses": [loss(example=SECRET)]})
         drill.attach(f"title {SECRET}", f"text {SECRET}", name=f"{SECRET}.txt")
         with drill.step(f"step {SECRET}"):
             drill.check(f"check {SECRET}", {SECRET: [SECRET]}, expected={SECRET: [SECRET]})
@@ -425,9 +496,12 @@ ANYTHING = st.recursive(
 def test_whatever_is_observed_can_be_recorded(tmp_path_factory: Any, reference_target: Any, value: Any, text: str):
     """Lone surrogates, NaN and infinities come out of broken gateways, and JSON has none of them."""
     drill = Drill(
-        Plan("d", "t", "scenario-a"), target=reference_target, meter=Clock(), redactor=Redactor(),  # type: ignore[arg-type]
+        Plan("d", "t", "scenario-a"),
+        target=reference_target,
+        meter=Clock(),
+        redactor=Redactor(),  # type: ignore[arg-type]
         directory=tmp_path_factory.getbasetemp() / "anything",
-    )  # fmt: skip
+    )
     with drill.step(f"s{text}"):
         drill.observe(text, value)
         drill.find("false-green", text, value)

@@ -34,7 +34,7 @@ def test_a_loss_is_stated_by_table_column_and_rows(
     (loss,) = proof.losses
     assert (loss.table, loss.column, loss.written) == ("public.orders", "discount", "after")
     assert loss.rows > 0
-    assert proof.to_json()["class"] == "lossy by design"
+    assert proof.to_json()["verdict"] == "lossy by design"
 
 
 def test_what_the_next_upgrade_computes_again_is_no_loss(

@@ -80,7 +80,7 @@ def test_a_run_with_accepted_risks_only_passes(project: Project, arguments: tupl
     assert drills["test_flag[one]"].verdict == "passed"
     assert len(drills["test_flag[one]"].steps[0].checks) == 2
     assert drills["test_vital"].verdict == drills["test_vital_in_a_fixture"].verdict == "skipped"
-    assert "what comes after it is not proven" in drills["test_vital"].reason
+    assert "the rest is not proven" in drills["test_vital"].reason
     states = [(each.finding, each.subject, each.state, each.days_left) for each in project.evidence().accepted]
     assert states == [
         ("flag-ignored", "one", "used", 38), ("flag-ignored", "two", "used", 0),

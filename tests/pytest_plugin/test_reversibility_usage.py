@@ -67,9 +67,8 @@ def test_alone_it_names_what_cannot_be_rolled_back(project: Project):
         "test_reversibility[0001_table]": {"loss-undeclared"},
         "test_reversibility[0003_type]": {"schema-residue"},
     }
-    proven = project.drills()["test_reversibility[0003_type]"].facts["reversibility"]
-    assert isinstance(proven, list)
-    assert [each["schema"] != [] for each in proven if isinstance(each, dict)] == [True]
+    proven = project.drills()["test_reversibility[0003_type]"].revisions
+    assert [bool(each.schema_differences) for each in proven] == [True]
     result.stdout.fnmatch_lines(["revision *class *loss *lock *time *findings"])
     result.stdout.fnmatch_lines(["0003_type *lossless *schema-residue"])
     result.stdout.fnmatch_lines(["3 revisions: *; 2 with findings*"])

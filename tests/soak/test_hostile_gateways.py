@@ -29,7 +29,7 @@ PATIENCE = {"deaf": 0.5}  # seconds that it has to stop
 FLOOD = 32 * MOST  # what a log of 100 MB/s may have on a busy machine; nobody shortening it, it had twice that
 # How it misbehaves, the verdict, and what the reason says.
 CASES = {
-    "deaf": ("failed", "[stop-not-normal] told to stop, release 2.0 ended by being killed"),
+    "deaf": ("failed", "[stop-not-normal] when stopped, release 2.0 ended by being killed"),
     "floods": ("passed", ""),
     "daemons": ("passed", ""),  # they hold no port, and are ended with the run
     "background": ("error", "what the gateway has left behind still listens on port"),

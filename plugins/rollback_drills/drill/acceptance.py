@@ -1,6 +1,6 @@
-"""Accepted risks: which finding is one today, and what a whole run says of each of them.
+"""Accepted risks: which findings are accepted today, and what a run says about each acceptance.
 
-The day is given by the caller. An accepted finding is recorded like any other; it only fails nothing.
+The caller gives the day. An accepted finding is recorded like any other, and fails no drill.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Acceptances:
         self._accepted, self._today = accepted, today
 
     def settle(self, finding: Finding, drill: str) -> Finding:
-        """The finding as it counts today: accepted, accepted no longer (which it says), or as it was."""
+        """The finding as it counts today: accepted, no longer accepted (its detail says so), or unchanged."""
         mine = [each for each in self._accepted if covers(each, finding, drill)]
         if not mine:
             return finding
@@ -33,10 +33,10 @@ class Acceptances:
         return finding.model_copy(update={"expired": acceptance, "detail": detail})
 
     def account(self, drills: Sequence[DrillEvidence], *, full: bool) -> tuple[AcceptedRisk, ...]:
-        """What a run says of each accepted risk, in the target file's order.
+        """What a run says about each accepted risk, in the target file's order.
 
         Args:
-            full: whether the run was to perform every drill that there is: only then can nothing mean "not needed".
+            full: whether the run was to perform every drill: only then does finding nothing mean "not needed".
         """
         return tuple(self._account(each, drills, full) for each in self._accepted)
 
@@ -56,7 +56,7 @@ class Acceptances:
 
 
 def covers(accepted: Accepted, finding: Finding, drill: str) -> bool:
-    """Whether a finding of this drill is the one that was accepted, on whatever day."""
+    """Whether an acceptance applies to a finding of this drill, whatever the day."""
     return (
         accepted.finding == finding.code
         and matches(accepted.drill, drill)
@@ -65,7 +65,7 @@ def covers(accepted: Accepted, finding: Finding, drill: str) -> bool:
 
 
 def matches(pattern: str | None, text: str) -> bool:
-    """``*`` and ``?`` stand for any text and any character. Brackets mean themselves: test ids are full of them."""
+    """``*`` matches any text, ``?`` any character. Brackets are literal, because test ids contain them."""
     if pattern is None:
         return True
     parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in pattern)
@@ -73,10 +73,9 @@ def matches(pattern: str | None, text: str) -> bool:
 
 
 def _would_have_been_found(accepted: Accepted, drills: Iterable[DrillEvidence]) -> bool:
-    """Whether drills that could have found it have come to their end.
+    """Whether the drills that could have found it were completed.
 
-    Which drill finds what is known of the checks that it has made. Of a code that no check has named, only a run in
-    which every drill came to its end can say that it is not there.
+    A drill's checks name the codes that it can find. For a code that no check names, every drill has to be completed.
     """
     mine = [drill for drill in drills if matches(accepted.drill, drill.id)]
     ended = [drill for drill in mine if drill.verdict in ("passed", "failed")]

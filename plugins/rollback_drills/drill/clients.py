@@ -1,4 +1,4 @@
-"""The last step of a drill: what clients saw, what became of their deliveries, and whether the objectives were met."""
+"""The last step of a drill: what clients saw, whether their deliveries are stored, and whether objectives were met."""
 
 from __future__ import annotations
 
@@ -30,18 +30,17 @@ STEP = "What clients saw"
 def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> DeliveryLedger | None:
     """End the client traffic and account for every delivery; a second call does nothing.
 
-    A drill calls it itself before it does what no client is to be judged by (`downgrade base`, for one).
+    Every drill ends with it. Call it earlier, before something that clients are not to be judged by (`downgrade base`).
 
     Args:
-        judge: False where the drill broke off, or leaves judging to others: what was lost then is recorded, and is no
-            finding.
+        judge: False in a drill that broke off, or that other drills judge: losses are recorded, and are no findings.
 
     Returns:
-        What became of every delivery; None where there were none, or it was said before.
+        The fate of every delivery; None without deliveries, and on a second call.
 
     Raises:
-        CheckFailed: a write was lost, doubled or stored unexpectedly, or an objective was missed.
-        DrillError: the traffic had stopped by itself, or the database cannot be asked.
+        CheckFailedError: a write was lost, stored twice or stored unexpectedly, or an objective was missed.
+        DrillError: the traffic stopped by itself, or the database cannot be queried.
     """
     clients = stack.clients
     if clients.concluded:
@@ -50,8 +49,8 @@ def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> De
     if clients.load is None and not stack.client.delivered:
         return None
     with drill.step(STEP):
-        traffic = _see(stack, drill)
-        _tell_of_limits(stack, drill)
+        traffic = _record_traffic(stack, drill)
+        _report_rate_limits(stack, drill)
         found = _account(stack, clients.attempts())
         trigger = _trigger(drill, traffic)
         writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss)
@@ -66,15 +65,15 @@ def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> De
     return found
 
 
-def record(stack: Stack, drill: Drill) -> None:
-    """As `account_for_clients`, after a drill that broke off: it is the error which ended the drill that matters."""
+def record_clients(stack: Stack, drill: Drill) -> None:
+    """Account for clients after a drill that broke off: nothing is judged, and no error replaces the drill's own."""
     try:
         account_for_clients(stack, drill, judge=False)
     except (CheckFailedError, DrillError):
-        return  # the step says what was wrong
+        return  # the step records it
 
 
-def _see(stack: Stack, drill: Drill) -> ClientTraffic | None:
+def _record_traffic(stack: Stack, drill: Drill) -> ClientTraffic | None:
     load = stack.clients.load
     if load is None:
         return None
@@ -84,16 +83,20 @@ def _see(stack: Stack, drill: Drill) -> ClientTraffic | None:
     if recovery is not None and recovery.seconds is not None:
         steady = drill.moment(recovery.started + recovery.seconds)
     traffic = analyse(
-        load.requests, span, trigger=trigger, steady=steady,
-        objective=stack.target.objectives.downtime, clock=drill.seconds_at,
-    )  # fmt: skip
+        load.requests,
+        span,
+        trigger=trigger,
+        steady=steady,
+        objective=stack.target.objectives.downtime,
+        clock=drill.seconds_at,
+    )
     drill.traffic(traffic)
     drill.observe("requests", sum(sum(results.values()) for results in traffic.requests.values()))
     drill.observe("downtime", dict(traffic.downtime_seconds), "s")
     drill.observe("sent late at worst", traffic.latest_send_seconds, "s")
     paused: list[JsonValue] = [[round(drill.seconds_at(moment), 3) for moment in pause] for pause in load.pauses]
     if paused:
-        drill.observe("stretches in which clients were held back, from and until", paused, "s")
+        drill.observe("periods in which clients were paused, from and until", paused, "s")
     drill.attach(
         "Requests of the clients",
         _table(load.requests, drill),
@@ -103,8 +106,8 @@ def _see(stack: Stack, drill: Drill) -> ClientTraffic | None:
     return traffic
 
 
-def _tell_of_limits(stack: Stack, drill: Drill) -> None:
-    """Whatever else was found: where deliveries ran into a rate limit, that is what has to be mended first."""
+def _report_rate_limits(stack: Stack, drill: Drill) -> None:
+    """A rate limit is reported whatever else was found, because nothing else can be trusted before it is lifted."""
     own = [is_rate_limited(stack.target, each.integration, each.answer) for each in stack.client.delivered]
     requests = stack.clients.load.requests if stack.clients.load is not None else ()
     others = [each.outcome == "failed" and each.status == TOO_MANY for each in requests]
@@ -123,7 +126,7 @@ def _account(stack: Stack, attempts: Sequence[DeliveryAttempt]) -> DeliveryLedge
 
 
 def _trigger(drill: Drill, traffic: ClientTraffic | None) -> float:
-    """When the decision to roll back fell, in seconds of the drill; in a drill without one, the traffic's end."""
+    """When the decision to roll back was made, in seconds of the drill; without a recovery, the end of the traffic."""
     evidence = drill.evidence()
     if evidence.recovery is not None:
         return evidence.recovery.started
@@ -150,7 +153,7 @@ def _judge_objectives(drill: Drill, writes: Writes, trigger: float, traffic: Cli
 
 
 def _longest_step(drill: Drill, traffic: ClientTraffic) -> str:
-    """The step that took most of the longest stretch of downtime."""
+    """The step that took most of the longest period of downtime."""
 
     def end(stretch: Downtime) -> float:
         return traffic.ended if stretch.ended is None else stretch.ended
@@ -160,11 +163,15 @@ def _longest_step(drill: Drill, traffic: ClientTraffic) -> str:
 
 
 def _list(drill: Drill, found: DeliveryLedger) -> None:
-    """All ids beside the report, where the evidence lists but some."""
+    """Attach all ids where the evidence lists only some of them."""
     sorts = {"lost": found.lost, "duplicated": found.duplicated, "unexpected": found.unexpected}
     if any(len(ids) > LISTED for ids in sorts.values()):
         lines = [f"{sort} {name}\n" for sort, ids in sorts.items() for name in ids]
-        drill.attach("Deliveries that are not as they should be", "".join(lines), name=f"{drill.plan.id}-writes.txt")
+        drill.attach(
+            "Deliveries that were lost, stored twice or stored unexpectedly",
+            "".join(lines),
+            name=f"{drill.plan.id}-writes.txt",
+        )
 
 
 def _brief(found: DeliveryLedger) -> dict[str, JsonValue]:
@@ -177,7 +184,7 @@ def _brief(found: DeliveryLedger) -> dict[str, JsonValue]:
 
 
 def _table(requests: Sequence[Request], drill: Drill) -> str:
-    """Every request as a line; times are seconds of the drill."""
+    """CSV with a line for each request; times are seconds of the drill."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("number", "kind", "integration", "id", "due", "sent", "ended", "result", "outcome"))

@@ -1,4 +1,4 @@
-"""A drill: performs steps, records what was expected and observed, and judges. It knows nothing of pytest.
+"""A drill: performs steps, records what was expected and observed, and judges. Independent of pytest.
 
 with drill.step("Turn the flag off", checklist="disable-or-rollback"):
     stack.gateway.recreate()
@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from rollback_drills.clients.traffic import Clients
 from rollback_drills.drill.plan import (
     AcceptedRiskError,
     CheckFailedError,
-    Clients,
     first_line,
     sentence,
 )
-from rollback_drills.drill.record import Recorder
+from rollback_drills.drill.steps import StepRecorder
 from rollback_drills.evidence.model import ClientTraffic, DrillEvidence, Recovery, Writes
 
 
-class Drill(Recorder):
+class Drill(StepRecorder):
     """One drill, from its first step to its verdict. Use it as a context manager; arguments are those of `Recorder`."""
 
     # --- the drill as a whole --------------------------------------------------------------------------
@@ -42,7 +42,7 @@ class Drill(Recorder):
             raise CheckFailedError(self.findings_sentence)
 
     def conclude(self, error: BaseException | None, *, reason: str = "") -> DrillEvidence:
-        """Settle the verdict and write it to the journal; a later error replaces it."""
+        """Decide the verdict and write it to the journal. A later call, with an error of the teardown, replaces it."""
         if isinstance(error, AcceptedRiskError) and not self.findings_sentence:
             return self.skip(str(error))
         if error is None:
@@ -54,13 +54,13 @@ class Drill(Recorder):
         return self._settled()
 
     def skip(self, reason: str) -> DrillEvidence:
-        """Nothing was proven, and why."""
+        """End the drill without proof, with the reason."""
         self._verdict, self._reason = "skipped", self._redactor.text(reason)
         return self._settled()
 
     @property
     def findings_sentence(self) -> str:
-        """All findings that fail the drill in one line; empty when there is none."""
+        """The findings that fail the drill, in one line; empty without any."""
         return sentence(self._findings)
 
     def _settled(self) -> DrillEvidence:
@@ -80,21 +80,21 @@ class Drill(Recorder):
         self._traffic = traffic
 
     def watch(self, clients: Clients) -> None:
-        """A recovery is over when these clients have seen the steady state for a whole window."""
+        """Let a recovery end only when these clients have seen the steady state for a whole window."""
         self._clients = clients
 
     def leave_clients_out(self, reason: str) -> None:
-        """Clients are not served at the end of this recovery, by design of the procedure."""
+        """Do not wait for clients at the end of this recovery: the procedure leaves them without service, by design."""
         self.observe("clients are left out of the recovery time", reason)
         self._clients_left_out = True
 
     @contextmanager
     def recovery(self) -> Iterator[None]:
-        """From the decision to roll back until the steady state has held: what the objective is about.
+        """Measure the recovery time (RTO): from the decision to roll back until the steady state is verified.
 
-        The steady state is verified twice: by the checks inside, then by clients, who must see it for a whole window
-        (see `watch`). The recovery ends where that window ends. Time is wall time. A recovery that fails has no
-        duration, which misses every objective.
+        It is verified twice: by the checks in the block, then by clients, which must see it for a whole window (see
+        `watch`); the recovery ends with that window. Seconds of wall time. A recovery that fails has no duration, and
+        misses every objective.
         """
         started = self._now()
         self._clients_left_out = False
@@ -118,7 +118,7 @@ class Drill(Recorder):
             )
 
     def _verified(self) -> float:
-        """When the steady state had been verified, by clients as well."""
+        """When the steady state was verified, by clients as well; seconds of the drill."""
         verified = self._now()
         clients = self._clients
         if clients is None or not clients.asking or self._clients_left_out:
@@ -135,15 +135,15 @@ class Drill(Recorder):
         return verified if held.moment is None else max(verified, self.seconds_at(held.moment))
 
     def longest_step(self, since: float, until: float) -> str:
-        """For a finding: the step that took most of a stretch of the drill; empty where there is none."""
+        """For a finding: the step that took most of the time between two moments; empty without a step."""
         shares = [(min(until, step.at + step.seconds) - max(since, step.at), step) for step in self._steps]
         share, step = max(shares, key=lambda pair: pair[0], default=(0.0, None))
         return f"; longest step: {step.title} ({step.seconds:.1f} s)" if step is not None and share > 0 else ""
 
     def moment(self, seconds: float) -> float:
-        """A moment of this drill on the monotonic clock."""
+        """Convert seconds of this drill to the monotonic clock."""
         return time.monotonic() - self._now() + seconds
 
     def seconds_at(self, moment: float) -> float:
-        """The seconds of this drill at a moment of the monotonic clock."""
+        """Convert a moment of the monotonic clock to seconds of this drill."""
         return moment - time.monotonic() + self._now()

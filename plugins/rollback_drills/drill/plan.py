@@ -1,10 +1,9 @@
-"""What a drill is told before it begins, what it waits for, and the words for what it found."""
+"""What a drill sets out to prove, its open step, and the sentences for what it found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import JsonValue
 
@@ -13,38 +12,12 @@ from rollback_drills.evidence.model import Check, Command, Finding, Observation,
 Progress = Callable[["Plan", Step], None]
 
 
-class Held(Protocol):
-    """Whether clients have seen the steady state for a whole window."""
-
-    @property
-    def moment(self) -> float | None:
-        """When the window was complete, in monotonic seconds; None: not in time."""
-
-    @property
-    def seen(self) -> str:
-        """What they got instead."""
-
-
-class Clients(Protocol):
-    """Clients that go on asking during a drill."""
-
-    @property
-    def asking(self) -> bool: ...
-
-    @property
-    def window(self) -> int:
-        """How many requests of each kind make a window."""
-
-    def hold(self, since: float) -> Held:
-        """Wait until the steady state has held for a whole window after ``since`` (monotonic seconds)."""
-
-
 class CheckFailedError(AssertionError):
-    """Something that had to hold does not."""
+    """A check failed."""
 
 
 class AcceptedRiskError(Exception):
-    """The drill cannot go on after a finding that is accepted: what would have come after it is not proven."""
+    """The drill cannot go on after an accepted finding: the rest of it stays unproven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +34,7 @@ class Plan:
 
 
 class OpenStep:
-    """A step that is being performed."""
+    """A step in progress."""
 
     def __init__(self, number: int, title: str, checklist: str | None, at: float, target_seconds: float) -> None:
         self.number, self.title, self.checklist = number, title, checklist
@@ -82,11 +55,11 @@ def first_line(error: BaseException) -> str:
 
 
 def sentence(findings: Iterable[Finding]) -> str:
-    """Those that fail a drill, in one line; empty where there is none."""
+    """The findings that fail a drill, in one line; empty without any."""
     return "; ".join(f"[{finding.code}] {finding.detail}" for finding in findings if finding.fails)
 
 
 def subject_of(drill_id: str) -> str:
-    """What a case of a parametrised drill is about; empty for a drill without cases."""
+    """The parameter of a parametrised drill; empty for others."""
     _, bracket, rest = drill_id.partition("[")
     return rest.removesuffix("]") if bracket else ""

@@ -1,4 +1,4 @@
-"""How the gateway ended each time that it was told to stop, judged when a drill is over."""
+"""How the gateway ended each time it was stopped, judged at the end of a drill."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ FINDING = "stop-not-normal"
 _LOG = 600  # characters of the log's end that the finding quotes
 
 
-def judge_stops(stack: Stack, drill: Drill) -> None:
-    """Find every stop that ended otherwise than the target file calls normal."""
+def check_stops(stack: Stack, drill: Drill) -> None:
+    """Record a finding for every stop whose exit code is not one of ``gateway.normal_exits``."""
     gateway = stack.target.gateway
     for stop in stack.gateway.stops:
         if stop.exit_code is not None and stop.exit_code not in gateway.normal_exits:
-            drill.find(FINDING, _told(stop, gateway.stop_timeout), subject=stop.release)
+            drill.find(FINDING, _describe(stop, gateway.stop_timeout), subject=stop.release)
 
 
-def _told(stop: Stop, timeout: float) -> str:
+def _describe(stop: Stop, timeout: float) -> str:
     how = f"with exit code {stop.exit_code}"
     if stop.exit_code == -9:
         how = f"by being killed: it had not ended within {timeout:g} s (or the system killed it)"
     end = stop.log.strip()[-_LOG:]
-    return f"told to stop, release {stop.release} ended {how}; its log ends: {end or '(it said nothing)'}"
+    return f"when stopped, release {stop.release} ended {how}; its log ends: {end or '(empty)'}"

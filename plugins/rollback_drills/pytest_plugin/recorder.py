@@ -20,7 +20,7 @@ from rollback_drills.drill.plan import (
     AcceptedRiskError,
     CheckFailedError,
 )
-from rollback_drills.drill.stops import judge_stops
+from rollback_drills.drill.stops import check_stops
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.pytest_plugin.collection import Mark, mark_of
 from rollback_drills.pytest_plugin.fixtures import STACK
@@ -80,12 +80,12 @@ class EvidencePlugin:
             result = yield
         except (Exception, pytest.fail.Exception) as error:
             if drill is not None and stack is not None:
-                clients.record(stack, drill)
+                clients.record_clients(stack, drill)
             if isinstance(error, AcceptedRiskError):
                 _end(item, error)
             raise
         if drill is not None and stack is not None:
-            judge_stops(stack, drill)
+            check_stops(stack, drill)
             clients.account_for_clients(stack, drill)
         if drill is not None and drill.findings_sentence:
             raise CheckFailedError(drill.findings_sentence)

@@ -11,7 +11,6 @@ from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.collection import Mark
 from rollback_drills.pytest_plugin.session import DrillSession
-from rollback_drills.report.views.groups import MEASURED_FOR
 
 
 class SharedDrills:
@@ -30,9 +29,9 @@ class SharedDrills:
         drill.watch(stack.clients)
         try:
             with drill:
-                drill.fact(MEASURED_FOR, "several drills, which judge it")
+                drill.measured_for("several drills, which judge it")
                 yield stack, drill
-                clients.record(stack, drill)
+                clients.record_clients(stack, drill)
         finally:
             stack.clients.end()
             self._session.finished(drill.evidence())

@@ -44,20 +44,27 @@ def check_revision(judge: Judge, stack: Stack, revision: str, *, by_itself: bool
 
 
 def check_schema(
-    judge: Judge, expected: SchemaFingerprint, observed: SchemaFingerprint, *, planted: Collection[str] = ()
+    judge: Judge,
+    expected: SchemaFingerprint,
+    observed: SchemaFingerprint,
+    *,
+    title: str = "the schema is that of a database which was never upgraded further",
+    finding: str = "schema-residue",
+    planted: Collection[str] = (),
 ) -> bool:
     """Nothing is left over, missing or different.
 
     Args:
+        finding: by what has led here: a downgrade, a restore, a clean-up.
         planted: as for `check_database_at`.
     """
     residue = expected.diff(observed)
     residue = replace(residue, left_over=tuple(entry for entry in residue.left_over if entry.key not in planted))
     return judge.check(
-        "the schema is that of a database which was never upgraded further",
+        title,
         to_jsonable_python(residue.to_json()) if residue else "identical",
         expected="identical",
-        finding="schema-residue",
+        finding=finding,
         detail="; ".join(residue.lines()),
     )
 

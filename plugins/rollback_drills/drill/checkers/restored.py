@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
+from rollback_drills.drill.checkers.database import check_schema
 from rollback_drills.drill.checkers.judge import Judge
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -16,13 +17,12 @@ from rollback_drills.postgres import SequenceState
 def check_restored(judge: Judge, manifest: Manifest, fresh: LiveDatabase) -> None:
     """Compare a database with the manifest of the backup that was restored into it."""
     judge.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
-    schema = manifest.schema.diff(fresh.schema())
-    judge.check(
-        "schema, constraints, indexes, owners and grants",
-        to_jsonable_python(schema.to_json()) if schema else "identical",
-        expected="identical",
+    check_schema(
+        judge,
+        manifest.schema,
+        fresh.schema(),
+        title="schema, constraints, indexes, owners and grants",
         finding="restore-differs",
-        detail="; ".join(schema.lines()),
     )
     restored = fresh.data()
     judge.check(

@@ -31,7 +31,7 @@ class CommandFault(Protocol):
 
 @dataclass(slots=True)
 class HeldCommand:
-    """A command that waits, in its middle, for a lock of ours.
+    """A command that waits, in its middle, for a lock that a drill holds.
 
     Attributes:
         waiting: gives the command's session once it waits, None before.

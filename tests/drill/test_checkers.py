@@ -1,0 +1,210 @@
+"""Each checker states what is expected, and finds what does not hold; judges differ in what they do with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from rollback_drills.clients.answers import Answer
+from rollback_drills.clients.http import Delivered
+from rollback_drills.drill.checkers import (
+    Problems,
+    check_disabled,
+    check_healthy_means_serving,
+    check_restored,
+    check_stored,
+    check_taken,
+    check_writes,
+)
+from rollback_drills.postgres import SequenceState
+from rollback_drills.target.target import Target
+
+
+class Judged:
+    """A judge that remembers every check and every observation."""
+
+    def __init__(self) -> None:
+        self.failed: list[str | None] = []
+        self.passed: list[str | None] = []
+        self.observed: list[str] = []
+
+    def check(
+        self,
+        title: str,
+        observed: JsonValue,
+        *,
+        expected: JsonValue = True,
+        finding: str | None = None,
+        detail: str = "",
+    ) -> bool:
+        (self.passed if observed == expected else self.failed).append(finding)
+        return observed == expected
+
+    def observe(self, title: str, value: JsonValue) -> None:
+        self.observed.append(title)
+
+
+@pytest.fixture
+def judge() -> Judged:
+    return Judged()
+
+
+def delivered(answer: Answer, *, acknowledged: bool, integration: str = "github", id_: str = "d1") -> Delivered:
+    return Delivered(id_, integration, answer, acknowledged, 0.0)
+
+
+def stack_with(target: Target, *stored: str) -> Any:
+    return SimpleNamespace(target=target, stored=lambda ids: frozenset(stored) & set(ids))
+
+
+def agreed_answer(target: Target, integration: str) -> Answer:
+    agreed = target.disabled_answer(integration)
+    assert agreed is not None
+    return Answer(agreed.statuses[0], agreed.body, 0.01)
+
+
+def test_problems_are_listed_and_nothing_is_raised():
+    problems = Problems()
+    assert problems.check("one", 1, expected=1)
+    assert not problems.check("two", 1, expected=True)
+    assert not problems.check("three", "seen", expected="wanted", detail="in words")
+    problems.observe("a fact", 4)
+    assert problems.lines == ["two: expected True, observed 1", "in words"]
+
+
+def test_a_disabled_integration_takes_nothing_and_answers_as_agreed(reference_target: Target, judge: Judged):
+    agreed = agreed_answer(reference_target, "github")
+    check_disabled(judge, reference_target, "github", [delivered(agreed, acknowledged=False)] * 2)
+    assert (judge.failed, judge.passed) == ([], ["flag-ignored", "disabled-answer-differs"])
+
+
+def test_a_flag_that_one_worker_ignores_is_found(reference_target: Target, judge: Judged):
+    agreed, taken = agreed_answer(reference_target, "github"), Answer(202, {"status": "accepted"}, 0.01)
+    answers = [delivered(agreed, acknowledged=False), delivered(taken, acknowledged=True)]
+    check_disabled(judge, reference_target, "github", answers)
+    assert judge.failed == ["flag-ignored", "disabled-answer-differs"]
+
+
+def test_another_refusal_than_the_agreed_one_is_found(reference_target: Target, judge: Judged):
+    other = Answer(503, {"status": "database down"}, 0.01)
+    check_disabled(judge, reference_target, "github", [delivered(other, acknowledged=False)])
+    assert (judge.failed, judge.passed) == (["disabled-answer-differs"], ["flag-ignored"])
+
+
+@pytest.mark.parametrize(
+    ("status", "stored", "failed"),
+    [
+        (202, ["d1"], []),
+        (202, [], ["writes-lost"]),
+        (500, [], ["release-not-serving"]),
+        (429, [], ["deliveries-rate-limited"]),
+    ],
+)
+def test_a_delivery_is_acknowledged_and_stored(
+    reference_target: Target, judge: Judged, status: int, stored: list[str], failed: list[str]
+):
+    sent = delivered(Answer(status, {}, 0.01), acknowledged=status == 202)
+    check_taken(judge, stack_with(reference_target, *stored), [sent])
+    assert judge.failed == failed
+
+
+def test_only_what_was_acknowledged_has_to_be_stored(reference_target: Target, judge: Judged):
+    refused = delivered(Answer(500, {}, 0.01), acknowledged=False)
+    check_stored(judge, stack_with(reference_target), [refused])
+    assert judge.failed == []
+
+
+def test_a_positive_health_check_of_a_gateway_that_refuses_is_a_lie(judge: Judged):
+    check_healthy_means_serving(judge, delivered(Answer(500, {}, 0.01), acknowledged=False), "0006")
+    assert judge.failed == ["health-lies"]
+
+
+def test_writes_are_judged_by_three_counts(judge: Judged):
+    check_writes(judge, lost=[], duplicated=["b"], unexpected=[])
+    assert Counter(judge.passed) == Counter(["writes-lost", "writes-unexpected"])
+    assert judge.failed == ["writes-duplicated"]
+
+
+# --- restores ------------------------------------------------------------------------------------------
+
+
+class Same:
+    """A schema or the rows, which differ from nothing or in one line."""
+
+    def __init__(self, line: str = "") -> None:
+        self.line = line
+
+    def diff(self, other: Same) -> Any:
+        return Difference(other.line if other.line != self.line else "")
+
+    def to_json(self) -> dict[str, str]:
+        return {"rows": self.line}
+
+
+@dataclass
+class Difference:
+    line: str
+    left_over: tuple[Any, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.line)
+
+    def lines(self) -> list[str]:
+        return [self.line] if self.line else []
+
+    def to_json(self) -> dict[str, str]:
+        return {"changed": self.line}
+
+
+def sequence(last_value: int, *, highest: int | None = None) -> SequenceState:
+    return SequenceState(last_value, True, 1, "t.id", ("t.id",), 1, highest or last_value)
+
+
+def restored(**changes: Any) -> Any:
+    as_backed_up: dict[str, Any] = {
+        "revision": "0012",
+        "schema": Same(),
+        "data": Same(),
+        "sequences": {"ids": sequence(7)},
+    }
+    values = as_backed_up | changes
+    return SimpleNamespace(**{name: lambda value=value: value for name, value in values.items()})
+
+
+MANIFEST: Any = SimpleNamespace(
+    revision="0012",
+    schema=Same(),
+    data=Same(),
+    sequences={"ids": sequence(7)},
+    sequences_after={"ids": sequence(9)},
+)
+
+
+@pytest.mark.parametrize("moved", [7, 8, 9])
+def test_a_restore_is_what_was_backed_up(judge: Judged, moved: int):
+    """Clients may have moved a sequence while the backup was taken."""
+    check_restored(judge, MANIFEST, restored(sequences={"ids": sequence(moved)}))
+    assert judge.failed == []
+    assert len(judge.passed) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({"revision": "0011"}, ["restore-differs"]),
+        ({"schema": Same("index is missing")}, ["restore-differs"]),
+        ({"data": Same("3 rows are missing")}, ["restore-differs"]),
+        ({"sequences": {"ids": sequence(6)}}, ["sequence-rewound"]),
+        ({"sequences": {"ids": sequence(10)}}, ["sequence-rewound"]),
+        ({"sequences": {"ids": sequence(7, highest=8)}}, ["sequence-rewound"]),
+        ({"sequences": {}}, ["sequence-rewound"]),
+    ],
+)
+def test_a_restore_that_differs_is_found(judge: Judged, changes: dict[str, Any], failed: list[str]):
+    check_restored(judge, MANIFEST, restored(**changes))
+    assert judge.failed == failed
