@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollback_drills.core.errors import DrillError
+from rollback_drills.drill.checkers import Problems
 from rollback_drills.gamedays import FailedDay, Operation, format_day, parse_day
+from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.model import ExpectedState, KeptBackup
 from rollback_drills.gamedays.operations import OPERATIONS, Drawn
 from rollback_drills.gamedays.search import WEIGHTED
 from rollback_drills.gamedays.shortening import shorten
+from rollback_drills.runtimes.protocols import Outcome
 from rollback_drills.target.target import Target
 
 ROOT = Path(__file__).parents[2]
@@ -153,6 +157,27 @@ def test_flags_take_effect_when_the_gateway_is_created() -> None:
     state.gateway_created("0.5.0", migrates=False)
     assert state.enabled("jira")
     assert state.was_off == {"jira"}
+
+
+@pytest.mark.parametrize(
+    ("revision", "migrates", "started", "after", "violated"),
+    [
+        ("new", False, True, "new", False),
+        ("new", False, False, "new", True),
+        ("old", False, False, "old", False),
+        ("old", True, True, "new", False),
+        ("old", True, False, "new", True),
+        ("from the future", True, False, "from the future", False),
+    ],
+)
+def test_a_start_must_succeed_on_the_releases_own_schema(
+    revision: str, migrates: bool, started: bool, after: str, violated: bool
+) -> None:
+    stack: Any = SimpleNamespace(alembic=SimpleNamespace(knows=lambda release, revision: revision in ("old", "new")))
+    state = expected(revision=revision, migrates=migrates)
+    judge = Problems()
+    DayContext(stack, state, judge, Path()).gateway_started(Outcome(started, 0.0, 1, "last words"))
+    assert (state.revision, state.running, bool(judge.lines)) == (after, started, violated)
 
 
 class Rehearsal:
