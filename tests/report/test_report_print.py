@@ -46,7 +46,7 @@ def test_everything_is_printed_and_drills_begin_on_pages_of_their_own(
         "Running downgrade 0020 -> 0019",
         "delivery-00007",
         "OSError: [Errno 98]",
-        "for a human to tick",
+        "for a person to tick",
         "By someone other than",
     ):
         assert folded in text, folded

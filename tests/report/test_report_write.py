@@ -15,9 +15,14 @@ from support import evidence_samples as samples
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import Artifact
 from rollback_drills.evidence.run import RunEvidence
-from rollback_drills.report.filing.filing import refresh_latest, write_report
+from rollback_drills.report.filing.filing import file_report, refresh_latest, write_report
+from rollback_drills.report.filing.history import History
 from rollback_drills.report.filing.manifest import verify, write_manifest
-from rollback_drills.report.views.report import Reports
+from rollback_drills.report.formats.job_summary import JOB_SUMMARY, append_job_summary
+from rollback_drills.report.formats.terminal import terminal_lines
+from rollback_drills.report.views import report
+from rollback_drills.report.views.limits import FULL, SUMMARY, Limits
+from rollback_drills.report.views.report import Report, Reports, build_report
 
 
 def test_files_and_manifest(tmp_path: Path) -> None:
@@ -145,3 +150,19 @@ def test_latest_leaves_a_real_directory_alone(tmp_path: Path) -> None:
     assert refresh_latest(tmp_path, tmp_path / "one").name == "latest.txt"
     assert (tmp_path / "latest").is_dir()
     assert {path.name for path in tmp_path.iterdir()} == {"latest", "latest.txt"}
+
+
+def test_a_report_is_built_once_for_each_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document, Markdown, the job summary and the terminal share what was built."""
+    built: list[Limits] = []
+
+    def count(run: RunEvidence, history: History | None = None, limits: Limits = FULL) -> Report:
+        built.append(limits)
+        return build_report(run, history, limits)
+
+    monkeypatch.setattr(report, "build_report", count)
+    monkeypatch.setenv(JOB_SUMMARY, str(tmp_path / "summary.md"))
+    reports = file_report(samples.good_day(), tmp_path / "reports" / "run")
+    append_job_summary(reports)
+    assert terminal_lines(reports, "r")
+    assert sorted(built, key=lambda limits: limits.output) == [SUMMARY, FULL]

@@ -22,7 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "evidence": {"core"},
     "postgres": {"core"},
     "target": {"core", "evidence"},
-    "report": {"core", "evidence", "runbook"},
+    "report": {"core", "evidence"},
     "runtimes": {"core", "target", "postgres"},
     "clients": {"core", "evidence", "target", "runtimes"},
     "migrations": {"core", "target", "postgres", "runtimes"},

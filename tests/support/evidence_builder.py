@@ -31,51 +31,18 @@ from rollback_drills.evidence.run import (
     TargetFacts,
 )
 
-INTEGRATIONS = (
-    "github",
-    "jira",
-    "shortcut",
-    "linear",
-    "pagerduty",
-    "slack",
-    "github_actions",
-    "datadog",
-    "sentry",
-    "circleci",
-    "jenkins",
-    "gitlab",
-    "kubernetes",
-    "argocd",
-    "ecs",
-    "heroku",
-    "codecov",
-    "sonarqube",
-    "newrelic",
-    "prometheus",
-    "cloudwatch",
-)
-SECTIONS = (
-    "quick-application",
-    "quick-database",
-    "quick-flags",
-    "scenario-a",
-    "scenario-b",
-    "scenario-c",
-    "recovery-checklist",
-    "prevention",
-)
-CHECKLIST = (
-    "stop-service",
-    "root-cause",
-    "disable-or-rollback",
-    "rollback-database",
-    "restart-services",
-    "verify-health",
-    "error-rates",
-    "monitor",
-    "document",
-    "post-mortem",
-)
+_INTEGRATIONS = """
+    github jira shortcut linear pagerduty slack github_actions datadog sentry circleci jenkins gitlab kubernetes argocd
+    ecs heroku codecov sonarqube newrelic prometheus cloudwatch
+"""
+_SECTIONS = """
+    quick-application quick-database quick-flags scenario-a scenario-b scenario-c recovery-checklist prevention
+"""
+_CHECKLIST = """
+    stop-service root-cause disable-or-rollback rollback-database restart-services verify-health error-rates monitor
+    document post-mortem
+"""
+INTEGRATIONS, SECTIONS, CHECKLIST = (tuple(names.split()) for names in (_INTEGRATIONS, _SECTIONS, _CHECKLIST))
 
 
 def check(
