@@ -68,23 +68,6 @@ def test_cache(drill):
     with drill.step("Read a value"):
         drill.find("cache-stale", "the old value is served")
 """
-ADDED = """
-from rollback_drills import FindingKind, RunbookSection
-
-def pytest_rollback_drills_findings(config):
-    return [
-        FindingKind(
-            "cache-stale",
-            "major",
-            "The cache keeps values of the newer release",
-            "The previous release reads what it cannot parse.",
-            "Empty the cache with every rollback.",
-        )
-    ]
-
-def pytest_rollback_drills_sections(config):
-    return [RunbookSection("cache", "Quick rollback 4: cache", after="quick-application")]
-"""
 
 
 def example(page: str, *, containing: str) -> str:
@@ -92,6 +75,10 @@ def example(page: str, *, containing: str) -> str:
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     (found,) = (block for block in blocks if containing in block)
     return found
+
+
+FINDING_OF_THE_PAGE = example("writing-a-drill.md", containing="FindingKind(")
+SECTION_OF_THE_PAGE = example("writing-a-drill.md", containing="RunbookSection(")
 
 
 @pytest.mark.slow
@@ -140,10 +127,12 @@ def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(project: Pr
 def test_an_added_section_and_an_added_finding_are_seen_in_the_report(
     project: Project, workers: tuple[str, ...]
 ) -> None:
-    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{ADDED}")
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}")
     result = project.run(*workers)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*Quick rollback 4: cache*"])
+    result.stdout.fnmatch_lines(
+        ["Quick rollback 1: *", "The cache is emptied * failed *", "Quick rollback 2: *", "cache-stale (major): *"]
+    )
     run = project.evidence()
     assert list(run.runbook.sections)[:3] == ["quick-application", "cache", "quick-database"]
     drill = project.drills()["test_cache"]
@@ -158,7 +147,7 @@ def test_an_added_section_and_an_added_finding_are_seen_in_the_report(
 
 
 def test_drills_of_an_added_section_run_in_the_order_of_the_runbook(project: Project) -> None:
-    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{ADDED}")
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}")
     result = project.run_here("--collect-only", "-q")
     result.stdout.fnmatch_lines(["*::test_cache", "*::test_first_in_the_runbook"])
 
@@ -186,7 +175,9 @@ def test_a_hook_that_gives_something_unusable_is_a_mistake(project: Project, hoo
 
 
 def test_an_unknown_section_is_reported_with_the_added_ones(project: Project) -> None:
-    project.write(ADDED_DRILL.replace('"cache"', '"cash"'), conftest=f"{CONFTEST}\n{ADDED}")
+    project.write(
+        ADDED_DRILL.replace('"cache"', '"cash"'), conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}"
+    )
     result = project.run_here()
     assert result.ret == 4
     assert "runbook='cash' is none of quick-application, cache, quick-database" in result.stderr.str()
