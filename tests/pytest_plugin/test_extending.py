@@ -1,4 +1,4 @@
-"""What projects add in Python: a runtime, the target by hook or fixture, and drills of their own, as the pages say."""
+"""What projects add in Python: runtimes, findings, sections, targets by hook or fixture, and drills of their own."""
 
 from __future__ import annotations
 
@@ -55,12 +55,30 @@ def pytest_rollback_drills_target(config, load):
     return load().model_copy(update={"name": "hooked", "integrations": {"one": Integration()}})
 """
 
+ADDED_DRILL = """
+import pytest
+
+@pytest.mark.drill("The shard moves", runbook="quick-flags")
+def test_first_in_the_runbook(drill):
+    with drill.step("Look"):
+        drill.check("it holds", True)
+
+@pytest.mark.drill("The cache is emptied", runbook="cache")
+def test_cache(drill):
+    with drill.step("Read a value"):
+        drill.find("cache-stale", "the old value is served")
+"""
+
 
 def example(page: str, *, containing: str) -> str:
     """The Python block of a page that contains a text."""
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     (found,) = (block for block in blocks if containing in block)
     return found
+
+
+FINDING_OF_THE_PAGE = example("writing-a-drill.md", containing="FindingKind(")
+SECTION_OF_THE_PAGE = example("writing-a-drill.md", containing="RunbookSection(")
 
 
 @pytest.mark.slow
@@ -103,6 +121,66 @@ def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(project: Pr
     project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('guides/add-a-runtime.md', containing='class Counting')}")
     result = project.run_here("--drill-runtime=count")
     assert "use auto, embedded, docker, compose, counting" in result.stderr.str()
+
+
+@BOTH
+def test_an_added_section_and_an_added_finding_are_seen_in_the_report(
+    project: Project, workers: tuple[str, ...]
+) -> None:
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}")
+    result = project.run(*workers)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["Quick rollback 1: *", "The cache is emptied * failed *", "Quick rollback 2: *", "cache-stale (major): *"]
+    )
+    run = project.evidence()
+    assert list(run.runbook.sections)[:3] == ["quick-application", "cache", "quick-database"]
+    drill = project.drills()["test_cache"]
+    assert (drill.runbook, [finding.code for finding in drill.findings]) == ("cache", ["cache-stale"])
+    page = (project.run_directory / "incident.html").read_text()
+    for text in (
+        "Quick rollback 4: cache",
+        "The cache keeps values of the newer release",
+        "Empty the cache with every",
+    ):
+        assert text in page
+
+
+def test_drills_of_an_added_section_run_in_the_order_of_the_runbook(project: Project) -> None:
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}")
+    result = project.run_here("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["*::test_cache", "*::test_first_in_the_runbook"])
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        ("sections(config): return ['cache']", "pytest_rollback_drills_sections gives 'cache'"),
+        ("sections(config): return [RunbookSection('scenario-a', 'A')]", "there are two sections 'scenario-a'"),
+        ("sections(config): return [RunbookSection('cache', 'A', after='quick')]", "follows 'quick', which is none of"),
+        ("sections(config): return [RunbookSection('A b', 'A')]", "'A b' is not of lower-case letters"),
+        ("findings(config): return ['stale']", "pytest_rollback_drills_findings gives 'stale'"),
+        (
+            "findings(config): return [FindingKind('rows-lost', 'minor', 'a', 'b', 'c')]",
+            "two findings have the code 'rows-lost'",
+        ),
+    ],
+)
+def test_a_hook_that_gives_something_unusable_is_a_mistake(project: Project, hook: str, said: str) -> None:
+    imports = "from rollback_drills import FindingKind, RunbookSection"
+    project.write(OF_EACH, conftest=f"{CONFTEST}\n{imports}\ndef pytest_rollback_drills_{hook}\n")
+    result = project.run_here()
+    assert result.ret == 4
+    assert said in result.stderr.str()
+
+
+def test_an_unknown_section_is_reported_with_the_added_ones(project: Project) -> None:
+    project.write(
+        ADDED_DRILL.replace('"cache"', '"cash"'), conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}"
+    )
+    result = project.run_here()
+    assert result.ret == 4
+    assert "runbook='cash' is none of quick-application, cache, quick-database" in result.stderr.str()
 
 
 @BOTH

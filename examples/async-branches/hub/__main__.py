@@ -11,8 +11,8 @@ import sys
 from aiohttp import web
 
 from hub import __version__
-from hub.forges import FORGES, BadSetting, is_signed, listened_to, secrets
-from hub.store import Store, Unavailable
+from hub.forges import FORGES, SettingError, is_signed, listened_to, secrets
+from hub.store import Store, UnavailableError
 
 STORE = web.AppKey("store", Store)
 SECRETS = web.AppKey("secrets", dict)
@@ -38,7 +38,7 @@ async def receive(request: web.Request) -> web.Response:
         return web.json_response({"message": "X-Hub-Delivery, repository, ref and author are needed"}, status=422)
     try:
         new = await request.app[STORE].record(forge, delivery_id, push)
-    except Unavailable as error:
+    except UnavailableError as error:
         _log.error("delivery %s of %s is refused: %s", delivery_id, forge, error)
         return web.json_response({"message": "cannot be stored now, send it again"}, status=500)
     return web.json_response({"delivery": delivery_id, "new": new}, status=202)
@@ -59,7 +59,7 @@ def _push(body: bytes) -> dict[str, str] | None:
 async def branches(request: web.Request) -> web.Response:
     try:
         found = await request.app[STORE].branches("{owner}/{name}".format_map(request.match_info))
-    except Unavailable as error:
+    except UnavailableError as error:
         return web.json_response({"message": str(error)}, status=500)
     return web.json_response({"branches": found})
 
@@ -74,15 +74,15 @@ async def health(request: web.Request) -> web.Response:
     """Passes where a push could be stored: each table and column is there that it needs."""
     try:
         await request.app[STORE].check()
-    except Unavailable as error:
+    except UnavailableError as error:
         return web.json_response({"status": "fail", "output": str(error)}, status=503)
     return web.json_response({"status": "pass"})
 
 
 def application() -> web.Application:
-    """Raises BadSetting."""
+    """Raises SettingError."""
     if not os.environ.get("DATABASE_URL"):
-        raise BadSetting("DATABASE_URL must be set")
+        raise SettingError("DATABASE_URL must be set")
     app = web.Application()
     app[STORE] = Store(os.environ["DATABASE_URL"])
     app[SECRETS] = secrets(os.environ)
@@ -99,7 +99,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
         app = application()
-    except BadSetting as error:
+    except SettingError as error:
         sys.exit(f"hub: {error}")
     web.run_app(app, host=options.host, port=options.port, access_log=None)
 

@@ -10,7 +10,7 @@ FORGES = ("github", "gitea", "forgejo", "bitbucket", "gogs")
 _SWITCH = {"enabled": True, "disabled": False}
 
 
-class BadSetting(Exception):
+class SettingError(Exception):
     """A variable of the environment that is missing, or says what nobody understands."""
 
 
@@ -20,7 +20,7 @@ def listened_to(environment: Mapping[str, str]) -> frozenset[str]:
     for forge in FORGES:
         value = environment.get(f"FORGE_{forge.upper()}", "enabled")
         if value not in _SWITCH:
-            raise BadSetting(f"FORGE_{forge.upper()} must be enabled or disabled, not {value!r}")
+            raise SettingError(f"FORGE_{forge.upper()} must be enabled or disabled, not {value!r}")
         if _SWITCH[value]:
             found.add(forge)
     return frozenset(found)
@@ -31,7 +31,7 @@ def secrets(environment: Mapping[str, str]) -> dict[str, bytes]:
     found = {forge: environment.get(f"HOOK_SECRET_{forge.upper()}", "").encode() for forge in FORGES}
     missing = [f"HOOK_SECRET_{forge.upper()}" for forge, secret in found.items() if not secret]
     if missing:
-        raise BadSetting(f"{', '.join(missing)} must be set: without a secret anybody could sign")
+        raise SettingError(f"{', '.join(missing)} must be set: without a secret anybody could sign")
     return found
 
 

@@ -17,7 +17,7 @@ from hub.tables import authors, deliveries, metadata, owners, repositories
 TIMEOUT = 2.0  # seconds
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The database did not do what it was asked for; the message says why."""
 
 
@@ -38,9 +38,9 @@ class Store:
             async with asyncio.timeout(2 * TIMEOUT), self._engine.begin() as connection:
                 yield connection
         except TimeoutError:
-            raise Unavailable(f"no answer from the database within {TIMEOUT:g} s") from None
+            raise UnavailableError(f"no answer from the database within {TIMEOUT:g} s") from None
         except (SQLAlchemyError, OSError) as error:
-            raise Unavailable(str(error).splitlines()[0]) from error
+            raise UnavailableError(str(error).splitlines()[0]) from error
 
     async def record(self, forge: str, delivery_id: str, push: dict[str, Any]) -> bool:
         """Store a push once, and count it for its author. Returns False if it was there already."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from rollback_drills.core.clock import Clock
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill.acceptance import Acceptances
@@ -12,8 +13,9 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import Journal
 from rollback_drills.evidence.model import DrillEvidence, Step
-from rollback_drills.pytest_plugin.keys import JOURNALS, Run
+from rollback_drills.pytest_plugin.keys import JOURNALS
 from rollback_drills.pytest_plugin.target_choice import TargetChoice
+from rollback_drills.target.accepted import Accepted
 
 
 def _ignore(plan: Plan, step: Step) -> None:
@@ -24,6 +26,7 @@ class DrillFactory:
     """Makes drills that write into the journal of this process and report their progress.
 
     Args:
+        acceptances: weighs accepted risks on the day of the run.
         directory: of the run, below which the journal and the artifacts go.
         worker: the name of the process, and of its journal.
         timeout: seconds for one drill.
@@ -32,9 +35,10 @@ class DrillFactory:
 
     def __init__(
         self,
-        run: Run,
         targets: TargetChoice,
         *,
+        clock: Clock,
+        acceptances: Callable[[Sequence[Accepted]], Acceptances],
         meter: Meter,
         redactor: Redactor,
         directory: Path,
@@ -42,7 +46,8 @@ class DrillFactory:
         timeout: float,
         sections: Mapping[str, str],
     ) -> None:
-        self._run, self._targets, self._meter, self._redactor = run, targets, meter, redactor
+        self._targets, self._clock, self._acceptances = targets, clock, acceptances
+        self._meter, self._redactor = meter, redactor
         self._directory, self._timeout, self._sections = directory, timeout, sections
         self._journal_file = directory / JOURNALS / f"{worker}.jsonl"
         self._journal: Journal | None = None
@@ -67,8 +72,8 @@ class DrillFactory:
             journal=self._journal,
             timeout=self._timeout,
             on_step=lambda plan, step: self.progress(plan, step),
-            acceptances=Acceptances(target.accepted, self._run.today),
-            clock=self._run.clock,
+            acceptances=self._acceptances(target.accepted),
+            clock=self._clock,
             sections=self._sections,
         )
 
@@ -80,7 +85,7 @@ class DrillFactory:
             meter=self._meter,
             redactor=self._redactor,
             directory=self._directory,
-            clock=self._run.clock,
+            clock=self._clock,
             sections=self._sections,
         )
         return drill.skip(reason).model_copy(update={"verdict": "not run"})

@@ -10,7 +10,6 @@ from collections.abc import Generator
 import pytest
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.drill.acceptance import Acceptances
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import read_journals
 from rollback_drills.evidence.model import DrillEvidence
@@ -176,7 +175,7 @@ class RunReporter:
             runbook=system.runbook,
             versions=versions(),
             host=host(),
-            accepted=Acceptances(system.accepted, session.today).account(performed, full=full),
+            accepted=session.acceptances(system.accepted).account(performed, full=full),
             drills=performed,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
+from rollback_drills.drill.acceptance import Acceptances
 from rollback_drills.pytest_plugin.drill_factory import DrillFactory
 from rollback_drills.pytest_plugin.gamedays import RandomDays, read_options
 from rollback_drills.pytest_plugin.keys import RUN
@@ -24,6 +26,7 @@ from rollback_drills.pytest_plugin.target_choice import TargetChoice
 from rollback_drills.pytest_plugin.time_limit import time_limit
 from rollback_drills.pytest_plugin.worker import WorkerResources
 from rollback_drills.runtimes import Choice
+from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.target import Target
 
 
@@ -37,7 +40,7 @@ class DrillSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         run = config.stash[RUN]
-        self.run, self.clock, self.today = run.name, run.clock, run.today
+        self.run, self.clock = run.name, run.clock
         given: dict[str, str] | None = getattr(config, "workerinput", None)
         self.is_worker = given is not None
         worker = given["workerid"] if given else "main"
@@ -60,8 +63,9 @@ class DrillSession:
         )
         self.plans = Plans(self.targets, self.redactor, sections=sections_of(config), worker=worker)
         self.drills = DrillFactory(
-            run,
             self.targets,
+            clock=run.clock,
+            acceptances=self.acceptances,
             meter=self.meter,
             redactor=self.redactor,
             directory=self.directory,
@@ -91,6 +95,10 @@ class DrillSession:
     def random_days(self) -> RandomDays | None:
         """The random game days to play; None if no option asks for any."""
         return read_options(self.config, self.target)
+
+    def acceptances(self, accepted: Sequence[Accepted]) -> Acceptances:
+        """Accepted risks on the day on which this run began."""
+        return Acceptances(accepted, self.config.stash[RUN].today)
 
     def close(self) -> None:
         """End the journal, and remove the workspace and everything that runs from it, unless it is kept."""
