@@ -1,4 +1,4 @@
-"""Which answers are the agreed ones, by everything that a target file can say of them."""
+"""Which answers are the agreed ones, for every description that a target file can have."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_answer_is_the_agreed_one_or_it_is_not(agreed: dict[str, Any], status
 
 @given(body=st.dictionaries(st.text(max_size=3), st.integers(), max_size=3), other=st.integers(100, 599))
 def test_what_a_file_says_in_two_ways_is_the_same(body: dict[str, int], other: int):
-    """`contains` of the whole is weaker than `body`, and no answer of another status is an agreed one."""
+    """`contains` of the whole is weaker than `body`, and an answer with another status is never agreed."""
     whole, more = answer(503, body), answer(503, body | {"more": 1})
     for agreed in (AgreedAnswer(body=body), AgreedAnswer(contains=body), AgreedAnswer()):
         assert is_agreed(agreed, whole)
@@ -116,7 +116,7 @@ def test_a_placeholder_that_no_answer_knows_is_refused(key: str, name: str):
 
 
 def test_a_refusal_may_have_the_status_of_an_acknowledgement(reference_target: Target):
-    """Many senders stop for good after an error, so a disabled integration says 200 and drops what it gets."""
+    """Many senders stop for good after an error, so a disabled integration may answer 200 and drop deliveries."""
     target = target_with(reference_target, (200, 202), status=200, contains={"status": "ignored"})
     ignored, taken = answer(200, {"status": "ignored", "id": 1}), answer(200, {"status": "stored"})
     assert not is_acknowledged(target, "jira", ignored)

@@ -1,4 +1,4 @@
-"""What goes over the wire: bodies of all kinds, their signatures, and the pace."""
+"""Deliveries as they are sent: bodies of all kinds, their signatures, and the rate limit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def client_of(server: Server) -> Iterator[Callable[[Target], GatewayClient]]:
 
 
 def changed(target: Target, integrations: dict[str, Any] | None = None, **delivery: Any) -> Target:
-    """The reference target with another [delivery], and with single integrations that differ."""
+    """The reference target with changes to [delivery] and to single integrations."""
     document = target.delivery.model_dump(mode="json", by_alias=True, exclude_none=True)
     if {"form", "raw"} & delivery.keys():
         del document["json"]
@@ -68,7 +68,7 @@ def changed(target: Target, integrations: dict[str, Any] | None = None, **delive
 
 
 def hmac_by_hand(key: bytes, message: bytes, algorithm: str) -> bytes:
-    """RFC 2104, section 2, written out: another implementation than the one under test."""
+    """RFC 2104, section 2: an implementation independent of the one under test."""
 
     def digest(data: bytes) -> bytes:
         return hashlib.new(algorithm, data).digest()

@@ -124,7 +124,7 @@ def test_the_write_probe_has_an_id_of_its_own(make: Any, server: Server):
 
 @pytest.mark.parametrize(("of_all", "of_health"), [(30.0, 0.3), (0.3, 30.0)])
 def test_health_may_take_a_time_of_its_own(make: Any, server: Server, of_all: float, of_health: float):
-    """Of two limits, one is over long before the answer comes and the other long after."""
+    """One limit expires long before the answer, the other one long after."""
 
     def late(handler: Any) -> None:
         server.released.wait(1.0)

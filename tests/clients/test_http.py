@@ -102,7 +102,7 @@ def test_a_server_that_never_answers_is_given_up(make: Any, server: Server):
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b""])
 def test_a_server_that_answers_byte_by_byte_is_given_up(make: Any, server: Server, head: bytes):
-    """Be it in the body, in a header, or in the very first line."""
+    """In the body, in a header, and in the status line."""
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         with contextlib.suppress(OSError):

@@ -25,7 +25,7 @@ JSON = st.recursive(
 
 
 def resolve(document: Any, path: str) -> Any:
-    """RFC 6901, written from its text: section 3 for the syntax, section 4 for the evaluation."""
+    """RFC 6901, section 3 (syntax) and section 4 (evaluation): an independent implementation."""
     if path == "":
         return document
     if path[0] != "/":
@@ -56,7 +56,7 @@ def resolve(document: Any, path: str) -> Any:
 
 @st.composite
 def document_and_path(draw: st.DrawFn) -> tuple[Any, str]:
-    """A path that often leads somewhere."""
+    """A document, and a path that often exists in it."""
     document = here = draw(JSON)
     path = ""
     for _ in range(draw(st.integers(0, 4))):

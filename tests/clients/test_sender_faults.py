@@ -30,7 +30,7 @@ def test_health_may_take_a_time_of_its_own(sender: Sender, server: Server, refer
 
 
 def test_a_slow_answer_delays_no_later_request(sender: Sender, server: Server, reference_target: Target) -> None:
-    """Open loop: while every answer is withheld, requests go out at the rate; their waiting counts from when due."""
+    """Open loop: while answers are withheld, requests are sent at the rate; durations count from when they were due."""
 
     server.reply = late
     load = begin(sender, with_load(reference_target, rate=100.0, timeout=PATIENCE), server.url)
@@ -92,7 +92,7 @@ def test_less_than_an_answer(sender: Sender, reference_target: Target, said: byt
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """Clients that go away are part of it."""
+            """Clients that disconnect are part of this test."""
 
     with BadServer(("127.0.0.1", 0), Bad) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

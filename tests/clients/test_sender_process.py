@@ -52,7 +52,7 @@ def test_the_sender_carries_the_workspaces_mark_and_nothing_of_the_callers(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     sender.open()
     process = psutil.Process(conversations[0].pid)
-    # While the system replaces one program by the other, the process has no environment yet.
+    # While the system replaces one program with the other, the process has no environment.
     environment = poll_until(lambda: process.environ() or None, what="the sender's environment", timeout=PATIENCE)
     assert environment[WORKSPACE_VARIABLE] == str(tmp_path)
     assert "HTTP_PROXY" not in environment
@@ -73,8 +73,8 @@ def test_no_secret_is_on_the_command_line_or_in_a_file(
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
 
 
-def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
-    """Its input ends with whoever holds the other end: nothing has to be swept."""
+def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    """Its input ends with the process at the other end, so nothing has to be cleaned up."""
     starter = (
         "import subprocess, sys\n"
         f"child = subprocess.Popen({list(ARGV)!r}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"

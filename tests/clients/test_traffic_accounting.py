@@ -1,4 +1,4 @@
-"""What became of deliveries: exact, whatever was lost, doubled or stored unexpectedly."""
+"""The accounting of deliveries is exact, whatever was lost, stored twice or stored unexpectedly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rollback_drills.target.target import Target
 
 @dataclass(frozen=True)
 class Planted:
-    """A delivery, how its tries were answered, and how many copies of it are stored."""
+    """A delivery, the answers to its attempts, and the number of stored copies."""
 
     fates: tuple[str, ...]
     copies: int
@@ -46,7 +46,7 @@ PLANTED = st.lists(
     ),
     max_size=150,
 )
-GIVEN_UP = 1000.0  # those that are given up were answered in a stretch of their own, from here on
+GIVEN_UP = 1000.0  # given-up deliveries were answered in a separate interval, from here on
 
 
 def attempts_of(planted: list[Planted]) -> list[DeliveryAttempt]:

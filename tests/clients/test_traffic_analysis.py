@@ -1,4 +1,4 @@
-"""What is derived from the records of a load."""
+"""The evaluation of a load's records."""
 
 from __future__ import annotations
 

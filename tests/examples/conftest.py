@@ -1,4 +1,4 @@
-"""An environment that has nothing but the wheel, and copies of the examples that are drilled from it."""
+"""An environment with only the wheel, and copies of the examples to drill from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RUN python3 -m pip install --quiet --no-index --no-cache-dir --root-user-action=
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment into which the wheel was installed with what it depends on, and nothing else."""
+    """The programs of an environment with only the wheel and its dependencies."""
     directory = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", directory, ROOT]
@@ -44,7 +44,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """An engine with the base images."""
+    """An engine that has the base images."""
     engine = needs_engine.engine_with(needs_engine.base_images())
     yield engine
     engine.close()
@@ -52,7 +52,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def images(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """By variable, the base images: Python's has the requirements of the examples, so that no build needs an index."""
+    """The base images by variable; Python's has the examples' requirements, so that no build needs an index."""
     given = needs_engine.base_images()
     wheels = tmp_path_factory.mktemp("wheels")
     texts = [file.read_text() for file in sorted(EXAMPLES.glob("*/requirements.txt"))]
@@ -72,21 +72,21 @@ def images(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def download(wheels: Path) -> None:
-    """The wheels for Python in an image, as fixtures/images collects them."""
+    """Collect the wheels for the Python image, as fixtures/images does."""
     spec = importlib.util.spec_from_file_location("build", ROOT / "fixtures" / "images" / "build.py")
     assert spec is not None
     assert spec.loader is not None
     build = importlib.util.module_from_spec(spec)
-    sys.modules["build"] = build  # dataclasses look their module up
+    sys.modules["build"] = build  # dataclasses look up their module
     spec.loader.exec_module(build)
     subprocess.run(build.pip_download(wheels), check=True, capture_output=True, timeout=300)
 
 
 @pytest.fixture
 def example(installed: Path, tmp_path: Path) -> Callable[..., Example]:
-    """Copies an example, to be changed and drilled; the variables are added to its environment."""
+    """Copies an example, to change and drill it; the variables are added to its environment."""
 
-    # A configuration in a directory above is none of theirs.
+    # Keeps pytest from using a configuration of a directory above.
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
     def copy(name: str, **variables: str) -> Example:

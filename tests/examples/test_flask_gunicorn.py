@@ -10,7 +10,7 @@ NAME = "flask-gunicorn"
 
 
 def in_its_repository(example: Example) -> Example:
-    """Where the page has made the repository."""
+    """The repository that the page creates."""
     made = Example(example.directory.parent / "parcels", example.environment)
     if not made.directory.exists():
         done = example.shell("sh make-repository ../parcels")
@@ -79,7 +79,7 @@ def test_a_switch_that_is_not_read_is_caught(example: Callable[..., Example]) ->
 
 
 def test_a_switched_off_carrier_that_was_forgotten_is_caught(example: Callable[..., Example]) -> None:
-    """404 all the same, but not the agreed one: whoever looks at the status alone sees no difference."""
+    """Also a 404, but not the agreed answer: the status alone shows no difference."""
     parcels = example(NAME)
     body = '{"error": "carrier not enabled", "retry": False}'
     parcels.edit("parcels/web.py", body, '{"error": "no such carrier"}')

@@ -1,4 +1,4 @@
-"""Prints which fault was caught by which drill, with which finding, and how many of all."""
+"""Prints the detection matrix: which drill caught which fault, with which finding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A row for every fault; `make faults` prints it, and so does every other run of these tests."""
+    """Print a row for every fault."""
     rows = []
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):

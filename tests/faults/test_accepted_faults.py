@@ -1,4 +1,4 @@
-"""A planted fault that is an accepted risk is found as ever, and the drill goes on to its end and passes."""
+"""A planted fault that is an accepted risk is found, and the drill continues to its end and passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every planted fault is caught by its drill, with the right finding and no misleading other one."""
+"""Every planted fault is caught by its drill, with the right finding and no misleading one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gateways with ways of their own: a start that always migrates, a stop with an unusual exit code."""
+"""Unusual gateways: a start that always migrates, a stop with an unusual exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rollback_drills.evidence.run import RunEvidence
 
 
 def drilled(tmp_path: Path, fault: str, drills: str, *changes: tuple[str, str]) -> RunEvidence:
-    """Drills on a planted fault's target with its text changed."""
+    """Drills on the target of a planted fault, with changes to its text."""
     target = plant(FAULTS / f"{fault}.toml", tmp_path)
     text = target.read_text()
     for old, new in changes:
@@ -22,7 +22,7 @@ def drilled(tmp_path: Path, fault: str, drills: str, *changes: tuple[str, str]) 
 
 
 def test_a_start_that_always_migrates_is_rolled_back_in_the_order_that_it_needs(tmp_path: Path) -> None:
-    """The same gateway without the key: `start-migrates-again`, where the restart undoes the rollback."""
+    """Without the key, the same gateway is the fault `start-migrates-again`: a restart undoes the rollback."""
     run = drilled(
         tmp_path,
         "start-migrates-again",

@@ -1,4 +1,4 @@
-"""Gateways unlike the reference that do all that their target file says: no drill finds anything but declared gaps."""
+"""Gateways that differ from the reference as their target file says: drills find only declared gaps."""
 
 from __future__ import annotations
 

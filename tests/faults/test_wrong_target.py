@@ -1,4 +1,4 @@
-"""A target file that says where the scripts are, and is wrong: the gateway is not to blame for it."""
+"""A target file with a wrong directory of scripts: an error, not a finding about the gateway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.planting import ROOT, evidence, perform
 TARGETS = ROOT / "fixtures" / "targets"
 
 
-def test_a_wrong_directory_of_scripts_is_no_finding(tmp_path: Path) -> None:
+def test_a_wrong_directory_of_scripts_is_not_a_finding(tmp_path: Path) -> None:
     text, gateway = (TARGETS / "reference.toml").read_text(), str(TARGETS.parent / "gateway")
     text = text.replace("{here}/../gateway", gateway).replace("../gateway", gateway)
     target = tmp_path / "target.toml"

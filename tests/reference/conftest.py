@@ -24,7 +24,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def templates(server_url: str, trees: dict[str, Path]) -> Iterator[dict[str, str]]:
-    """By release, the name of a database at its head: a copy takes a tenth of the time of its migrations."""
+    """The name of a database at each release's head; copying it takes a tenth of the time of the migrations."""
     names = {release: f"reference_{number}" for number, release in enumerate(HEADS)}
     with connect(server_url) as server:
         for release, name in names.items():
@@ -38,7 +38,7 @@ def templates(server_url: str, trees: dict[str, Path]) -> Iterator[dict[str, str
 
 @pytest.fixture(scope="module")
 def migrated(server_url: str, templates: dict[str, str]) -> Iterator[NewDatabase]:
-    """Makes a database at the head of a release; returns its URL."""
+    """Creates databases at the head of a release; returns their URLs."""
     made: list[str] = []
     with connect(server_url) as server:
 

@@ -20,7 +20,7 @@ from support.reference_gateway import (
 
 from rollback_drills.runtimes.embedded.postgres import find_bin_dir
 
-# Runs in one process of the release's tree: each argument is a command and a revision, or a file to dump to.
+# One process in the release's tree: each argument is a command and a revision, or a file to dump to.
 WALK = """
 import subprocess, sys
 from alembic import command
@@ -90,10 +90,10 @@ def test_deliveries_of_the_newer_release_survive_under_a_live_older_one(
     with RunningGateway(trees["0.5.0"], url) as newer:
         names = [entry["name"] for entry in newer.http.get("/integrations").json()["integrations"]]
         assert {newer.post(name, f"new {name}").status_code for name in names} == {202}
-    # The application alone is rolled back first; its connections are then older than the schema that they meet.
+    # The application is rolled back first, so that its connections are older than the schema.
     with RunningGateway(trees["0.4.0"], url, {"DATABASE_POOL_SIZE": "1"}) as older:
         assert older.health() == (503, HEADS["0.5.0"])
-        for number in range(8):  # more often than psycopg waits before it prepares a statement
+        for number in range(8):  # psycopg would prepare a statement after five executions
             assert older.post("github", f"between {number}").status_code == 202
             assert older.http.get("/deliveries/between 0").status_code == 200
         result = alembic(trees["0.5.0"], url, "downgrade", HEADS["0.4.0"])

@@ -63,7 +63,7 @@ def test_a_migration_gives_way_instead_of_queueing_and_can_be_repeated(
         assert result.returncode == 1
         assert "lock timeout" in result.stderr
         assert sql(url, revision) == [(HEADS["0.4.0"],)]
-    # A snapshot is in nobody's way but that of CREATE INDEX CONCURRENTLY, which leaves its index behind as invalid.
+    # A snapshot only blocks CREATE INDEX CONCURRENTLY, which leaves an invalid index behind.
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         connection.execute("SELECT 1")

@@ -135,7 +135,7 @@ def test_a_frozen_database_neither_hangs_health_nor_the_stop(
     with RunningGateway(trees["0.5.0"], url) as gateway:
         assert gateway.health()[0] == 200
         with frozen(url):
-            for _ in range(2):  # with a connection that was open, then without one
+            for _ in range(2):  # with an open connection, then without one
                 before = time.monotonic()
                 assert gateway.health() == (503, None)
                 assert time.monotonic() - before < 2.2
@@ -145,5 +145,5 @@ def test_a_frozen_database_neither_hangs_health_nor_the_stop(
         assert gateway.post("github").status_code in (200, 202)
         with frozen(url):
             with contextlib.suppress(httpx.TimeoutException):
-                gateway.http.get("/health", timeout=0.2)  # leaves work under way
+                gateway.http.get("/health", timeout=0.2)  # leaves a request in progress
             assert gateway.stop() < 2

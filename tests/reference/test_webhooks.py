@@ -15,7 +15,7 @@ from support.reference_gateway import (
 
 @pytest.fixture(scope="module")
 def gateway(trees: dict[str, Path], migrated: Callable[[str], str]) -> Iterator[RunningGateway]:
-    """One for all tests, each of which has delivery ids of its own."""
+    """One gateway for all tests, each of which uses its own delivery ids."""
     with RunningGateway(trees["0.5.0"], migrated("0.5.0"), {"LOG_LEVEL": "debug"}) as running:
         yield running
 

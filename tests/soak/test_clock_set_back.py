@@ -1,4 +1,4 @@
-"""The machine's clock is set back while drills are performed: every process of the run reads one that is."""
+"""Drills run while the machine's clock is set back, for every process of the run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from support.drill_project import Project
 from rollback_drills.report.filing.history import HISTORY, read_history
 from rollback_drills.report.filing.manifest import verify
 
-# libfaketime would do it from outside, but breaks time.sleep(), which waits by the monotonic clock. tests/unit
-# (test_layers) sees to it that nothing but `rollback_drills.core.clock` asks for the time of day as a datetime.
+# libfaketime would do it from outside, but breaks time.sleep(), which waits by the monotonic clock. tests/structure
+# ensures that only `rollback_drills.core.clock` asks for the time of day as a datetime.
 SET_BY_A_FILE = """
 import datetime
 import os
@@ -52,7 +52,7 @@ def test_clock(stack, drill, number):
 
 @pytest.fixture
 def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that says by how many seconds the clock is wrong."""
+    """The file with the seconds by which the clock is wrong."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SET_BY_A_FILE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))

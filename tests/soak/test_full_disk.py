@@ -1,4 +1,4 @@
-"""Disks that are full or read-only: what is said names the place and the remedy, and nothing passes by mistake.
+"""Full or read-only disks: messages name the directory and the remedy, and nothing passes by mistake.
 
 Real ones: a tmpfs of a few megabytes, which only root can mount.
 """
@@ -143,10 +143,10 @@ def test_full_during_backup_restore_and_writes(project: Project, mount: Mount) -
     assert running.process.wait(300) == pytest.ExitCode.TESTS_FAILED, running.output
     said_well(running.output)
     drills = project.drills()
-    # The fingerprint that a backup is compared with may be what finds no room, before pg_dump's exit code is judged.
+    # The fingerprint that a backup is compared with may fail first, before pg_dump's exit code is judged.
     assert drills["test_backup"].verdict in ("failed", "error")
     assert "backup-unusable" in drills["test_backup"].reason or "disk is full" in drills["test_backup"].reason
-    # So may PostgreSQL's own log of writes, which shuts it down: the live database cannot be looked at then.
+    # So may PostgreSQL's write-ahead log, which shuts it down: the live database cannot be queried then.
     assert drills["test_restore"].verdict in ("failed", "error")
     assert any(told in drills["test_restore"].reason for told in ("restore-differs", "disk is full", "was lost")), (
         drills["test_restore"].reason

@@ -1,9 +1,10 @@
-"""Gateways that misbehave: the drill says so, in time, and nothing is left."""
+"""Gateways that misbehave: the drill reports it in time, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
+from functools import reduce
 from pathlib import Path
 
 import psutil
@@ -25,9 +26,9 @@ def test_hostile(stack, drill):
         drill.check("it serves", stack.client.healthy(), finding="release-not-serving")
 """
 STARTS = "steady-state-missing"
-PATIENCE = {"deaf": 0.5}  # seconds that it has to stop
+PATIENCE = {"deaf": 0.5}  # seconds until it must have stopped
 FLOOD = 32 * MOST  # what a log of 100 MB/s may have on a busy machine; nobody shortening it, it had twice that
-# How it misbehaves, the verdict, and what the reason says.
+# How it misbehaves, the verdict, and a part of the reason.
 CASES = {
     "deaf": ("failed", "[stop-not-normal] when stopped, release 2.0 ended by being killed"),
     "floods": ("passed", ""),
@@ -49,15 +50,15 @@ def test_a_hostile_gateway(project: Project, how: str) -> None:
     project.write(DRILLS)
     settings = f"ready_timeout = 5\nstop_timeout = {PATIENCE.get(how, 10)}\nrequest_timeout = 3\n"
     started = f'"gateway.py", "{how}", "{{port}}"'
-    project.target(lambda text: text.replace('"gateway.py", "{port}"', started))
-    project.target(lambda text: text.replace("[gateway]\n", f"[gateway]\n{settings}"))
+    changes = {'"gateway.py", "{port}"': started, "[gateway]\n": f"[gateway]\n{settings}"}
+    project.target(lambda text: reduce(lambda changed, each: changed.replace(*each), changes.items(), text))
     for release in ("1.0", "2.0"):
         tree = project.path / "system" / "releases" / release
         shutil.copy(Path(__file__).parents[1] / "support" / "hostile_gateway.py", tree / "gateway.py")
     running = project.start()
     logs = memory = 0
     while running.process.poll() is None:
-        with contextlib.suppress(OSError, psutil.Error):  # what is looked at may be gone
+        with contextlib.suppress(OSError, psutil.Error):  # the file may be gone already
             logs = max([logs, *(log.stat().st_size for each in project.workspaces() for log in each.glob("*.log*"))])
             memory = max(memory, psutil.Process(running.pid).memory_info().rss)
     assert "INTERNALERROR" not in running.output

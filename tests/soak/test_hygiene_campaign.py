@@ -24,8 +24,8 @@ from rollback_drills.evidence.model import DrillEvidence
 
 ROOT = Path(__file__).parents[2]
 MOMENTS = int(os.environ.get("ROLLBACK_DRILLS_MOMENTS", "8"))
-PATIENCE = 300.0  # seconds to get to a moment, on a machine that does something else besides
-REFERENCE_EVERY = 10  # one moment in so many is of the reference gateway, whose runs take longer
+PATIENCE = 300.0  # seconds to reach a moment on a busy machine
+REFERENCE_EVERY = 10  # one in so many moments is of the reference gateway, whose runs take longer
 DRILLS = """
 import pytest
 
@@ -45,7 +45,7 @@ OF_REFERENCE = 40  # lines of the journal of the reference run, at least
 
 
 class Moment:
-    """A draw: which system, how many workers, whom it hits, and when."""
+    """A random draw: the system, the number of workers, the victim, and the moment."""
 
     def __init__(self, number: int) -> None:
         draw = random.Random(f"{os.environ[SEED]}-{number}")
@@ -72,7 +72,7 @@ def lines_of(directory: Path) -> list[dict[str, object]]:
 
 
 def when(running: Running, condition: Callable[[], object], what: str) -> bool:
-    """Wait for it; False where the run ends before."""
+    """Wait for a condition; False if the run ends before."""
     until(lambda: bool(condition()) or running.process.poll() is not None, what, timeout=PATIENCE)
     return running.process.poll() is None
 
@@ -102,7 +102,7 @@ def victims(moment: Moment, running: Running, project: Project) -> list[psutil.P
 
 
 def segments() -> dict[str, int]:
-    """Who created each System V shared memory segment."""
+    """The creators of the System V shared memory segments."""
     file = Path("/proc/sysvipc/shm")
     lines = file.read_text().splitlines()[1:] if file.exists() else []
     return {line.split()[1]: int(line.split()[4]) for line in lines}
@@ -124,7 +124,7 @@ def assert_legible(drill: DrillEvidence) -> None:
 
 
 def journal_tells(directory: Path) -> None:
-    """Every complete line is an event, and all of them come back as drills."""
+    """Every complete line is an event, and all of them are read as drills."""
     lines, drills = lines_of(directory), read_journals(directory.glob("journal/*.jsonl"))
     assert {line["drill"] for line in lines} == {drill.id for drill in drills}
     ended = {line["drill"] for line in lines if line["event"] == "drill"}
@@ -146,8 +146,8 @@ def test_whatever_is_killed(project: Project, number: int) -> None:
     moment = Moment(number)
     print(moment)
     project.write(DRILLS)
-    # Without it, pytest-xdist 3.8 may wait for ever for the worker that replaces one which was killed at its last test;
-    # it does so without this plugin as well.
+    # Without it, pytest-xdist 3.8 may wait for ever for the replacement of a worker that was killed at its last
+    # test, with or without this plugin.
     workers = ["-n", str(moment.workers), "--max-worker-restart=0"] if moment.workers else []
     running = project.start(*moment.arguments(), *workers)
     when(running, lambda: sum(len(lines_of(run)) for run in project.runs()) >= moment.line, f"line {moment.line}")

@@ -1,4 +1,4 @@
-"""The target file: the reference loads, and every mistake is told with file, table, key and what is allowed."""
+"""The reference target file loads, and every mistake is reported with file, table, key and allowed values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write(file: Path, document: dict[str, Any]) -> Path:
 
 
 def changed(path: str, value: object) -> dict[str, Any]:
-    """The reference document with one value set or deleted; ``path`` is dotted, numbers are list positions."""
+    """The reference document with one value set or deleted; numbers in ``path`` are list positions."""
     document = copy.deepcopy(DOCUMENT)
     *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
     here: Any = document
@@ -76,7 +76,7 @@ def test_the_reference_target_loads():
     assert target.path(target.runbook.file).is_file()
 
 
-def test_a_document_written_anew_means_the_same(tmp_path: Path):
+def test_a_document_that_is_written_again_means_the_same(tmp_path: Path):
     anew = Target.load(write(tmp_path / "t.toml", DOCUMENT), {})
     assert anew.model_dump() == Target.load(REFERENCE, {}).model_dump()
 
@@ -87,7 +87,7 @@ def test_a_target_is_frozen(reference_target: Target):
 
 
 MISTAKES = [
-    # where, value, what the message must say
+    # path, value, parts of the message
     ("curent", "0.5.0", ["top level: unknown key 'curent', did you mean 'current'?", "allowed: "]),
     ("gateway/ready_timeuot", 3.0, ["gateway: unknown key 'ready_timeuot', did you mean 'ready_timeout'?"]),
     ("health/boddy", 1, ["health: unknown key 'boddy', did you mean 'body'?", "method, path, status"]),
@@ -200,7 +200,7 @@ MISTAKES = [
     ("gateway/ready_timeout", float("inf"), ["gateway.ready_timeout: must be a finite number"]),
     ("delivery/json/x", float("nan"), ["delivery.json.x: must be a finite number"]),
     ("health/body/x", float("-inf"), ["health.body.x: must be a finite number"]),
-    ("current", datetime.date(2026, 1, 1), []),  # a date is text to us: as a release it is nobody's `since`
+    ("current", datetime.date(2026, 1, 1), []),  # a date is read as text, and is no integration's `since`
 ]
 
 
@@ -261,7 +261,7 @@ def test_values_come_from_the_environment(tmp_path: Path):
     assert target.secrets == ("k3y",)
 
 
-def test_braces_of_the_environment_are_no_placeholders(tmp_path: Path):
+def test_braces_from_the_environment_are_not_placeholders(tmp_path: Path):
     document = changed("gateway/env/KEY", "{port}/${KEY}")
     document["secrets"] = ["${KEY}"]
     target = Target.load(write(tmp_path / "t.toml", document), {"KEY": "x{port}y}{"})
@@ -278,7 +278,7 @@ SECRET_PLACES = [
 
 @pytest.mark.parametrize("secret", ["hunter2-{secret}", 'it\'s "both"', "two\nlines-of-it", "s3cr3t" * 40, "pin"])
 @pytest.mark.parametrize("where", SECRET_PLACES)
-def test_a_value_of_the_environment_is_never_shown(tmp_path: Path, where: str, secret: str):
+def test_a_value_from_the_environment_is_never_shown(tmp_path: Path, where: str, secret: str):
     document = changed(where, "${SECRET}{") if where == "gateway/env/X" else changed(where, "${SECRET}")
     document["mistake"] = 1
     message = str(problems_of(write(tmp_path / "t.toml", document), {"SECRET": secret}))
@@ -298,7 +298,7 @@ def test_an_unknown_objective_is_refused(reference_target: Target):
         reference_target.objective("nonsense")
     assert all(reference_target.objective(name) > 0 for name in Objectives.recovery_times())
     assert set(Objectives.model_fields) - set(Objectives.recovery_times()) == {"downtime", "data_loss"}
-    with pytest.raises(TargetError, match="no objective 'downtime'"):  # nothing that a recovery can be held against
+    with pytest.raises(TargetError, match="no objective 'downtime'"):  # not a recovery time
         reference_target.objective("downtime")
 
 

@@ -1,4 +1,4 @@
-"""No mutation of a valid target file escapes the reader: it loads, or is refused with file, table, key and a hint."""
+"""Every mutation of a valid target file loads, or is refused with file, table, key and a hint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "fixtures" / "targets" / "reference.toml", *sorted((ROOT / "examples").glob("*/target.toml"))]
 DOCUMENTS: list[dict[str, Any]] = [tomllib.loads(file.read_text()) for file in FILES]
 ENVIRONMENT = {"HOME": "/home/somebody"}
-# "table.key[0]: what is wrong", or the place in the text where it is no TOML.
+# "table.key[0]: what is wrong", or the position in the text if it is not TOML.
 PROBLEM = re.compile(r"(?:top level|the file|[^\s:]+(?: [^:]*)?): \S.*", re.DOTALL)
 
 SCALARS = st.one_of(
@@ -69,7 +69,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def judge(file: Path) -> None:
-    """It loads as a target that can be told again, or it is refused in words."""
+    """It loads as a target that can be dumped, or is refused with a message."""
     try:
         target = Target.load(file, ENVIRONMENT)
     except TargetError as refused:
@@ -80,14 +80,14 @@ def judge(file: Path) -> None:
 
 
 def told(refused: TargetError, file: Path) -> None:
-    """File, and for each mistake its table and key; what to do about it."""
+    """The message names the file, the table and key of each mistake, and a remedy."""
     assert str(file) in refused.what
     if refused.cause:
         assert refused.fix
         problems = refused.cause.split("\n")
         assert re.search(r": \d+ mistakes? in the target file$", refused.what)
         assert all(PROBLEM.fullmatch(problem) for problem in problems if not problem.startswith(" ")), problems
-    else:  # it is no TOML, or no text: the parser says where
+    else:  # not TOML, or not text: the parser has the position
         assert re.search(r"is not (TOML|UTF-8): .+", refused.what), refused.what
 
 
@@ -116,7 +116,7 @@ def test_no_mutation_of_the_text_escapes_the_reader(
 
 
 def written(value: object) -> str:
-    """A secret, which no dump shows, and a date, for which JSON has no word."""
+    """A secret, which no dump shows, or a date, which JSON does not have."""
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rollback_drills.clients.traffic import Clients
+from rollback_drills.clients.traffic import StackClients
 from rollback_drills.drill.plan import (
     AcceptedRiskError,
     CheckFailedError,
@@ -79,7 +79,7 @@ class Drill(StepRecorder):
         """Record what clients saw."""
         self._traffic = traffic
 
-    def watch(self, clients: Clients) -> None:
+    def watch(self, clients: StackClients) -> None:
         """Let a recovery end only when these clients have seen the steady state for a whole window."""
         self._clients = clients
 
@@ -123,7 +123,7 @@ class Drill(StepRecorder):
         clients = self._clients
         if clients is None or not clients.asking or self._clients_left_out:
             return verified
-        with self.step("Clients see the steady state for a whole window"):
+        with self.step("StackClients see the steady state for a whole window"):
             held = clients.hold(self.moment(verified))
             self.check(
                 f"{clients.window} requests of every kind are good, one after the other",

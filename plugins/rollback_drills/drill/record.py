@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from rollback_drills.clients.traffic import Clients
+from rollback_drills.clients.traffic import StackClients
 from rollback_drills.core.clock import Clock
 from rollback_drills.core.errors import (
     DrillError,
@@ -86,7 +86,7 @@ class Recorder:
         self._recovery: Recovery | None = None
         self._writes: Writes | None = None
         self._traffic: ClientTraffic | None = None
-        self._clients: Clients | None = None
+        self._clients: StackClients | None = None
         self._clients_left_out = False
         self._verdict: Verdict = "incomplete"
         self._reason = ""

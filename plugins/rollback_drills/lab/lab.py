@@ -14,7 +14,7 @@ import psycopg
 
 from rollback_drills import postgres
 from rollback_drills.clients.gateway import GatewayClient
-from rollback_drills.clients.traffic import Clients, Sender
+from rollback_drills.clients.traffic import Sender, StackClients
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.backup import Backups
@@ -149,7 +149,7 @@ class Lab:
             alembic=Alembic(commands, self.target, self._histories),
             backups=Backups(self.target, commands),
             client=client,
-            clients=Clients(self.target, client, lambda: gateway.base_url, self._sender),
+            clients=StackClients(self.target, client, lambda: gateway.base_url, self._sender),
             project=self.runtime.project(command_log),
             command_log=command_log,
         )

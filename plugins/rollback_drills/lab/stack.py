@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from rollback_drills.clients.gateway import GatewayClient
-from rollback_drills.clients.traffic import Clients
+from rollback_drills.clients.traffic import StackClients
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
@@ -32,7 +32,7 @@ class Stack:
     alembic: Alembic
     backups: Backups
     client: GatewayClient
-    clients: Clients
+    clients: StackClients
     project: Project | None = None
     command_log: CommandLog = field(default_factory=CommandLog)
     started_in: float = 0.0

@@ -31,14 +31,14 @@ _DUMPED_BY = re.compile(r"by pg_dump version (\S+)")
 
 
 def examine(
-    file: Path, runtime: str, tell: Callable[[str], None], on_choice: Callable[[str], None] = lambda name: None
+    file: Path, runtime: str, progress: Callable[[str], None], on_choice: Callable[[str], None] = lambda name: None
 ) -> Generator[Diagnosis, None, None]:
     """Check a target; yields each diagnosis as soon as it is known. Leaves nothing behind.
 
     Args:
         file: the target file.
         runtime: auto, embedded, docker or compose.
-        tell: receives a line of progress before each slow step.
+        progress: receives a line of progress before each slow step.
         on_choice: receives the name of the runtime, once it is chosen.
     """
     try:
@@ -48,7 +48,7 @@ def examine(
         yield from left_to_fill_in(file)
         return
     redactor = Redactor(target.known_secrets)
-    with contextlib.closing(_examine(target, runtime, tell, on_choice, redactor)) as diagnoses:
+    with contextlib.closing(_examine(target, runtime, progress, on_choice, redactor)) as diagnoses:
         for each in diagnoses:
             yield replace(each, detail=_shortened(redactor.text(each.detail)), fix=_shortened(redactor.text(each.fix)))
 
@@ -61,7 +61,7 @@ def _shortened(text: str) -> str:
 def _examine(
     target: Target,
     runtime: str,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
     on_choice: Callable[[str], None],
     redactor: Redactor,
 ) -> Generator[Diagnosis, None, None]:
@@ -71,8 +71,8 @@ def _examine(
     try:
         removal.sweep()
         yield _disk()
-        tell("choosing a runtime")
-        choice = resolve(runtime, target, tell=tell)
+        progress("choosing a runtime")
+        choice = resolve(runtime, target, tell=progress)
     except DrillError as error:
         yield Diagnosis.of("runtime", error)
         return
@@ -90,7 +90,7 @@ def _examine(
             opened.callback(lab.disconnect)
             for secret in (lab.role_password, *started.secrets()):
                 redactor.add(secret)
-            yield from _examine_stack(lab, workspace.path, tell)
+            yield from _examine_stack(lab, workspace.path, progress)
     except DrillError as error:
         yield Diagnosis.of("stack", error)
 
@@ -115,15 +115,15 @@ def _disk() -> Diagnosis:
     return Diagnosis("disk", "ok", detail)
 
 
-def _examine_stack(lab: Lab, private: Path, tell: Callable[[str], None]) -> Iterator[Diagnosis]:
+def _examine_stack(lab: Lab, private: Path, progress: Callable[[str], None]) -> Iterator[Diagnosis]:
     target = lab.target
     title = "releases, PostgreSQL"
     try:
-        tell("obtaining the releases and starting PostgreSQL")
+        progress("obtaining the releases and starting PostgreSQL")
         lab.runtime.start()
         yield Diagnosis(title, "ok", _started(lab))
         title = "migrations, seed"
-        tell("migrating a new database with both releases")
+        progress("migrating a new database with both releases")
         lab.prepare()
     except DrillError as error:
         yield Diagnosis.of(title, error)
@@ -132,7 +132,7 @@ def _examine_stack(lab: Lab, private: Path, tell: Callable[[str], None]) -> Iter
     yield from _examine_migrations(lab)
     yield _examine_dump(lab, private)
     for release in (target.previous, target.current):
-        tell(f"checking release {release}")
+        progress(f"checking release {release}")
         yield from examine_release(lab, release)
 
 

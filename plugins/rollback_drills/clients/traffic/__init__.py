@@ -10,20 +10,20 @@ from rollback_drills.clients.traffic.accounting import (
     account,
 )
 from rollback_drills.clients.traffic.analysis import Span, analyse, held
-from rollback_drills.clients.traffic.clients import Clients, Held
+from rollback_drills.clients.traffic.clients import StackClients, SteadyWindow
 from rollback_drills.clients.traffic.load import Load, begin
 from rollback_drills.clients.traffic.records import Request, fate
 from rollback_drills.clients.traffic.sender import Sender
 
 __all__ = [
-    "Clients",
     "DeliveryAttempt",
     "DeliveryLedger",
-    "Held",
     "Load",
     "Request",
     "Sender",
     "Span",
+    "StackClients",
+    "SteadyWindow",
     "account",
     "analyse",
     "begin",

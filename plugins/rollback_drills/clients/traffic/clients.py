@@ -17,7 +17,7 @@ from rollback_drills.target.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SteadyWindow:
     """Whether clients saw the steady state for a whole window.
 
     ``moment``: when the window was complete, in monotonic seconds; None: not in time, and ``seen`` says why.
@@ -27,7 +27,7 @@ class Held:
     seen: str = ""
 
 
-class Clients:
+class StackClients:
     """The clients of a stack. They send nothing before `begin`, and nothing at all without a sender or at rate 0.
 
     Args:
@@ -62,12 +62,12 @@ class Clients:
         """How many consecutive requests of each kind must be good."""
         return self._target.traffic.window
 
-    def hold(self, since: float) -> Held:
+    def hold(self, since: float) -> SteadyWindow:
         """Wait until clients see the steady state for a whole window after ``since`` (monotonic seconds)."""
         if self.load is None or not self.load.running:
-            return Held(since)
+            return SteadyWindow(since)
         moment = self.load.hold(since, timeout=self._target.gateway.ready_timeout)
-        return Held(moment) if moment is not None else Held(None, _failures(self.load.requests, since))
+        return SteadyWindow(moment) if moment is not None else SteadyWindow(None, _failures(self.load.requests, since))
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -37,9 +37,9 @@ class Load:
         self._pauses: list[tuple[float, float]] = []
         # Every other request is a delivery: at the limit's rate they use half of it, the drill has the rest.
         self.rate = min(target.traffic.rate, target.delivery.rate_limit or target.traffic.rate)
-        sender.listen(self._hear, self._lose)
+        sender.listen(self._receive, self._fail)
         self.began = time.monotonic()
-        sender.tell(
+        sender.send(
             {
                 "do": "begin",
                 "base_url": base_url,
@@ -90,7 +90,7 @@ class Load:
             yield
         finally:
             self._pauses.append((began, time.monotonic()))
-            self._sender.tell({"do": "resume"})
+            self._sender.send({"do": "resume"})
 
     def end(self) -> Span:
         """Stop sending, wait for requests in flight, and return the measurements; a second call returns the same.
@@ -107,7 +107,7 @@ class Load:
 
     def _ask(self, order: str, answer: str) -> Line:
         timeout = max(self._target.gateway.request_timeout, self._target.timeout_of(self._target.health)) + _GRACE
-        self._sender.tell({"do": order})
+        self._sender.send({"do": order})
         with self._changed:
             self._changed.wait_for(lambda: self._problem is not None or answer in self._said, timeout)
             if self._problem is not None:
@@ -116,7 +116,7 @@ class Load:
                 raise StackError(f"the client traffic does not end within {timeout:g} s")
             return self._said[answer]
 
-    def _hear(self, line: Line) -> None:
+    def _receive(self, line: Line) -> None:
         request = judged(self._target, line) if isinstance(line, list) else None
         with self._changed:
             if request is not None:
@@ -127,7 +127,7 @@ class Load:
                         self._said[name] = line
             self._changed.notify_all()
 
-    def _lose(self, problem: StackError) -> None:
+    def _fail(self, problem: StackError) -> None:
         with self._changed:
             self._problem = problem
             self._changed.notify_all()

@@ -35,8 +35,8 @@ class Sender:
         self._start = start
         self._conversation: Conversation | None = None
         self._listener: threading.Thread | None = None
-        self._hear: Callable[[Line], None] = _nobody
-        self._lost: Callable[[StackError], None] = _nobody
+        self._on_line: Callable[[Line], None] = _discard
+        self._on_end: Callable[[StackError], None] = _discard
 
     def open(self) -> None:
         """Start the process, unless it runs already, so that it is ready when it is needed."""
@@ -49,11 +49,11 @@ class Sender:
         )
         self._listener.start()
 
-    def listen(self, hear: Callable[[Line], None], lost: Callable[[StackError], None]) -> None:
+    def listen(self, on_line: Callable[[Line], None], on_end: Callable[[StackError], None]) -> None:
         """Register the receivers of lines and of the process's end; both are called from another thread."""
-        self._hear, self._lost = hear, lost
+        self._on_line, self._on_end = on_line, on_end
 
-    def tell(self, order: Mapping[str, object]) -> None:
+    def send(self, order: Mapping[str, object]) -> None:
         """Send an order.
 
         Raises:
@@ -66,7 +66,7 @@ class Sender:
     def close(self) -> None:
         """End the process by closing its input, or else kill it."""
         if self._conversation is not None:
-            self._hear = self._lost = _nobody
+            self._on_line = self._on_end = _discard
             self._conversation.close()
             self._conversation = None
         if self._listener is not None:
@@ -78,12 +78,12 @@ class Sender:
             try:
                 line = conversation.receive(_PATIENCE)
             except StackError as error:
-                self._lost(error)
+                self._on_end(error)
                 return
             except (OSError, ValueError):  # it was closed in the meantime
                 return
-            self._hear(json.loads(line))
+            self._on_line(json.loads(line))
 
 
-def _nobody(_: object) -> None:
+def _discard(_: object) -> None:
     """Discards the lines of a load that has ended."""

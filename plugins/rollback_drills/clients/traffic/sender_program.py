@@ -32,7 +32,7 @@ CHUNK = 1 << 16
 NOT_SENT = "not sent: too many in flight"
 REFUSED = "connection refused"
 
-Tell = Callable[[object], None]
+Write = Callable[[object], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ def template(order: dict[str, Any]) -> Template:
 class SenderLoad:
     """The load of one drill."""
 
-    def __init__(self, order: dict[str, Any], tell: Tell) -> None:
+    def __init__(self, order: dict[str, Any], write: Write) -> None:
         self._kinds = [[template(each) for each in templates] for templates in order["kinds"]]
         self._rate, self._most = order["rate"], order["most_in_flight"]
         address = urlsplit(order["base_url"])
         self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
-        self._tell = tell
+        self._write = write
         self._loop = asyncio.get_running_loop()
         self._number = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -107,13 +107,13 @@ class SenderLoad:
     async def pause(self) -> None:
         self.stop()
         await self._settle()
-        self._tell({"paused": self._number})
+        self._write({"paused": self._number})
 
     async def end(self) -> None:
         """Stop sending, wait for requests in flight (each has its own time limit), and report the cost."""
         self.stop()
         await self._settle()
-        self._tell({"ended": self._number, "latest": self._latest, "cpu": time.process_time() - self._cpu})
+        self._write({"ended": self._number, "latest": self._latest, "cpu": time.process_time() - self._cpu})
 
     async def _settle(self) -> None:
         if self._in_flight:
@@ -150,7 +150,7 @@ class SenderLoad:
         text = body[:KEPT_BYTES].decode(errors="replace") if wanted else ""
         ended = due if error == NOT_SENT else time.monotonic()
         name = template.id_of(number)
-        self._tell([number, template.kind, template.integration, name, due, sent, ended, status, error, text])
+        self._write([number, template.kind, template.integration, name, due, sent, ended, status, error, text])
 
     async def _exchange(self, template: Template, number: int) -> tuple[int, bytes]:
         """Status and body of a complete answer; anything else raises."""
@@ -205,7 +205,7 @@ async def serve() -> None:
     # Through the event loop: a busy reader must not delay the next request.
     output, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout)
 
-    def tell(what: object) -> None:
+    def write(what: object) -> None:
         output.write(json.dumps(what).encode() + b"\n")
 
     load: SenderLoad | None = None
@@ -214,7 +214,7 @@ async def serve() -> None:
         order = json.loads(line)
         match order["do"], load:
             case "begin", _:
-                load = SenderLoad(order, tell)
+                load = SenderLoad(order, write)
             case "resume", SenderLoad():
                 load.resume()
             case "pause", SenderLoad():
