@@ -56,8 +56,10 @@ def test_texts_of_a_document_are_listed_without_its_keys():
 def test_every_missing_variable_is_reported_with_its_place():
     expansion = Expansion({"A": "1"})
     assert expansion.expand({"x": ["${A}", "${B}"], "y": {"z": "${C}"}, "d": 1}) == {
-        "x": ["1", ""], "y": {"z": ""}, "d": 1,
-    }  # fmt: skip
+        "x": ["1", ""],
+        "y": {"z": ""},
+        "d": 1,
+    }
     assert [problem.split(":")[0] for problem in expansion.problems] == ["x[1]", "y.z"]
 
 

@@ -32,9 +32,7 @@ def test_a_deadline_names_what_was_waited_for_and_its_last_words():
 def test_death_ends_the_wait_at_once():
     asked = []
     with pytest.raises(StackError, match="starting: it has exited with code 3"):
-        poll_until(
-            lambda: asked.append(1), what="starting", timeout=3600, died=lambda: "it has exited with code 3",
-        )  # fmt: skip
+        poll_until(lambda: asked.append(1), what="starting", timeout=3600, died=lambda: "it has exited with code 3")
     assert len(asked) == 1
 
 

@@ -52,7 +52,7 @@ TODAY = (
     + """
 from dataclasses import replace
 from datetime import date
-from rollback_drills.pytest_plugin.distributing import RUN
+from rollback_drills.pytest_plugin.keys import RUN
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session):
@@ -83,9 +83,11 @@ def test_a_run_with_accepted_risks_only_passes(project: Project, arguments: tupl
     assert "what comes after it is not proven" in drills["test_vital"].reason
     states = [(each.finding, each.subject, each.state, each.days_left) for each in project.evidence().accepted]
     assert states == [
-        ("flag-ignored", "one", "used", 38), ("flag-ignored", "two", "used", 0),
-        ("release-not-serving", "", "used", 38), ("rows-lost", "", "not needed", 38),
-    ]  # fmt: skip
+        ("flag-ignored", "one", "used", 38),
+        ("flag-ignored", "two", "used", 0),
+        ("release-not-serving", "", "used", 38),
+        ("rows-lost", "", "not needed", 38),
+    ]
     result.stdout.fnmatch_lines_random(["*passed[*]*", "* with accepted risks", "*expires today*", "*not needed*"])
     cases = ElementTree.parse(project.path / "junit.xml").iter("testcase")
     known = {case.get("name"): properties_of(case) for case in cases}

@@ -13,7 +13,7 @@ from rollback_drills.report.formats.job_summary import MAX_SUMMARY_BYTES
 
 DRILLS = """
 import pytest
-from rollback_drills.evidence import Writes
+from rollback_drills.evidence.model import Writes
 
 @pytest.mark.drill("Good", runbook="quick-application", objective="application_rollback")
 def test_good(drill):
@@ -61,9 +61,12 @@ def test_junit_properties(workers: str, project: Project) -> None:
     good = found["test_good"]
     assert float(good.pop("drill_recovery_seconds")) >= 0
     assert good == {
-        "drill_verdict": "passed", "drill_recovery_objective_seconds": "120", "drill_acknowledged_writes": "7",
-        "drill_lost_writes": "2", "drill_findings": "",
-    }  # fmt: skip
+        "drill_verdict": "passed",
+        "drill_recovery_objective_seconds": "120",
+        "drill_acknowledged_writes": "7",
+        "drill_lost_writes": "2",
+        "drill_findings": "",
+    }
     assert found["test_bad"] == {"drill_verdict": "failed", "drill_findings": "rows-lost"}
     assert found["test_missing"]["drill_verdict"] == "skipped"
     assert found["test_no_drill"] == {"own": "kept"}

@@ -1,4 +1,4 @@
-"""What projects add in Python: a runtime, the target by hook or fixture, and drills of their own, as the pages say."""
+"""What projects add in Python: runtimes, findings, sections, targets by hook or fixture, and drills of their own."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_each(drill, integration):
 RENAMED = """
 @pytest.fixture(scope="session")
 def drill_target(drill_target):
-    from rollback_drills.target_clients import Integration
+    from rollback_drills import Integration
     integrations = {"one": Integration(), "two": Integration()}
     return drill_target.model_copy(update={"name": "renamed", "integrations": integrations})
 """
 LOADED = """
 @pytest.fixture(scope="session")
 def drill_target(pytestconfig):
-    from rollback_drills.target import Target
+    from rollback_drills import Target
     return Target.load(pytestconfig.rootpath / "system" / "target.toml")
 """
 LATE = """
@@ -51,8 +51,39 @@ def drill_target(drill_target, tmp_path_factory):
 """
 HOOK = """
 def pytest_rollback_drills_target(config, load):
-    from rollback_drills.target_clients import Integration
+    from rollback_drills import Integration
     return load().model_copy(update={"name": "hooked", "integrations": {"one": Integration()}})
+"""
+
+ADDED_DRILL = """
+import pytest
+
+@pytest.mark.drill("The shard moves", runbook="quick-flags")
+def test_first_in_the_runbook(drill):
+    with drill.step("Look"):
+        drill.check("it holds", True)
+
+@pytest.mark.drill("The cache is emptied", runbook="cache")
+def test_cache(drill):
+    with drill.step("Read a value"):
+        drill.find("cache-stale", "the old value is served")
+"""
+ADDED = """
+from rollback_drills import FindingKind, RunbookSection
+
+def pytest_rollback_drills_findings(config):
+    return [
+        FindingKind(
+            "cache-stale",
+            "major",
+            "The cache keeps values of the newer release",
+            "The previous release reads what it cannot parse.",
+            "Empty the cache with every rollback.",
+        )
+    ]
+
+def pytest_rollback_drills_sections(config):
+    return [RunbookSection("cache", "Quick rollback 4: cache", after="quick-application")]
 """
 
 
@@ -93,7 +124,7 @@ def test_the_runtime_of_the_page_refuses_what_it_cannot_run(project: Project) ->
 )
 def test_a_hook_that_gives_no_usable_runtime_is_a_mistake(project: Project, runtimes: str, said: str) -> None:
     hook = f"def pytest_rollback_drills_runtimes(config):\n    return [{runtimes}]\n"
-    project.write(OF_EACH, conftest=f"{CONFTEST}\nfrom rollback_drills.runtimes import AddedRuntime\n{hook}")
+    project.write(OF_EACH, conftest=f"{CONFTEST}\nfrom rollback_drills import AddedRuntime\n{hook}")
     result = project.run_here()
     assert result.ret == 4
     assert said in result.stderr.str()
@@ -103,6 +134,62 @@ def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(project: Pr
     project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('guides/add-a-runtime.md', containing='class Counting')}")
     result = project.run_here("--drill-runtime=count")
     assert "use auto, embedded, docker, compose, counting" in result.stderr.str()
+
+
+@BOTH
+def test_an_added_section_and_an_added_finding_are_seen_in_the_report(
+    project: Project, workers: tuple[str, ...]
+) -> None:
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{ADDED}")
+    result = project.run(*workers)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*Quick rollback 4: cache*"])
+    run = project.evidence()
+    assert list(run.runbook.sections)[:3] == ["quick-application", "cache", "quick-database"]
+    drill = project.drills()["test_cache"]
+    assert (drill.runbook, [finding.code for finding in drill.findings]) == ("cache", ["cache-stale"])
+    page = (project.run_directory / "incident.html").read_text()
+    for text in (
+        "Quick rollback 4: cache",
+        "The cache keeps values of the newer release",
+        "Empty the cache with every",
+    ):
+        assert text in page
+
+
+def test_drills_of_an_added_section_run_in_the_order_of_the_runbook(project: Project) -> None:
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{ADDED}")
+    result = project.run_here("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["*::test_cache", "*::test_first_in_the_runbook"])
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        ("sections(config): return ['cache']", "pytest_rollback_drills_sections gives 'cache'"),
+        ("sections(config): return [RunbookSection('scenario-a', 'A')]", "there are two sections 'scenario-a'"),
+        ("sections(config): return [RunbookSection('cache', 'A', after='quick')]", "follows 'quick', which is none of"),
+        ("sections(config): return [RunbookSection('A b', 'A')]", "'A b' is not of lower-case letters"),
+        ("findings(config): return ['stale']", "pytest_rollback_drills_findings gives 'stale'"),
+        (
+            "findings(config): return [FindingKind('rows-lost', 'minor', 'a', 'b', 'c')]",
+            "two findings have the code 'rows-lost'",
+        ),
+    ],
+)
+def test_a_hook_that_gives_something_unusable_is_a_mistake(project: Project, hook: str, said: str) -> None:
+    imports = "from rollback_drills import FindingKind, RunbookSection"
+    project.write(OF_EACH, conftest=f"{CONFTEST}\n{imports}\ndef pytest_rollback_drills_{hook}\n")
+    result = project.run_here()
+    assert result.ret == 4
+    assert said in result.stderr.str()
+
+
+def test_an_unknown_section_is_reported_with_the_added_ones(project: Project) -> None:
+    project.write(ADDED_DRILL.replace('"cache"', '"cash"'), conftest=f"{CONFTEST}\n{ADDED}")
+    result = project.run_here()
+    assert result.ret == 4
+    assert "runbook='cash' is none of quick-application, cache, quick-database" in result.stderr.str()
 
 
 @BOTH

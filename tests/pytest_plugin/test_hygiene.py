@@ -176,7 +176,7 @@ import os
 from pathlib import Path
 import psutil
 import pytest
-from rollback_drills.errors import StackError
+from rollback_drills import StackError
 
 OUTSIDE = Path(os.environ["OUTSIDE"])
 

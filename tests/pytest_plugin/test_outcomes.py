@@ -48,7 +48,7 @@ def test_error(drill):
 
 @pytest.fixture
 def broken(drill):
-    from rollback_drills.errors import StackError
+    from rollback_drills import StackError
     raise StackError("it does not start", cause="last words", fix="start it")
 
 @drilled
@@ -139,7 +139,7 @@ def test_failures_show_the_drill_and_not_the_library(project: Project) -> None:
     result.stdout.fnmatch_lines_random(
         [
             '    drill.check("it holds", [[]1, 2[]], expected=[[]1[]], finding="rows-lost")',
-            "E   *CheckFailed: [[]rows-lost[]] it holds: expected [[]1[]], observed [[]1, 2[]]",
+            "E   *CheckFailedError: [[]rows-lost[]] it holds: expected [[]1[]], observed [[]1, 2[]]",
             "it does not start",
             "Cause: last words",
             "To fix this: start it",
@@ -273,8 +273,11 @@ def test_what_an_early_end_leaves_out(project: Project, how: list[str]) -> None:
     assert run.interrupted == "stopping after 1 failures"
     not_run = ("not run", "stopping after 1 failures")
     assert {name: verdict[0] for name, verdict in verdicts(run).items()} == {
-        "test_1": "passed", "test_2": "failed", "test_3": "not run", "test_4": "not run",
-    }  # fmt: skip
+        "test_1": "passed",
+        "test_2": "failed",
+        "test_3": "not run",
+        "test_4": "not run",
+    }
     assert verdicts(run)["test_3"] == verdicts(run)["test_4"] == not_run
     result.stdout.fnmatch_lines(["*A drill* not run *", "Of the others, 1 passed and 2 not run."])
     assert "Not run because" in (project.run_directory / "incident.html").read_text()
@@ -315,8 +318,9 @@ def test_crash_of_a_worker(project: Project) -> None:
     assert drills["test_other"].verdict == "passed"
     crashed = drills["test_crash"]
     assert (crashed.verdict, crashed.reason) == (
-        "incomplete", "whoever performed the drill ended before it did",
-    )  # fmt: skip
+        "incomplete",
+        "the process that performed the drill ended before the drill did",
+    )
     assert [step.title for step in crashed.steps] == ["Before"]
     assert project.evidence().interrupted == "a worker ended early: Not properly terminated"
     project.assert_nothing_left()

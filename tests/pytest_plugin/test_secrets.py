@@ -7,13 +7,18 @@ from support.drill_project import Project
 
 LITERAL = "xK9-literal+secret/42"
 SECRETS = {
-    "url": "hunter2url", "header": "Zm9vOmJhcg-header", "bearer": "bearertoken12345", "environment": "env-s3cret-value",
-    "json": "json-s3cret-value", "option": "option-s3cret", "literal": LITERAL,
-}  # fmt: skip
+    "url": "hunter2url",
+    "header": "Zm9vOmJhcg-header",
+    "bearer": "bearertoken12345",
+    "environment": "env-s3cret-value",
+    "json": "json-s3cret-value",
+    "option": "option-s3cret",
+    "literal": LITERAL,
+}
 DRILLS = f"""
 import pytest
 
-from rollback_drills.stack import CommandResult
+from rollback_drills import CommandResult
 
 URL = "postgresql://app:{SECRETS["url"]}@db.internal/app"
 OUTPUT = '''
@@ -51,12 +56,24 @@ def test_no_file_of_a_run_holds_a_secret(workers: str, project: Project, monkeyp
     assert done.ret == 1
     files = [path for path in project.reports.rglob("*") if path.is_file() and not path.is_symlink()]
     names = {path.name for path in files}
-    assert {"evidence.json", "incident.html", "incident.md", "manifest.json", "history.jsonl", "junit.xml", "dump.sql",
-            "summary.md"} <= names  # fmt: skip
+    assert {
+        "evidence.json",
+        "incident.html",
+        "incident.md",
+        "manifest.json",
+        "history.jsonl",
+        "junit.xml",
+        "dump.sql",
+        "summary.md",
+    } <= names
     assert any(path.suffix == ".jsonl" and path.parent.name == "journal" for path in files)
     everything = {str(path): path.read_bytes() + str(path).encode() for path in files}
     everything["the terminal"] = (done.stdout.str() + done.stderr.str()).encode()
-    leaks = [(kind, place) for place, text in everything.items() for kind, secret in SECRETS.items()
-             if secret.encode() in text]  # fmt: skip
+    leaks = [
+        (kind, place)
+        for place, text in everything.items()
+        for kind, secret in SECRETS.items()
+        if secret.encode() in text
+    ]
     assert leaks == []
     assert b"[redacted]" in everything[str(project.run_directory / "incident.html")]

@@ -97,7 +97,7 @@ def test_the_terminal_shows_those_with_something_to_say_and_all_when_asked():
     assert any(line.startswith("0007_status") and "loss-undeclared" in line and "12 ms" in line for line in short)
     assert not any(line.startswith("q") for line in short)
     assert short[-1] == (
-        "34 revisions: 33 lossless, 1 lossy; 31 with findings; 11 more with something to say, and all others, with -v"
+        "34 revisions: 33 lossless, 1 lossy; 31 with findings; 11 more notable ones, and all others, with -v"
     )
     long = [text for text, _ in revision_lines(run, verbose=True, width=120)]
     assert len(long) == 1 + 1 + 34 + 1

@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
-from rollback_drills.runbook.linter import (
-    LITERAL,
-    find,
-)
-from rollback_drills.runbook.markdown import (
-    Context,
-    shell_blocks,
-)
+from rollback_drills.runbook.linter import RULES, find
+from rollback_drills.runbook.markdown import Context, shell_blocks
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CONTEXT = Context("gateway", "db", webhook="/webhooks/{integration}", flag="FLAG_{NAME}_ENABLED")
@@ -30,7 +24,8 @@ def found(code: str, *lines: str) -> list[int]:
 def test_the_literal_runbook_has_them_all_and_the_corrected_one_none():
     literal = (FIXTURES / "faults" / "literal-runbook.md").read_text()
     corrected = (FIXTURES / "gateway" / "ROLLBACK.md").read_text()
-    for code in LITERAL:
+    for code, rule in RULES.items():
+        assert rule.__name__ == code.replace("-", "_")
         assert find(code, literal, REFERENCE), code
         assert find(code, corrected, REFERENCE) == [], code
         assert code in CATALOGUE

@@ -33,8 +33,8 @@ def imported_for_types() -> dict[str, str]:
 
 def test_importing_the_package_imports_nothing_else():
     script = (
-        "import __future__, sys, typing; before = set(sys.modules); import rollback_drills; print(set(sys.modules) - before,"
-        " 'Drill' in dir(rollback_drills))"
+        "import __future__, sys, typing; before = set(sys.modules); import rollback_drills;"
+        " print(set(sys.modules) - before, 'Drill' in dir(rollback_drills))"
     )
     assert isolated(script) == "{'rollback_drills'} True"
 

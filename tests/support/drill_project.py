@@ -69,8 +69,12 @@ class Running:
             if self.process.poll() is not None:
                 raise AssertionError(f"pytest has ended:\n{self.output}")
             journals = self._project.reports.glob("*/journal/*.jsonl")
-            lines = [json.loads(line) for file in journals for line in file.read_text().splitlines(keepends=True)
-                     if line.endswith("\n")]  # fmt: skip
+            lines = [
+                json.loads(line)
+                for file in journals
+                for line in file.read_text().splitlines(keepends=True)
+                if line.endswith("\n")
+            ]
             ended = [line for line in lines if line["event"] == "step" and line["payload"]["title"] == title]
             return len(ended) >= drills
 
@@ -79,9 +83,7 @@ class Running:
 
     def workers(self) -> list[psutil.Process]:
         """The workers of pytest-xdist: Python processes that are no part of a stack."""
-        return [
-            child for child in psutil.Process(self.pid).children() if WORKSPACE_VARIABLE not in child.environ()
-        ]  # fmt: skip
+        return [child for child in psutil.Process(self.pid).children() if WORKSPACE_VARIABLE not in child.environ()]
 
     def signal(self, number: signal.Signals, *, group: bool = False) -> Running:
         (os.killpg if group else os.kill)(self.pid, number)

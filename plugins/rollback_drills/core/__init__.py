@@ -1,1 +1,1 @@
-"""Small things that know nothing of drills."""
+"""Small tools that know nothing of drills: errors, clock, meter, polling, redaction, placeholders."""

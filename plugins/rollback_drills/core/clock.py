@@ -1,7 +1,7 @@
-"""The time of day as a run tells it: read once, and carried on by the monotonic clock.
+"""The time of day of a run: read once, then advanced by the monotonic clock.
 
-Somebody may set the machine's clock while drills are performed, or NTP may. No moment of a run is then before one
-that preceded it, and begin and end differ by what the run took.
+If the machine's clock is set while drills run, by a person or by NTP, the moments of a run still follow each other, and
+its begin and end differ by its duration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Clock:
     """The clock of one run; its processes on one machine share it.
 
     Args:
-        started_at: the time of day at its beginning; by default now.
+        started_at: the time of day at which the run began; by default now.
         began: the same moment on the monotonic clock, in seconds; by default now.
     """
 
@@ -27,4 +27,5 @@ class Clock:
         return time.monotonic() - self.began
 
     def now(self) -> datetime:
+        """The time of day."""
         return self.started_at + timedelta(seconds=self.elapsed())

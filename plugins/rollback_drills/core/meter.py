@@ -1,4 +1,4 @@
-"""Splits wall time into the target's (their processes, commands, answers) and the harness's (ours)."""
+"""Splits wall time into the target's (its processes, commands, answers) and the harness's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 class Meter:
-    """One per worker; what is waited for inside ``with meter.target():`` is the target's time.
+    """One per worker; the time inside ``with meter.target():`` is the target's.
 
-    Nested uses count once. Not for several threads: drills run in one.
+    Nested uses count once. Not thread-safe: drills run in one thread.
     """
 
     def __init__(self) -> None:
@@ -20,17 +20,18 @@ class Meter:
         self._target = 0.0
 
     def elapsed(self) -> float:
-        """Seconds since the meter was made."""
+        """Seconds since the meter was created."""
         return time.monotonic() - self._origin
 
     @property
     def target_seconds(self) -> float:
-        """Seconds spent in the target so far, the stretch that is still open included."""
+        """Seconds spent in the target so far, including a stretch that has not ended."""
         running = time.monotonic() - self._entered if self._depth else 0.0
         return self._target + running
 
     @contextmanager
     def target(self) -> Iterator[None]:
+        """Count the time inside as the target's."""
         if self._depth == 0:
             self._entered = time.monotonic()
         self._depth += 1

@@ -1,4 +1,4 @@
-"""``{placeholder}`` and ``${ENVIRONMENT:-default}`` in target files: checked when read, filled in later."""
+"""``{placeholder}`` and ``${VARIABLE:-default}`` in target files: checked when the file is read, filled in later."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from string import Formatter
 from pydantic import JsonValue
 
 _SHORTEST_SECRET = 4  # characters; hiding a value such as "1" would make a message unreadable
-# What is answered is JSON or a regular expression, full of braces of its own: only `{word}` is a placeholder there.
+# Answers are JSON or regular expressions, which have braces of their own: only `{word}` is a placeholder there.
 _WORD = re.compile(r"(?<!\\N)\{(?:\{(?P<literal>[A-Za-z_]\w*)\}|(?P<name>[A-Za-z_]\w*))\}")
 _ENVIRONMENT = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
 def names_in(template: str) -> frozenset[str]:
-    """The placeholders of a template; ``{{`` and ``}}`` stand for the braces themselves.
+    """The placeholders of a template; ``{{`` and ``}}`` are literal braces.
 
     Raises:
         ValueError: unbalanced braces, or something other than a plain name between them.
@@ -37,7 +37,11 @@ def names_in(template: str) -> frozenset[str]:
 
 
 def check(template: str, *, allowed: Collection[str], required: Collection[str] = ()) -> None:
-    """Raise ValueError when a placeholder is unknown or a required one is missing."""
+    """Check the placeholders of a template.
+
+    Raises:
+        ValueError: one is unknown, or a required one is missing.
+    """
     names = names_in(template)
     for name in sorted(names - set(allowed)):
         close = get_close_matches(name, allowed, n=1)
@@ -50,7 +54,11 @@ def check(template: str, *, allowed: Collection[str], required: Collection[str] 
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with every placeholder replaced; those not in ``values`` raise KeyError."""
+    """The template with every placeholder replaced.
+
+    Raises:
+        KeyError: a placeholder is not in ``values``.
+    """
     return template.format_map(values)
 
 
@@ -68,7 +76,11 @@ def fill_json(value: JsonValue, values: Mapping[str, str]) -> JsonValue:
 
 
 def check_answer(value: JsonValue, *, allowed: Collection[str]) -> None:
-    """Raise ValueError when a text in what is answered, keys included, has a placeholder that is not known there."""
+    """Check the placeholders of every text in an expected answer, keys included.
+
+    Raises:
+        ValueError: a placeholder is unknown there.
+    """
     match value:
         case str():
             for match in _WORD.finditer(value):
@@ -87,7 +99,7 @@ def check_answer(value: JsonValue, *, allowed: Collection[str]) -> None:
 
 
 def fill_answer(value: JsonValue, values: Mapping[str, str]) -> JsonValue:
-    """What is answered with every ``{word}`` in it filled in, and ``{{word}}`` as ``{word}``; other braces stay."""
+    """The answer with every ``{word}`` filled in, and ``{{word}}`` as ``{word}``; other braces stay."""
     match value:
         case str():
             return _WORD.sub(lambda match: values[match["name"]] if match["name"] else f"{{{match['literal']}}}", value)
@@ -100,7 +112,7 @@ def fill_answer(value: JsonValue, values: Mapping[str, str]) -> JsonValue:
 
 
 def strings_in(value: JsonValue) -> list[str]:
-    """Every string in a JSON value, keys left out."""
+    """Every string in a JSON value, without keys."""
     match value:
         case str():
             return [value]
@@ -113,12 +125,12 @@ def strings_in(value: JsonValue) -> list[str]:
 
 
 class Expansion:
-    """Replaces ``${NAME}`` throughout a document, and knows afterwards what must not be shown.
+    """Replaces ``${NAME}`` throughout a document, and knows afterwards which values must be hidden.
 
     Args:
-        environment: where the names are looked up.
-        templates: where placeholders are filled in later (``gateway.env``): the braces of a value that comes from
-            the environment are no placeholders there. Each is the beginning of a dotted key; ``*`` stands for a name.
+        environment: the variables.
+        templates: the keys whose placeholders are filled in later (``gateway.env``); braces of a value from the
+            environment are escaped there. Each is the beginning of a dotted key; ``*`` stands for any name.
     """
 
     def __init__(self, environment: Mapping[str, str], templates: tuple[str, ...] = ()) -> None:
@@ -128,7 +140,7 @@ class Expansion:
         self.problems: list[str] = []
 
     def expand(self, value: object, where: str = "") -> JsonValue:
-        """The document as JSON; TOML's dates become text, which no key accepts by accident."""
+        """The document as JSON; dates of TOML become text, so that no key accepts them by accident."""
         match value:
             case str():
                 return _ENVIRONMENT.sub(lambda match: self._value_of(match["name"], where, match["default"]), value)
@@ -145,7 +157,7 @@ class Expansion:
                 return str(value)
 
     def hide(self, text: str) -> str:
-        """``text`` with every value that came from the environment replaced by the ``${NAME}`` that it came from."""
+        """``text`` with every value from the environment replaced by its ``${NAME}``."""
         forms = {
             form: f"${{{name}}}"
             for name, value in self._used.items()

@@ -1,4 +1,4 @@
-"""The only poll loop: a deadline, a short back-off, and an immediate end when waiting has become pointless."""
+"""The only poll loop: a deadline, a short back-off, and an immediate end when waiting becomes pointless."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def poll_until(
     died: Callable[[], str | None] = lambda: None,
     last_words: Callable[[], str] = lambda: "",
 ) -> T:
-    """Poll ``condition`` until it gives something other than None or False, and return that.
+    """Poll ``condition`` until it returns something other than None or False, and return that.
 
     Args:
-        condition: asked at once, then again after 4 ms, growing to 50 ms between questions.
-        what: what is waited for, for the error message.
+        condition: called at once, then after 4 ms, then at intervals that grow to 50 ms.
+        what: the awaited event, for the error message.
         timeout: seconds.
-        died: says why waiting is pointless (the process has exited), or None.
-        last_words: what to quote in the error, for example the end of a log.
+        died: returns why waiting is pointless (the process has exited), or None.
+        last_words: returns what to quote in the error, for example the end of a log.
 
     Raises:
-        StackError: the time is up, or ``died`` gave a reason.
+        StackError: the time is up, or ``died`` returned a reason.
     """
     deadline = time.monotonic() + timeout
     pause = _FIRST_PAUSE

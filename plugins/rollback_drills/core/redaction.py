@@ -1,6 +1,6 @@
-"""Secrets are taken out when something is recorded, so that no file of a run ever holds them.
+"""Removes secrets when something is recorded, so that no file of a run ever contains them.
 
-Every pattern takes time linear in the text: what is recorded comes from the system under drill, and may be anything.
+Every pattern takes time linear in the text, which comes from the system under drill and may be anything.
 """
 
 from __future__ import annotations
@@ -14,33 +14,44 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 MASK = "[redacted]"
-_MIN_LITERAL = 4  # Shorter values ("on", "1") are no secrets and would blank half of every log.
-_PASSES = 4  # what one pattern masks may let another one see more; two passes settle all but contrived texts
+_MIN_LITERAL = 4  # characters; shorter values ("on", "1") are no secrets, and masking them would blank every log
+_PASSES = 4  # a mask may let another pattern match; two passes settle all but contrived texts
 
 _KEYWORD = r"(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|private[_-]?key|credential)"
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    # scheme://user:password@host, the password up to the last @ before the next slash or blank
-    (re.compile(r"(?P<keep>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,40}+://[^\s:/@]*+:)[^\s/]*(?=@)", re.I),
-     rf"\g<keep>{MASK}"),
-    (re.compile(r"(?P<keep>authorization\\*[\"']?\s*+[:=]\s*+\\*[\"']?(?:(?:bearer|basic|token|digest)\s++)?)"
-                r"[^\s\"',;\\]+", re.I), rf"\g<keep>{MASK}"),
-    (re.compile(r"(?P<keep>\bbearer\s++)[\w.~+/=-]{8,}", re.I), rf"\g<keep>{MASK}"),
-    # name=value and "name": "value", quoted or not, also inside a JSON string (with \" for the quotation marks)
-    (re.compile(rf"(?P<keep>{_KEYWORD}[\w.-]{{0,80}}+\\*[\"']?\s*+[:=]\s*+)"
-                r"(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\+\"[^\"]*+\"|[^\s\"',;&}]+)", re.I | re.S),
-     rf"\g<keep>{MASK}"),
-    (re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.S),
-     MASK),
-    (re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
-                r"|eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{4,})"), MASK),
-)  # fmt: skip
+# scheme://user:password@host, the password up to the last @ before the next slash or blank
+_URL_PASSWORD = re.compile(r"(?P<keep>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,40}+://[^\s:/@]*+:)[^\s/]*(?=@)", re.I)
+_AUTHORIZATION = re.compile(
+    r"(?P<keep>authorization\\*[\"']?\s*+[:=]\s*+\\*[\"']?(?:(?:bearer|basic|token|digest)\s++)?)[^\s\"',;\\]+", re.I
+)
+_BEARER = re.compile(r"(?P<keep>\bbearer\s++)[\w.~+/=-]{8,}", re.I)
+# name=value and "name": "value", quoted or not, also inside a JSON string (with \" for the quotation marks)
+_NAMED_VALUE = re.compile(
+    rf"(?P<keep>{_KEYWORD}[\w.-]{{0,80}}+\\*[\"']?\s*+[:=]\s*+)"
+    r"(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\+\"[^\"]*+\"|[^\s\"',;&}]+)",
+    re.I | re.S,
+)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.S
+)
+_VENDOR_TOKEN = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{4,})"
+)
+_AFTER_KEPT = rf"\g<keep>{MASK}"
+_PATTERNS = (
+    (_URL_PASSWORD, _AFTER_KEPT),
+    (_AUTHORIZATION, _AFTER_KEPT),
+    (_BEARER, _AFTER_KEPT),
+    (_NAMED_VALUE, _AFTER_KEPT),
+    (_PRIVATE_KEY, MASK),
+    (_VENDOR_TOKEN, MASK),
+)
 _HAS_KEYWORD = re.compile(_KEYWORD, re.I)
 _NAME = re.compile(r"[\w.-]+")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class Redactor:
-    """Masks known secret values and whatever has the shape of one."""
+    """Masks known secret values, and everything that looks like one."""
 
     def __init__(self, literals: Iterable[str] = ()) -> None:
         self._literals: set[str] = set()
@@ -50,22 +61,22 @@ class Redactor:
             self.add(literal)
 
     def add(self, literal: str) -> None:
-        """Mask this value wherever it appears from now on, also as a URL or a JSON string writes it."""
+        """Mask this value from now on, also in the forms in which a URL or a JSON string writes it."""
         written = {_encodable(literal), quote(_encodable(literal), safe=""), json.dumps(literal)[1:-1]}
         self._literals |= {form for form in written if len(form) >= _MIN_LITERAL and form not in MASK}
         if self._literals:
-            # The longest first: one may contain another. The mask before all: what is masked stays as it is.
+            # The longest first, since one may contain another; the mask before all, since it must not be masked.
             ordered = [MASK, *sorted(self._literals, key=lambda each: (-len(each), each))]
             self._known = re.compile("|".join(map(re.escape, ordered)))
 
     def shorten(self, path: str, name: str) -> None:
-        """Write ``name`` for a directory of this machine: where it lies is nobody's business, and tells nothing."""
+        """Write ``name`` for a directory of this machine: its path is private, and explains nothing."""
         if len(path) > len(name):
             self._paths[path] = name
             self._paths = dict(sorted(self._paths.items(), key=lambda each: -len(each[0])))
 
     def text(self, value: str) -> str:
-        """The text without secrets; a lone surrogate, which no file can hold, is written out as an escape."""
+        """The text without secrets; a lone surrogate, which no file can contain, becomes an escape sequence."""
         value = _encodable(value)
         for path, name in self._paths.items():
             value = value.replace(path, name)
@@ -80,7 +91,7 @@ class Redactor:
         return value
 
     def arguments(self, argv: Sequence[str]) -> tuple[str, ...]:
-        """A command line: masked like text, and what follows an option such as ``--password`` goes whole."""
+        """A command line, masked like text; the argument after an option such as ``--password`` is masked whole."""
         masked = []
         after_secret_option = False
         for argument in argv:
@@ -89,9 +100,9 @@ class Redactor:
         return tuple(masked)
 
     def json(self, value: JsonValue) -> JsonValue:
-        """The same value with every string in it, keys included, masked; what stands under secret names goes whole.
+        """The same value with every string in it masked, keys included; values under secret names are masked whole.
 
-        Numbers that JSON does not know (NaN, infinities) become text.
+        Numbers that JSON lacks (NaN, infinities) become text.
         """
         match value:
             case str():
@@ -109,7 +120,7 @@ class Redactor:
                 return value
 
     def _key(self, key: str, position: int) -> str:
-        """Keys that are masked are told apart by their position, so that none replaces another."""
+        """Masked keys get their position, so that none replaces another."""
         masked = self.text(key)
         return masked if masked == key or MASK not in masked else f"{masked} ({position + 1})"
 
@@ -119,7 +130,7 @@ def _is_secret_name(name: str) -> bool:
 
 
 def _blank(value: JsonValue) -> JsonValue:
-    """A value under a secret name: every text in it is masked; counts and switches stay."""
+    """A value under a secret name with every text in it masked; numbers and booleans stay."""
     match value:
         case str():
             return MASK

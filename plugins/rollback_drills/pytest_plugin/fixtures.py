@@ -1,4 +1,4 @@
-"""The fixtures that drills use. What is expensive is imported and started only when one is asked for."""
+"""The fixtures that drills use. The engine is imported, and anything started, only when a test requests one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
+from rollback_drills.pytest_plugin.keys import STACK
 
 if TYPE_CHECKING:
     from rollback_drills.drill.drill import Drill
@@ -17,31 +19,36 @@ if TYPE_CHECKING:
     from rollback_drills.target.target import Target
 
 
-STACK = pytest.StashKey["Stack"]()
-"""The stack of a drill, whose client traffic ends with it."""
+def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--drill-keep-stack",
+        action="store_true",
+        default=False,
+        help="leave the stacks of this run up, and print how to reach and how to remove them",
+    )
 
 
 @pytest.fixture(scope="session")
 def drill_target(pytestconfig: pytest.Config) -> Target:
-    """The system under drill, as its target file describes it. Override it, and that is what is drilled."""
-    from rollback_drills.pytest_plugin.session import session_of
+    """The system under drill, as its target file describes it. Override it to drill another one."""
+    from rollback_drills.pytest_plugin.activation import session_of
 
     try:
         return session_of(pytestconfig).target
-    except pytest.UsageError as error:  # only tests without the marker get here: the others were checked before
+    except pytest.UsageError as error:  # a test without the marker: marked ones were checked before
         pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
     """The started runtime of this worker, with its database templates."""
-    from rollback_drills.pytest_plugin.session import session_of
+    from rollback_drills.pytest_plugin.activation import session_of
 
     session = session_of(pytestconfig)
-    session.drill_on(drill_target)
-    opened = session.premises.open_lab(session.target, session.choice)
+    session.targets.settle(drill_target)
+    opened = session.resources.open_lab(session.target, session.runtime)
     yield opened
-    if session.premises.hold_kept_stack:
+    if session.resources.keeps_stack:
         opened.disconnect()
     else:
         opened.close()
@@ -49,9 +56,9 @@ def lab(pytestconfig: pytest.Config, drill_target: Target) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def random_days(pytestconfig: pytest.Config, drill_target: Target) -> RandomDays:
-    """Of the session, so that it comes before the lab: nothing is started for days that nobody wants."""
+    """The random game days to play; skips the test if no option asks for any, before the lab is started."""
+    from rollback_drills.pytest_plugin.activation import session_of
     from rollback_drills.pytest_plugin.gamedays import NO_DAYS
-    from rollback_drills.pytest_plugin.session import session_of
 
     wanted = session_of(pytestconfig).random_days
     if wanted is None:
@@ -62,15 +69,16 @@ def random_days(pytestconfig: pytest.Config, drill_target: Target) -> RandomDays
 @pytest.fixture
 def drill(request: pytest.FixtureRequest, drill_target: Target) -> Drill:
     """The record of this drill: steps, checks, observations, findings."""
+    from rollback_drills.pytest_plugin.activation import session_of
     from rollback_drills.pytest_plugin.recorder import begin
 
-    return begin(request.node, drill_target)
+    return begin(session_of(request.config), request.node, drill_target)
 
 
 @pytest.fixture(scope="session")
 def shared_drills(pytestconfig: pytest.Config, lab: Lab) -> SharedDrills:
-    """For measurements that several drills judge."""
-    from rollback_drills.pytest_plugin.session import session_of
+    """Records measurements that several drills judge."""
+    from rollback_drills.pytest_plugin.activation import session_of
     from rollback_drills.pytest_plugin.shared_drills import SharedDrills
 
     return SharedDrills(session_of(pytestconfig), lab)
@@ -78,7 +86,7 @@ def shared_drills(pytestconfig: pytest.Config, lab: Lab) -> SharedDrills:
 
 @contextmanager
 def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release: str) -> Iterator[Stack]:
-    from rollback_drills.pytest_plugin.session import session_of
+    from rollback_drills.pytest_plugin.activation import session_of
 
     session = session_of(request.config)
     stack = lab.stack(release)
@@ -89,8 +97,8 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
         yield stack
     finally:
         stack.clients.end()
-        if session.keep:
-            session.premises.keep_stack(request.node.nodeid, stack)
+        if session.keeps_stacks:
+            session.resources.keep_stack(request.node.nodeid, stack)
             stack.client.close()
             stack.database.disconnect()
         else:
@@ -111,9 +119,9 @@ def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
 
 @pytest.fixture
 def idle_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab) -> Iterator[Stack]:
-    """A disposable stack at the current release's schema, with the seed rows; nothing is started.
+    """A disposable stack at the current release's schema, with the seed rows; neither gateway nor clients are started.
 
-    Nor are there clients: a drill that wants them calls ``stack.clients.begin()`` once its gateway serves.
+    A drill that wants clients calls ``stack.clients.begin()`` once its gateway serves.
     """
     with _open_stack(request, drill, lab, lab.target.current) as stack:
         yield stack
@@ -123,7 +131,7 @@ def idle_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab) -> Iterat
 def stack(idle_stack: Stack, drill: Drill) -> Stack:
     """A disposable stack in its steady state: the current release serves, which is the drill's first step.
 
-    From then on clients ask for its health and deliver, until the drill has verified what it did.
+    From then on, clients ask for its health and send deliveries until the drill ends.
     """
     _reach_steady_state(idle_stack, drill, idle_stack.target.current)
     return idle_stack
@@ -131,7 +139,7 @@ def stack(idle_stack: Stack, drill: Drill) -> Stack:
 
 @pytest.fixture
 def previous_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab) -> Iterator[Stack]:
-    """As `stack`, on the previous release and its schema: where things stood before the upgrade."""
+    """As `stack`, on the previous release and its schema: the state before the upgrade."""
     with _open_stack(request, drill, lab, lab.target.previous) as stack:
         _reach_steady_state(stack, drill, lab.target.previous)
         yield stack

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.gamedays.operations import Operation, parse
-from rollback_drills.target.target import Target
+
+if TYPE_CHECKING:
+    from rollback_drills.gamedays.operations import Operation
+    from rollback_drills.target.target import Target
 
 NO_DAYS = "no time was given to random game days: --drill-budget=SECONDS"
+
+
+def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--drill-budget",
+        type=float,
+        metavar="SECONDS",
+        help="play random game days for this long (ini: drill_budget; default: 0, none)",
+    )
+    group.addoption(
+        "--drill-replay",
+        metavar="DAY",
+        help="play one game day again: the line that a failed one has printed (use with -k random_game_days)",
+    )
+    parser.addini("drill_budget", "seconds for which random game days are played", default="0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,8 @@ def wanted(config: pytest.Config, target: Target) -> RandomDays | None:
     """
     replay = config.getoption("drill_replay")
     if replay is not None:
+        from rollback_drills.gamedays.operations import parse
+
         try:
             return RandomDays(0.0, parse(replay, target))
         except DrillError as error:

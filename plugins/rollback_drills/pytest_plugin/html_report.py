@@ -1,4 +1,4 @@
-"""Columns and links in the report that pytest-html writes. Everything that we put into it is escaped here."""
+"""Columns and links in the report of pytest-html. Everything that is added to it is escaped here."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from rollback_drills.evidence.model import DrillEvidence
+from rollback_drills.evidence.model import DrillEvidence, Finding
+from rollback_drills.pytest_plugin.keys import EVIDENCE
 from rollback_drills.pytest_plugin.session import DrillSession
-from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.views.groups import anchor_of
 
 _TEST_ID_CELL = 1
@@ -23,7 +23,7 @@ class _PytestHtmlReport(Protocol):
     when: str
 
 
-class HtmlBridge:
+class HtmlColumns:
     """Registered on the controller; its hooks exist only where pytest-html is installed and not blocked."""
 
     def __init__(self, session: DrillSession) -> None:
@@ -44,14 +44,12 @@ class HtmlBridge:
         # pytest-html does not escape test ids, and a parameter may hold anything.
         test_id = report.nodeid if report.when == "call" else f"{report.nodeid}::{report.when}"
         cells[_TEST_ID_CELL] = f'<td class="col-testId">{escape(test_id)}</td>'
-        evidence = next((DrillEvidence.from_json(text) for text in getattr(report, ATTRIBUTE, ())[-1:]), None)
+        evidence = next((DrillEvidence.from_json(text) for text in getattr(report, EVIDENCE, ())[-1:]), None)
         verdict = recovery = findings = ""
         if evidence is not None:
             verdict = f'<a href="{self._link()}#{anchor_of(evidence.id)}">{escape(evidence.verdict)}</a>'
             recovery = escape(_recovery(evidence))
-            found = (f"{each.code}{'' if each.fails else ' (accepted)' if each.accepted else ' (known gap)'}"
-                     for each in evidence.findings)  # fmt: skip
-            findings = escape(", ".join(dict.fromkeys(found)))
+            findings = escape(", ".join(dict.fromkeys(map(_brief, evidence.findings))))
         cells.insert(2, f'<td class="col-verdict">{verdict}</td>')
         cells.insert(3, f'<td class="col-recovery">{recovery}</td>')
         cells.insert(4, f'<td class="col-findings">{findings}</td>')
@@ -61,10 +59,25 @@ class HtmlBridge:
         prefix.append(f'<p><a href="{self._link()}">Incident document of this run</a></p>')
 
     def _link(self) -> str:
-        """From pytest-html's report, wherever it was asked for, to ours."""
+        """From pytest-html's report, wherever it was asked for, to the incident document."""
         config = self._session.config
         report = Path(config.invocation_params.dir, os.path.expandvars(config.option.htmlpath)).expanduser()
         return escape(quote(os.path.relpath(self._session.directory / "incident.html", report.parent)))
+
+
+def discard_html_report(config: pytest.Config, directory: Path) -> None:
+    """Keep pytest-html from writing into a directory that is about to be removed, and from printing that path."""
+    if Path(getattr(config.option, "htmlpath", None) or "").parent != directory:
+        return
+    for plugin in config.pluginmanager.get_plugins():
+        if type(plugin).__module__.startswith("pytest_html."):
+            config.pluginmanager.unregister(plugin)
+
+
+def _brief(finding: Finding) -> str:
+    if finding.fails:
+        return finding.code
+    return f"{finding.code} ({'accepted' if finding.accepted else 'known gap'})"
 
 
 def _recovery(evidence: DrillEvidence) -> str:

@@ -1,4 +1,4 @@
-"""What a CI service reads of a test: properties in the JUnit file that pytest writes."""
+"""Properties of a test in the JUnit file that pytest writes, for CI services."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rollback_drills.report.formats.junit import PREFIX, properties
 
 
 def record_properties(item: pytest.Item, report: pytest.TestReport, evidence: DrillEvidence) -> None:
-    """What a drill measured, as properties of its test: ``--junitxml`` writes them, under pytest-xdist too.
+    """Add what a drill measured as properties of its test: ``--junitxml`` writes them, under pytest-xdist too.
 
     They go into the item as well, because the JUnit file takes them from the report of the teardown.
     """
-    mine = list(properties(evidence))
+    measured = list(properties(evidence))
     for known in (item.user_properties, report.user_properties):
-        known[:] = [*(entry for entry in known if not str(entry[0]).startswith(PREFIX)), *mine]
+        known[:] = [*(entry for entry in known if not str(entry[0]).startswith(PREFIX)), *measured]

@@ -1,7 +1,7 @@
-"""Which drills there are for a target and a runtime, and which of them would be skipped, as JSON; nothing is started.
+"""Lists, as JSON, the drills for a target and a runtime, with the reasons for which they would be skipped.
 
-``python -m rollback_drills.pytest_plugin.listing TARGET RUNTIME DRILLS…``: what follows is where pytest finds them. A
-process of its own, so that whoever asks needs no pytest and keeps its own streams.
+``python -m rollback_drills.pytest_plugin.listing TARGET RUNTIME DRILLS…``; the drills are named as pytest's arguments.
+Nothing is started. It is a process of its own, so that its caller needs no pytest and keeps its streams.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.pytest_plugin.collection import mark_of
+from rollback_drills.pytest_plugin.activation import session_of
+from rollback_drills.pytest_plugin.marks import mark_of
 from rollback_drills.pytest_plugin.recorder import lacking
-from rollback_drills.pytest_plugin.session import session_of
 
 
 class _Listing:
-    """Hears of what was collected. A drill's reasons are those for which it would be skipped before it begins."""
+    """Keeps what was collected: each drill's name, and the reasons for which it would be skipped before it begins."""
 
     def __init__(self) -> None:
         self.drills: list[dict[str, object]] = []
@@ -34,7 +34,7 @@ class _Listing:
 
 
 def main(target: str, runtime: str, *drills: str) -> int:
-    """Print the list; what pytest itself has to say goes to standard error.
+    """Print the list; pytest's own output goes to standard error.
 
     Returns:
         pytest's exit code.

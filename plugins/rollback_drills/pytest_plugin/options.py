@@ -1,62 +1,80 @@
-"""What the options of pytest's command line and configuration say."""
+"""All options of the plugin. Each module that owns a concern adds its own.
+
+Every pytest run calls this, whatever it tests: the modules that are imported here import only pytest, the standard
+library and light modules of `core`.
+"""
 
 from __future__ import annotations
 
-import getpass
-import tempfile
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
 
 import pytest
 
-from rollback_drills.core.errors import TargetError
+from rollback_drills.pytest_plugin import (
+    fixtures,
+    gamedays,
+    report_directory,
+    revisions,
+    runtime_choice,
+    target_choice,
+    time_limit,
+)
 
-REPORTS = "reports"
+_OWNERS: tuple[Callable[[pytest.Parser, pytest.OptionGroup], None], ...] = (
+    target_choice.add_options,
+    runtime_choice.add_options,
+    report_directory.add_options,
+    time_limit.add_options,
+    fixtures.add_options,
+    gamedays.add_options,
+    revisions.add_options,
+)
+_ANNOUNCING = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout", "drill_alembic")
 
 
-def reports(config: pytest.Config) -> Path:
-    """A path of the command line begins where pytest was called, one of the configuration at its file.
+def add_options(parser: pytest.Parser) -> None:
+    """Add every option, and every key of pytest's configuration."""
+    group = parser.getgroup("drill", "rollback drills")
+    for add in _OWNERS:
+        add(parser, group)
 
-    pytest guesses its rootdir from the arguments, so that a target file elsewhere moves it there. Without a word from
-    anybody reports therefore lie in the rootdir only where its configuration is that of the directory in which pytest
-    was called, and of the drills: not of a package that is installed.
+
+def announce_drills(config: pytest.Config) -> bool:
+    """Whether an option on the command line says that this run performs drills."""
+    return any(config.getoption(name) is not None for name in _ANNOUNCING)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionHelp:
+    """One option as ``pytest --help`` shows it.
+
+    ``metavar`` is empty for a switch; ``ini`` is the key in pytest's configuration, empty if there is none.
     """
-    called: Path = config.invocation_params.dir
-    given = config.getoption("drill_report_dir")
-    if given:
-        return called / str(given)
-    configured = str(config.getini("drill_report_dir"))
-    if configured:
-        return config.rootpath / configured
-    ours = config.inipath is not None and config.rootpath in (called, *called.parents) and not config.option.pyargs
-    return (config.rootpath if ours else called) / REPORTS
+
+    name: str
+    metavar: str
+    help: str
+    ini: str = ""
 
 
-def temporary(config: pytest.Config) -> str:
-    """Where pytest lets drills put their files: it tells the user's name, and nothing of the procedure."""
-    given = config.option.basetemp
-    if given:
-        return str(Path(given).resolve())
-    try:
-        user = getpass.getuser()
-    except (ImportError, OSError, KeyError):  # nobody has told this machine who that is
-        user = "unknown"
-    return str(Path(tempfile.gettempdir()).resolve() / f"pytest-of-{user}")
+class _OptionList:
+    """Stands in for pytest's parser and its group, and lists what is added."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, OptionHelp] = {}
+
+    def addoption(self, name: str, *, help: str, metavar: str = "", **_: object) -> None:
+        self.options[name.removeprefix("--").replace("-", "_")] = OptionHelp(name, metavar, help)
+
+    def addini(self, name: str, help: str, **_: object) -> None:
+        self.options[name] = replace(self.options[name], ini=name)
 
 
-def option(config: pytest.Config, name: str) -> str:
-    given = config.getoption(name)
-    return str(given if given is not None else config.getini(name))
-
-
-def seconds(config: pytest.Config) -> float:
-    text = option(config, "drill_timeout")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise TargetError(
-            f"the time limit for a drill is {text!r}",
-            fix="give --drill-timeout (or drill_timeout in pytest's configuration) a number of seconds greater than 0",
-        )
-    return seconds
+def every_option() -> tuple[OptionHelp, ...]:
+    """All options in the order of ``pytest --help``, for the documentation."""
+    listed = _OptionList()
+    for add in _OWNERS:
+        add(cast(pytest.Parser, listed), cast(pytest.OptionGroup, listed))
+    return tuple(listed.options.values())

@@ -1,7 +1,7 @@
-"""Turns what pytest sees of a test into the drill's verdict, and sends the evidence along with the test report.
+"""Turns the outcome of a test into the drill's verdict, and sends the evidence along with the test report.
 
-Evidence crosses from an xdist worker to the controller as JSON text in an attribute of the report: plain data, which
-is all that pytest-xdist serialises.
+Evidence crosses from an xdist worker to the controller as JSON text in an attribute of the report: pytest-xdist
+serialises only plain data.
 """
 
 from __future__ import annotations
@@ -16,22 +16,15 @@ import rollback_drills
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import clients
 from rollback_drills.drill.drill import Drill
-from rollback_drills.drill.plan import (
-    AcceptedRiskError,
-    CheckFailedError,
-)
+from rollback_drills.drill.plan import AcceptedRiskError, CheckFailedError
 from rollback_drills.drill.stops import judge_stops
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.pytest_plugin.collection import Mark, mark_of
-from rollback_drills.pytest_plugin.fixtures import STACK
 from rollback_drills.pytest_plugin.gamedays import NO_DAYS
 from rollback_drills.pytest_plugin.junit import record_properties
-from rollback_drills.pytest_plugin.session import (
-    DrillSession,
-    session_of,
-)
-from rollback_drills.pytest_plugin.target_choice import is_overridden
-from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
+from rollback_drills.pytest_plugin.keys import EVIDENCE, STACK
+from rollback_drills.pytest_plugin.marks import Mark, mark_of
+from rollback_drills.pytest_plugin.session import DrillSession
+from rollback_drills.pytest_plugin.target_fixture import is_overridden
 from rollback_drills.target import capabilities
 from rollback_drills.target.target import Target
 
@@ -40,8 +33,8 @@ _LIBRARY = Path(rollback_drills.__file__).parent
 _BUILT_IN_DRILLS = _LIBRARY / "drills"
 
 
-def begin(item: pytest.Item, target: Target) -> Drill:
-    """Open the drill of a test on a target; skip it if that cannot offer what it requires.
+def begin(session: DrillSession, item: pytest.Item, target: Target) -> Drill:
+    """Open the drill of a test on a target; skip the test if the target lacks what the drill requires.
 
     Raises:
         DrillError: the test is no drill, or another target was drilled before.
@@ -51,15 +44,14 @@ def begin(item: pytest.Item, target: Target) -> Drill:
         raise DrillError(
             f"{item.nodeid} uses a drill's fixtures", fix="mark it with @pytest.mark.drill(title, runbook=…)"
         )
-    session = session_of(item.config)
-    session.drill_on(target)
+    session.targets.settle(target)
     _skip_if_lacking(session, item, mark)
-    drill = session.new_drill(session.plan_of(item))
+    drill = session.drills.new_drill(session.plans.plan_of(item))
     item.stash[_DRILL] = drill.__enter__()
     return drill
 
 
-class EvidencePlugin:
+class OutcomeRecorder:
     """Registered in every process that runs tests."""
 
     def __init__(self, session: DrillSession) -> None:
@@ -67,14 +59,14 @@ class EvidencePlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Before any fixture: nothing is started for a drill that can prove nothing."""
+        """Before any fixture: nothing is started for a drill that cannot prove anything."""
         mark = mark_of(item)
-        if mark is not None and (not is_overridden(item) or self._session.target_is_settled):
+        if mark is not None and (not is_overridden(item) or self._session.targets.is_settled):
             _skip_if_lacking(self._session, item, mark)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Clients have the last word. A drill that went on after a finding has failed all the same."""
+        """The test passes only if clients saw nothing wrong, and if no finding was recorded without stopping it."""
         drill, stack = item.stash.get(_DRILL, None), item.stash.get(STACK, None)
         try:
             result = yield
@@ -100,24 +92,24 @@ class EvidencePlugin:
         if mark_of(item) is not None:
             evidence = self._evidence(item, report, error)
             if evidence is not None:
-                self._session.finished(evidence)
+                self._session.drills.finished(evidence)
                 record_properties(item, report, evidence)
         if mark_of(item) is not None or isinstance(error, DrillError):
             if call.excinfo is not None and report.failed:
-                _explain(report, call.excinfo, item.config.option.tbstyle)
+                _shorten_traceback(report, call.excinfo, item.config.option.tbstyle)
             self._redact(item, report)
-        finished = self._session.take_finished()
+        finished = self._session.drills.take_finished()
         if finished:
-            setattr(report, ATTRIBUTE, [each.model_dump_json() for each in finished])
+            setattr(report, EVIDENCE, [each.model_dump_json() for each in finished])
         return report
 
     def _redact(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """What pytest and its plugins show and write is no place for a secret either."""
+        """Remove secrets from what pytest and its plugins show and write."""
         text = self._session.redactor.text
         report.sections = [(name, text(content)) for name, content in report.sections]
         if isinstance(report.longrepr, tuple):
             file, line, reason = report.longrepr
-            if _is_library(Path(file)):  # the drill is meant, not the line of ours that skips it
+            if _is_library(Path(file)):  # show the drill instead of the line of this package that skips it
                 file, line = str(item.path), (item.location[1] or 0) + 1
             report.longrepr = (file, line, text(reason))
         elif report.longrepr is not None:
@@ -128,6 +120,7 @@ class EvidencePlugin:
     def _evidence(
         self, item: pytest.Item, report: pytest.TestReport, error: BaseException | None
     ) -> DrillEvidence | None:
+        """The evidence as it stands after one phase of a test; None if the phase adds nothing."""
         if report.when == "setup" and report.passed:
             return None
         set_up_only = item.config.option.setuponly and report.passed
@@ -135,7 +128,7 @@ class EvidencePlugin:
             return None
         drill = item.stash.get(_DRILL, None)
         if drill is None:
-            drill = item.stash[_DRILL] = self._session.new_drill(self._session.plan_of(item))
+            drill = item.stash[_DRILL] = self._session.drills.new_drill(self._session.plans.plan_of(item))
         if set_up_only:
             return drill.skip("not performed: pytest was called with --setup-only")
         if isinstance(error, pytest.fail.Exception):
@@ -147,10 +140,10 @@ class EvidencePlugin:
         return drill.conclude(error, reason=_unexpected(error) if not drill.findings_sentence else "")
 
 
-class SetupEnder:
-    """Skips a drill that one of its fixtures has ended.
+class SetupSkipper:
+    """Skips a drill that an accepted risk has ended in one of its fixtures.
 
-    Not part of `EvidencePlugin`, whose own hook must not wrap others.
+    Not part of `OutcomeRecorder`, whose own hook must not wrap others.
     """
 
     @pytest.hookimpl(wrapper=True)
@@ -162,8 +155,8 @@ class SetupEnder:
 
 
 def lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> list[str]:
-    """The reasons for which a drill would be skipped before anything is started for it."""
-    reasons = capabilities.missing(session.target, mark.requires, runtime=session.choice.name)
+    """Why a drill would be skipped before anything is started for it; empty if it would not."""
+    reasons = capabilities.missing(session.target, mark.requires, runtime=session.runtime.name)
     if "random_days" in getattr(item, "fixturenames", ()) and session.random_days is None:
         reasons.append(NO_DAYS)
     return reasons
@@ -175,7 +168,7 @@ def _skip_if_lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> No
 
 
 def _end(item: pytest.Item, end: AcceptedRiskError) -> NoReturn:
-    """As far as the drill came nothing failed, or else it has failed; the rest was not proven."""
+    """The rest of the drill is not proven: it is skipped, unless an earlier finding fails it."""
     drill = item.stash.get(_DRILL, None)
     if drill is not None and drill.findings_sentence:
         raise CheckFailedError(drill.findings_sentence) from None
@@ -183,19 +176,19 @@ def _end(item: pytest.Item, end: AcceptedRiskError) -> NoReturn:
 
 
 def _unexpected(error: BaseException | None) -> str:
-    """An exception that was not made to be read needs its name: the text of a KeyError is but the key."""
+    """An exception that was not written for readers needs its name: the text of a KeyError is only the key."""
     if error is None or isinstance(error, AssertionError | DrillError):
         return ""
     return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
-def _explain(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException], style: str) -> None:
-    """The drill's own lines, without those of this library and without their arguments.
+def _shorten_traceback(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException], style: str) -> None:
+    """Show the drill's own lines, without arguments and without the lines of this package.
 
-    Where a way of showing tracebacks was chosen with ``--tb``, it is left as it is.
+    A style that was chosen with ``--tb`` is left alone.
     """
     if isinstance(excinfo.value, DrillError):
-        report.longrepr = str(excinfo.value)  # it says what, where and how to fix it: a traceback would bury that
+        report.longrepr = str(excinfo.value)  # what, cause and fix: a traceback would bury them
     elif style == "auto":
         own = excinfo.traceback.filter(lambda entry: not entry.ishidden(excinfo) and not _is_library(Path(entry.path)))
         if own:
@@ -205,7 +198,7 @@ def _explain(report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseExcept
 
 
 def _is_library(file: Path) -> bool:
-    """Machinery between a drill and what went wrong: this package (but for its drills), pytest and pluggy."""
+    """Whether it lies between a drill and what went wrong: this package without its drills, pytest and pluggy."""
     if file.is_relative_to(_LIBRARY):
         return not file.is_relative_to(_BUILT_IN_DRILLS)
     return any(part in ("_pytest", "pluggy") for part in file.parts)

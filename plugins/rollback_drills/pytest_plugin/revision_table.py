@@ -1,4 +1,4 @@
-"""The table of revisions at the end of a run in the terminal: what rolling back past each of them means."""
+"""The table of revisions at the end of a run in the terminal: what a rollback past each of them means."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 
 MOST: Final = 20  # revisions without -v
 _HEAD: Final = ("revision", "class", "loss", "lock", "time", "findings")
-_LEAST: Final = 8  # columns that are left to each
+_LEAST: Final = 8  # columns that each keeps
 _EVERY: Final = Limits(rows=100_000)
 _STYLES: Final = {"failed": "red", "unknown": "yellow", "passed": ""}
 
 
 def write_revisions(reporter: pytest.TerminalReporter, run: RunEvidence) -> None:
-    """As wide as the terminal is."""
+    """Write the table, as wide as the terminal."""
     verbose = reporter.config.get_verbosity() > 0
     for text, style in revision_lines(run, verbose=verbose, width=max(80, shutil.get_terminal_size((80, 24)).columns)):
         reporter.write_line(visible(text), **dict.fromkeys(style.split(), True))
 
 
 def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iterator[Line]:
-    """Nothing where no revision was proven; else those with something to say, all of them with ``verbose``.
+    """The lines of the table; none if no revision was proven.
+
+    It has the revisions with a finding, a loss, a lock or another verdict than lossless; with ``verbose``, all.
 
     Args:
         width: columns that no line exceeds.
@@ -37,15 +39,15 @@ def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iter
     rows, _ = revision_rows(run, _EVERY)
     if not rows:
         return
-    telling = [row for row in rows if row.findings or row.losses or row.locks or row.verdict != "lossless"]
-    shown: Sequence[RevisionRow] = rows if verbose else telling[:MOST]
+    notable = [row for row in rows if row.findings or row.losses or row.locks or row.verdict != "lossless"]
+    shown: Sequence[RevisionRow] = rows if verbose else notable[:MOST]
     if shown:
         cells = [_HEAD, *map(_cells, shown)]
         sizes = _sizes(cells, width)
         yield "", ""
         yield _line(_HEAD, sizes), "bold"
         yield from ((_line(each, sizes), _STYLES[row.tone]) for each, row in zip(cells[1:], shown, strict=True))
-    yield f"{_summary(rows)}{_left_out(len(rows), len(shown), len(telling))}", ""
+    yield f"{_summary(rows)}{_left_out(len(rows), len(shown), len(notable))}", ""
 
 
 def _cells(row: RevisionRow) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ def _cells(row: RevisionRow) -> tuple[str, ...]:
 
 
 def _sizes(cells: Sequence[tuple[str, ...]], width: int) -> list[int]:
-    """What each column needs; where that is too much, loss and lock give way first, then the others."""
+    """The width of each column; if the table is too wide, loss and lock shrink first, then the others."""
     sizes = [max(len(row[place]) for row in cells) for place in range(len(_HEAD))]
     for places in ((2, 3), (0, 1, 5)):
         while sum(sizes) + len(sizes) - 1 > width and any(sizes[place] > _LEAST for place in places):
@@ -77,9 +79,9 @@ def _summary(rows: Sequence[RevisionRow]) -> str:
     return f"{len(rows)} revision{'s' if len(rows) != 1 else ''}: {counted}; {findings} with findings"
 
 
-def _left_out(every: int, shown: int, telling: int) -> str:
+def _left_out(every: int, shown: int, notable: int) -> str:
     if shown == every:
         return ""
-    return f"; {telling - shown} more with something to say, and all others, with -v" if telling > shown else (
-        "; the others with -v"
-    )  # fmt: skip
+    return (
+        f"; {notable - shown} more notable ones, and all others, with -v" if notable > shown else "; the others with -v"
+    )

@@ -1,9 +1,10 @@
-"""Every revision is an item of its own: found by reading the scripts, proven by one walk that all of them share."""
+"""Each revision is an item of its own: found by reading the scripts, proven by one walk that all items share."""
 
 from __future__ import annotations
 
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,46 @@ EVERY = "every revision of the image"
 _KEY = pytest.StashKey["SelectedRevisions"]()
 
 
+def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--drill-since",
+        metavar="REV",
+        help="prove only the revisions above REV; with git:REF, only those whose scripts that commit does not have",
+    )
+    group.addoption(
+        "--drill-alembic",
+        metavar="FILE",
+        help="drill only the migrations of this alembic.ini: no target file, no gateway (use with -k reversibility)",
+    )
+    group.addoption(
+        "--drill-alembic-name",
+        metavar="SECTION",
+        default="alembic",
+        help="section of alembic.ini, as in alembic's own option -n (default: alembic)",
+    )
+    group.addoption(
+        "--drill-alembic-python",
+        metavar="PYTHON",
+        help="interpreter that has alembic and the models (default: the one that runs pytest)",
+    )
+    group.addoption(
+        "--drill-alembic-env",
+        metavar="NAME=VALUE",
+        action="append",
+        help="a variable for env.py; {url} stands for the database's URL (may be repeated)",
+    )
+    group.addoption(
+        "--drill-alembic-baseline",
+        metavar="FILE",
+        help="SQL that creates the schema before the first revision, if the history does not begin with an empty one",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SelectedRevisions:
-    """The scripts of the release, the revisions that are to be proven, or why these are not known.
+    """The scripts of the release and the revisions to prove, or why these are not known.
 
-    ``in_image``: they are in an image only, and nothing is started to collect tests: one item proves them all.
+    ``in_image``: the scripts are only in an image. As nothing is started to collect tests, one item proves them all.
     """
 
     scripts: Scripts | None
@@ -38,20 +74,20 @@ class SelectedRevisions:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``revision`` in a drill's signature makes one item of each revision of the current release."""
     if "revision" in metafunc.fixturenames and metafunc.definition.get_closest_marker("drill"):
-        from rollback_drills.pytest_plugin.session import session_of
+        from rollback_drills.pytest_plugin.activation import session_of
 
         try:
             session = session_of(metafunc.config)
-            session.see_fixture(getattr(metafunc.definition, "_fixtureinfo", None))
+            session.targets.see_fixture(getattr(metafunc.definition, "_fixtureinfo", None))
             found = revisions_of(session)
-        except pytest.UsageError:  # here it would become a traceback; it is raised again once all is collected
+        except pytest.UsageError:  # here it would become a traceback; it is raised again after collection
             found = SelectedRevisions(None, ())
         metafunc.parametrize("revision", found.chosen or [EVERY if found.in_image else UNKNOWN])
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """With ``--drill-alembic`` there are migrations and nothing else to drill."""
+    """With ``--drill-alembic`` there are only migrations to drill."""
     if item.config.getoption("drill_alembic") and item.get_closest_marker("drill"):
         names = set(getattr(item, "fixturenames", ()))
         if not names & {"walk", "revision", "scripts"} or names & {"stack", "idle_stack", "previous_stack", "lab"}:
@@ -59,7 +95,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def revisions_of(session: DrillSession) -> SelectedRevisions:
-    """What there is to prove; read once per process."""
+    """The revisions to prove; read once per process."""
     if _KEY not in session.config.stash:
         session.config.stash[_KEY] = _find(session)
     return session.config.stash[_KEY]
@@ -96,7 +132,7 @@ def _scripts(session: DrillSession) -> Scripts:
     if target.releases.path is not None:
         values = {"here": str(target.here), "release": target.current}
         return read_scripts([target.path(fill(target.releases.path, values)) / target.migrations.versions])
-    # Should we be killed in between, the next run removes it.
+    # If this process is killed in between, the next run removes the workspace.
     workspace = Workspace(f"scripts-{secrets.token_hex(4)}", session.worker)
     try:
         tree = Trees(target, workspace.path).tree(target.current)
@@ -106,7 +142,7 @@ def _scripts(session: DrillSession) -> Scripts:
 
 
 def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:
-    """What ``--drill-since`` leaves: revisions above one, or scripts that a commit of git does not have.
+    """The revisions that ``--drill-since`` selects: those above one, or those whose scripts a git commit lacks.
 
     Raises:
         LookupError: there is no such revision or commit.
@@ -118,8 +154,11 @@ def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:
         return scripts.after(since)
     listed = subprocess.run(
         ["git", "ls-tree", "-r", "--name-only", "--full-tree", since.removeprefix("git:")],
-        cwd=session.target.here, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=session.target.here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode:
         raise LookupError(f"--drill-since {since}: {listed.stderr.strip()}")
     names = {Path(line).name for line in listed.stdout.splitlines()}
@@ -129,7 +168,7 @@ def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def scripts(request: pytest.FixtureRequest) -> Scripts:
     """The migration scripts of the current release, read without running them or starting anything."""
-    from rollback_drills.pytest_plugin.session import session_of
+    from rollback_drills.pytest_plugin.activation import session_of
 
     found = revisions_of(session_of(request.config))
     if found.scripts is None:
@@ -143,28 +182,34 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     from rollback_drills.lab.lab import Lab
     from rollback_drills.migrations.reversibility.release_environment import ReleaseEnvironment
     from rollback_drills.migrations.reversibility.walk import Walk
-    from rollback_drills.pytest_plugin.session import session_of
+    from rollback_drills.pytest_plugin.activation import session_of
     from rollback_drills.runtimes.protocols import CommandLog
 
     session = session_of(request.config)
     reason = revisions_of(session).reason
     if reason and not revisions_of(session).scripts:
         pytest.fail(f"the revisions are not known: {reason}", pytrace=False)
-    ground: MigrationEnvironment
+    environment: MigrationEnvironment
     seeded = None
     if request.config.getoption("drill_alembic"):
-        ground = _bare_ground(session)
+        environment = _bare_environment(session)
     else:
         lab: Lab = request.getfixturevalue("lab")
         server = lab.runtime.server
         commands = lab.runtime.commands(CommandLog(), lambda: server.admin_url)
         role, password = lab.role
-        ground = ReleaseEnvironment(
-            commands, session.target, session.target.current, admin_url=server.admin_url, role=role,
-            password=password, run=session.run, directory=session.premises.workspace.path,
-        )  # fmt: skip
+        environment = ReleaseEnvironment(
+            commands,
+            session.target,
+            session.target.current,
+            admin_url=server.admin_url,
+            role=role,
+            password=password,
+            run=session.run,
+            directory=session.resources.workspace.path,
+        )
         seeded = lab.seeded
-    opened = Walk(ground, session.target.migrations, wanted=_selected(request.session.items), seeded=seeded)
+    opened = Walk(environment, session.target.migrations, wanted=_selected(request.session.items), seeded=seeded)
     try:
         yield opened
     finally:
@@ -172,19 +217,17 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
 
 
 def _selected(items: Iterable[pytest.Item]) -> set[str]:
-    """The revisions that this process will be asked for: with branches, not in alembic's order."""
+    """The revisions that this process has items for; with branches, their order is not alembic's."""
     calls = (getattr(item, "callspec", None) for item in items)
     return {str(call.params["revision"]) for call in calls if call is not None and "revision" in call.params}
 
 
-def _bare_ground(session: DrillSession) -> MigrationEnvironment:
-    """A server for the migrations alone; it ends with the session's workspace."""
-    import sys
-
+def _bare_environment(session: DrillSession) -> MigrationEnvironment:
+    """A server for the migrations alone; it ends with the workspace of the session."""
     from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
     from rollback_drills.migrations.ini import driver_of
 
-    server, workspace = session.premises.open_server(session.choice)
+    server, workspace = session.resources.open_server(session.runtime)
     config = session.config
     section = config.getoption("drill_alembic_name")
     given = config.getoption("drill_alembic_env") or []

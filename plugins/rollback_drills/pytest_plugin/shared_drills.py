@@ -9,22 +9,26 @@ from rollback_drills.drill import clients
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
-from rollback_drills.pytest_plugin.collection import Mark
+from rollback_drills.pytest_plugin.marks import Mark
 from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.report.views.groups import MEASURED_FOR
 
 
 class SharedDrills:
-    """Opens drills that belong to no single test; their evidence travels with the next report."""
+    """Opens drills that belong to no single test; the next test report takes their evidence along."""
 
     def __init__(self, session: DrillSession, lab: Lab) -> None:
         self._session, self._lab = session, lab
 
     @contextmanager
     def open(self, drill_id: str, title: str, *, runbook: str) -> Iterator[tuple[Stack, Drill]]:
-        """A stack of its own, at the current release and not yet started, and the drill that records it."""
+        """A stack of its own at the current release, not yet started, and the drill that records what happens to it.
+
+        Raises:
+            DrillError: the runbook has no such section.
+        """
         mark = Mark(title, runbook)
-        drill = self._session.new_drill(self._session.plan(drill_id, mark, ""))
+        drill = self._session.drills.new_drill(self._session.plans.plan(drill_id, mark, ""))
         stack = self._lab.stack()
         stack.listeners.command.append(drill.command)
         drill.watch(stack.clients)
@@ -35,5 +39,5 @@ class SharedDrills:
                 clients.record(stack, drill)
         finally:
             stack.clients.end()
-            self._session.finished(drill.evidence())
+            self._session.drills.finished(drill.evidence())
             self._lab.discard(stack)

@@ -1,4 +1,4 @@
-"""SIGTERM ends a run as Ctrl-C does, and nothing disturbs its clean-up."""
+"""SIGTERM ends a run as Ctrl-C does, and no signal disturbs the clean-up."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ import pytest
 
 
 class Signals:
-    """What this process does with its signals while drills run."""
+    """The signal handlers of this process while drills run."""
 
     def __init__(self) -> None:
         self._handlers: dict[signal.Signals, Any] = {}  # as signal.signal gives and takes them
 
     def trap(self) -> None:
-        """Let SIGTERM end the run as Ctrl-C does, with everything removed, and exit code 143."""
+        """Let SIGTERM end the run as Ctrl-C does: everything is removed, and the exit code is 143."""
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             self._replace(signal.SIGTERM, _terminated)
 
     def shield_clean_up(self) -> None:
-        """The run is ending: a second Ctrl-C must not interrupt what removes the stacks."""
+        """Keep a second Ctrl-C from interrupting the removal of the stacks."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._replace(number, _ending_already)
 
     def release(self) -> None:
+        """Restore the handlers that were there before."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
@@ -44,4 +45,4 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def _ending_already(number: int, frame: FrameType | None) -> None:
-    """Instead of SIG_IGN, which children would inherit."""
+    """Does nothing; SIG_IGN would be inherited by children."""

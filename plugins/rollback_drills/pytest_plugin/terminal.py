@@ -1,7 +1,8 @@
-"""What a person sees in the terminal: the header, the steps as they end, and the summary."""
+"""What a person sees in the terminal: the header, each step when it ends, and the summary."""
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,25 +10,37 @@ import pytest
 
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.model import DrillEvidence, Step
+from rollback_drills.pytest_plugin.keys import EVIDENCE
 from rollback_drills.pytest_plugin.run_report import RunReporter
 from rollback_drills.pytest_plugin.session import DrillSession
-from rollback_drills.pytest_plugin.xdist import ATTRIBUTE
 from rollback_drills.report.text import one_line, visible
 
 _SIGNS = {"passed": "ok  ", "failed": "FAIL", "error": "ERR "}
 
 
-class Announcer:
-    """The header: what will be drilled, where, and why there."""
+class Header:
+    """What will be drilled, where, and why there."""
 
     def __init__(self, session: DrillSession) -> None:
         self._session = session
 
     def pytest_report_header(self) -> list[str]:
-        return self._session.header()
+        session = self._session
+        notes, session.clean_up_notes = session.clean_up_notes, []  # the summary shows only later ones
+        target = session.targets.known
+        if target is None:
+            lines = ["drill target: given by the fixture drill_target"]
+        else:
+            lines = [
+                f"drill target: {target.name}, {target.current} back to {target.previous} ({_relative(target.file)})",
+                f"drill runtime: {session.runtime.name}, {session.runtime.reason}",
+            ]
+        if session.performs:
+            lines.append(f"drill reports: {_relative(session.reports)}")
+        return [*lines, *(f"drill clean-up: {line}" for line in notes)]
 
 
-class Progress:
+class StepProgress:
     """With ``-v``, every step when it ends; under pytest-xdist, the steps of a drill when it is reported."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -54,10 +67,10 @@ def line_of(step: Step) -> str:
 
 
 class Summary:
-    """The end of the run: drill, verdict, recovery against objective, findings, and where the report is."""
+    """The end of the run: drill, verdict, recovery against objective, findings, and the path of the report."""
 
-    def __init__(self, config: pytest.Config, session: DrillSession, ledger: RunReporter) -> None:
-        self._config, self._session, self._ledger = config, session, ledger
+    def __init__(self, config: pytest.Config, session: DrillSession, run_reporter: RunReporter) -> None:
+        self._config, self._session, self._run_reporter = config, session, run_reporter
         self._shown = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -65,7 +78,7 @@ class Summary:
         if not hasattr(report, "node") or self._config.get_verbosity() < 1:
             return
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        for text in getattr(report, ATTRIBUTE, ()):
+        for text in getattr(report, EVIDENCE, ()):
             evidence = DrillEvidence.from_json(text)
             if reporter is not None and evidence.steps:
                 reporter.ensure_newline()
@@ -74,7 +87,7 @@ class Summary:
                     reporter.write_line(line_of(step), **{"red": step.outcome != "passed"})
 
     def pytest_unconfigure(self) -> None:
-        """pytest leaves its summary out when it was terminated: just then it matters where the report is."""
+        """After SIGTERM pytest writes no summary, although the path of the report matters most then."""
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and not self._shown and not self._config.option.no_summary:
             self.pytest_terminal_summary(reporter)
@@ -84,28 +97,37 @@ class Summary:
         from rollback_drills.report.formats.terminal import terminal_lines
 
         self._shown = True
-        for line in self._session.swept:
+        done = self._run_reporter
+        for line in self._session.clean_up_notes:
             terminalreporter.write_line(f"drill clean-up: {line}")
-        if self._ledger.run is not None:
+        if done.run is not None:
             terminalreporter.section("rollback drills")
-            page = _shown(self._session.directory / "incident.html")
-            for text, style in terminal_lines(self._ledger.run, page, history=self._ledger.history):
+            page = _below_here(self._session.directory / "incident.html")
+            for text, style in terminal_lines(done.run, page, history=done.history):
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
-            write_revisions(terminalreporter, self._ledger.run)
-            for note in self._ledger.notes:
+            write_revisions(terminalreporter, done.run)
+            for note in done.notes:
                 terminalreporter.write_line(note, yellow=True)
-        if self._ledger.problem:
+        if done.problem:
             terminalreporter.section("rollback drills: the report could not be written", red=True)
-            terminalreporter.write_line(self._ledger.problem)
-        if self._ledger.kept:
+            terminalreporter.write_line(done.problem)
+        if done.kept:
             terminalreporter.section("rollback drills: stacks that were kept")
-        for lines, removal in self._ledger.kept:
+        for lines, removal in done.kept:
             for line in lines:
                 terminalreporter.write_line(line)
             terminalreporter.write_line(f"remove them with:\n  {removal}")
 
 
-def _shown(path: Path) -> str:
+def _relative(path: Path) -> str:
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return str(path)
+
+
+def _below_here(path: Path) -> str:
+    """Relative to the current directory if it contains the path, absolute otherwise."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from rollback_drills.clients.traffic import Sender
@@ -20,7 +21,12 @@ from rollback_drills.target.target import Target
 
 
 class WorkerResources:
-    """Opened at most once at a time; `close` removes all of it, unless a stack is kept."""
+    """Opened at most once at a time; `close` removes all of them, unless a stack is kept.
+
+    Args:
+        worker: the name of the process.
+        keep: whether stacks are to be kept (``--drill-keep-stack``).
+    """
 
     def __init__(self, run: str, worker: str, *, keep: bool, meter: Meter, redactor: Redactor) -> None:
         self._run, self._worker, self._keep = run, worker, keep
@@ -34,38 +40,34 @@ class WorkerResources:
 
     @property
     def workspace(self) -> Workspace:
-        """What this process has made since `open_lab` or `open_server`."""
+        """The workspace that `open_lab` or `open_server` has created."""
         assert self._workspace is not None
         return self._workspace
 
     @property
-    def hold_kept_stack(self) -> bool:
+    def keeps_stack(self) -> bool:
+        """Whether `keep_stack` was called for the open workspace."""
         return self._workspace is not None and self._workspace.kept
 
     def open_lab(self, target: Target, choice: Choice) -> Lab:
-        """Start this worker's server and templates.
+        """Start this worker's server, and build its templates.
 
         Raises:
             DrillError: something did not start.
         """
         began = self._meter.elapsed()
-        self._workspace = Workspace(self._run, self._worker, to_be_kept=self._keep)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self._workspace = Workspace(self._run, self._worker, to_be_kept=self._keep)
+            self._redactor.shorten(str(self._workspace.path), "$WORKSPACE")
             runtime = choice.make(target, self._workspace, self._meter)
-        except BaseException:
-            self.close()
-            raise
-        sender = self._open_sender(self._workspace.path) if target.traffic.rate else None
-        lab = Lab(target, runtime, self._meter, self._run, sender)
-        self._redactor.shorten(str(self._workspace.path), "$WORKSPACE")
-        for secret in (lab.role_password, *runtime.secrets()):
-            self._redactor.add(secret)
-        try:
+            sender = self._open_sender(self._workspace.path) if target.traffic.rate else None
+            lab = Lab(target, runtime, self._meter, self._run, sender)
+            for secret in (lab.role_password, *runtime.secrets()):
+                self._redactor.add(secret)
+            on_failure.callback(lab.close)
             lab.start()
-        except BaseException:
-            lab.close()
-            self.close()
-            raise
+            on_failure.pop_all()
         facts = {name: self._redactor.json(value) for name, value in runtime.facts().items()}
         self.facts = RuntimeFacts(name=choice.name, reason=choice.reason, facts=facts)
         self.setup_seconds = self._meter.elapsed() - began
@@ -79,7 +81,7 @@ class WorkerResources:
         return self._sender
 
     def open_server(self, choice: Choice) -> tuple[PostgresServer, Workspace]:
-        """A disposable PostgreSQL and nothing else, for drills that need no gateway; it ends with the session.
+        """A disposable PostgreSQL and nothing else, for drills that need no gateway; `close` ends it.
 
         Raises:
             DrillError: it did not start.
@@ -95,7 +97,7 @@ class WorkerResources:
         return server, self._workspace
 
     def keep_stack(self, drill: str, stack: Stack) -> None:
-        """Leave a stack up, and note how to reach it (shown in the terminal only: it holds a password)."""
+        """Leave a stack up, and note how to reach it (shown only in the terminal, since it contains a password)."""
         lines = [
             f"{drill}",
             f"  gateway   {stack.gateway.base_url}  (release {stack.gateway.release})",

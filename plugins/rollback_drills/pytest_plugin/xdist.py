@@ -1,7 +1,7 @@
-"""The controller's side of pytest-xdist before it knows of any drill: imports only pytest and the standard library.
+"""What a run with pytest-xdist needs before it is known to have drills: light, as every pytest run imports it.
 
-The controller collects nothing. It learns that there are drills from the first report that carries evidence, unless
-it was told before (`rollback_drills.pytest_plugin.activate`).
+The controller collects no tests. It learns that there are drills from the first report that carries evidence, unless
+`rollback_drills.activate` has announced them.
 """
 
 from __future__ import annotations
@@ -11,35 +11,24 @@ import os
 import secrets
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import pytest
 
 from rollback_drills.core.clock import Clock
-from rollback_drills.pytest_plugin.collection import USAGE_ERROR
-
-ATTRIBUTE = "rollback_drills_evidence"
-"""Of a test report: the evidence of the drills that have ended since the last one, each as JSON text."""
-
-WORKER_INPUT = "rollback_drills"
-_NAME = "rollback-drills-distributing"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What all processes of a run agree on."""
-
-    name: str
-    clock: Clock
-    today: date
-    grouped: bool = False
-
-
-RUN = pytest.StashKey[Run]()
-RUNTIME = pytest.StashKey[tuple[str, str]]()
-"""The name of the runtime that was chosen, and why: the workers take the controller's choice."""
+from rollback_drills.pytest_plugin.keys import (
+    EVIDENCE,
+    LIFECYCLE,
+    RUN,
+    RUN_REPORTER,
+    RUNTIME,
+    SUMMARY,
+    USAGE_ERROR,
+    WORKER_DATA,
+    XDIST,
+    Run,
+)
 
 
 def register(config: pytest.Config) -> None:
@@ -49,35 +38,29 @@ def register(config: pytest.Config) -> None:
         clock = Clock()
         now = clock.started_at
         config.stash[RUN] = Run(f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}", clock, now.date())
-        config.pluginmanager.register(Distribution(config), _NAME)
+        config.pluginmanager.register(Distribution(config), XDIST)
         return
-    # A controller without this plugin gives nothing: a worker of that kind is a run of its own.
-    run = given.get(WORKER_INPUT) or {"name": f"{given['workerid']}-{secrets.token_hex(4)}", "grouped": False}
+    # A controller without this plugin gives nothing: its worker is a run of its own.
+    run = given.get(WORKER_DATA) or {"name": f"{given['workerid']}-{secrets.token_hex(4)}", "grouped": False}
     clock = _clock(run.get("clock"))
     today = date.fromisoformat(run["today"]) if "today" in run else clock.started_at.date()
     config.stash[RUN] = Run(run["name"], clock, today, run["grouped"])
     if run.get("runtime"):
         config.stash[RUNTIME] = tuple(run["runtime"])
     if run["grouped"]:
-        config.option.loadgroup = True  # xdist itself reads it from the worker's arguments, where it is not
+        config.option.loadgroup = True  # xdist reads it from the worker's arguments, which do not have it
 
 
 def _clock(given: Sequence[str | float] | None) -> Clock:
-    """The run's own, where the worker is on the same machine: only there the monotonic clock is the same."""
+    """The run's own, if the worker is on the same machine: the monotonic clock of another machine differs."""
     if given is None:
         return Clock()
     started_at, began = given
     return Clock(datetime.fromisoformat(str(started_at)), float(began))
 
 
-def distribution_of(config: pytest.Config) -> Distribution | None:
-    """None in a worker."""
-    plugin = config.pluginmanager.getplugin(_NAME)
-    return plugin if isinstance(plugin, Distribution) else None
-
-
 class Distribution:
-    """Gives the workers their run, and takes from them what concerns the whole run."""
+    """Registered on the controller: gives the workers their run, and takes from them what concerns the whole run."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -86,16 +69,18 @@ class Distribution:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # xdist has no types
         run = self._config.stash[RUN]
-        grouped = getattr(self._config.option, "dist", "no") == "loadgroup"
         runtime = self._config.stash.get(RUNTIME, None)
-        node.workerinput[WORKER_INPUT] = {
-            "name": run.name, "today": run.today.isoformat(), "grouped": grouped,
+        data: dict[str, object] = {
+            "name": run.name,
+            "today": run.today.isoformat(),
+            "grouped": getattr(self._config.option, "dist", "no") == "loadgroup",
             "runtime": list(runtime) if runtime else None,
-        }  # fmt: skip
+        }
         gateway = node.gateway
         if gateway.spec.popen:
-            node.workerinput[WORKER_INPUT]["clock"] = [run.clock.started_at.isoformat(), run.clock.began]
-            self._processes[node] = gateway._rinfo().pid  # xdist has just asked for it; it is kept there
+            data["clock"] = [run.clock.started_at.isoformat(), run.clock.began]
+            self._processes[node] = gateway._rinfo().pid  # cached: xdist has just asked for it
+        node.workerinput[WORKER_DATA] = data
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
@@ -109,18 +94,24 @@ class Distribution:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """The first sign of a drill: from now on there is a ledger, which has missed this report."""
-        if hasattr(report, ATTRIBUTE) and self._config.pluginmanager.getplugin("rollback-drills-ledger") is None:
-            from rollback_drills.pytest_plugin.session import session_of
+        """Activate the plugin with the first drill, and pass on the report that its new plugins have missed."""
+        manager = self._config.pluginmanager
+        if hasattr(report, EVIDENCE) and not manager.hasplugin(RUN_REPORTER):
+            from rollback_drills.pytest_plugin.activation import session_of
 
             session_of(self._config)
-            for name in ("rollback-drills-ledger", "rollback-drills-summary"):
-                plugin = self._config.pluginmanager.getplugin(name)
+            for name in (RUN_REPORTER, SUMMARY):
+                plugin = manager.getplugin(name)
                 if plugin is not None:
                     plugin.pytest_runtest_logreport(report)
 
-    def terminate_workers(self) -> None:
-        """Pass SIGTERM on: told by xdist alone, a worker that performs a drill goes on for five seconds."""
-        for pid in self._processes.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Pass SIGTERM on to the workers: ended by xdist alone, a worker that performs a drill goes on for 5 s.
+
+        Ctrl-C reaches the workers anyway, and a second signal would disturb their clean-up.
+        """
+        if isinstance(excinfo.value, pytest.exit.Exception) and self._config.pluginmanager.hasplugin(LIFECYCLE):
+            for pid in self._processes.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""What a runbook tells its reader to type.
+"""The commands that a runbook tells its reader to type.
 
-Only fenced code counts (CommonMark, "Fenced code blocks"): a command that is mentioned in a sentence, to warn of it
-for instance, is no instruction.
+Only fenced code counts (CommonMark, "Fenced code blocks"): a command in a sentence, for example in a warning, is no
+instruction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Block = tuple[Instruction, ...]
 
 
 def shell_blocks(markdown: str) -> Iterator[Block]:
-    """The commands of every fenced block of shell; comments and prompts are left out."""
+    """The commands of every fenced shell block, without comments and prompts."""
     fence, shell, found = "", False, list[Instruction]()
     pending, begun = "", 0
     for number, line in enumerate(markdown.splitlines(), 1):
@@ -54,10 +54,11 @@ def shell_blocks(markdown: str) -> Iterator[Block]:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a block of commands stands in: how things are called, and what the pages above have told to type.
+    """The context of a block of commands.
 
-    ``gateway`` and ``database`` are the services of the compose file, ``webhook`` the path of a delivery with the
-    placeholder ``{integration}``, ``flag`` the variable of a flag with its placeholder; the last two may be empty.
+    ``gateway`` and ``database`` are services of the compose file, ``webhook`` is the path of a delivery with the
+    placeholder ``{integration}``, ``flag`` the variable of a flag with its placeholder (both may be empty), and
+    ``above`` has the commands of the preceding blocks.
     """
 
     gateway: str

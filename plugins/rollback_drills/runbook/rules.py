@@ -1,23 +1,35 @@
-"""Commands of a runbook that prove nothing, stop halfway, or are not what a shell reads."""
+"""The rules of the runbook linter: one function per rule, named by the code of its finding.
+
+A rule yields the commands of a block that mislead their reader. When in doubt, it reports nothing.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from rollback_drills.runbook.markdown import Block, Context, Instruction
-from rollback_drills.runbook.shell import (
-    ShellCommand,
-    commands_in,
-    options_of,
-)
+from rollback_drills.runbook.shell import ShellCommand, commands_in, options_of
 
 _URL = re.compile(r"^(https?://|localhost\b|127\.0\.0\.1\b|\$\{?\w+\}?(/|$))", re.IGNORECASE)
-_SHOWS_STATUS = {"-f", "--fail", "--fail-with-body", "-i", "--include", "-I", "--head", "-D", "--dump-header",
-                 "-v", "--verbose", "-w", "--write-out"}  # fmt: skip
+_FAILS = {"-f", "--fail", "--fail-with-body"}
+_SHOWS_STATUS = _FAILS | {
+    "-i",
+    "--include",
+    "-I",
+    "--head",
+    "-D",
+    "--dump-header",
+    "-v",
+    "--verbose",
+    "-w",
+    "--write-out",
+}
 _SAVES = {"-o", "--output", "-O", "--remote-name"}
-_SENDS = {"-d", "--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode", "--json", "-F", "--form",
-          "-T", "--upload-file"}  # fmt: skip
+_SENDS_DATA = {"-d", "--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode", "--json"}
+_SENDS = _SENDS_DATA | {"-F", "--form", "-T", "--upload-file"}
+_READS = {"GET", "HEAD"}
 _CURL_VALUED = "AbcCdDeEFHhKmoPQrtTuUwxXyYz"
 _PG_VALUED = "dEeFfhIjLnNPpStTUZ"
 _METHOD = re.compile(r"^(?:-[a-zA-Z]*X|--request)=?(?P<method>[A-Za-z]*)$")
@@ -33,45 +45,104 @@ _QUOTED = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"")
 _PLACEHOLDER = re.compile(r"(?<![<\d])<[A-Za-z][\w-]*(?: [\w-]+)*>")
 _HERE_DOCUMENT = re.compile(r"<<-?\s*[\"'\\]?(?P<end>\w+)")
 _PROSE = re.compile(r"^\s*([A-Z][a-z]|[\w ]+:(\s|$))")  # a template of a message, a summary of options
+_ASSIGNMENT = re.compile(r"^\s*(export\s+)?[A-Z][A-Z0-9_<>]*=\S*\s*$|\bsed\b.*\.env\b")
+_EXPORT = re.compile(r"^\s*export\s+[A-Z][A-Z0-9_]*=\S+")
 
 
-def ignores_status(block: Block, context: Context) -> Iterator[Instruction]:
-    """An answer is asked for, and nobody sees whether it is a good one."""
+def restart_keeps_environment(block: Block, context: Context) -> Iterator[Instruction]:
+    """A restart after a variable was set; a restart alone does no harm."""
+    edited = False
+    for each in block:
+        edited = edited or bool(_ASSIGNMENT.search(each.text))
+        if edited and re.search(rf"{_COMPOSE}restart\b", each.text):
+            yield each
+
+
+def rollback_lives_in_a_shell(block: Block, context: Context) -> Iterator[Instruction]:
+    """A variable that is exported for a start by Compose, and set nowhere else."""
+    exported = [each for each in block if _EXPORT.search(each.text)]
+    if any(re.search(rf"{_COMPOSE}(up|restart)\b", each.text) for each in block):
+        yield from exported
+
+
+def exec_needs_running_gateway(block: Block, context: Context) -> Iterator[Instruction]:
+    """Alembic by `docker compose exec`, in the gateway that may not be running."""
+    yield from _matching(block, rf"{_COMPOSE}exec\b[^|;&]*\s{re.escape(context.gateway)}\s+(\S*/)?alembic\b")
+
+
+def blind_downgrade(block: Block, context: Context) -> Iterator[Instruction]:
+    """A downgrade by a number of revisions."""
+    yield from _matching(block, r"\balembic\b.*\bdowngrade\s+-\d")
+
+
+def restore_over_live_database(block: Block, context: Context) -> Iterator[Instruction]:
+    """A dump that is fed to psql, which goes on after errors."""
+    for each in block:
+        fed = re.search(r"\bcat\b.*\||<\s*\S", each.text)
+        if fed and re.search(r"\bpsql\b", each.text) and "ON_ERROR_STOP" not in each.text:
+            yield each
+
+
+def down_destroys_evidence(block: Block, context: Context) -> Iterator[Instruction]:
+    """`docker compose down`, which removes containers and their logs."""
+    yield from _matching(block, rf"{_COMPOSE}down\b")
+
+
+def database_not_waited_for(block: Block, context: Context) -> Iterator[Instruction]:
+    """A command to the database right after the database was started."""
+    for each, after in pairwise(block):
+        started = re.search(rf"{_COMPOSE}up\b.*\s{re.escape(context.database)}\b", each.text)
+        if started and "--wait" not in each.text and re.search(r"\bexec\b|\bpsql\b", after.text):
+            yield each
+
+
+def build_replaces_release(block: Block, context: Context) -> Iterator[Instruction]:
+    """A build, which replaces an image that was released."""
+    yield from _matching(block, rf"{_COMPOSE}build\b")
+
+
+def _matching(block: Block, pattern: str) -> Iterator[Instruction]:
+    return (each for each in block if re.search(pattern, each.text))
+
+
+def check_ignores_status(block: Block, context: Context) -> Iterator[Instruction]:
+    """A request whose status is neither shown nor used."""
     for each, command, arguments in _curls(block):
         options = _curl_options(arguments)
         seen = options & _SHOWS_STATUS or command.substituted or command.after in {"|", "|&"}
         saved = (options & _SAVES or ">" in arguments) and "/dev/null" not in arguments
-        if not seen and not saved and _method(arguments) in {"GET", "HEAD"}:
+        if not seen and not saved and _method(arguments) in _READS:
             yield each
 
 
-def checks_flag_by_get(block: Block, context: Context) -> Iterator[Instruction]:
+def flag_checked_by_get(block: Block, context: Context) -> Iterator[Instruction]:
+    """A webhook that is asked by GET, which is refused whether the flag is on or off."""
     for each, _, arguments in _curls(block):
-        if _asks_webhook(arguments, context) and _method(arguments) in {"GET", "HEAD"}:
+        if _asks_webhook(arguments, context) and _method(arguments) in _READS:
             yield each
 
 
-def fails_when_off(block: Block, context: Context) -> Iterator[Instruction]:
-    """Where the block has turned something off: `-f` fails on what is wanted."""
+def flag_check_fails_when_off(block: Block, context: Context) -> Iterator[Instruction]:
+    """`curl -f` after the block has turned a flag off: it fails on the expected 503."""
     off = False
     for each in block:
         values = _flag_values(each.text, context)
         off = bool(_OFF.match(values[-1])) if values else off
         for _, _, arguments in _curls((each,)):
-            failing = _curl_options(arguments) & {"-f", "--fail", "--fail-with-body"}
-            if off and failing and _asks_webhook(arguments, context) and _method(arguments) not in {"GET", "HEAD"}:
+            failing = _curl_options(arguments) & _FAILS
+            if off and failing and _asks_webhook(arguments, context) and _method(arguments) not in _READS:
                 yield each
 
 
 def _flag_values(text: str, context: Context) -> list[str]:
-    """What is written behind `FLAG=`; in a `sed` the last is what comes of it."""
+    """The values after `FLAG=`; in a `sed`, the last one is the result."""
     before, _, after = context.flag.partition("{")
     after = after.partition("}")[2]
     return re.findall(rf"\b{re.escape(before)}[\w<>$]+?{re.escape(after)}=([^\s/;|]*)", text) if context.flag else []
 
 
 def _curls(block: Block) -> Iterator[tuple[Instruction, ShellCommand, tuple[str, ...]]]:
-    """Every request that is made by curl, with curl's arguments."""
+    """Every request by curl, with curl's arguments."""
     for each in block:
         for command in commands_in(each.text):
             arguments = command.arguments_of("curl")
@@ -99,8 +170,8 @@ def _asks_webhook(arguments: tuple[str, ...], context: Context) -> bool:
     return any(_URL.match(argument) and path.search(argument) for argument in arguments)
 
 
-def cleans(block: Block, context: Context) -> Iterator[Instruction]:
-    """Unless the database is made anew by the same commands."""
+def clean_leaves_younger_tables(block: Block, context: Context) -> Iterator[Instruction]:
+    """A dump or a restore with `--clean`, unless the block creates the database anew."""
     created = False
     for each in block:
         created = created or bool(_CREATES.search(each.text))
@@ -111,8 +182,8 @@ def cleans(block: Block, context: Context) -> Iterator[Instruction]:
                 yield each
 
 
-def drops_while_connected(block: Block, context: Context) -> Iterator[Instruction]:
-    """Unless the sessions are ended by force, or the gateway was stopped the last time that it was named."""
+def dropdb_while_connected(block: Block, context: Context) -> Iterator[Instruction]:
+    """Dropping a database, unless by force or after the last command for the gateway has stopped it."""
     stopped = False
     for each in (*context.above, *block):
         said = _stopped(each.text, context)
@@ -130,7 +201,7 @@ def _drops(text: str) -> bool:
 
 
 def _stopped(text: str, context: Context) -> bool | None:
-    """Whether a command stops the gateway (True) or starts it (False); None where it does neither."""
+    """Whether a command stops the gateway (True) or starts it (False); None if it does neither."""
     named = rf"\s{re.escape(context.gateway)}(\s|$)"
     if _STOPS_ALL.search(text) or re.search(rf"\bstop\b.*{named}", text):
         return True
@@ -139,8 +210,8 @@ def _stopped(text: str, context: Context) -> bool | None:
     return None
 
 
-def goes_on_after_checkout(block: Block, context: Context) -> Iterator[Instruction]:
-    """A checkout of a release, and something after it that is done whether or not it has succeeded."""
+def checkout_not_checked(block: Block, context: Context) -> Iterator[Instruction]:
+    """A checkout of a release, followed by commands that run even if it has failed."""
     strict = False
     for each in (*context.above, *block):
         strict = (strict or bool(_STRICT.search(each.text))) and not _LAX.search(each.text)
@@ -154,7 +225,7 @@ def goes_on_after_checkout(block: Block, context: Context) -> Iterator[Instructi
 
 
 def _checks_out(command: ShellCommand) -> bool:
-    """A commit, and neither files nor a branch that is made."""
+    """Whether it checks out a commit: no files, and no new branch."""
     arguments = command.arguments_of("git") or ()
     for verb in ("checkout", "switch"):
         if verb in arguments and command.words[0] != "if":
@@ -164,8 +235,8 @@ def _checks_out(command: ShellCommand) -> bool:
     return False
 
 
-def has_placeholders(block: Block, context: Context) -> Iterator[Instruction]:
-    """Angle brackets around a word, outside of quotations and of what is fed to a command (`<<END`)."""
+def placeholder_redirects(block: Block, context: Context) -> Iterator[Instruction]:
+    """Angle brackets around a word, outside quotation marks and here-documents (`<<END`)."""
     end = ""
     for each in block:
         if end:

@@ -20,20 +20,11 @@ class RunbookSection:
         id: what drills name it by (``@pytest.mark.drill(…, runbook=id)``): lower-case letters, digits and hyphens.
         title: its heading in the report.
         after: the id of the section that precedes it; by default it comes last.
-
-    Raises:
-        ValueError: the id has other characters, or the title is empty.
     """
 
     id: str
     title: str
     after: str | None = None
-
-    def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
-            raise ValueError(f"the section's id {self.id!r} is not of lower-case letters, digits and hyphens")
-        if not self.title.strip():
-            raise ValueError(f"the section {self.id!r} has no title")
 
 
 SECTIONS: dict[str, str] = {
@@ -54,11 +45,16 @@ def with_added(added: Iterable[RunbookSection]) -> dict[str, str]:
     """The built-in sections and the added ones: titles by id, in the runbook's order.
 
     Raises:
-        ValueError: two sections share an id, or one follows a section that does not exist.
+        ValueError: an id has other characters, a title is empty, two sections share an id, or one follows a section
+            that does not exist.
     """
     found = list(SECTIONS.items())
     for section in added:
         ids = [known for known, _ in found]
+        if not _ID.fullmatch(section.id):
+            raise ValueError(f"the section's id {section.id!r} is not of lower-case letters, digits and hyphens")
+        if not section.title.strip():
+            raise ValueError(f"the section {section.id!r} has no title")
         if section.id in ids:
             raise ValueError(f"there are two sections {section.id!r}")
         if section.after is not None and section.after not in ids:

@@ -1,4 +1,4 @@
-"""A line of shell as the commands that it is made of, as far as a runbook needs it (POSIX, "Shell Grammar")."""
+"""Splits a line of shell into its commands, as far as a runbook needs it (POSIX, "Shell Grammar")."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """A simple command. ``after`` is the operator that follows it; ``substituted``: its output is made use of."""
+    """A simple command. ``after`` is the operator that follows it; ``substituted``: its output is used."""
 
     words: tuple[str, ...]
     after: str
     substituted: bool
 
     def arguments_of(self, program: str) -> tuple[str, ...] | None:
-        """What is given to a program, be it called by way of another (`docker compose exec db dropdb`)."""
+        """The arguments of a program, even if another one runs it (`docker compose exec db dropdb`); or None."""
         for place, word in enumerate(self.words):
             if PurePosixPath(word).name == program:
                 return self.words[place + 1 :]
@@ -33,7 +33,7 @@ class ShellCommand:
 
 
 def commands_in(line: str) -> Iterator[ShellCommand]:
-    """The simple commands of a line. A quotation that goes on in the next line is taken apart at its spaces."""
+    """The simple commands of a line. A quotation that continues in the next line is split at its spaces."""
     words, substituted = list[str](), False
     for token in (*_TOKEN.finditer(line), None):
         if token is not None and not token["operator"]:
@@ -54,10 +54,10 @@ def _unquoted(word: str) -> str:
 
 
 def options_of(arguments: tuple[str, ...], *, valued: str = "") -> frozenset[str]:
-    """Options as they are told apart: `-fsS` are three, `--max-time=3` is ``--max-time``.
+    """The options among the arguments, one by one: `-fsS` is three, `--max-time=3` is ``--max-time``.
 
     Args:
-        valued: letters that take what follows as their value, as the `F` of `pg_dump -Fc` does.
+        valued: letters whose value may follow without a space, like the `F` of `pg_dump -Fc`.
     """
     found = set[str]()
     for argument in arguments:

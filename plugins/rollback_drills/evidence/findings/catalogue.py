@@ -5,6 +5,8 @@ docs/reference/findings.md is generated from this module (``make docs``), so the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.findings.entry import FindingKind
 from rollback_drills.evidence.findings.runbook import TO_THE_LETTER
@@ -356,6 +358,17 @@ _ENTRIES = (
 )  # fmt: skip
 
 CATALOGUE: dict[str, FindingKind] = {entry.code: entry for entry in _ENTRIES}
+
+
+def register(kinds: Iterable[FindingKind]) -> None:
+    """Add kinds of findings to the catalogue. Adding the same kind again changes nothing.
+
+    Raises:
+        DrillError: a code stands for another finding.
+    """
+    for kind in kinds:
+        if CATALOGUE.setdefault(kind.code, kind) != kind:
+            raise DrillError(f"two findings have the code {kind.code!r}", fix="give the new one a code of its own")
 
 
 def entry(code: str) -> FindingKind:
