@@ -58,7 +58,7 @@ NEXT = """\
 next:
   perform it            pytest drills -k test_{name} -v
   see it catch a fault  pytest tests/faults -k {dashed} -n 0
-  a finding of its own  plugins/rollback_drills/evidence/findings/catalogue.py
+  a finding of its own  plugins/rollback_drills/evidence/findings/
   the generated pages   make docs
 """
 
