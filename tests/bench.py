@@ -171,10 +171,10 @@ def start_by_hand(target: Target) -> Start:
     from rollback_drills.runtimes.docker.engine import Engine
     from rollback_drills.runtimes.docker.images import Images
     from rollback_drills.runtimes.docker.runtime import _SETTINGS, SUPERUSER
-    from rollback_drills.runtimes.releases.trees import checking
+    from rollback_drills.runtimes.releases.trees import temporary_trees
 
     engine, mark = Engine(), f"bench-{os.getpid()}-{time.monotonic_ns()}"
-    with checking(target) as trees:
+    with temporary_trees(target) as trees:
         image = Images(engine, target, trees).of_release(target.current)
     engine.close()
     port, web = free_port(), free_port()
