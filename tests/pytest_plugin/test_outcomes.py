@@ -129,6 +129,13 @@ def test_every_outcome(project: Project) -> None:
     assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("7", "2", "3")
 
 
+def test_a_skipped_drill_records_which_capabilities_it_lacks(project: Project) -> None:
+    project.write(DRILLS)
+    project.run_here("-k", "lacking or skips_itself")
+    lacks = {drill.id.split("::")[-1]: drill.lacks for drill in project.evidence().drills}
+    assert lacks == {"test_lacking": ("flags", "seed"), "test_skips_itself": ()}
+
+
 def test_failures_show_the_drill_and_not_the_library(project: Project) -> None:
     project.write(DRILLS)
     result = project.run_here("-rs")

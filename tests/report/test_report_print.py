@@ -47,7 +47,7 @@ def test_everything_is_printed_and_drills_begin_on_pages_of_their_own(
         "delivery-00007",
         "OSError: [Errno 98]",
         "for a person to tick",
-        "By someone other than",
+        "Signed by someone who did not",
     ):
         assert folded in text, folded
     for button in ("Save a completed copy", "Add an action", "Skip to"):
