@@ -1,4 +1,4 @@
-"""What the command line says of random game days."""
+"""The options for random game days."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RandomDays:
-    """For how many seconds they are played, or which one again."""
+    """For how many seconds random game days are played, or the operations of the one to replay."""
 
     seconds: float
     replay: tuple[Operation, ...] = ()
 
 
 def wanted(config: pytest.Config, target: Target) -> RandomDays | None:
-    """None where nobody has asked for them.
+    """The random game days that the options ask for; None if they ask for none.
 
     Raises:
         DrillError: an option is wrong.
