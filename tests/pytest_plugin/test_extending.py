@@ -117,8 +117,9 @@ def test_a_hook_that_gives_no_usable_runtime_is_a_mistake(project: Project, runt
     assert said in result.stderr.str()
 
 
-def test_a_runtime_that_nobody_has_is_told_with_those_that_there_are(project: Project) -> None:
-    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('guides/add-a-runtime.md', containing='class Counting')}")
+def test_an_unknown_runtime_is_reported_with_the_known_ones(project: Project) -> None:
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}
+{example('guides/add-a-runtime.md', containing='class Counting')}")
     result = project.run_here("--drill-runtime=count")
     assert "use auto, embedded, docker, compose, counting" in result.stderr.str()
 

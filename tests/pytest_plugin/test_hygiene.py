@@ -80,7 +80,7 @@ def test_after_a_signal(project: Project, numbers: list[signal.Signals], group: 
     begun = [drill for drill in run.drills if drill.verdict == "incomplete"]
     assert len(begun) == (workers or 1)
     assert all([step.title for step in drill.steps][1:] == ["Ready", "Wait"] for drill in begun)
-    if code == 143:  # workers too were told at once: pytest-xdist alone would let them go on for five seconds
+    if code == 143:  # SIGTERM has reached the workers too: pytest-xdist alone would let them go on for 5 s
         assert {drill.steps[-1].error for drill in begun} == {"terminated (SIGTERM)"}
     assert {drill.verdict for drill in run.drills} <= {"incomplete", "not run"}
     assert len(run.drills) == 2
@@ -95,7 +95,9 @@ def test_killed_run_is_removed_by_the_next(project: Project, workers: int) -> No
     children = running.workers()
     running.signal(signal.SIGKILL)
     assert running.end() == -signal.SIGKILL
-    if workers:  # they notice that they are alone, and clean up; what is killed as well is left for the next run
+    if (
+        workers
+    ):  # workers notice that the controller is gone, and clean up; a worker that is killed too leaves its stack
         children[0].kill()
         until(lambda: not any(child.is_running() for child in children), "the end of the workers")
     assert project.workspaces()

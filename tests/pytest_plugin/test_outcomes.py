@@ -1,4 +1,4 @@
-"""How a drill can end: its outcome in pytest, its verdict in the evidence, and what is said about it."""
+"""How a drill can end: its outcome in pytest, its verdict in the evidence, and its reason."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_tracebacks_can_be_asked_for(project: Project) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("activated", [True, False])
 def test_workers_give_the_same_evidence(project: Project, activated: bool) -> None:
-    """Whether or not the controller was told before that there would be drills."""
+    """Whether or not the drills were announced to the controller."""
     project.write(DRILLS, **({} if activated else {"conftest": ""}))
     result = project.run("-n", "2", "-v")
     assert result.ret == pytest.ExitCode.TESTS_FAILED

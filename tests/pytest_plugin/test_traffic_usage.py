@@ -120,7 +120,7 @@ def test_no_secret_of_a_delivery_reaches_the_disk(project: Project, option: tupl
 
 @pytest.mark.slow
 def test_nothing_is_left_of_a_load_when_its_run_is_killed(project: Project) -> None:
-    """The sender ends by itself, and what it knew of secrets with it: nobody has to sweep it."""
+    """The sender ends by itself, and the secrets in its memory with it: no sweep is needed."""
     prepare(project)
     running = project.start("-k", "waiting").when_in_step_after("Ready")
     senders = [each for each in project.processes() if "sender_program" in " ".join(each.cmdline())]

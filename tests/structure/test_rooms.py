@@ -213,12 +213,21 @@ def test_what_is_imported_is_declared_as_a_dependency():
     assert {DISTRIBUTIONS.get(name, name) for name in foreign} - declared == set()
 
 
-def test_importing_the_entry_point_imports_no_engine():
-    heavy = ["pydantic", "httpx", "sqlalchemy", "psycopg", "jinja2", "prometheus_client", "rollback_drills.drill.drill"]
-    script = (
-        "import sys, rollback_drills.pytest_plugin\n"
-        f"print([name for name in {heavy!r} if name in sys.modules],"
-        " [name for name in sys.modules if name.startswith('rollback_drills.')])"
-    )
+def rooms_and_foreign_packages_after(statement: str) -> tuple[set[str], set[str]]:
+    """Which rooms, and which packages besides pytest's own, a statement imports."""
+    script = f"import sys, pytest; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[] ['rollback_drills.pytest_plugin']"
+    names = [name.split(".") for name in done.stdout.split()]
+    rooms = {parts[1] for parts in names if parts[0] == "rollback_drills" and len(parts) > 1}
+    return rooms, {parts[0] for parts in names} - sys.stdlib_module_names - {"rollback_drills"}
+
+
+def test_importing_the_entry_point_imports_no_engine():
+    assert rooms_and_foreign_packages_after("import rollback_drills.pytest_plugin") == ({"pytest_plugin"}, set())
+
+
+def test_what_every_pytest_run_calls_imports_no_engine():
+    """Adding the options, and configuring a run without drills."""
+    modules = ("options", "hookspecs", "keys", "collection", "fixtures", "revisions", "xdist", "marks")
+    statement = "import " + ", ".join(f"rollback_drills.pytest_plugin.{name}" for name in modules)
+    assert rooms_and_foreign_packages_after(statement) == ({"core", "pytest_plugin"}, set())

@@ -1,4 +1,4 @@
-"""Projects with drills of their own, run by a pytest of their own, and what is left of them afterwards."""
+"""Projects with drills of their own, run by a pytest of their own, and the files and processes that they leave."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Running:
 
 
 class Project:
-    """A directory with a target, drills, and a temporary directory that nobody else uses."""
+    """A directory with a target, drills, and a temporary directory of its own."""
 
     def __init__(self, pytester: pytest.Pytester, temporary: Path) -> None:
         self.pytester, self.temporary = pytester, temporary

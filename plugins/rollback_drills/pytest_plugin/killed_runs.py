@@ -17,7 +17,7 @@ def remove_left_overs(reports: Path, run: str) -> list[str]:
     """Remove what killed runs have left.
 
     Returns:
-        what was done, a line each; those of other runs than ``run`` with what is left of their evidence.
+        one line per workspace that was removed, and one per other run than ``run`` that has no report.
 
     Raises:
         pytest.UsageError: the temporary directory is not safe to use.

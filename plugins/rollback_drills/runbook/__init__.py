@@ -1,1 +1,1 @@
-"""What a rollback runbook is, and what is wrong with its commands."""
+"""The sections of a rollback runbook, and the linter of its commands."""
