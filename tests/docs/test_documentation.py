@@ -108,6 +108,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(led_to), f"{link} has no heading #{anchor}"
 
 
+def test_pages_that_the_code_names_exist() -> None:
+    """Messages, reports and comments name pages by their path in the repository."""
+    sources = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "drills").glob("*.py"), *(ROOT / "tools").glob("*.py")]
+    named = {path: re.findall(r"\bdocs/[\w/.-]+\.(?:md|json)\b", path.read_text()) for path in sources}
+    assert sum(map(len, named.values())) > 4
+    assert [(path, page) for path, pages in named.items() for page in pages if not (ROOT / page).exists()] == []
+
+
 def test_every_page_is_in_the_index() -> None:
     linked = {(DOCS / link).resolve() for link, _ in LINK.findall((DOCS / "README.md").read_text())}
     assert {page for page in DOCS.rglob("*.md") if page != DOCS / "README.md"} - linked == set()
