@@ -58,15 +58,15 @@ def pytest_rollback_drills_target(config, load):
 ADDED_DRILL = """
 import pytest
 
-@pytest.mark.drill("The shard moves", runbook="quick-flags")
-def test_first_in_the_runbook(drill):
+@pytest.mark.drill("The shard moves", runbook="scenario-a")
+def test_first_in_the_file(drill):
     with drill.step("Look"):
         drill.check("it holds", True)
 
-@pytest.mark.drill("The cache is emptied", runbook="cache")
-def test_cache(drill):
-    with drill.step("Read a value"):
-        drill.find("cache-stale", "the old value is served")
+@pytest.mark.drill("The logs are quiet", runbook="logs")
+def test_logs(drill):
+    with drill.step("Read the log"):
+        drill.find("release-logs-errors", "3 lines")
 """
 
 
@@ -77,8 +77,7 @@ def example(page: str, *, containing: str) -> str:
     return found
 
 
-FINDING_OF_THE_PAGE = example("writing-a-drill.md", containing="FindingKind(")
-SECTION_OF_THE_PAGE = example("writing-a-drill.md", containing="RunbookSection(")
+HOOKS_OF_THE_PAGE = example("guides/add-a-finding.md", containing="FindingKind(")
 
 
 @pytest.mark.slow
@@ -118,8 +117,7 @@ def test_a_hook_that_gives_no_usable_runtime_is_a_mistake(project: Project, runt
 
 
 def test_an_unknown_runtime_is_reported_with_the_known_ones(project: Project) -> None:
-    project.write(ON_A_STACK, conftest=f"{CONFTEST}
-{example('guides/add-a-runtime.md', containing='class Counting')}")
+    project.write(ON_A_STACK, conftest=f"{CONFTEST}\n{example('guides/add-a-runtime.md', containing='class Counting')}")
     result = project.run_here("--drill-runtime=count")
     assert "use auto, embedded, docker, compose, counting" in result.stderr.str()
 
@@ -128,29 +126,29 @@ def test_an_unknown_runtime_is_reported_with_the_known_ones(project: Project) ->
 def test_an_added_section_and_an_added_finding_are_seen_in_the_report(
     project: Project, workers: tuple[str, ...]
 ) -> None:
-    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}")
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{HOOKS_OF_THE_PAGE}")
     result = project.run(*workers)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["Quick rollback 1: *", "The cache is emptied * failed *", "Quick rollback 2: *", "cache-stale (major): *"]
+        ["Quick rollback 3: *", "The logs are quiet * failed *", "Scenario A: *", "*release-logs-errors (minor)*"]
     )
     run = project.evidence()
-    assert list(run.runbook.sections)[:3] == ["quick-application", "cache", "quick-database"]
-    drill = project.drills()["test_cache"]
-    assert (drill.runbook, [finding.code for finding in drill.findings]) == ("cache", ["cache-stale"])
+    assert list(run.runbook.sections)[2:5] == ["quick-flags", "logs", "scenario-a"]
+    drill = project.drills()["test_logs"]
+    assert (drill.runbook, [finding.code for finding in drill.findings]) == ("logs", ["release-logs-errors"])
     page = (project.run_directory / "incident.html").read_text()
     for text in (
-        "Quick rollback 4: cache",
-        "The cache keeps values of the newer release",
-        "Empty the cache with every",
+        "Quick rollback 4: the logs",
+        "The previous release logs errors although it serves",
+        "Let the previous release start without errors",
     ):
         assert text in page
 
 
 def test_drills_of_an_added_section_run_in_the_order_of_the_runbook(project: Project) -> None:
-    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}")
+    project.write(ADDED_DRILL, conftest=f"{CONFTEST}\n{HOOKS_OF_THE_PAGE}")
     result = project.run_here("--collect-only", "-q")
-    result.stdout.fnmatch_lines(["*::test_cache", "*::test_first_in_the_runbook"])
+    result.stdout.fnmatch_lines(["*::test_logs", "*::test_first_in_the_file"])
 
 
 @pytest.mark.parametrize(
@@ -176,12 +174,10 @@ def test_a_hook_that_gives_something_unusable_is_a_mistake(project: Project, hoo
 
 
 def test_an_unknown_section_is_reported_with_the_added_ones(project: Project) -> None:
-    project.write(
-        ADDED_DRILL.replace('"cache"', '"cash"'), conftest=f"{CONFTEST}\n{FINDING_OF_THE_PAGE}\n{SECTION_OF_THE_PAGE}"
-    )
+    project.write(ADDED_DRILL.replace('"logs"', '"log"'), conftest=f"{CONFTEST}\n{HOOKS_OF_THE_PAGE}")
     result = project.run_here()
     assert result.ret == 4
-    assert "runbook='cash' is none of quick-application, cache, quick-database" in result.stderr.str()
+    assert "runbook='log' is none of quick-application, quick-database, quick-flags, logs" in result.stderr.str()
 
 
 @BOTH
