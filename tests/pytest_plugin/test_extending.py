@@ -130,7 +130,12 @@ def test_an_added_section_and_an_added_finding_are_seen_in_the_report(
     result = project.run(*workers)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["Quick rollback 3: *", "The logs are quiet * failed *", "Scenario A: *", "*release-logs-errors (minor)*"]
+        [
+            "Quick rollback 3: *",
+            "The logs are quiet * failed *",
+            "The shard moves * passed *",
+            "release-logs-errors (minor): *",
+        ]
     )
     run = project.evidence()
     assert list(run.runbook.sections)[2:5] == ["quick-flags", "logs", "scenario-a"]

@@ -8,8 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from support import evidence_samples as samples
+from support.hostile_evidence import HOSTILE, hostile_run
 from support.visiting import visit
-from test_report_html import HOSTILE, hostile_run
 
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.filing.history import History, past_of

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 from support import evidence_builder as build
 from support import evidence_samples as samples
-from test_report_html import HOSTILE, hostile_run
+from support.hostile_evidence import HOSTILE, hostile_run
 
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.evidence.schema import evidence_schema

@@ -56,7 +56,7 @@ class FailedDay:
     detail: str
 
 
-class Attempt:
+class DayAttempt:
     """Performs operations on one day, as far as they are possible, and keeps the violation that ended it."""
 
     def __init__(self, day: Day) -> None:

@@ -17,7 +17,12 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from rollback_drills.core.errors import DrillError
-from rollback_drills.gamedays.attempt import Attempt, FailedDay, InvariantViolatedError, RaisingJudge
+from rollback_drills.gamedays.attempt import (
+    DayAttempt,
+    FailedDay,
+    InvariantViolatedError,
+    RaisingJudge,
+)
 from rollback_drills.gamedays.day import Day
 from rollback_drills.gamedays.operations import OPERATIONS, Drawn, Operation
 from rollback_drills.gamedays.shortening import shorten
@@ -98,13 +103,13 @@ class Search:
         return time.monotonic() > self._deadline
 
     @contextmanager
-    def attempt(self) -> Iterator[Attempt]:
+    def attempt(self) -> Iterator[DayAttempt]:
         """A new day, on a stack of its own."""
         self.days += 1
         with ExitStack() as closing:
             record = closing.enter_context(self._record(self.days))
             day = Day(self._lab, RaisingJudge(), self._directory)
-            attempt = Attempt(day)
+            attempt = DayAttempt(day)
             closing.callback(lambda: record(attempt.operations, attempt.finding))
             closing.callback(day.close)
             closing.callback(lambda: self.performed.update(each.kind for each in attempt.operations))

@@ -12,7 +12,7 @@ from rollback_drills.gamedays.operations.operation import Drawn, Operation
 from rollback_drills.target.target import Target
 
 
-class Upgrade(Operation):
+class UpgradeDatabase(Operation):
     kind = "upgrade"
     title_template = "Upgrade the database with the scripts of release {}"
     moves_schema = True
@@ -42,7 +42,7 @@ class Upgrade(Operation):
         day.state.revision = head
 
 
-class Downgrade(Operation):
+class DowngradeDatabase(Operation):
     kind = "downgrade"
     title_template = "Downgrade the database to the head of release {}, with the newer scripts"
     weight = 2
@@ -73,7 +73,7 @@ class Downgrade(Operation):
         day.state.revision = head
 
 
-class Backup(Operation):
+class TakeBackup(Operation):
     kind = "backup"
     title_template = "Back up the database"
     weight = 2
@@ -90,11 +90,11 @@ class Backup(Operation):
         day.state.backup = KeptBackup(file, manifest, frozenset(day.state.stored))
 
 
-class Restore(Operation):
+class RestoreBackup(Operation):
     """The restored database alone is judged: the exit codes of the commands prove nothing."""
 
     kind = "restore"
-    title_template = "Restore the last backup into a new database, and swap it with the live one"
+    title_template = "RestoreBackup the last backup into a new database, and swap it with the live one"
     weight = 2
     moves_schema = True
 

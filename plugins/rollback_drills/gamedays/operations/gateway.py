@@ -49,7 +49,7 @@ class DeployMigrating(Deploy):
         return True
 
 
-class Restart(Operation):
+class RestartGateway(Operation):
     kind = "restart"
     title_template = "Restart the gateway: it keeps the environment that it was created with"
     moves_schema = True  # where the gateway was created to migrate
@@ -59,7 +59,7 @@ class Restart(Operation):
         day.gateway_started(day.stack.gateway.restart())
 
 
-class Recreate(Operation):
+class RecreateGateway(Operation):
     kind = "recreate"
     title_template = "Re-create the gateway: it reads its configuration again"
     weight = 2
@@ -72,9 +72,9 @@ class Recreate(Operation):
         day.gateway_started(outcome)
 
 
-class Stop(Operation):
+class StopGateway(Operation):
     kind = "stop"
-    title_template = "Stop the gateway"
+    title_template = "StopGateway the gateway"
 
     @classmethod
     def possible(cls, state: ExpectedState) -> bool:
@@ -85,7 +85,7 @@ class Stop(Operation):
         day.state.gateway_stopped()
 
 
-class Kill(Operation):
+class KillGateway(Operation):
     kind = "kill"
     title_template = "Kill the gateway (SIGKILL)"
 
