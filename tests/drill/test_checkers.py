@@ -11,7 +11,7 @@ import pytest
 from pydantic import JsonValue
 
 from rollback_drills.clients.answers import Answer
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers import (
     Problems,
     check_disabled,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rollback_drills.clients.answers import Answer, is_acknowledged
-from rollback_drills.clients.http import Delivered
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.gamedays.attempt import InvariantViolatedError, RaisingJudge
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.invariants import Invariants
