@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from rollback_drills.migrations.reversibility.rows import Loss
 
 from rollback_drills.core.errors import (
     DrillError,
@@ -29,6 +28,7 @@ from rollback_drills.drill.steps import OUTPUT_LIMIT
 from rollback_drills.evidence.journal import Journal, read_journals
 from rollback_drills.evidence.model import DrillEvidence, Writes
 from rollback_drills.migrations.reversibility.proof import Interruption, Lock, Proof
+from rollback_drills.migrations.reversibility.snapshots import Loss
 from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 

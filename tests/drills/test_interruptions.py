@@ -61,7 +61,7 @@ class FakeLab:
                 target=self.target,
                 gateway=FakeGateway(),
                 database=database,
-                listeners=SimpleNamespace(command=[]),
+                command_log=SimpleNamespace(listeners=[]),
                 must_start=lambda outcome: None,
                 started_in=0.0,
             )

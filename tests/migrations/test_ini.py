@@ -94,7 +94,7 @@ def test_a_pyproject_has_one_table_and_no_sections(tmp_path: Path):
     text = '[tool.alembic]\nscript_location = "%(here)s/db"\nversion_locations = ["more", "db/versions"]\n'
     file = ini(tmp_path, text, "pyproject.toml")
     assert script_directories(file) == (tmp_path / "more", tmp_path / "db" / "versions")
-    with pytest.raises(TargetError, match=r"no section 'other': of a pyproject.toml alembic reads \[tool.alembic\]"):
+    with pytest.raises(TargetError, match=r"no section 'other': in a pyproject.toml, alembic reads \[tool.alembic\]"):
         script_directories(file, "other")
 
 

@@ -122,13 +122,13 @@ def test_a_link_that_leads_elsewhere_is_not_followed(reports: Path) -> None:
 
 def test_the_command_says_what_it_found(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(reports / "latest")]) == 0
-    assert "is as it was written, 3 files" in capsys.readouterr().out
+    assert "is unchanged, 3 files" in capsys.readouterr().out
     (reports / NAMES[2] / "incident.md").write_text("all is well")
     (reports / NAMES[2] / "evidence.json").unlink()
     (reports / NAMES[2] / "no\x1bte.txt").write_text("new")
     assert main(["verify", str(reports / NAMES[1]), str(reports / NAMES[2])]) == 1
     assert capsys.readouterr().out.splitlines()[2:] == [
-        f"{reports / NAMES[2]}: run {NAMES[2]} is not as it was written",
+        f"{reports / NAMES[2]}: run {NAMES[2]} was changed since it was written",
         "  incident.md was changed",
         "  evidence.json was removed",
         "  no␛te.txt was added",

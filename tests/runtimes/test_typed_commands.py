@@ -50,4 +50,4 @@ def test_a_missing_program_is_named(
     assert missing_capabilities(reference_target, [program]) == []
     (tmp_path / program).unlink()
     (reason,) = missing_capabilities(reference_target, [program])
-    assert f"there is no {program} on this machine" in reason
+    assert f"this machine has no {program}" in reason

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +38,16 @@ def pytest_configure(config):
 
 def until(condition: Callable[[], T | None], what: str, timeout: float = PATIENCE) -> T:
     return poll_until(condition, what=what, timeout=timeout)
+
+
+@contextmanager
+def _without_own_drills() -> Iterator[None]:
+    """Hide the package `drills` of this repository, which other tests import: a project may have one of its own."""
+    own = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == "drills"}
+    try:
+        yield
+    finally:
+        sys.modules.update(own)
 
 
 def interruptible() -> None:
@@ -131,7 +142,8 @@ class Project:
 
     def run_here(self, *arguments: str) -> pytest.RunResult:
         """pytest in this process: quicker, for drills without a stack."""
-        return self.pytester.runpytest_inprocess(*arguments)
+        with _without_own_drills():
+            return self.pytester.runpytest_inprocess(*arguments)
 
     def start(self, *arguments: str) -> Running:
         running = Running([sys.executable, "-m", "pytest", *arguments], self)
