@@ -1,6 +1,7 @@
 # Each target is the only command needed on a fresh clone: it makes the environment on the way.
 PYTHON ?= python3
-JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
+# One worker more than processors, since drills wait for the systems that they start; at most four.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -ge 4 ] && echo 4 || echo $$((n + 1)))
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -68,6 +68,7 @@ def test_init_needs_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "is not a directory" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_doctor_exits_with_0_and_gives_the_same_reasons_for_skipped_drills_as_a_run(
     small: Path, capsys: pytest.CaptureFixture[str]
 ):

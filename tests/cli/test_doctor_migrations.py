@@ -87,6 +87,7 @@ def test_a_wrong_directory_is_named_with_its_contents_and_the_right_one(doctor: 
     assert wrong[1].fix == 'set versions = "app/db/versions" under [migrations]'
 
 
+@pytest.mark.slow
 def test_a_directory_without_the_head_is_right_where_alembic_reads_it(doctor: Examine, project: Path):
     for tree in project.glob("releases/*"):
         with (tree / "alembic.ini").open("a") as ini:

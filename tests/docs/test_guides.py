@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.drill_project import CONFTEST, Project, project, temporary  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.slow
+
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 OF_THE_TARGET = """
 import pytest

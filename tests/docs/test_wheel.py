@@ -63,6 +63,7 @@ def test_the_wheel_built_from_the_sdist_is_the_wheel(dist: Path, unpacked: Path,
     assert (again.name, again.read_bytes()) == (wheel.name, wheel.read_bytes())
 
 
+@pytest.mark.slow
 def test_documented_command_performs_the_drills_of_the_wheel(installed: Path, tmp_path: Path) -> None:
     assert DOCUMENTED in (ROOT / "README.md").read_text()
     _, *arguments = DOCUMENTED.replace("fixtures/", f"{ROOT}/fixtures/").split()

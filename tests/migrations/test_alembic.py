@@ -160,6 +160,7 @@ def test_a_downgrade_takes_down_every_branch_without_the_goal(
     assert set(alembic.downgrade_arguments(release, goal)) == set(arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scripts", "goal"),
     [

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from support.migration_histories import Project
 
 from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
@@ -68,6 +69,7 @@ def test_the_lost_rows_of_the_seed_are_counted_exactly(
     assert {loss.rows < 100 for loss in proofs["four"].losses} == {True}  # the generated ones are few
 
 
+@pytest.mark.slow
 def test_the_losses_are_still_counted_after_an_irreversible_revision(
     tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
 ):

@@ -250,6 +250,7 @@ def test_a_fixture_that_gives_no_target_is_a_mistake(project: Project) -> None:
     assert "the fixture drill_target gives 'str' and no target" in result.stderr.str()
 
 
+@pytest.mark.slow
 def test_the_drill_of_the_page_is_collected_and_performed(project: Project) -> None:
     text = example("guides/write-a-drill.md", containing="test_cache_is_emptied")
     project.write(text)

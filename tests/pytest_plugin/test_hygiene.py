@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from support.drill_project import Project, until
 
+pytestmark = pytest.mark.slow
+
 WAITING = """
 import threading
 import pytest

@@ -50,6 +50,7 @@ def test_a_failed_day_is_shortened_performed_in_steps_and_can_be_replayed(projec
     project.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_day_that_holds_passes(project: Project) -> None:
     prepare(project)
     project.run("drills", "--drill-replay=restart,deploy=1.0,deliver=jira,recreate").assert_outcomes(passed=1)

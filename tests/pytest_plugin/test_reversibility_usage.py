@@ -115,6 +115,7 @@ def test_without_a_configuration_it_is_a_usage_error(project: Project):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
+@pytest.mark.slow
 def test_the_section_of_the_configuration_can_be_chosen(project: Project):
     write_history(project)
     ini = project.path / "app" / "alembic.ini"
@@ -126,6 +127,7 @@ def test_the_section_of_the_configuration_can_be_chosen(project: Project):
     assert result.ret == 0
 
 
+@pytest.mark.slow
 def test_a_pyproject_is_a_configuration_too(project: Project):
     write_history(project)
     (project.path / "app" / "alembic.ini").unlink()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from support.drill_project import Project, until
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hunter2-and-more"
 DRILLS = """
 import threading

@@ -60,6 +60,7 @@ def test_the_browser_would_have_told(browser: Browser, tmp_path: Path) -> None:
         assert any(line.startswith(("label:", "image-alt:")) for line in serious(seen.page))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
 def test_it_fits_and_can_be_used_by_all(width: int, scheme: str, browser: Browser, bad_day: Path) -> None:

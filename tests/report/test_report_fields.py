@@ -12,6 +12,8 @@ from support.visiting import Visit, visit
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.views.report import Reports
 
+pytestmark = pytest.mark.slow
+
 NASTY = "\n</textarea><script>document.title = 'owned'</script>\n\n\"quoted\" & 'single' <b>bold</b>"
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }})"
 

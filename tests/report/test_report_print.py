@@ -15,6 +15,8 @@ from support.visiting import visit
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.views.report import Reports
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"A4": (595, 842), "Letter": (612, 792)}  # points
 LONG = "\n".join(f"Line {number} of a long analysis." for number in range(1, 121))
 

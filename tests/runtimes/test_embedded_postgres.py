@@ -71,6 +71,7 @@ def test_a_server_that_dies_is_quoted_at_once(bin_dir: Path):
         removal.close(own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taken", [1, 3], ids=["once", "always"])
 def test_a_port_that_another_program_takes_before_the_server(
     bin_dir: Path, monkeypatch: pytest.MonkeyPatch, taken: int

@@ -55,6 +55,7 @@ def version_of(python: str) -> str:
     return done.stdout.strip() or done.stderr
 
 
+@pytest.mark.slow
 def test_each_release_gets_its_own_requirements(reference_target: Target, here: Path):
     made = trees(reference_target, here, Python(requirements=("requirements.txt",)))
     pythons = [made.python(version) for version in ("1", "2")]
