@@ -31,6 +31,7 @@ __all__ = [
     "Meter",
     "Outcome",
     "Project",
+    "ReleaseCommand",
     "RunbookSection",
     "Runtime",
     "RuntimeUnavailable",
@@ -40,6 +41,7 @@ __all__ = [
     "StackError",
     "Target",
     "TargetError",
+    "ToolCommand",
     "Workspace",
     "account_for_clients",
     "activate",
@@ -64,7 +66,7 @@ _MODULES = {
     "runtimes.docker.runtime": "DockerRuntime",
     "runtimes.embedded.runtime": "EmbeddedRuntime",
     "runtimes.protocols": "CommandLog CommandResult Commands DatabaseAccount DatabaseServer Gateway Outcome Project "
-    "Runtime",
+    "ReleaseCommand Runtime ToolCommand",
     "runtimes.workspace.directory": "Workspace",
     "target.integration_tables": "Integration",
     "target.target": "Target",
@@ -104,7 +106,9 @@ if TYPE_CHECKING:
         Gateway,
         Outcome,
         Project,
+        ReleaseCommand,
         Runtime,
+        ToolCommand,
     )
     from rollback_drills.runtimes.workspace.directory import Workspace
     from rollback_drills.target.integration_tables import Integration

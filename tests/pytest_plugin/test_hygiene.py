@@ -180,7 +180,7 @@ import os
 from pathlib import Path
 import psutil
 import pytest
-from rollback_drills import StackError
+from rollback_drills import StackError, ToolCommand
 
 OUTSIDE = Path(os.environ["OUTSIDE"])
 
@@ -201,7 +201,9 @@ def test_recorded(url, drill, stack):
     with drill.step(url):
         drill.observe(url, {url: url})
         drill.attach("file", url, name="leak.txt")
-        stack.commands.tool(["{pg_bin}/psql".format(**stack.commands.tool_values()), url, "-c", "x"], timeout=5)
+        argv, database = ["psql", "{database_url}", "-c", f"x {url}"], stack.database
+        command = ToolCommand(argv, database.name, database.url, Path("x"))
+        assert not stack.commands.run_tool(command, timeout=5).ok
         drill.check("it holds", url, expected="", finding="rows-lost")
 
 @drilled
