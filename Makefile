@@ -79,7 +79,7 @@ docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs 
 	$(BIN)/pytest tests/docker -n $(JOBS) -q
 
 examples: $(READY) ## the projects of examples/, drilled as their pages say, from the wheel alone; two of them need Docker
-	$(BIN)/pytest tests/examples -n 0 -q
+	$(BIN)/pytest tests/examples -n 0 -q $(if $(EXAMPLES),-k "$(EXAMPLES)")
 
 soak: $(READY) ## long campaigns: histories against pg_dump, random game days, what kills runs and what hinders them
 	ROLLBACK_DRILLS_EXAMPLES=$(HISTORIES) $(BIN)/pytest tests/postgres/test_schema_tracker.py -q -n0
