@@ -97,6 +97,10 @@ def test_a_file_that_exists_is_not_overwritten(
 
 def test_every_file_can_be_made_by_make(tree: Path) -> None:
     done = subprocess.run(
-        ["make", "--dry-run", "new-drill", "NAME=roll_forward"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "new-drill", "NAME=roll_forward"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines()[-1].endswith("tools/new_drill.py roll_forward")
