@@ -7,7 +7,7 @@ from rollback_drills.core.errors import DrillError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.compose.project import ComposeProject
-from rollback_drills.runtimes.docker.containers import tail_of
+from rollback_drills.runtimes.docker.containers import pause, tail_of
 from rollback_drills.runtimes.docker.engine import Engine, translate_errors
 
 START_TIMEOUT = 120.0  # seconds until the services beside the gateway are up
@@ -54,9 +54,8 @@ class ComposeServer:
 
     def freeze(self) -> None:
         container = self._project.container(self._project.settings.database)
-        with translate_errors("PostgreSQL's container cannot be paused"):
-            if container is not None:
-                container.pause()
+        if container is not None:
+            pause(container)
 
     def thaw(self) -> None:
         container = self._project.container(self._project.settings.database)

@@ -16,12 +16,14 @@ from testcontainers.core.network import Network
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.polling import poll_until
-from rollback_drills.runtimes.docker.engine import Engine, labels, translate_errors
+from rollback_drills.runtimes.docker.engine import Engine, labels, message_of, translate_errors
 from rollback_drills.runtimes.protocols import CommandResult
 
 _TAIL_LINES = 200
 _KILLED = 128 + signal.SIGKILL
 STOPPED = ("exited", "dead", "removing")
+PAUSE_TIMEOUT = 20.0  # seconds
+_NOT_FROZEN = "unable to freeze"
 
 
 class DrillContainer(DockerContainer):
@@ -109,6 +111,32 @@ class DrillContainer(DockerContainer):
         """Copy the file at this path in the container, if it exists, to the same path here."""
         with contextlib.suppress(docker.errors.NotFound):
             self.copy_from_container(str(file), file)
+
+
+def pause(container: Container) -> None:
+    """Stop every process of a container without ending it.
+
+    On a busy machine runc gives up before all processes have stopped, and resumes them (opencontainers/runc,
+    libcontainer/cgroups/fs/freezer.go: "unable to freeze"). The next attempt may succeed.
+
+    Raises:
+        StackError: the container cannot be paused.
+    """
+
+    def paused() -> bool:
+        try:
+            container.pause()
+        except docker.errors.APIError as error:
+            if _NOT_FROZEN not in message_of(error):
+                raise
+            refusals.append(message_of(error))
+            return False
+        return True
+
+    refusals: list[str] = []
+    what = "the container cannot be paused"
+    with translate_errors(what):
+        poll_until(paused, what=what, timeout=PAUSE_TIMEOUT, last_words=lambda: refusals[-1])
 
 
 def exit_code_of(container: Container) -> int:

@@ -18,7 +18,7 @@ from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.docker import cleanup
 from rollback_drills.runtimes.docker.commands import ContainerCommands
-from rollback_drills.runtimes.docker.containers import DrillContainer, tail_of
+from rollback_drills.runtimes.docker.containers import DrillContainer, pause, tail_of
 from rollback_drills.runtimes.docker.engine import Engine, labels, remedy_for, translate_errors
 from rollback_drills.runtimes.docker.gateway import DockerGateway
 from rollback_drills.runtimes.docker.images import Images
@@ -128,8 +128,7 @@ class DockerServer:
             self._url = self._container.admin_url
 
     def freeze(self) -> None:
-        with translate_errors("PostgreSQL's container cannot be paused"):
-            self._container.get_wrapped_container().pause()
+        pause(self._container.get_wrapped_container())
 
     def thaw(self) -> None:
         container = self._container.get_wrapped_container()
