@@ -18,7 +18,7 @@ import datetime
 import os
 import time
 from pathlib import Path
-import rollback_drills.clock
+import rollback_drills.core.clock
 
 real_time = time.time
 
