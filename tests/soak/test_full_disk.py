@@ -132,7 +132,7 @@ def test_no_room_to_start(project: Project, mount: Mount) -> None:
     (drill,) = project.drills().values()
     assert drill.verdict == "error"
     assert "No space left on device" in running.output
-    assert "To fix this: see whether" in running.output
+    assert "To fix this: check that" in running.output
     project.assert_nothing_left()
 
 
