@@ -11,6 +11,8 @@ RUNS ?= 20
 MOMENTS ?= 50
 HISTORIES ?= 500
 BUDGET ?= 120
+# Many tests start Python: without its bytecode, each of them compiles the suite again.
+unexport PYTHONDONTWRITEBYTECODE
 # One planted fault of each kind: gateway, flag, migration, backup, probe, history.
 SENTINELS := flag-ignored or downgrade-alters-rows or restore-loses-rows or bad-migration-is-ignored or \
 	health-hangs or downgrade-is-empty or version-unchanged or two-heads

@@ -18,6 +18,7 @@ class Meter:
         self._depth = 0
         self._entered = 0.0
         self._target = 0.0
+        self._times_recovery = False
 
     def elapsed(self) -> float:
         """Seconds since the meter was created."""
@@ -41,3 +42,17 @@ class Meter:
             self._depth -= 1
             if self._depth == 0:
                 self._target += time.monotonic() - self._entered
+
+    @property
+    def times_recovery(self) -> bool:
+        """Whether a recovery time is being measured: then every command runs as an operator would run it."""
+        return self._times_recovery
+
+    @contextmanager
+    def recovery(self) -> Iterator[None]:
+        """Say that the time inside is measured as a recovery time."""
+        before, self._times_recovery = self._times_recovery, True
+        try:
+            yield
+        finally:
+            self._times_recovery = before

@@ -106,7 +106,8 @@ class Drill(StepRecorder):
             seconds=None,
         )
         self._recovery = measured
-        yield
+        with self._meter.recovery():
+            yield
         verified = self._verified()
         measured = measured.model_copy(update={"seconds": round(verified - started, 4)})
         self._recovery = measured

@@ -15,6 +15,7 @@ from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_v
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir, server_version
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
+from rollback_drills.runtimes.host.fork_server import ForkServers
 from rollback_drills.runtimes.host.logs import LogKeeper
 from rollback_drills.runtimes.host.tools import HostTools
 from rollback_drills.runtimes.protocols import (
@@ -35,9 +36,15 @@ class EmbeddedCommands:
     """Implements `rollback_drills.runtimes.protocols.Commands` with processes."""
 
     def __init__(
-        self, target: Target, trees: Trees, tools: HostTools, command_log: CommandLog, database_url: UrlSource
+        self,
+        target: Target,
+        trees: Trees,
+        tools: HostTools,
+        servers: ForkServers,
+        command_log: CommandLog,
+        database_url: UrlSource,
     ) -> None:
-        self._target, self._trees, self._tools = target, trees, tools
+        self._target, self._trees, self._tools, self._servers = target, trees, tools, servers
         self._workspace, self._meter = tools.private, tools.meter
         self._command_log, self._database_url = command_log, database_url
 
@@ -45,6 +52,8 @@ class EmbeddedCommands:
         self, command: ReleaseCommand, *, timeout: float, kill_when: Callable[[], bool] | None = None
     ) -> CommandResult:
         argv, directory, environment = self._in_tree(command)
+        # What is timed or interrupted is a process of its own, as the operator's command is.
+        plainly = self._meter.times_recovery or kill_when is not None
         with self._meter.target():
             result = process.run(
                 argv,
@@ -53,6 +62,7 @@ class EmbeddedCommands:
                 timeout=timeout,
                 where=f"release {command.release}",
                 kill_when=kill_when,
+                start=None if plainly else self._servers.start,
             )
         return self._command_log.add(result)
 
@@ -105,6 +115,7 @@ class EmbeddedRuntime:
         bin_dir = target.path(target.database.bin_dir) if target.database.bin_dir else None
         self.server = PostgresServer(workspace, meter, bin_dir=bin_dir)
         self._trees = Trees(target, workspace.path)
+        self._servers = ForkServers(workspace.path)
         self._logs = LogKeeper(workspace.path)
 
     @staticmethod
@@ -134,6 +145,7 @@ class EmbeddedRuntime:
         self.server.start()
 
     def close(self) -> None:
+        self._servers.close()
         self.server.stop()
         self._logs.close()
 
@@ -142,7 +154,7 @@ class EmbeddedRuntime:
 
     def commands(self, command_log: CommandLog, database_url: UrlSource) -> EmbeddedCommands:
         tools = HostTools(self._target, self._workspace.path, self._meter, self.server.bin_dir)
-        return EmbeddedCommands(self._target, self._trees, tools, command_log, database_url)
+        return EmbeddedCommands(self._target, self._trees, tools, self._servers, command_log, database_url)
 
     def project(self, command_log: CommandLog) -> None:
         """Commands of a compose file need the compose runtime."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
-from typing import TypedDict
+from typing import IO, Protocol, TypedDict
 
 import psutil
 
@@ -22,6 +22,7 @@ from rollback_drills.runtimes.protocols import CommandResult
 WORKSPACE_VARIABLE = "ROLLBACK_DRILLS_WORKSPACE"
 """Marks every child, so that the leftovers of a killed run are found by their environment."""
 
+_File = int | IO[bytes]
 _FIRST_PAUSE, _LONGEST_PAUSE, _LAST_PAUSE = 0.01, 0.1, 1.0  # seconds between two checks of a running command
 
 
@@ -138,6 +139,33 @@ def _group_exists(group: int) -> bool:
     return True
 
 
+class Child(Protocol):
+    """What `run` needs of a command: `subprocess.Popen`, or a child of a fork server."""
+
+    @property
+    def pid(self) -> int:
+        """It leads a session of this number."""
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    @property
+    def stderr(self) -> IO[bytes] | None: ...
+
+    def communicate(self, *, timeout: float | None = None) -> tuple[bytes | None, bytes | None]: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+Starter = Callable[[Sequence[str], Path, Mapping[str, str]], Child | None]
+"""Starts a command in a directory with an environment; None: it has to be started as a process of its own."""
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -149,10 +177,12 @@ def run(
     stdout: Path | None = None,
     user: str | None = None,
     kill_when: Callable[[], bool] | None = None,
+    start: Starter | None = None,
 ) -> CommandResult:
     """Run a command to its end in its own session, killing it with its children after ``timeout`` seconds.
 
     Args:
+        start: starts the command in another way, where it can; not with ``stdin``, ``stdout`` or ``user``.
         kill_when: polled while the command runs; once true, the command is killed.
 
     Raises:
@@ -160,21 +190,11 @@ def run(
     """
     started = time.monotonic()
     with contextlib.ExitStack() as files:
-        source = files.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
-        sink = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
-        try:
-            child = subprocess.Popen(
-                argv,
-                cwd=cwd,
-                env=dict(env),
-                stdin=source,
-                stdout=sink,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                **_account(user),
-            )
-        except (OSError, ValueError) as error:
-            raise _not_started(argv, cwd, error) from None
+        child = start(argv, cwd, env) if start else None
+        if child is None:
+            source = files.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+            sink = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
+            child = _popen(argv, cwd=cwd, env=env, source=source, sink=sink, user=user)
         try:
             code, out, err = _wait(child, started + timeout, kill_when)
         finally:
@@ -186,14 +206,30 @@ def run(
     return CommandResult(tuple(argv), code, stdout_text, stderr_text, time.monotonic() - started, where)
 
 
+def _popen(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], source: _File, sink: _File, user: str | None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=dict(env),
+            stdin=source,
+            stdout=sink,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            **_account(user),
+        )
+    except (OSError, ValueError) as error:
+        raise _not_started(argv, cwd, error) from None
+
+
 def _not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError) -> StackError:
     reason = getattr(error, "strerror", None) or str(error)
     return StackError(f"{argv[0]} cannot be started: {reason}", cause=f"in {cwd}: {' '.join(argv)}")
 
 
-def _wait(
-    child: subprocess.Popen[bytes], deadline: float, kill_when: Callable[[], bool] | None
-) -> tuple[int | None, bytes, bytes]:
+def _wait(child: Child, deadline: float, kill_when: Callable[[], bool] | None) -> tuple[int | None, bytes, bytes]:
     """Read the child's output until it ends or is killed; return exit code (None: out of time), stdout and stderr.
 
     Waits for the child, not for the end of its output, which a process that it leaves behind may keep open for ever.
@@ -218,9 +254,7 @@ def _wait(
             deadline = deadline if in_time else time.monotonic() + _LAST_PAUSE
 
 
-def _last_words(
-    child: subprocess.Popen[bytes], code: int | None, expired: subprocess.TimeoutExpired
-) -> tuple[int | None, bytes, bytes]:
+def _last_words(child: Child, code: int | None, expired: subprocess.TimeoutExpired) -> tuple[int | None, bytes, bytes]:
     """The output of a child that has ended, while a process that it left behind keeps the output open."""
     _kill_session(child)
     try:
@@ -244,7 +278,7 @@ def _account(user: str | None) -> _SystemAccount:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _kill_session(child: subprocess.Popen[bytes]) -> None:
+def _kill_session(child: Child) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, SIGKILL)
 
