@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -69,7 +70,6 @@ class RoundTrip:
         context, proof, declarations, database = self._context, self._proof, self._declarations, self._database
         for mistake in declarations.mistakes:
             proof.find("declaration-invalid", f"{proof.revision}: {mistake}")
-        database.enter()
         database.seed_new_tables(self._revision.source)
         known = dict(database.schema.known)
         self._hints = [check.expression for table in database.tables.values() for check in table.checks]
@@ -145,7 +145,8 @@ class RoundTrip:
         may_clear = intact and database.rows.may_clear(names, self._context.filled)
         again = self._upgrade_without_rows(names, may_clear=may_clear)
         if again is None:
-            proof.find(_code_of_failure(error, proof.revision), f"{proof.revision}: {error.brief}")
+            code = _code_of_failure(error, proof.revision)
+            proof.find(code, f"{proof.revision}: {error.brief}{_hint(error)}")
             return None
         if not intact and known:
             rows = self._shrink_on_copies("upgrade", error, known, names, self._position - 1)
@@ -300,6 +301,16 @@ def _code_of_failure(error: StepError, revision: str) -> str:
     """Alembic's version table takes 32 characters, unless a migration widened it."""
     too_long = error.sqlstate == "22001" and not error.in_script and len(revision) > VERSION_LENGTH
     return "revision-id-too-long" if too_long else "upgrade-failed"
+
+
+def _hint(error: StepError) -> str:
+    """What to do about an extension that this PostgreSQL was built without: the migration is not to blame."""
+    if not re.search(r"(?i)extension .*is not available|extension control file", error.message):
+        return ""
+    return (
+        "; name a PostgreSQL that has it with database.bin_dir in a target file (--drill-target), or drill in Docker"
+        " (--drill-runtime=docker) with an image that has it as database.image"
+    )
 
 
 def _existed(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:
