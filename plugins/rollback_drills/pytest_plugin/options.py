@@ -14,6 +14,8 @@ import pytest
 
 from rollback_drills.pytest_plugin import (
     alembic_walk,
+    baseline,
+    code_annotations,
     fixtures,
     gamedays,
     report_directory,
@@ -32,6 +34,8 @@ _OWNERS: tuple[Callable[[pytest.Parser, pytest.OptionGroup], None], ...] = (
     gamedays.add_options,
     revisions.add_options,
     alembic_walk.add_options,
+    code_annotations.add_options,
+    baseline.add_options,
 )
 _ANNOUNCING = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout", "drill_alembic")
 

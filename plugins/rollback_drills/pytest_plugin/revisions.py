@@ -28,6 +28,12 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
         help="prove only the revisions above REV; with git:REF, only those whose scripts are new or changed since the"
         " branch left REF",
     )
+    group.addoption(
+        "--drill-strict-loss",
+        action="store_true",
+        default=False,
+        help="fail where a downgrade drops a column or table that its upgrade added, unless the loss is declared",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,8 @@ def _find(session: DrillSession) -> SelectedRevisions:
         scripts = _scripts(session)
         if not scripts.ids:
             problems = "\n".join(scripts.problems)
-            return SelectedRevisions(scripts, (), f"no migration script was found{f': {problems}' if problems else ''}")
+            reason = f"no migration script was found{f': {problems}' if problems else ''}"
+            return SelectedRevisions(scripts, (), reason, mistake=not problems)
         chosen = _since(session, scripts)
     except DrillError as error:
         return SelectedRevisions(None, (), str(error), mistake=True)
@@ -165,6 +172,8 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     else:
         opened = _walk_of_release(session, request)
     found = revisions_of(session)
+    opened.waiting = session.baseline.waiting(found.scripts)
+    opened.strict_loss = request.config.getoption("drill_strict_loss")
     opened.chosen = found.chosen if found.chosen or found.nothing_new else None  # None: they are in an image
     try:
         yield opened

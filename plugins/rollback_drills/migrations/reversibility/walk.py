@@ -47,6 +47,8 @@ class Walk:
         self._failed_start: StackError | None = None
         self._seed_losses = SeedLosses(environment, seeded) if seeded is not None and data else None
         self.chosen: tuple[str, ...] | None = None  # of `prove_all`; None: every revision
+        self.waiting: frozenset[str] = frozenset()  # revisions known to wait for locks without a limit
+        self.strict_loss = True  # whether dropping what the upgrade added is a finding unless it is declared
         self.blocked = ""  # why no revision can be proven, once a drill has told it
         self.filled: set[str] = set()
         self.proofs: dict[str, Proof] = {}

@@ -127,9 +127,15 @@ class StepError(WalkerAnswer):
     schema_name: str = Field(default="", validation_alias="schema")
     table: str = ""
     constraint: str = ""
+    column: str = ""
     injected: bool = False
     refused: bool = False
     in_script: bool = False
+
+    @property
+    def what_failed(self) -> tuple[str | int, ...]:
+        """Equal for two failures of the same kind at the same place, whatever the rows."""
+        return (self.sqlstate, self.type, self.constraint, self.schema_name, self.table, self.column, self.line)
 
     @property
     def whole(self) -> str:
