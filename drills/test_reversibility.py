@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import JsonValue
 
+from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.checkers import Problems, check_deliveries, check_write_probe
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
@@ -19,7 +20,8 @@ from rollback_drills.migrations.reversibility.history import problems_of, revisi
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.migrations.scripts import Scripts
-from rollback_drills.pytest_plugin.revisions import EVERY
+from rollback_drills.migrations.walker.client import ScriptHistory
+from rollback_drills.pytest_plugin.revisions import EVERY, NOTHING_NEW
 
 from .procedures import check_downgrade
 
@@ -35,12 +37,31 @@ def test_reversibility_history(scripts: Scripts, drill: Drill, request: pytest.F
             check_heads(drill, scripts.heads, sum(bool(each.labels) for each in scripts.scripts))
     with drill.step("Read them as alembic does"):
         walk: Walk = request.getfixturevalue("walk")
-        history = walk.history
-        drill.observe("read by", history.versions)
+        history = history_of(walk)
+        drill.observe("read by", {**history.versions, "driver": walk.driver})
         drill.observe("merges", [each.id for each in history.revisions if len(each.down) > 1])
         drill.observe("branches", list(history.branchpoints))
-        drill.check("every script can be imported", problems_of(history), expected=[], finding="history-broken")
+        check_readable(walk, drill)
         check_heads(drill, history.heads, sum(bool(each.labels) for each in history.revisions))
+
+
+def history_of(walk: Walk) -> ScriptHistory:
+    """The scripts; skips the drill where an earlier one has told why there are none."""
+    if walk.blocked:
+        pytest.skip(walk.blocked)
+    try:
+        return walk.history
+    except DrillError as error:
+        walk.blocked = f"no revision can be walked: {error.what}: {error.cause}"
+        raise
+
+
+def check_readable(walk: Walk, drill: Drill) -> None:
+    """The scripts can be read; a history that cannot is one finding, however many revisions it has."""
+    problems = problems_of(walk.history)
+    if not walk.history.revisions:
+        walk.blocked = f"no revision can be walked: {'; '.join(problems) or 'alembic finds no script'}"
+    drill.check("every script can be imported", problems, expected=[], finding="history-broken")
 
 
 def check_heads(drill: Drill, heads: Sequence[str], labelled: int) -> None:
@@ -55,6 +76,12 @@ def check_heads(drill: Drill, heads: Sequence[str], labelled: int) -> None:
 @pytest.mark.drill("Reversibility of a migration", runbook="reversibility", group="reversibility")
 def test_reversibility(revision: str, walk: Walk, drill: Drill, request: pytest.FixtureRequest) -> None:
     """Up, down and up again: the schema is restored, rows survive, and what is lost is declared."""
+    if revision == NOTHING_NEW:
+        pytest.skip(f"no revision is newer than {request.config.getoption('drill_since')}")
+    history_of(walk)
+    if not walk.history.revisions:
+        with drill.step("Read the migration scripts as alembic does"):
+            check_readable(walk, drill)
     if revision != EVERY:
         prove(revision, walk, drill)
         return
@@ -108,6 +135,9 @@ def record(drill: Drill, proof: Proof) -> None:
 @pytest.mark.drill("Reversibility: locks and the walk itself", runbook="reversibility", group="reversibility")
 def test_reversibility_locks(walk: Walk, drill: Drill) -> None:
     """No migration waits for a lock without a limit; and the schema that the walk tracked is the real one."""
+    history_of(walk)
+    if walk.chosen == () or not walk.history.revisions:
+        pytest.skip("there is no revision to walk")
     if not walk.proofs:
         with drill.step("Migrate every revision up, down and up again"):
             drill.check("there are revisions", len(walk.prove_all()) > 0)
@@ -118,6 +148,8 @@ def test_reversibility_locks(walk: Walk, drill: Drill) -> None:
     with drill.step("See whether migrations wait for locks without a limit"):
         waiting = {proof.revision: ", ".join(proof.without_timeout) for proof in walk.proofs.values()}
         waiting = {revision: tables for revision, tables in waiting.items() if tables}
+        drill.observe("in the baseline", sorted(walk.waiting & waiting.keys()))
+        waiting = {revision: tables for revision, tables in waiting.items() if revision not in walk.waiting}
         some = "; ".join(f"{revision}: {tables}" for revision, tables in list(waiting.items())[:5])
         drill.check(
             "every lock against clients is waited for within a limit",

@@ -31,6 +31,7 @@ class RelationLock(Model):
     known: str = Field(default="observed", description="how the lock is known")
     held: float = Field(default=0.0, description="seconds, as measured with the rows at hand")
     blocks: str = Field(default="", description="what clients cannot do meanwhile")
+    direction: str = Field(default="upgrade", description="the step: upgrade or downgrade")
 
 
 class StepInterruption(Model):
@@ -72,4 +73,7 @@ class RevisionEvidence(Model):
     not_interrupted: tuple[str, ...] = ()
     rows: int = Field(default=0, description="generated rows")
     restored: str = Field(default="", description="what a restore brought back, instead of a downgrade")
+    undeclared_loss: bool = Field(
+        default=False, description="what the upgrade added is dropped, which nothing declares; no finding by default"
+    )
     findings: tuple[str, ...] = Field(default=(), description="codes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -14,7 +15,7 @@ from rollback_drills.core.placeholders import fill
 from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker
-from rollback_drills.postgres.addresses import sqlalchemy_url
+from rollback_drills.postgres.addresses import database_values, sqlalchemy_url
 from rollback_drills.postgres.dump import DUMP, RESTORE
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
@@ -38,8 +39,10 @@ class BareAlembicEnvironment:
         run: the marker of the databases of this run.
         workspace: the working directory of pg_dump and psql; receives the walker's log.
         bin_dir: the directory of pg_dump and psql.
-        driver: the URL scheme for SQLAlchemy, such as ``postgresql+asyncpg``.
-        variables: environment variables for env.py; ``{url}`` stands for the database's URL.
+        driver: the URL scheme for SQLAlchemy, such as ``postgresql+asyncpg``; may be set until env.py has started.
+        variables: environment variables for env.py, with the placeholders of `placeholders`.
+        arguments: what env.py reads with ``get_x_argument()`` (``alembic -x``), with the same placeholders.
+        engine: of several databases that env.py migrates, the one to walk.
         timeout: seconds that one step of a migration may take.
         baseline: SQL that creates what the first revision expects.
         section: the section of alembic.ini (``alembic -n``).
@@ -59,10 +62,12 @@ class BareAlembicEnvironment:
         timeout: float = 120.0,
         baseline: str = "",
         section: str = SECTION,
+        arguments: Sequence[str] = (),
+        engine: str = "",
     ) -> None:
-        self._section = section
+        self._section, self._arguments, self._engine = section, tuple(arguments), engine
         self._file, self._interpreter, self._admin_url = file.resolve(), tuple(interpreter), admin_url
-        self._run, self.directory, self._driver, self._timeout = run, workspace, driver, timeout
+        self._run, self.directory, self.driver, self._timeout = run, workspace, driver, timeout
         self._bin_dir = bin_dir
         self._variables, self._baseline = dict(variables or {}), baseline
 
@@ -78,13 +83,13 @@ class BareAlembicEnvironment:
         return postgres.with_database(self._admin_url, database)
 
     def walker(self, database: str) -> Walker:
-        url = self._driver + "://" + sqlalchemy_url(self.url(database)).split("://", 1)[1]
-        variables = {name: value.replace("{url}", url) for name, value in self._variables.items()}
+        values = placeholders(self.url(database), self.driver)
+        variables = {name: filled(value, values) for name, value in self._variables.items()}
         conversation = PipedConversation(
             [*self._interpreter, "-c", BOOTSTRAP],
             cwd=working_directory(self._file, self._section),
             env=process.clean_environment(
-                self.directory, {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+                self.directory, {"DATABASE_URL": values["url"], "PYTHONDONTWRITEBYTECODE": "1", **variables}
             ),
             log=self.directory / "walker.log",
         )
@@ -92,11 +97,16 @@ class BareAlembicEnvironment:
             cleanup.callback(conversation.close)
             walker = Walker(
                 conversation,
-                options=["-c", str(self._file), *(["-n", self._section] if self._section != SECTION else [])],
-                settings={"sqlalchemy.url": url},
+                options=[
+                    *("-c", str(self._file)),
+                    *(("-n", self._section) if self._section != SECTION else ()),
+                    *(part for each in self._arguments for part in ("-x", filled(each, values))),
+                ],
+                settings={"sqlalchemy.url": values["url"]},
                 marker=self._run,
                 timeout=self._timeout,
                 as_module=False,
+                engine=self._engine,
             )
             cleanup.pop_all()
         return walker
@@ -122,8 +132,29 @@ class BareAlembicEnvironment:
         )
 
 
-def alembic_target(file: Path) -> Target:
+def placeholders(url: str, driver: str) -> dict[str, str]:
+    """What stands for a database in a variable or argument: its URL with the driver, and the parts of the URL."""
+    parts = database_values(url)
+    names = ("host", "port", "user", "password")
+    address = driver + "://" + sqlalchemy_url(url).split("://", 1)[1]
+    return {
+        "url": address,
+        "sqlalchemy_url": address,
+        "database": parts["database_name"],
+        **{name: parts[f"database_{name}"] for name in names},
+    }
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with each ``{name}`` of ``values`` replaced; other braces stay, as in a setting that is JSON."""
+    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
+
+
+def alembic_target(file: Path, beside: Target | None = None) -> Target:
     """A target with nothing but migrations to drill.
+
+    Args:
+        beside: a target file's, whose accepted risks, [migrations] and PostgreSQL count too.
 
     Raises:
         TargetError: there is no such file.
@@ -143,5 +174,16 @@ def alembic_target(file: Path) -> Target:
         "runbook": {"file": file.name, "title": "Migrations"},
     }
     target = Target.model_validate_json(json.dumps(document))
+    if beside is not None:
+        database, migrations = beside.database, beside.migrations
+        places = {"bin_dir": str(beside.path(database.bin_dir))} if database.bin_dir else {}
+        baseline = {"baseline": str(beside.path(migrations.baseline))} if migrations.baseline else {}
+        target = target.model_copy(
+            update={
+                "accepted": beside.accepted,
+                "database": database.model_copy(update=places),
+                "migrations": migrations.model_copy(update=baseline),
+            }
+        )
     target._file = file.resolve()
     return target

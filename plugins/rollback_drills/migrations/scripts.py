@@ -7,10 +7,14 @@ not read; alembic's own view comes from the walker.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rollback_drills.migrations.walker.client import ScriptHistory
+
+COMPUTED = "which cannot be read without running it"
+"""In the problem of a script that computes its revision: no problem for alembic, which runs it."""
 _NAMES = ("revision", "down_revision", "depends_on", "branch_labels")
 
 
@@ -23,7 +27,11 @@ class Script:
     depends_on: tuple[str, ...]
     labels: tuple[str, ...]
     title: str
-    file: str
+    path: Path
+
+    @property
+    def file(self) -> str:
+        return self.path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def read_scripts(directories: Iterable[Path]) -> Scripts:
     """Read every ``.py`` file of these directories; a missing directory counts as empty."""
     scripts: list[Script] = []
     problems: list[str] = []
-    for directory in directories:
+    for directory in dict.fromkeys(each.resolve() for each in directories):  # one place may be written in two ways
         for file in sorted(directory.glob("*.py")):
             if file.name.startswith(("__init__", ".#")):
                 continue
@@ -81,6 +89,15 @@ def read_scripts(directories: Iterable[Path]) -> Scripts:
     return Scripts(_ordered(scripts), tuple(problems))
 
 
+def scripts_of(history: ScriptHistory) -> Scripts:
+    """The scripts as alembic has read them."""
+    scripts = [
+        Script(each.id, each.down, each.depends_on, each.labels, each.doc, Path(each.path))
+        for each in history.revisions
+    ]
+    return Scripts(_ordered(scripts), tuple(each.message for each in history.problems))
+
+
 def _read(file: Path) -> Script | str:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
@@ -88,18 +105,12 @@ def _read(file: Path) -> Script | str:
         where = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         return f"{file.name} cannot be read{where}: {getattr(error, 'msg', None) or error}"
     values: dict[str, object] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            name, value = node.targets[0].id, node.value
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            name, value = node.target.id, node.value
-        else:
-            continue
+    for name, value in _assigned(tree):
         if name in _NAMES:
             try:
                 values[name] = ast.literal_eval(value)
             except ValueError:
-                return f"{file.name} computes {name}, which cannot be read without running it"
+                return f"{file.name} computes {name}, {COMPUTED}"
     if not isinstance(values.get("revision"), str):
         return f"{file.name} sets no revision"
     title = (ast.get_docstring(tree) or "").strip().partition("\n")[0]
@@ -109,8 +120,30 @@ def _read(file: Path) -> Script | str:
         _names(values.get("depends_on")),
         _names(values.get("branch_labels")),
         title,
-        file.name,
+        file,
     )
+
+
+def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Names and what is assigned to them at the top level: ``a = b = 1``, ``a: str = ""``, ``a, b = 1, None``."""
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node.value
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from _pairs(target, node.value)
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Tuple | ast.List):
+        values = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+        if len(values) == len(target.elts):
+            for each, part in zip(target.elts, values, strict=True):
+                yield from _pairs(each, part)
+        else:  # unpacked from something that only running the script shows
+            yield from ((each.id, value) for each in target.elts if isinstance(each, ast.Name))
 
 
 def _names(value: object) -> tuple[str, ...]:

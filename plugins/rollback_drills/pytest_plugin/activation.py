@@ -16,6 +16,7 @@ from rollback_drills.pytest_plugin.recorder import OutcomeRecorder, SetupSkipper
 from rollback_drills.pytest_plugin.run_report import RunReporter
 from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.pytest_plugin.terminal import Header, StepProgress, Summary
+from rollback_drills.pytest_plugin.walk_terminal import WalkProgress, quieten
 from rollback_drills.pytest_plugin.worker_totals import WorkerReporter
 
 _SESSION = pytest.StashKey[DrillSession]()
@@ -72,6 +73,9 @@ def _register(config: pytest.Config, session: DrillSession) -> None:
     if manager.hasplugin("terminalreporter") or not manager.is_blocked("terminal"):
         session.drills.progress = StepProgress(config).step
         manager.register(Summary(config, session, run_reporter), keys.SUMMARY)
+        if config.getoption("drill_alembic"):
+            quieten(config)
+            manager.register(WalkProgress(config), keys.WALK_PROGRESS)
     _schedule_in_groups(config)
     _write_pytest_html(config, session.directory)
 

@@ -40,15 +40,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _order_as_the_runbook(config, items)
         config.stash[_CHECKED] = True
     except pytest.UsageError as error:
-        if not hasattr(config, "workerinput"):
-            raise
-        # xdist replaces a worker that fails, again and again; the controller has to end the run (`xdist`).
-        items.clear()
-        config.hook.pytest_collectreport(report=_mistake(str(error)))
+        report_mistake(config, items, str(error))
 
 
-def _mistake(message: str) -> pytest.CollectReport:
-    return pytest.CollectReport("", "failed", message, [], (), **{USAGE_ERROR: message})
+def report_mistake(config: pytest.Config, items: list[pytest.Item], message: str) -> None:
+    """End the run with a mistake in how it was called; in a worker, the controller ends it (`xdist`).
+
+    xdist replaces a worker that fails, again and again.
+
+    Raises:
+        pytest.UsageError: this process is no worker.
+    """
+    if not hasattr(config, "workerinput"):
+        raise pytest.UsageError(message)
+    items.clear()
+    report = pytest.CollectReport("", "failed", message, [], (), **{USAGE_ERROR: message})
+    config.hook.pytest_collectreport(report=report)
 
 
 def _check_and_group(config: pytest.Config, items: list[pytest.Item]) -> None:

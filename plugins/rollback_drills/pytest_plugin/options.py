@@ -13,6 +13,9 @@ from typing import cast
 import pytest
 
 from rollback_drills.pytest_plugin import (
+    alembic_walk,
+    baseline,
+    code_annotations,
     fixtures,
     gamedays,
     report_directory,
@@ -30,6 +33,9 @@ _OWNERS: tuple[Callable[[pytest.Parser, pytest.OptionGroup], None], ...] = (
     fixtures.add_options,
     gamedays.add_options,
     revisions.add_options,
+    alembic_walk.add_options,
+    code_annotations.add_options,
+    baseline.add_options,
 )
 _ANNOUNCING = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout", "drill_alembic")
 

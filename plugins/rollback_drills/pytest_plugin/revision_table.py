@@ -40,6 +40,7 @@ def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iter
     if not rows:
         return
     notable = [row for row in rows if row.findings or row.losses or row.locks or row.verdict != "lossless"]
+    notable.sort(key=lambda row: not row.findings)  # what is found must not be pushed out by what is only noted
     shown: Sequence[RevisionRow] = rows if verbose else notable[:MOST]
     if shown:
         cells = [_HEAD, *map(_cells, shown)]
@@ -48,6 +49,9 @@ def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iter
         yield _line(_HEAD, sizes), "bold"
         yield from ((_line(each, sizes), _STYLES[row.tone]) for each, row in zip(cells[1:], shown, strict=True))
     yield f"{_summary(rows)}{_left_out(len(rows), len(shown), len(notable))}", ""
+    undeclared = [each.revision for drill in run.drills for each in drill.revisions if each.undeclared_loss]
+    if undeclared:
+        yield _note(undeclared), ""
 
 
 def _cells(row: RevisionRow) -> tuple[str, ...]:
@@ -77,6 +81,15 @@ def _summary(rows: Sequence[RevisionRow]) -> str:
     counted = ", ".join(f"{count} {name}" for name, count in sorted(classes.items(), key=lambda each: -each[1]))
     findings = sum(bool(row.findings) for row in rows)
     return f"{len(rows)} revision{'s' if len(rows) != 1 else ''}: {counted}; {findings} with findings"
+
+
+def _note(revisions: Sequence[str]) -> str:
+    count = len(revisions)
+    some = ", ".join(revisions[:3]) + (f" and {count - 3} more" if count > 3 else "")
+    return (
+        f"note: {count} downgrade{'s drop' if count != 1 else ' drops'} what the upgrade added, with what was written"
+        f" to it, undeclared ({some}); --drill-strict-loss makes that a finding"
+    )
 
 
 def _left_out(every: int, shown: int, notable: int) -> str:

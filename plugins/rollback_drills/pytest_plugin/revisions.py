@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
     from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.migrations.scripts import Scripts
     from rollback_drills.pytest_plugin.session import DrillSession
 
 UNKNOWN = "unknown"
 EVERY = "every revision of the image"
+NOTHING_NEW = "nothing new"
+_WALK = pytest.StashKey["Walk"]()
 _KEY = pytest.StashKey["SelectedRevisions"]()
 
 
@@ -27,34 +25,14 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
     group.addoption(
         "--drill-since",
         metavar="REV",
-        help="prove only the revisions above REV; with git:REF, only those whose scripts that commit does not have",
+        help="prove only the revisions above REV; with git:REF, only those whose scripts are new or changed since the"
+        " branch left REF",
     )
     group.addoption(
-        "--drill-alembic",
-        metavar="FILE",
-        help="drill only the migrations of this alembic.ini: no target file, no gateway (use with -k reversibility)",
-    )
-    group.addoption(
-        "--drill-alembic-name",
-        metavar="SECTION",
-        default="alembic",
-        help="section of alembic.ini, as in alembic's own option -n (default: alembic)",
-    )
-    group.addoption(
-        "--drill-alembic-python",
-        metavar="PYTHON",
-        help="interpreter that has alembic and the models (default: the one that runs pytest)",
-    )
-    group.addoption(
-        "--drill-alembic-env",
-        metavar="NAME=VALUE",
-        action="append",
-        help="a variable for env.py; {url} stands for the database's URL (may be repeated)",
-    )
-    group.addoption(
-        "--drill-alembic-baseline",
-        metavar="FILE",
-        help="SQL that creates the schema before the first revision, if the history does not begin with an empty one",
+        "--drill-strict-loss",
+        action="store_true",
+        default=False,
+        help="fail where a downgrade drops a column or table that its upgrade added, unless the loss is declared",
     )
 
 
@@ -63,12 +41,15 @@ class SelectedRevisions:
     """The scripts of the release and the revisions to prove, or why these are not known.
 
     ``in_image``: the scripts are only in an image. As nothing is started to collect tests, one item proves them all.
+    ``nothing_new``: all are read, and ``--drill-since`` leaves none.
     """
 
     scripts: Scripts | None
     chosen: tuple[str, ...]
     reason: str = ""
     in_image: bool = False
+    nothing_new: bool = False
+    mistake: bool = False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,7 +63,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found = revisions_of(session)
         except pytest.UsageError:  # here it would become a traceback; it is raised again after collection
             found = SelectedRevisions(None, ())
-        metafunc.parametrize("revision", found.chosen or [EVERY if found.in_image else UNKNOWN])
+        stands_in = EVERY if found.in_image else NOTHING_NEW if found.nothing_new else UNKNOWN
+        metafunc.parametrize("revision", found.chosen or [stands_in])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -112,24 +94,28 @@ def _find(session: DrillSession) -> SelectedRevisions:
         scripts = _scripts(session)
         if not scripts.ids:
             problems = "\n".join(scripts.problems)
-            return SelectedRevisions(scripts, (), f"no migration script was found{f': {problems}' if problems else ''}")
+            reason = f"no migration script was found{f': {problems}' if problems else ''}"
+            return SelectedRevisions(scripts, (), reason, mistake=not problems)
         chosen = _since(session, scripts)
-    except (DrillError, LookupError) as error:
+    except DrillError as error:
+        return SelectedRevisions(None, (), str(error), mistake=True)
+    except LookupError as error:
         return SelectedRevisions(None, (), str(error))
-    return SelectedRevisions(scripts, chosen, "" if chosen else "no revision is newer than what --drill-since names")
+    reason = "" if chosen else f"no revision is newer than {session.config.getoption('drill_since')}"
+    return SelectedRevisions(scripts, chosen, reason, nothing_new=not chosen)
 
 
 def _scripts(session: DrillSession) -> Scripts:
     from rollback_drills.core.placeholders import fill
-    from rollback_drills.migrations.ini import script_directories
     from rollback_drills.migrations.scripts import read_scripts
+    from rollback_drills.pytest_plugin.alembic_walk import read_scripts_of
     from rollback_drills.runtimes.releases.trees import Trees
     from rollback_drills.runtimes.workspace import removal
     from rollback_drills.runtimes.workspace.directory import Workspace
 
     target = session.target
     if session.config.getoption("drill_alembic"):
-        return read_scripts(script_directories(target.file, session.config.getoption("drill_alembic_name")))
+        return read_scripts_of(session)
     if target.releases.path is not None:
         values = {"here": str(target.here), "release": target.current}
         return read_scripts([target.path(fill(target.releases.path, values)) / target.migrations.versions])
@@ -143,7 +129,7 @@ def _scripts(session: DrillSession) -> Scripts:
 
 
 def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:
-    """The revisions that ``--drill-since`` selects: those above one, or those whose scripts a git commit lacks.
+    """The revisions that ``--drill-since`` selects: those above one, or those that a branch adds or changes.
 
     Raises:
         LookupError: there is no such revision or commit.
@@ -153,17 +139,12 @@ def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:
         return scripts.ids
     if not since.startswith("git:"):
         return scripts.after(since)
-    listed = subprocess.run(
-        ["git", "ls-tree", "-r", "--name-only", "--full-tree", since.removeprefix("git:")],
-        cwd=session.target.here,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        raise LookupError(f"--drill-since {since}: {listed.stderr.strip()}")
-    names = {Path(line).name for line in listed.stdout.splitlines()}
-    return tuple(script.id for script in scripts.scripts if script.file not in names)
+    from rollback_drills.pytest_plugin.since import changed_since
+
+    try:
+        return changed_since(since.removeprefix("git:"), scripts.scripts, session.target.here)
+    except LookupError as error:
+        raise LookupError(f"--drill-since {since}: {error}") from None
 
 
 @pytest.fixture(scope="session")
@@ -180,68 +161,81 @@ def scripts(request: pytest.FixtureRequest) -> Scripts:
 @pytest.fixture(scope="session")
 def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     """One walk through the current release's revisions, which all items of this worker share."""
-    from rollback_drills.lab.lab import Lab
-    from rollback_drills.migrations.reversibility.release_environment import ReleaseEnvironment
-    from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.pytest_plugin.activation import session_of
-    from rollback_drills.runtimes.protocols import CommandLog
 
     session = session_of(request.config)
     reason = revisions_of(session).reason
     if reason and not revisions_of(session).scripts:
         pytest.fail(f"the revisions are not known: {reason}", pytrace=False)
-    environment: MigrationEnvironment
-    seeded = None
     if request.config.getoption("drill_alembic"):
-        environment = _bare_environment(session)
+        opened = request.config.stash.get(_WALK, None) or _start(session, request.session.items)
     else:
-        lab: Lab = request.getfixturevalue("lab")
-        server = lab.runtime.server
-        commands = lab.runtime.commands(CommandLog(), lambda: server.admin_url)
-        role, password = lab.role
-        environment = ReleaseEnvironment(
-            commands,
-            session.target,
-            session.target.current,
-            admin_url=server.admin_url,
-            role=role,
-            password=password,
-            run=session.run,
-            directory=session.resources.workspace.path,
-        )
-        seeded = lab.seeded
-    opened = Walk(environment, session.target.migrations, wanted=_selected(request.session.items), seeded=seeded)
+        opened = _walk_of_release(session, request)
+    found = revisions_of(session)
+    opened.waiting = session.baseline.waiting(found.scripts)
+    opened.strict_loss = request.config.getoption("drill_strict_loss")
+    opened.chosen = found.chosen if found.chosen or found.nothing_new else None  # None: they are in an image
     try:
         yield opened
     finally:
         opened.close()
 
 
+def _walk_of_release(session: DrillSession, request: pytest.FixtureRequest) -> Walk:
+    from rollback_drills.lab.lab import Lab
+    from rollback_drills.migrations.reversibility.release_environment import ReleaseEnvironment
+    from rollback_drills.migrations.reversibility.walk import Walk
+    from rollback_drills.runtimes.protocols import CommandLog
+
+    lab: Lab = request.getfixturevalue("lab")
+    server = lab.runtime.server
+    role, password = lab.role
+    environment = ReleaseEnvironment(
+        lab.runtime.commands(CommandLog(), lambda: server.admin_url),
+        session.target,
+        session.target.current,
+        admin_url=server.admin_url,
+        role=role,
+        password=password,
+        run=session.run,
+        directory=session.resources.workspace.path,
+    )
+    return Walk(environment, session.target.migrations, wanted=_selected(request.session.items), seeded=lab.seeded)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the walk of an alembic.ini before any item runs: what prevents it is one message, not one per revision."""
+    names = {name for each in items for name in getattr(each, "fixturenames", ())}
+    if not config.getoption("drill_alembic") or not names & {"walk", "scripts"}:
+        return
+    from rollback_drills.core.errors import DrillError
+    from rollback_drills.pytest_plugin.activation import session_of
+    from rollback_drills.pytest_plugin.collection import report_mistake
+
+    session = session_of(config)
+    found = revisions_of(session)
+    if not session.performs or session.worker not in ("main", "gw0"):  # of several workers, one is enough to see it
+        return
+    try:
+        if found.mistake:
+            raise pytest.UsageError(found.reason)
+        if found.chosen:
+            config.stash[_WALK] = _start(session, items)
+    except (DrillError, pytest.UsageError) as error:
+        session.close_quietly()
+        report_mistake(config, items, str(error))
+
+
+def _start(session: DrillSession, items: Iterable[pytest.Item]) -> Walk:
+    from rollback_drills.pytest_plugin.alembic_walk import open_walk
+
+    scripts = revisions_of(session).scripts
+    paths = [each.path for each in scripts.scripts] if scripts is not None else []
+    return open_walk(session, _selected(items), paths)
+
+
 def _selected(items: Iterable[pytest.Item]) -> set[str]:
     """The revisions that this process has items for; with branches, their order is not alembic's."""
     calls = (getattr(item, "callspec", None) for item in items)
     return {str(call.params["revision"]) for call in calls if call is not None and "revision" in call.params}
-
-
-def _bare_environment(session: DrillSession) -> MigrationEnvironment:
-    """A server for the migrations alone; it ends with the workspace of the session."""
-    from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
-    from rollback_drills.migrations.ini import driver_of
-
-    server, workspace = session.resources.open_server(session.runtime)
-    config = session.config
-    section = config.getoption("drill_alembic_name")
-    given = config.getoption("drill_alembic_env") or []
-    baseline = config.getoption("drill_alembic_baseline")
-    return BareAlembicEnvironment(
-        session.target.file,
-        interpreter=[config.getoption("drill_alembic_python") or sys.executable],
-        admin_url=server.admin_url,
-        run=session.run,
-        workspace=workspace.path,
-        bin_dir=server.bin_dir,
-        driver=driver_of(session.target.file, section) or "postgresql+psycopg",
-        section=section,
-        variables=dict(each.split("=", 1) for each in given if "=" in each),
-        baseline=Path(config.invocation_params.dir, baseline).read_text() if baseline else "",
-    )

@@ -14,6 +14,8 @@ from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import read_journals
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.evidence.run import RunEvidence, RuntimeFacts
+from rollback_drills.pytest_plugin.baseline import baseline_lines
+from rollback_drills.pytest_plugin.code_annotations import annotate
 from rollback_drills.pytest_plugin.facts import System, host, system_of, versions
 from rollback_drills.pytest_plugin.html_report import discard_html_report
 from rollback_drills.pytest_plugin.keys import EVIDENCE, JOURNALS, WORKER_DATA
@@ -46,6 +48,7 @@ class RunReporter:
         self.reports: Reports | None = None
         self.problem = ""
         self.notes: list[str] = []
+        self.commands: list[str] = []  # for the CI service
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -144,6 +147,13 @@ class RunReporter:
         except DrillError as error:  # the report itself has been written
             self.notes.append(str(error))
 
+        try:
+            self.notes += baseline_lines(self._session, run)
+            self.commands = annotate(self._session, run)
+        except DrillError as error:
+            self.problem = self.problem or str(error)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
     def _leave_no_empty_directory(self) -> None:
         """No drill ran: the report that pytest-html was asked to write here says nothing."""
         directory = self._session.directory
@@ -175,7 +185,7 @@ class RunReporter:
             runbook=system.runbook,
             versions=versions(),
             host=host(),
-            accepted=session.acceptances(system.accepted).account(performed, full=full),
+            accepted=session.acceptances(system.accepted, writes=False).account(performed, full=full),
             drills=performed,
         )
 

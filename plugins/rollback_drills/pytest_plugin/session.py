@@ -14,6 +14,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill.acceptance import Acceptances
+from rollback_drills.pytest_plugin.baseline import Baseline
 from rollback_drills.pytest_plugin.drill_factory import DrillFactory
 from rollback_drills.pytest_plugin.gamedays import RandomDays, read_options
 from rollback_drills.pytest_plugin.keys import RUN
@@ -47,6 +48,7 @@ class DrillSession:
         option = config.option
         self.performs = not (option.collectonly or option.setupplan or only_shows_something(config))
         self.meter, self.redactor = Meter(), _redactor(config)
+        self.baseline = Baseline(config)
         self.targets = TargetChoice(
             config,
             self.redactor,
@@ -96,9 +98,18 @@ class DrillSession:
         """The random game days to play; None if no option asks for any."""
         return read_options(self.config, self.target)
 
-    def acceptances(self, accepted: Sequence[Accepted]) -> Acceptances:
-        """Accepted risks on the day on which this run began."""
-        return Acceptances(accepted, self.config.stash[RUN].today)
+    def acceptances(self, accepted: Sequence[Accepted], *, writes: bool = True) -> Acceptances:
+        """Accepted risks on the day on which this run began, those of the baseline included.
+
+        Args:
+            writes: whether everything counts as accepted in a run that writes the baseline.
+        """
+        today = self.config.stash[RUN].today
+        if self.baseline.file is None or (self.baseline.writes and not writes):
+            return Acceptances(accepted, today)
+        from rollback_drills.pytest_plugin.revisions import revisions_of
+
+        return Acceptances([*accepted, *self.baseline.accepted(revisions_of(self).scripts)], today)
 
     def close(self) -> None:
         """End the journal, and remove the workspace and everything that runs from it, unless it is kept."""

@@ -37,7 +37,8 @@ def chosen_target(config: pytest.Config) -> Target | None:
     if given:
         from rollback_drills.lab.bare_alembic import alembic_target
 
-        return alembic_target(Path(config.invocation_params.dir, given))
+        beside = _load(config) if config.getoption("drill_target") else None
+        return alembic_target(Path(config.invocation_params.dir, given), beside)
     found = config.hook.pytest_rollback_drills_target(config=config, load=lambda: _load(config))
     if found is not None:
         return require_target(found, "the hook pytest_rollback_drills_target")

@@ -94,6 +94,7 @@ class Summary:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         from rollback_drills.pytest_plugin.revision_table import write_revisions
+        from rollback_drills.pytest_plugin.walk_terminal import findings_lines
         from rollback_drills.report.formats.terminal import terminal_lines
 
         self._shown = True
@@ -103,11 +104,18 @@ class Summary:
         if done.reports is not None:
             terminalreporter.section("rollback drills")
             page = _below_here(self._session.directory / "incident.html")
-            for text, style in terminal_lines(done.reports, page):
+            of_migrations = bool(self._config.getoption("drill_alembic"))
+            if of_migrations:
+                write_revisions(terminalreporter, done.reports.run)
+            shown = findings_lines(done.reports.run, page) if of_migrations else terminal_lines(done.reports, page)
+            for text, style in shown:
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
-            write_revisions(terminalreporter, done.reports.run)
+            if not of_migrations:
+                write_revisions(terminalreporter, done.reports.run)
             for note in done.notes:
                 terminalreporter.write_line(note, yellow=True)
+        for command in done.commands:
+            terminalreporter.write_line(command)
         if done.problem:
             terminalreporter.section("rollback drills: the report could not be written", red=True)
             terminalreporter.write_line(done.problem)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from rollback_drills.clients.traffic import Sender
 from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core.meter import Meter
@@ -13,7 +15,8 @@ from rollback_drills.evidence.run import RuntimeFacts
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes import Choice
-from rollback_drills.runtimes.embedded.postgres import PostgresServer
+from rollback_drills.runtimes.embedded.builds import Build
+from rollback_drills.runtimes.embedded.postgres import PostgresServer, server_version
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment
 from rollback_drills.runtimes.workspace import removal
@@ -81,8 +84,11 @@ class WorkerResources:
         self._sender.open()
         return self._sender
 
-    def open_server(self, choice: Choice) -> tuple[PostgresServer, Workspace]:
+    def open_server(self, choice: Choice, build: Build) -> tuple[PostgresServer, Workspace]:
         """A disposable PostgreSQL and nothing else, for drills that need no gateway; `close` ends it.
+
+        Args:
+            build: the programs to start.
 
         Raises:
             DrillError: it did not start.
@@ -90,10 +96,12 @@ class WorkerResources:
         began = self._meter.elapsed()
         self._workspace = Workspace(self._run, self._worker)
         self._redactor.shorten(str(self._workspace.path), "$WORKSPACE")
-        server = PostgresServer(self._workspace, self._meter)
+        server = PostgresServer(self._workspace, self._meter, bin_dir=build.bin_dir)
         self._redactor.add(server.password)
         server.start()
-        self.facts = RuntimeFacts(name=choice.name, reason=choice.reason, facts={})
+        version = server_version(server.bin_dir, clean_environment(self._workspace.path))
+        facts: dict[str, JsonValue] = {"postgres": version, **({"because": build.reason} if build.reason else {})}
+        self.facts = RuntimeFacts(name=choice.name, reason=choice.reason, facts=facts)
         self.setup_seconds = self._meter.elapsed() - began
         return server, self._workspace
 

@@ -37,7 +37,10 @@ BACKUPS = (
         "critical",
         "A sequence is behind the rows of its table",
         why="The next inserts fail with duplicate keys, one per row, until the sequence has caught up.",
-        remedy="Restore into an empty database, or setval() every sequence to its column's maximum.",
+        remedy=(
+            "Let whatever made the sequence anew, a restore or a downgrade, setval() it to its column's maximum. "
+            "Restore into an empty database."
+        ),
     ),
     FindingKind(
         "writes-lost",

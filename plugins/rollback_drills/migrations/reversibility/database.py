@@ -16,6 +16,7 @@ from rollback_drills.migrations.reversibility.table_names import is_named, words
 from rollback_drills.migrations.reversibility.tracked_tables import TrackedTables
 from rollback_drills.migrations.walker.client import StepOutcome
 from rollback_drills.postgres import connect
+from rollback_drills.postgres.relations import VERSION_TABLE
 from rollback_drills.postgres.schema.tracker import Refresh, Relation, SchemaTracker
 
 _READ_LOCKS = frozenset({"AccessShareLock", "RowShareLock"})
@@ -34,6 +35,9 @@ class ObservedStep:
 class MigratedDatabase:
     """A database with its walker, its tracked schema and its rows.
 
+    Raises:
+        StackError: env.py fails, or a connection.
+
     Args:
         name: an existing database; by default a new one is created.
         data: whether tables are seeded and their rows compared.
@@ -49,21 +53,23 @@ class MigratedDatabase:
         max_compared: int = MAX_COMPARED,
     ) -> None:
         self._environment, self.data = environment, data
-        self._is_new = name is None
         self.name = name or environment.create()
         url = environment.url(self.name)
         with contextlib.ExitStack() as on_error:
             on_error.callback(environment.drop, self.name)
             self.walker = environment.walker(self.name)
             on_error.callback(self.walker.close)
+            # First of all, so that what env.py creates is not taken for the first revision's.
+            self.walker.enter()
             self.conn = connect(url)
             on_error.callback(self.conn.close)
             self._schema_conn = connect(url)
             on_error.callback(self._schema_conn.close)
-            self.schema = SchemaTracker(self._schema_conn)
-            self._tables = TrackedTables(self.conn, self.schema)
+            bookkeeping = (VERSION_TABLE, ".".join(self.walker.version_table) or VERSION_TABLE)
+            self.schema = SchemaTracker(self._schema_conn, ignore_tables=bookkeeping)
+            self._tables = TrackedTables(self.conn, self.schema, bookkeeping)
             self.rows = SeededRows(self.conn, self._tables, self.schema, max_compared)
-            if self.schema.known:  # there is a baseline
+            if self.schema.known:  # of a baseline or of env.py
                 self.resync()
             on_error.pop_all()
 
@@ -86,16 +92,6 @@ class MigratedDatabase:
 
     # --- steps -------------------------------------------------------------------------------------------
 
-    def enter(self) -> None:
-        """Run env.py once before the first step, so that what it creates is not taken for the first revision's.
-
-        Raises:
-            StackError: env.py fails.
-        """
-        if self._is_new and not self.walker.entered:
-            self.walker.enter()
-            self.resync()
-
     def migrate(
         self, direction: str, revision: str, *, fail_at: int | None = None, within: bool = False
     ) -> ObservedStep:
@@ -108,7 +104,6 @@ class MigratedDatabase:
         Raises:
             StackError: the walker has ended.
         """
-        self.enter()
         step = self.walker.upgrade if direction == "upgrade" else self.walker.downgrade
         return self._observe(step(revision, fail_at=fail_at, within=within))
 

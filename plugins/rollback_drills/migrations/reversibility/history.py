@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rollback_drills.migrations.scripts import read_scripts
+from rollback_drills.migrations.scripts import COMPUTED, read_scripts
 from rollback_drills.migrations.walker.client import ScriptHistory
 
 
@@ -13,8 +13,7 @@ def problems_of(history: ScriptHistory) -> list[str]:
     reported = [f"{Path(each.path).name}: {each.message}" if each.path else each.message for each in history.problems]
     directories = {Path(each.path).parent for each in history.revisions} | {Path(each) for each in history.places}
     read = read_scripts(sorted(each for each in directories if each.is_dir()))
-    computed = "cannot be read without running it"
-    return [*read_problems(read.problems, computed if history.revisions else ""), *reported]
+    return [*read_problems(read.problems, COMPUTED if history.revisions else ""), *reported]
 
 
 def revisions_above(history: ScriptHistory, since: str | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from rollback_drills.migrations.reversibility.locks_documented import documented_locks
-from rollback_drills.migrations.reversibility.proof import BLOCKS_WRITES, Lock, Work
+from rollback_drills.migrations.reversibility.proof import BLOCKS_WRITES, Known, Lock, Work
 from rollback_drills.migrations.walker.client import Statement, StepOutcome, strongest
 from rollback_drills.postgres import Connection
 from rollback_drills.postgres.schema.tracker import Refresh, Relation
@@ -47,7 +47,12 @@ class Speed:
 
 
 def locks_of(
-    outcome: StepOutcome, refresh: Refresh, before: Mapping[int, Relation], sizes: Mapping[str, int], speed: Speed
+    outcome: StepOutcome,
+    refresh: Refresh,
+    before: Mapping[int, Relation],
+    sizes: Mapping[str, int],
+    speed: Speed,
+    direction: str = "upgrade",
 ) -> list[Lock]:
     """The strongest lock on each existing relation, blocking ones first; row-level modes are left out."""
     rewritten = set(refresh.rewritten)
@@ -63,15 +68,18 @@ def locks_of(
         work: Work = "rewrite" if relation.name in rewritten else "scan" if scanned else ""
         seconds = _seconds(relation.name, work, sizes, speed)
         held = round(_held(outcome, first), 5)
-        found.append(Lock(relation.name, mode, first.sql[:300], first.line, work, seconds, held=held))
+        found.append(
+            Lock(relation.name, mode, first.sql[:300], first.line, work, seconds, held=held, direction=direction)
+        )
     seen = {lock.relation: lock for lock in found}
     for each in documented_locks(outcome.statements, refresh, before):
         name = each.relation.name
         if name not in seen or strongest([each.mode, seen[name].mode]) != seen[name].mode:
             seconds = _seconds(name, each.work, sizes, speed)
             first = each.statement
+            known: Known = "by PostgreSQL's documentation"
             seen[name] = Lock(
-                name, each.mode, first.sql[:300], first.line, each.work, seconds, "by PostgreSQL's documentation"
+                name, each.mode, first.sql[:300], first.line, each.work, seconds, known, direction=direction
             )
     return sorted(seen.values(), key=lambda lock: (not lock.blocks, lock.relation))
 

@@ -26,7 +26,7 @@ class Lock:
     ``seconds`` is extrapolated to the rows that the target file gives for the table; None where it gives none.
     ``known``: read from pg_locks, or looked up for the few commands that PostgreSQL runs only outside a transaction,
     whose locks are released before they can be read. ``held``: seconds, as measured with the drill's own rows, from the
-    statement that took the lock to the end of its transaction.
+    statement that took the lock to the end of its transaction. ``direction``: the step, upgrade or downgrade.
     """
 
     relation: str
@@ -37,6 +37,7 @@ class Lock:
     seconds: float | None = None
     known: Known = "observed"
     held: float = 0.0
+    direction: str = "upgrade"
 
     @property
     def blocks(self) -> str:
@@ -80,7 +81,8 @@ class Proof:
     """One revision, up, down, and up again. Durations are the seconds of its own statements.
 
     ``losses`` are of generated rows, ``seed_losses`` of the target's own. ``restored`` says what restoring the backup
-    from below an irreversible revision brought back. ``renamed`` are NOT NULL constraints that differ in their names.
+    from below an irreversible revision brought back. ``undeclared``: what the upgrade added is dropped, which nothing
+    declares, and is no finding. ``renamed`` are NOT NULL constraints that differ in their names.
     """
 
     revision: str
@@ -104,7 +106,9 @@ class Proof:
     not_interrupted: list[str] = field(default_factory=list)
     seeded: int = 0
     refused_rows: bool = False
+    empty: set[str] = field(default_factory=set)  # tables that take no generated row
     restored: str = ""
+    undeclared: bool = False
     findings: list[ProofFinding] = field(default_factory=list)
 
     def find(self, code: str, detail: str) -> None:
@@ -159,5 +163,6 @@ class Proof:
             "not_interrupted": list(self.not_interrupted),
             "rows": self.seeded,
             "restored": self.restored,
+            "undeclared_loss": self.undeclared,
             "findings": [found.code for found in self.findings],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -11,10 +12,19 @@ from rollback_drills.migrations.reversibility.declarations import declared
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.interruptions import Interrupter
 from rollback_drills.migrations.reversibility.locks import Speed, locks_of, without_timeout
+from rollback_drills.migrations.reversibility.next_insert import MAY_MOVE, colliding_columns
 from rollback_drills.migrations.reversibility.proof import Proof
+from rollback_drills.migrations.reversibility.refused_rows import (
+    all_rows,
+    current_rows,
+    involved,
+    old_schema_takes,
+    table_of,
+    without_refused,
+)
 from rollback_drills.migrations.reversibility.restore import back_up, prove_restore
-from rollback_drills.migrations.reversibility.shrinking import InPlace, OnCopies, smallest
-from rollback_drills.migrations.reversibility.snapshots import Row, Snapshot, format_rows
+from rollback_drills.migrations.reversibility.shrinking import InPlace, OnCopies, SmallSet, smallest
+from rollback_drills.migrations.reversibility.snapshots import Snapshot, format_rows
 from rollback_drills.migrations.reversibility.table_names import tables_filled_by
 from rollback_drills.migrations.reversibility.verdict import RoundTripResult, judge, judge_interruptions
 from rollback_drills.migrations.walker.client import StepError, WalkedRevision
@@ -24,7 +34,6 @@ from rollback_drills.target.system_tables import Migrations
 VERSION_LENGTH = 32  # alembic/runtime/migration.py: version_num is String(32)
 _ENOUGH_ROWS = 3  # a table with fewer is seeded again, for the revisions above
 _MAX_SHOWN = 400  # characters of rows in a finding's detail
-SmallSet = dict[str, list[dict[str, str | None]]]
 
 
 class RevisionContext(Protocol):
@@ -36,6 +45,7 @@ class RevisionContext(Protocol):
     environment: MigrationEnvironment
     migrations: Migrations | None
     filled: set[str]
+    strict_loss: bool
 
     @property
     def database(self) -> MigratedDatabase: ...
@@ -69,12 +79,13 @@ class RoundTrip:
         context, proof, declarations, database = self._context, self._proof, self._declarations, self._database
         for mistake in declarations.mistakes:
             proof.find("declaration-invalid", f"{proof.revision}: {mistake}")
-        database.enter()
         database.seed_new_tables(self._revision.source)
         known = dict(database.schema.known)
         self._hints = [check.expression for table in database.tables.values() for check in table.checks]
         irreversible = bool(declarations.reason("irreversible"))
         backup = back_up(context.environment, database.name, database.conn) if irreversible else None
+        moves = database.data and bool(MAY_MOVE.search(self._revision.source))
+        colliding = colliding_columns(database.conn) if moves else {}
         up = self._upgrade()
         if up is None:
             context.stop(f"{proof.revision} cannot be applied")
@@ -82,8 +93,9 @@ class RoundTrip:
         context.mark_applied(self._position)
         context.filled |= tables_filled_by(up.outcome)
         self._record_upgrade(up, known)
-        result = self._down_and_up_again(up)
-        judge(proof, declarations, result, context.migrations.blocking if context.migrations is not None else 1.0)
+        result = self._down_and_up_again(up, colliding if moves else None)
+        blocking = context.migrations.blocking if context.migrations is not None else 1.0
+        judge(proof, declarations, result, blocking, strict_loss=context.strict_loss)
         if backup is not None and proof.verdict == "irreversible by design":
             prove_restore(context.environment, backup, proof)
         self._restore_state(result)
@@ -98,6 +110,16 @@ class RoundTrip:
         proof.rewritten = sorted(up.refresh.rewritten)
         proof.locks = locks_of(up.outcome, up.refresh, known, sizes, Speed(self._database.conn))
         proof.without_timeout = without_timeout(up.outcome, proof.locks, known)
+
+    def _record_downgrade(self, down: ObservedStep, known: Mapping[int, Relation]) -> None:
+        """As `_record_upgrade`; it is the step that runs while everybody waits."""
+        proof, migrations = self._proof, self._context.migrations
+        sizes: Mapping[str, int] = migrations.rows if migrations is not None else {}
+        proof.down_seconds = sum(each.seconds for each in down.outcome.statements)
+        locks = locks_of(down.outcome, down.refresh, known, sizes, Speed(self._database.conn), "downgrade")
+        waiting = without_timeout(down.outcome, locks, known)
+        proof.without_timeout = sorted({*proof.without_timeout, *waiting})
+        proof.locks = sorted([*proof.locks, *locks], key=lambda lock: not lock.blocks)
 
     def _restore_state(self, result: RoundTripResult) -> None:
         """Leave the database as the next revision expects it, rows included."""
@@ -138,14 +160,20 @@ class RoundTrip:
                 proof.find("declaration-untrue", f"{proof.revision} is declared to refuse rows, but refused none")
             return up
         intact = up.outcome.in_one_transaction and (not up.refresh.delta or up.outcome.external)
-        known, names = dict(database.rows.known), _involved(database, up) if database.data else frozenset()
+        known, names = dict(database.rows.known), involved(database, up) if database.data else frozenset()
         rows: SmallSet = {}
+        again, kept = None, None
         if intact and database.data:
+            taken = all_rows(database, names)
             rows = self._shrink_in_place("upgrade", error, names)
+            kept = without_refused(database, "upgrade", proof.revision, rows, taken, self._context.filled)
+            again = kept.step if kept is not None else None
         may_clear = intact and database.rows.may_clear(names, self._context.filled)
-        again = self._upgrade_without_rows(names, may_clear=may_clear)
         if again is None:
-            proof.find(_code_of_failure(error, proof.revision), f"{proof.revision}: {error.brief}")
+            again = self._upgrade_without_rows(names, may_clear=may_clear)
+        if again is None:
+            code = _code_of_failure(error, proof.revision)
+            proof.find(code, f"{proof.revision}: {error.brief}{_hint(error)}")
             return None
         if not intact and known:
             rows = self._shrink_on_copies("upgrade", error, known, names, self._position - 1)
@@ -153,7 +181,8 @@ class RoundTrip:
         if not proof.reason:
             which = f"; the rows: {format_rows(rows)[:_MAX_SHOWN]}" if rows else ""
             proof.find("upgrade-fails-on-rows", f"{proof.revision}: {error.brief}{which}")
-        self._database.rows.remember(again.touched)
+        if kept is None:
+            self._database.rows.remember(again.touched)
         return again
 
     def _upgrade_without_rows(self, names: frozenset[str], *, may_clear: bool) -> ObservedStep | None:
@@ -168,12 +197,17 @@ class RoundTrip:
 
     # --- down, and up again ------------------------------------------------------------------------------
 
-    def _down_and_up_again(self, up: ObservedStep) -> RoundTripResult:
-        """Add rows that only the new schema allows, downgrade, and upgrade again."""
+    def _down_and_up_again(self, up: ObservedStep, colliding: Mapping[str, str] | None) -> RoundTripResult:
+        """Add rows that only the new schema allows, downgrade, and upgrade again.
+
+        Args:
+            colliding: columns whose next insert collided before the upgrade; None: the script moves no sequence.
+        """
         proof = self._proof
         result = RoundTripResult(up=up, rows_before=dict(self._database.rows.known))
         if self._database.data:
             self._add_new_rows(result)
+        known = dict(self._database.schema.known)
         down = self._database.migrate("downgrade", proof.revision)
         if down.outcome.error is not None:
             self._retry_downgrade(result, down)
@@ -181,10 +215,13 @@ class RoundTrip:
                 return result
             down = result.down or down
         result.down = down
-        proof.down_seconds = sum(each.seconds for each in down.outcome.statements)
+        self._record_downgrade(down, known)
         database, touched = self._database, up.touched | down.touched  # a retry may have restarted the database
         if database.data:
             result.rows_downgraded = database.rows.snapshot(touched)
+            if colliding is not None:
+                now = colliding_columns(database.conn)
+                result.colliding = {column: line for column, line in now.items() if column not in colliding}
             result.rows_extended |= {
                 name: result.rows_before[name] for name in touched - up.touched if name in result.rows_before
             }
@@ -215,6 +252,7 @@ class RoundTrip:
         seeded = database.rows.seed(touched, hints=self._hints)
         proof.seeded = sum(seeded.rows.values())
         for table, refusal in seeded.refused.items():
+            proof.empty.add(table)
             proof.find("seed-refused", f"{proof.revision}: {table} takes no row: {refusal}")
         result.rows_extended = database.rows.snapshot(touched)
 
@@ -238,9 +276,19 @@ class RoundTrip:
         result.broken = not intact
         if not database.data or self._declarations.reason("irreversible"):
             return
-        names = _involved(database, down) | result.up.touched
+        names = involved(database, down) | result.up.touched
         known = {**database.rows.known, **result.rows_extended}
-        rows = self._shrink_in_place("downgrade", error, names) if intact else {}
+        rows: SmallSet = {}
+        if intact:
+            taken = all_rows(database, names)
+            rows = self._shrink_in_place("downgrade", error, names, result.rows_before)
+            kept = without_refused(database, "downgrade", self._proof.revision, rows, taken, self._context.filled)
+            if kept is not None:
+                self._take_refusal(result, kept.step, rows)
+                result.rows_extended = {name: each for name, each in kept.rows.items() if name in result.rows_extended}
+                result.rows_before = kept.still_there(result.rows_before)
+                result.rows_upgraded = {k: v for k, v in result.rows_upgraded.items() if k not in kept.affected}
+                return
         may_clear = intact and database.rows.may_clear(names, self._context.filled)
         retried = self._downgrade_without_rows(names, may_clear=may_clear)
         if retried.outcome.error is not None:
@@ -249,13 +297,19 @@ class RoundTrip:
             return
         if not intact:
             rows = self._shrink_on_copies("downgrade", error, known, names, self._position)
-        result.only_new_rows = any(
-            not _existed(result.rows_before.get(table), row) for table, some in rows.items() for row in some
-        )
-        result.downgrade_failed = result.broken = False
-        result.down = retried
-        result.refused_rows = format_rows(rows)[:_MAX_SHOWN] or "any row"
+        self._take_refusal(result, retried, rows)
         result.rows_before, result.rows_extended = {}, {}
+
+    def _take_refusal(self, result: RoundTripResult, step: ObservedStep, rows: SmallSet) -> None:
+        """The downgrade succeeded without these rows, which it refuses."""
+        new = {
+            table: [row for row in some if not _existed(result.rows_before.get(table), row)]
+            for table, some in rows.items()
+        }
+        result.only_new_rows = any(new.values()) and not old_schema_takes(self._database, new)
+        result.downgrade_failed = result.broken = False
+        result.down = step
+        result.refused_rows = format_rows(rows)[:_MAX_SHOWN] or "any row"
 
     def _downgrade_without_rows(self, names: frozenset[str], *, may_clear: bool) -> ObservedStep:
         """With these tables cleared; where that does not help, in a database without any generated row."""
@@ -269,11 +323,29 @@ class RoundTrip:
 
     # --- the smallest set of rows ------------------------------------------------------------------------
 
-    def _shrink_in_place(self, direction: str, error: StepError, names: frozenset[str]) -> SmallSet:
-        """For a step that leaves the database as it was."""
+    def _shrink_in_place(
+        self, direction: str, error: StepError, names: frozenset[str], before: Mapping[str, Snapshot] | None = None
+    ) -> SmallSet:
+        """For a step that leaves the database as it was.
+
+        Args:
+            before: rows of before the upgrade, which are blamed rather than newer ones if the step fails on either.
+        """
         database = self._database
-        trial = InPlace(database, direction, self._proof.revision, error)
-        return smallest(trial, database.tables, _current_rows(database, names))
+        rows = current_rows(database, names)
+        newer = {
+            name: [row for row in some if not _existed(before.get(name), dict(zip(columns, row, strict=True)))]
+            for name, some in rows.items()
+            for columns in [database.tables[name].names]
+            if before is not None
+        }
+        return smallest(
+            InPlace(database, direction, self._proof.revision, error),
+            database.tables,
+            rows,
+            first=table_of(error, database.tables),
+            rather_without=newer,
+        )
 
     def _shrink_on_copies(
         self, direction: str, error: StepError, known: Mapping[str, Snapshot], names: frozenset[str], position: int
@@ -285,15 +357,9 @@ class RoundTrip:
             trial = OnCopies(environment, template, direction, self._proof.revision, error)
             tables = trial.tables
             rows = {name: list(known[name].rows) for name in sorted(names) if name in known and name in tables}
-            return smallest(trial, tables, rows) if trial.fails() else {}
+            return smallest(trial, tables, rows, first=table_of(error, tables)) if trial.fails() else {}
         finally:
             environment.drop(template)
-
-
-def _current_rows(database: MigratedDatabase, names: frozenset[str]) -> dict[str, list[Row]]:
-    plain = [name for name in sorted(names) if name in database.tables and not database.tables[name].partitioned]
-    taken = database.rows.remember(plain)
-    return {name: list(taken[name].rows) for name in plain}
 
 
 def _code_of_failure(error: StepError, revision: str) -> str:
@@ -302,21 +368,19 @@ def _code_of_failure(error: StepError, revision: str) -> str:
     return "revision-id-too-long" if too_long else "upgrade-failed"
 
 
+def _hint(error: StepError) -> str:
+    """What to do about an extension that this PostgreSQL was built without: the migration is not to blame."""
+    if not re.search(r"(?i)extension .*is not available|extension control file", error.message):
+        return ""
+    return (
+        "; name a PostgreSQL that has it with database.bin_dir in a target file (--drill-target), or drill in Docker"
+        " (--drill-runtime=docker) with an image that has it as database.image"
+    )
+
+
 def _existed(before: Snapshot | None, row: Mapping[str, str | None]) -> bool:
     """Whether a row was in the table before the upgrade, compared over the columns of both."""
     if before is None:
         return False
     shared = tuple(name for name in before.columns if name in row)
     return tuple(row[name] for name in shared) in before.only(shared)
-
-
-def _involved(database: MigratedDatabase, step: ObservedStep) -> frozenset[str]:
-    """Tables that a failed step touched, or that its error names; all tables where neither is known."""
-    names = set(step.touched)
-    error = step.outcome.error
-    if error is not None:
-        mentioned = set(error.statement.translate(str.maketrans('".,(', "    ")).split())
-        if error.table:
-            mentioned.add(error.table)
-        names |= {name for name in database.tables if name.rpartition(".")[2].strip('"') in mentioned}
-    return frozenset(names) or frozenset(database.tables)

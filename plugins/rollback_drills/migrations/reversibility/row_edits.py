@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable
+import psycopg
+
+from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable, ForeignKey
 from rollback_drills.migrations.reversibility.snapshots import Row
 from rollback_drills.postgres import Connection, quote_ident, quote_literal
 
@@ -35,6 +37,61 @@ def insert_rows(conn: Connection, table: CatalogueTable, rows: Iterable[Row], *,
     values = ", ".join("(" + ", ".join(_literal(row[n]) for n in positions) + ")" for row in rows)
     insert = [f"INSERT INTO {table.name} ({columns}) OVERRIDING SYSTEM VALUE VALUES {values}"] if values else []
     _as_replica(conn, [*([f"DELETE FROM ONLY {table.name}"] if replace else []), *insert])
+
+
+def takes_rows(conn: Connection, table: CatalogueTable, rows: Iterable[Mapping[str, str | None]]) -> bool:
+    """Whether a table accepts these rows as far as it has their columns, leaving out references; nothing stays."""
+    try:
+        with conn.transaction():
+            conn.execute(b"SET LOCAL session_replication_role = replica")
+            for row in rows:
+                names = [name for name in table.names if name in row and not table.column(name).generated]
+                columns, values = ", ".join(map(quote_ident, names)), ", ".join(_literal(row[name]) for name in names)
+                insert = f"INSERT INTO {table.name} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({values})"
+                conn.execute((insert if names else f"INSERT INTO {table.name} DEFAULT VALUES").encode())
+            raise psycopg.Rollback
+    except psycopg.Error:
+        return False
+    return True
+
+
+def is_referred_to(conn: Connection, tables: Iterable[CatalogueTable], name: str) -> bool:
+    """Whether a row refers to one of this table that is not there."""
+    dangling = [_dangling(table, key) for table in tables for key in table.foreign_keys if key.table == name]
+    query = " UNION ALL ".join(f"(SELECT 1 {each} LIMIT 1)" for each in dangling)
+    return bool(dangling) and bool(conn.execute(query.encode()).fetchall())
+
+
+def delete_dangling(conn: Connection, tables: Collection[CatalogueTable], names: set[str]) -> set[str]:
+    """Delete the rows that refer to missing rows of these tables, and so on; the tables from which any was deleted.
+
+    Raises:
+        psycopg.Error: the server refuses it.
+    """
+    found, pending = set[str](), set(names)
+    while pending:
+        referred = pending.pop()
+        for table in tables:
+            for key in table.foreign_keys:
+                if key.table != referred or table.partitioned:
+                    continue
+                with conn.transaction():
+                    conn.execute(b"SET LOCAL session_replication_role = replica")
+                    deleted = conn.execute(f"DELETE {_dangling(table, key)}".encode()).rowcount
+                if deleted:
+                    found.add(table.name)
+                    pending.add(table.name)
+    return found
+
+
+def _dangling(table: CatalogueTable, key: ForeignKey) -> str:
+    """From FROM on: the rows of a table whose reference leads nowhere."""
+    columns = [quote_ident(name) for name in key.columns]
+    there = " AND ".join(
+        f"p.{quote_ident(referred)} = c.{name}" for referred, name in zip(key.referred, columns, strict=True)
+    )
+    filled = " AND ".join(f"c.{name} IS NOT NULL" for name in columns)
+    return f"FROM {table.name} AS c WHERE {filled} AND NOT EXISTS (SELECT FROM {key.table} AS p WHERE {there})"
 
 
 def tables_in(conn: Connection) -> list[int]:

@@ -11,10 +11,14 @@ import psycopg
 from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, CatalogueTable
-from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, tables_in
+from rollback_drills.migrations.reversibility.generate.seeder import parents_first
+from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, is_referred_to, tables_in
 from rollback_drills.migrations.reversibility.snapshots import Row
 from rollback_drills.migrations.walker.client import StepError, StepOutcome
 from rollback_drills.postgres import connect
+
+SmallSet = dict[str, list[dict[str, str | None]]]
+"""Rows by table, each a value by column."""
 
 
 class Trial(Protocol):
@@ -41,7 +45,8 @@ class InPlace:
         except psycopg.Error:
             return False
         step = walker.upgrade if self._direction == "upgrade" else walker.downgrade
-        if _is_same_failure(step(self._revision, attempt=True), self._error):
+        whole = not is_referred_to(conn, self._database.tables.values(), table.name)
+        if whole and _is_same_failure(step(self._revision, attempt=True), self._error):
             return True
         with contextlib.suppress(psycopg.Error):  # refused where a constraint is NOT VALID
             insert_rows(conn, table, rows)
@@ -88,16 +93,35 @@ class OnCopies:
 
 
 def smallest(
-    trial: Trial, tables: Mapping[str, CatalogueTable], rows: Mapping[str, list[Row]]
-) -> dict[str, list[dict[str, str | None]]]:
+    trial: Trial,
+    tables: Mapping[str, CatalogueTable],
+    rows: Mapping[str, list[Row]],
+    *,
+    first: str = "",
+    rather_without: Mapping[str, list[Row]] | None = None,
+) -> SmallSet:
     """Those of ``rows`` that the failure needs.
 
-    Each table is halved as long as the step fails in the same way, then single rows are left out.
+    Each table is halved as long as the step fails in the same way, then single rows are left out. Referring tables come
+    before those that they refer to: a row must not be blamed for what the search itself has taken away.
+
+    Args:
+        first: the table to begin with, which the failure names.
+        rather_without: rows to be left out if the step fails without them, too.
     """
     attempts = 0
-    found: dict[str, list[dict[str, str | None]]] = {}
-    for name, all_rows in rows.items():
-        needed, size = list(all_rows), len(all_rows)
+    found: SmallSet = {}
+    rows = {name: list(some) for name, some in rows.items()}
+    order = [table.name for table in reversed(parents_first(tables)) if table.name in rows]
+    order.sort(key=lambda name: name != first)
+    for name in order:
+        unwanted = (rather_without or {}).get(name, [])
+        if unwanted and attempts < trial.max_attempts:
+            attempts += 1
+            if trial.still_fails_without(tables[name], unwanted):
+                rows[name] = [row for row in rows[name] if row not in unwanted]
+    for name in order:
+        needed, size = list(rows[name]), len(rows[name])
         while size and attempts < trial.max_attempts:
             kept: list[Row] = []
             for start in range(0, len(needed), size):
@@ -114,4 +138,4 @@ def smallest(
 
 def _is_same_failure(outcome: StepOutcome, error: StepError) -> bool:
     again = outcome.error
-    return again is not None and (again.sqlstate, again.type) == (error.sqlstate, error.type)
+    return again is not None and again.what_failed == error.what_failed

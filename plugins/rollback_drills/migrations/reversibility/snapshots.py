@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable
 from rollback_drills.postgres import Connection, quote_ident, quote_literal, read_pinned
 
 MAX_COMPARED = 2_000  # rows of one table; only migrations that insert data themselves exceed it
+_JSON = ("pg_catalog.json", "pg_catalog.jsonb")
 _MAX_VALUE = 60  # characters of a value in a message
 
 Row = tuple[str | None, ...]
@@ -23,6 +26,7 @@ class Snapshot:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     rows: tuple[Row, ...]
+    documents: frozenset[str] = frozenset()  # columns of json or jsonb, whose text has many forms
 
     def only(self, columns: tuple[str, ...]) -> list[Row]:
         positions = [self.columns.index(name) for name in columns]
@@ -63,7 +67,13 @@ def read_snapshots(conn: Connection, tables: Iterable[CatalogueTable], most: int
     found = read_pinned(conn, [query])
     rows_of = {name: rows for result in found for name, rows in result}
     return {
-        table.name: Snapshot(table.name, table.names, table.key, tuple(tuple(row) for row in rows_of[table.name]))
+        table.name: Snapshot(
+            table.name,
+            table.names,
+            table.key,
+            tuple(tuple(row) for row in rows_of[table.name]),
+            frozenset(each.name for each in table.columns if each.type.name.replace('"', "") in _JSON),
+        )
         for table in wanted
     }
 
@@ -87,6 +97,7 @@ def compare(before: Snapshot, after: Snapshot | None, *, written: str, kept: Ite
     if after is None:
         return [Loss(before.table, "", len(before.rows), written, _show(before, before.rows[0]), dropped=True)]
     shared = tuple(name for name in before.columns if name in after.columns)
+    before, after = _by_meaning(before, after), _by_meaning(after, before)
     lost_columns = [name for name in before.columns if name not in after.columns]
     dropped = set(lost_columns) if kept is None else set(before.columns) - set(kept)
     losses = [
@@ -99,12 +110,51 @@ def compare(before: Snapshot, after: Snapshot | None, *, written: str, kept: Ite
     return losses + _by_content(before, after, shared, written, dropped)
 
 
+def _by_meaning(one: Snapshot, other: Snapshot) -> Snapshot:
+    """The values of json columns in one form: jsonb keeps neither blanks nor the order of keys nor how a number is
+    written."""
+    places = [n for n, name in enumerate(one.columns) if name in one.documents & other.documents]
+    if not places:
+        return one
+    rows = (list(row) for row in one.rows)
+    return replace(one, rows=tuple(tuple(_canonical_row(row, places)) for row in rows))
+
+
+def _canonical_row(row: list[str | None], places: Sequence[int]) -> list[str | None]:
+    for place in places:
+        row[place] = _canonical(row[place])
+    return row
+
+
+def _canonical(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return _written(json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=str))
+    except (ValueError, RecursionError, ArithmeticError):
+        return text
+
+
+def _written(value: object) -> str:
+    if isinstance(value, Decimal):
+        sign, digits, exponent = value.as_tuple()
+        number = "".join(map(str, digits)).strip()
+        shorter = number.rstrip("0")
+        return f"{'-' * sign}{shorter}e{int(exponent) + len(number) - len(shorter)}" if shorter else "0"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {_written(each)}" for key, each in sorted(value.items())) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    return json.dumps(value)
+
+
 def _by_key(
     before: Snapshot, after: Snapshot, shared: Row | tuple[str, ...], written: str, dropped: set[str]
 ) -> list[Loss]:
     names = tuple(str(name) for name in shared)
     key = [names.index(name) for name in before.key]
     now = {tuple(row[position] for position in key): row for row in after.only(names)}
+    was = {tuple(row[position] for position in key) for row in before.only(names)}
     lost: list[Row] = []
     changed: dict[str, list[tuple[Row, str | None, str | None]]] = {}
     for row in before.only(names):
@@ -112,17 +162,43 @@ def _by_key(
         if other is None:
             lost.append(row)
             continue
-        for name, was, value in zip(names, row, other, strict=True):
-            if was != value:
-                changed.setdefault(name, []).append((row, was, value))
+        for name, old, value in zip(names, row, other, strict=True):
+            if old != value:
+                changed.setdefault(name, []).append((row, old, value))
     losses = []
-    if lost:
+    renumbered = _renumbered(lost, [row for each, row in now.items() if each not in was], key)
+    if renumbered:
+        of_key = ", ".join(before.key)
+        example = f"{_value(renumbered[0][0])} became {_value(renumbered[0][1])}: renumbered"
+        losses.append(Loss(before.table, of_key, len(renumbered), written, example))
+    elif lost:
         losses.append(Loss(before.table, "", len(lost), written, _smallest(lost, names)))
     for name, cases in changed.items():
-        _, was, value = min(cases, key=lambda case: len(str(case[1])))
-        example = f"{_value(was)} became {_value(value)}"
+        _, old, value = min(cases, key=lambda case: len(str(case[1])))
+        example = f"{_value(old)} became {_value(value)}"
         losses.append(Loss(before.table, name, len(cases), written, example, dropped=name in dropped))
     return losses
+
+
+def _renumbered(lost: Sequence[Row], new: Sequence[Row], key: Sequence[int]) -> list[tuple[str | None, str | None]]:
+    """Old and new keys, where every lost row is there under another key; else none."""
+    rest = len(lost[0]) > len(key) if lost else False
+    if not rest or len(new) < len(lost):
+        return []
+    waiting: dict[Row, list[Row]] = {}
+    for row in new:
+        waiting.setdefault(_without(row, key), []).append(row)
+    pairs = []
+    for row in lost:
+        same = waiting.get(_without(row, key))
+        if not same or not any(_without(row, key)):
+            return []
+        pairs.append((row[key[0]], same.pop(0)[key[0]]))
+    return pairs
+
+
+def _without(row: Row, key: Sequence[int]) -> Row:
+    return tuple(value for position, value in enumerate(row) if position not in key)
 
 
 def _by_content(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, CatalogueTable
 from rollback_drills.postgres import Connection
 from rollback_drills.postgres.relations import VERSION_TABLE
@@ -11,10 +13,14 @@ _DOMAIN_CONSTRAINT = "domain constraint "
 
 
 class TrackedTables:
-    """Every ordinary and partitioned table but alembic's own, ``by_name`` (qualified and quoted)."""
+    """Every ordinary and partitioned table but alembic's own, ``by_name`` (qualified and quoted).
 
-    def __init__(self, conn: Connection, schema: SchemaTracker) -> None:
-        self._schema = schema
+    Args:
+        bookkeeping: names of alembic's own tables, in every schema, or as ``schema.name``.
+    """
+
+    def __init__(self, conn: Connection, schema: SchemaTracker, bookkeeping: Sequence[str] = (VERSION_TABLE,)) -> None:
+        self._schema, self._bookkeeping = schema, bookkeeping
         self._catalogue = Catalogue(conn)
         self.by_name: dict[str, CatalogueTable] = {}
         self._cache: dict[tuple[object, ...], CatalogueTable] = {}
@@ -24,7 +30,7 @@ class TrackedTables:
         """Read every table again."""
         oids = [oid for oid, relation in self._schema.known.items() if relation.holds_rows]
         found = self._catalogue.tables(oids)
-        self.by_name = {name: table for name, table in found.items() if not _is_version_table(name)}
+        self.by_name = {name: table for name, table in found.items() if not self._is_bookkeeping(name)}
 
     def update(self, refresh: Refresh) -> None:
         """Take over what a step did to tables."""
@@ -32,7 +38,7 @@ class TrackedTables:
             self.by_name.pop(relation.name, None)
         unknown = []
         for oid, relation in refresh.after.items():
-            if relation.kind == "r" and not _is_version_table(relation.name):
+            if relation.kind == "r" and not self._is_bookkeeping(relation.name):
                 table = self._cache.get(self._definition(oid, relation))  # a downgrade restores a known definition
                 if table is None:
                     unknown.append(oid)
@@ -59,15 +65,15 @@ class TrackedTables:
         )
         return found
 
+    def _is_bookkeeping(self, table: str) -> bool:
+        plain = table.replace('"', "")
+        return plain in self._bookkeeping or plain.rpartition(".")[2] in self._bookkeeping
+
     def _definition(self, oid: int, relation: Relation) -> tuple[object, ...]:
         """Identifies a table as defined now. Types are tracked with the rest of the schema, which empties the cache."""
         if self._schema.rest_changes != self._cached_under:
             self._cache, self._cached_under = {}, self._schema.rest_changes
         return oid, relation.name, self._schema.definition(oid)
-
-
-def _is_version_table(name: str) -> bool:
-    return name.endswith(f".{VERSION_TABLE}")
 
 
 def _type_in(key: str) -> str:

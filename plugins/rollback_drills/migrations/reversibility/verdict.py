@@ -25,7 +25,8 @@ class RoundTripResult:
 
     ``rows_upgraded``: after the upgrade, of tables without a key. ``rows_extended``: after generated rows were added to
     the new schema. ``broken``: no revision describes the state of the database. ``up_again_error`` remains where a
-    clean-up made the second upgrade succeed; ``up_again_failed`` says that it never did.
+    clean-up made the second upgrade succeed; ``up_again_failed`` says that it never did. ``colliding``: columns
+    whose next insert fails since the downgrade.
     """
 
     up: ObservedStep
@@ -42,6 +43,7 @@ class RoundTripResult:
     downgrade_failed: bool = False
     broken: bool = False
     only_new_rows: bool = False
+    colliding: dict[str, str] = field(default_factory=dict)
     refused_rows: str = ""
 
     @property
@@ -53,16 +55,19 @@ class RoundTripResult:
         return not any(without_names_of_not_null(each)[0] for each in (up.then(down), down.then(again)))
 
 
-def judge(proof: Proof, declarations: Declarations, result: RoundTripResult, blocking: float) -> None:
+def judge(
+    proof: Proof, declarations: Declarations, result: RoundTripResult, blocking: float, *, strict_loss: bool = True
+) -> None:
     """Fill in the class and the findings.
 
     Args:
         blocking: seconds for which a lock may block clients.
+        strict_loss: whether it is a finding, if undeclared, that a downgrade drops what the upgrade has added.
     """
     if result.downgrade_failed:
         _judge_failed_downgrade(proof, result, declarations.reason("irreversible"))
     else:
-        _judge_downgrade(proof, declarations, result)
+        _judge_downgrade(proof, declarations, result, strict_loss)
     for lock in proof.locks:
         _judge_lock(proof, lock, blocking)
 
@@ -83,7 +88,9 @@ def judge_interruptions(proof: Proof, interruptions: Sequence[Interruption]) -> 
 def _judge_lock(proof: Proof, lock: Lock, blocking: float) -> None:
     if not lock.blocks:
         return
-    what, first = f"{proof.revision}: {lock.mode} on {lock.relation} blocks {lock.blocks}", lock.statement.splitlines()
+    step = "" if lock.direction == "upgrade" else "the downgrade's "
+    what = f"{proof.revision}: {step}{lock.mode} on {lock.relation} blocks {lock.blocks}"
+    first = lock.statement.splitlines() or [""]
     if lock.work and lock.seconds is not None and lock.seconds > blocking:
         proof.find("migration-blocks-production", f"{what} for about {lock.seconds:.1f} s ({lock.work}): {first[0]}")
     elif lock.held > blocking:
@@ -109,13 +116,15 @@ def _judge_failed_downgrade(proof: Proof, result: RoundTripResult, declared: str
         )
 
 
-def _judge_downgrade(proof: Proof, declarations: Declarations, result: RoundTripResult) -> None:
+def _judge_downgrade(proof: Proof, declarations: Declarations, result: RoundTripResult, strict_loss: bool) -> None:
     restored = _judge_schema(proof, result)
     _judge_refusal(proof, result)
+    if result.colliding:
+        proof.find("sequence-rewound", _detail(proof, result.colliding.values()))
     _judge_second_upgrade(proof, result, restored)
     proof.losses = losses_of(result)
-    _judge_losses(proof, declarations, restored)
-    _classify(proof, declarations, restored)
+    _judge_losses(proof, declarations, restored, strict_loss or not _only_adds(result))
+    _classify(proof, declarations, result, restored)
     _judge_declarations(proof, declarations, result, restored)
 
 
@@ -156,21 +165,34 @@ def _judge_second_upgrade(proof: Proof, result: RoundTripResult, restored: bool)
             proof.find("upgrade-not-repeatable", _detail(proof, differs.diff().lines()))
 
 
-def _judge_losses(proof: Proof, declarations: Declarations, restored: bool) -> None:
-    """Losses that neither a declaration nor the schema's residue covers."""
+def _only_adds(result: RoundTripResult) -> bool:
+    """Whether the upgrade adds columns and tables, and takes none away: it moves nothing from one to the other."""
+    return not any(entry.key.startswith(("column ", "table ")) for entry in result.up.refresh.delta.diff().missing)
+
+
+def _judge_losses(proof: Proof, declarations: Declarations, restored: bool, strict: bool) -> None:
+    """Losses that neither a declaration nor the schema's residue covers.
+
+    Args:
+        strict: whether it is a finding that what the upgrade has added is dropped.
+    """
     if not proof.losses or declarations.reason("lossy") or declarations.reason("irreversible"):
         return
     uncovered = [loss for loss in proof.losses if restored or not loss.dropped]
     if old := [loss for loss in uncovered if loss.written == "before"]:
         proof.find("rows-lost", _detail(proof, (loss.line() for loss in old)))
+    elif uncovered and not strict and all(loss.dropped for loss in uncovered):
+        proof.undeclared = True
     elif uncovered:
         proof.find("loss-undeclared", _detail(proof, (loss.line() for loss in proof.losses)))
 
 
-def _classify(proof: Proof, declarations: Declarations, restored: bool) -> None:
+def _classify(proof: Proof, declarations: Declarations, result: RoundTripResult, restored: bool) -> None:
     lossy, irreversible = declarations.reason("lossy"), declarations.reason("irreversible")
     if irreversible and (not restored or proof.losses):
         proof.verdict, proof.reason = "irreversible by design", irreversible
+    elif not proof.losses and result.refused_rows and not _compared(result):
+        proof.verdict, proof.reason = "unproven", "the downgrade refuses every row of the tables that it touches"
     elif not proof.losses:
         proof.verdict = "lossless"
     else:
@@ -181,14 +203,24 @@ def _judge_declarations(proof: Proof, declarations: Declarations, result: RoundT
     """A declaration in the script itself has to be true."""
     if proof.losses:
         return
-    compared = bool(result.rows_extended or result.rows_before)
-    complete = compared and not result.refused_rows and not result.up_again_failed
+    complete = _compared(result) and not proof.empty & _touched(result)
+    complete = complete and not result.refused_rows and not result.up_again_failed
     if "lossy" in declarations.own and complete:
         proof.find("declaration-untrue", f"{proof.revision} is declared to lose data, but loses none")
     if "irreversible" in declarations.own and restored:
         proof.find(
             "declaration-untrue", f"{proof.revision} is declared irreversible, but its downgrade restores everything"
         )
+
+
+def _compared(result: RoundTripResult) -> bool:
+    """Whether there were rows to compare in the tables that the round trip touched."""
+    snapshots = [*result.rows_extended.values(), *result.rows_before.values()]
+    return any(each.rows for each in snapshots if each.table in _touched(result))
+
+
+def _touched(result: RoundTripResult) -> frozenset[str]:
+    return result.up.touched | (result.down.touched if result.down is not None else frozenset())
 
 
 def _detail(proof: Proof, lines: Iterable[str]) -> str:

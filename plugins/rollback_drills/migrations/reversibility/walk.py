@@ -44,10 +44,28 @@ class Walk:
         self._stuck, self._stuck_at = "", -1
         self._checkpoint: tuple[int, str] | None = None  # position and name of a copy without generated rows
         self._history: ScriptHistory | None = None
+        self._failed_start: StackError | None = None
         self._seed_losses = SeedLosses(environment, seeded) if seeded is not None and data else None
+        self.chosen: tuple[str, ...] | None = None  # of `prove_all`; None: every revision
+        self.waiting: frozenset[str] = frozenset()  # revisions known to wait for locks without a limit
+        self.strict_loss = True  # whether dropping what the upgrade added is a finding unless it is declared
+        self.blocked = ""  # why no revision can be proven, once a drill has told it
         self.filled: set[str] = set()
         self.proofs: dict[str, Proof] = {}
         self.memory = 0
+
+    def start(self) -> None:
+        """Run env.py and read the scripts, before anything is migrated.
+
+        Raises:
+            StartError: env.py fails; another attempt may succeed.
+        """
+        self._failed_start = None
+        assert self.history is not None
+
+    @property
+    def started(self) -> bool:
+        return self._history is not None
 
     def close(self) -> None:
         self._close_database()
@@ -65,15 +83,30 @@ class Walk:
         return self._history
 
     @property
+    def driver(self) -> str:
+        """Dialect and driver with which env.py connects."""
+        return self.database.walker.driver
+
+    @property
     def stuck(self) -> str:
         """Why the walk cannot continue; empty when it can."""
         return self._stuck
 
     @property
     def database(self) -> MigratedDatabase:
-        """The database of the walk; `restart_at` replaces it."""
+        """The database of the walk; `restart_at` replaces it.
+
+        Raises:
+            StackError: env.py fails; the same error each time, for it is not run again.
+        """
+        if self._failed_start is not None:
+            raise self._failed_start
         if self._database is None:
-            self._database = MigratedDatabase(self.environment, data=self._data)
+            try:
+                self._database = MigratedDatabase(self.environment, data=self._data)
+            except StackError as error:
+                self._failed_start = error
+                raise
         return self._database
 
     def prove(self, revision: str) -> Proof:
@@ -97,8 +130,9 @@ class Walk:
         return self._prove_at(goal)
 
     def prove_all(self) -> list[Proof]:
-        """Prove every revision, oldest first, then `verify`."""
-        proofs = [self.prove(each.id) for each in self.history.revisions]
+        """Prove every revision, or those that are ``chosen``, oldest first; then `verify`."""
+        chosen = [each.id for each in self.history.revisions if self.chosen is None or each.id in self.chosen]
+        proofs = [self.prove(each) for each in chosen]
         self.verify()
         return proofs
 
@@ -138,7 +172,6 @@ class Walk:
             on_error.callback(copy.close)
             for each in self.history.revisions[began + 1 : position + 1]:
                 copy.walker.upgrade(each.id)
-            copy.enter()
             copy.resync()
             copy.rows.load(rows)
             on_error.pop_all()

@@ -5,10 +5,15 @@ The protocol, for starting the process elsewhere (in a container, on another mac
 pipes. The client sends a line with the program's size in bytes, the program, and then one line of JSON per command; the
 walker answers each command with one line of JSON.
 
-``{"do": "open", "options": […], "settings": {…}, "marker": …, "as_module": true}``
-    reads the scripts. Answer: versions, revisions (oldest first), problems.
+``{"do": "open", "options": […], "settings": {…}, "marker": …, "as_module": true, "engine": …}``
+    reads the configuration. Answer: versions, places (directories of scripts), env (the text of env.py).
+``{"do": "list"}``
+    reads the scripts without env.py. Answer: revisions (oldest first), problems.
 ``{"do": "enter"}``
-    runs env.py up to its migrations, and none of these; only as the first step. Answer: seconds, or an error.
+    runs env.py up to its migrations, and none of these. Answer: seconds, version_table (schema and name), driver; or an
+    error.
+``{"do": "history"}``
+    as enter, and reads the scripts, as alembic does: after env.py. Answer: besides, revisions (oldest first), problems.
 ``{"do": "upgrade" | "downgrade", "revision": …, "try": false, "fail_at": null, "within": false}``
     one step, committed before the answer; with ``try``, rolled back. ``fail_at`` is the number of the statement in
     whose place an error is raised; with ``within``, of a CREATE INDEX CONCURRENTLY that is made to fail half-way.
@@ -43,6 +48,7 @@ BOOTSTRAP = (
     "names['serve'](f)\n"
 )
 PROGRAM = ("statements.py", "program.py")
+_MAX_WORDS = 20  # lines of a message that env.py ends with
 
 
 def strongest(modes: Sequence[str]) -> str:
@@ -79,6 +85,14 @@ class ScriptProblem(WalkerAnswer):
     message: str
 
 
+class Opened(WalkerAnswer):
+    """What alembic's configuration says: ``places`` are the directories of scripts, ``env`` is the text of env.py."""
+
+    versions: dict[str, str]
+    places: tuple[str, ...] = ()
+    env: str = ""
+
+
 class ScriptHistory(WalkerAnswer):
     """All scripts, oldest first, or none and the problems; ``places`` are the directories of scripts."""
 
@@ -113,9 +127,22 @@ class StepError(WalkerAnswer):
     schema_name: str = Field(default="", validation_alias="schema")
     table: str = ""
     constraint: str = ""
+    column: str = ""
     injected: bool = False
     refused: bool = False
     in_script: bool = False
+
+    @property
+    def what_failed(self) -> tuple[str | int, ...]:
+        """Equal for two failures of the same kind at the same place, whatever the rows."""
+        return (self.sqlstate, self.type, self.constraint, self.schema_name, self.table, self.column, self.line)
+
+    @property
+    def whole(self) -> str:
+        """All lines of the message; the last ones, where there are many."""
+        lines = self.message.strip().splitlines()
+        where = f" (line {self.line})" if self.line else ""
+        return "\n".join([f"{self.type}{where}: {lines[0] if lines else ''}", *lines[1:][-_MAX_WORDS:]]).strip()
 
     @property
     def brief(self) -> str:
@@ -139,6 +166,14 @@ class Statement(WalkerAnswer):
     scans: dict[int, int] = {}
 
 
+class StartError(StackError):
+    """env.py fails before any migration runs; ``error`` is its own, ``env`` its text."""
+
+    def __init__(self, what: str, *, cause: str, fix: str, error: StepError, env: str) -> None:
+        super().__init__(what, cause=cause, fix=fix)
+        self.error, self.env = error, env
+
+
 class StepOutcome(WalkerAnswer):
     """One step: its statements, its duration in seconds, and the error for which it was rolled back."""
 
@@ -146,6 +181,8 @@ class StepOutcome(WalkerAnswer):
     statements: tuple[Statement, ...] = ()
     error: StepError | None = None
     external: bool = Field(default=False, description="env.py holds one transaction around all steps")
+    version_table: tuple[str, ...] = Field(default=(), description="schema and name of alembic's own table")
+    driver: str = Field(default="", description="dialect and driver that env.py connects with")
     memory: int = Field(default=0, description="peak of the walker's memory in bytes")
 
     @property
@@ -173,6 +210,7 @@ class Walker:
         timeout: seconds for one answer.
         as_module: whether modules are imported from the working directory, as by ``python -m alembic``; the program
             ``alembic`` imports only from where its configuration says (prepend_sys_path).
+        engine: of several databases that env.py migrates, the one to walk (``engine_name`` of the multidb templates).
 
     Raises:
         StackError: the scripts cannot be opened.
@@ -187,9 +225,13 @@ class Walker:
         marker: str,
         timeout: float = 120.0,
         as_module: bool = True,
+        engine: str = "",
     ) -> None:
         self._conversation, self._timeout = conversation, timeout
         self.memory, self.entered = 0, False
+        self.version_table: tuple[str, ...] = ()
+        self.driver = ""
+        self._history: ScriptHistory | None = None
         program = _program()
         conversation.send(b"%d\n" % len(program) + program)
         command = {
@@ -198,6 +240,7 @@ class Walker:
             "settings": dict(settings or {}),
             "marker": marker,
             "as_module": as_module,
+            "engine": engine,
         }
         answer = self._ask(command)
         if answer.get("error"):
@@ -207,13 +250,34 @@ class Walker:
                 cause=error.brief,
                 fix="run `alembic history` by hand in the release's tree; its command line is under [migrations]",
             )
-        self.history = ScriptHistory.model_validate(answer)
+        self.opened = Opened.model_validate(answer)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def listed(self) -> ScriptHistory:
+        """The scripts as they can be read without env.py; for a walker that runs nothing else."""
+        return self._read(self._ask({"do": "list"}))
+
+    @property
+    def history(self) -> ScriptHistory:
+        """The scripts, which alembic reads after env.py has run; read once.
+
+        Raises:
+            StackError: as `enter`.
+        """
+        if self._history is None:
+            answer = self._ask({"do": "history"})
+            self._outcome(answer)
+            self._history = self._read(answer)
+        return self._history
+
+    def _read(self, answer: Mapping[str, object]) -> ScriptHistory:
+        of_opened = {"versions": self.opened.versions, "places": self.opened.places}
+        return ScriptHistory.model_validate({**answer, **of_opened})
 
     def enter(self) -> None:
         """Run env.py up to its migrations, including what it creates before them, unless it has run already.
@@ -255,18 +319,26 @@ class Walker:
         )
 
     def _perform(self, command: Mapping[str, object]) -> StepOutcome:
-        outcome = StepOutcome.model_validate(self._ask(command))
+        return self._outcome(self._ask(command))
+
+    def _outcome(self, answer: Mapping[str, object]) -> StepOutcome:
+        outcome = StepOutcome.model_validate(answer)
         self.memory = max(self.memory, outcome.memory)
         error = outcome.error
         if error is not None and error.refused:
-            raise StackError(
+            raise StartError(
                 "the migrations did not run",
                 cause=error.message,
                 fix="let env.py take the database from the environment or from sqlalchemy.url, as the drill sets them",
+                error=error,
+                env=self.opened.env,
             )
         if error is not None and "seconds" not in outcome.model_fields_set:
-            raise StackError("env.py fails", cause=error.brief, fix="run `alembic upgrade head` by hand")
+            fix = "run `alembic upgrade head` by hand"
+            raise StartError("env.py fails", cause=error.whole, fix=fix, error=error, env=self.opened.env)
         self.entered = True
+        self.version_table = outcome.version_table or self.version_table
+        self.driver = outcome.driver or self.driver
         return outcome
 
     def _ask(self, command: Mapping[str, object]) -> dict[str, object]:

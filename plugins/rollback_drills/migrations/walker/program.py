@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,10 @@ class RolledBackError(Exception):
     """The step was an attempt only: rolls its transaction back."""
 
 
+class EngineNotChosenError(Exception):
+    """env.py migrates several databases, and none of them is the one to be walked."""
+
+
 class WalkerProgram:
     """One per process."""
 
@@ -49,8 +54,10 @@ class WalkerProgram:
         self.script: Any = None
         self.marker = ""
         self.command: Json | None = None
-        self.ended = False
+        self.ended = self.entered = False
         self.record = StepRecord()
+        self.url = self.engine = ""
+        self.engines: list[str] = []  # of the databases that env.py migrates, where it names them
 
     # --- commands and answers ----------------------------------------------------------------------------
 
@@ -71,6 +78,8 @@ class WalkerProgram:
             try:
                 if self.command["do"] == "open":
                     self.answer(**self.open(self.command))
+                elif self.command["do"] == "list":
+                    self.answer(**self.history())
                 else:
                     self.run_env()
             except BaseException as error:  # whatever the user's code raises, SystemExit included
@@ -96,21 +105,37 @@ class WalkerProgram:
         elif options.config is None:
             arguments["file_"] = "alembic.ini"
         self.config = Config(**arguments)
+        self.url, self.engine = command["settings"].get("sqlalchemy.url", ""), command.get("engine") or ""
         for name, value in command["settings"].items():
             self.config.set_main_option(name, value.replace("%", "%%"))
+            for section in self.databases():
+                self.config.set_section_option(section, name, value.replace("%", "%%"))
         self.script = ScriptDirectory.from_config(self.config)
-        versions = {
-            "python": sys.version.split()[0],
-            "alembic": alembic.__version__,
-            "sqlalchemy": sqlalchemy.__version__,
+        return {
+            "versions": {
+                "python": sys.version.split()[0],
+                "alembic": alembic.__version__,
+                "sqlalchemy": sqlalchemy.__version__,
+            },
+            "places": [str(place) for place in self.script._version_locations],
+            "env": _source_of(os.path.join(self.script.dir, "env.py")),
         }
-        places = [str(place) for place in self.script._version_locations]
+
+    def databases(self) -> list[str]:
+        """The sections of the multidb template, whose names are in ``databases``."""
+        named = self.config.get_main_option("databases") or ""
+        return [name for name in re.split(r",\s*", named.strip()) if name]
+
+    def history(self) -> Json:
+        """The scripts as alembic reads them: after env.py, which may prepare what they import."""
         try:
             revisions = [self.revision(each) for each in self.script.walk_revisions()][::-1]
         except BaseException as error:
-            problems = list(self.broken_scripts()) or [{"path": "", "message": last_line(error)}]
-            return {"versions": versions, "revisions": [], "problems": problems, "places": places}
-        return {"versions": versions, "revisions": revisions, "problems": [], "places": places}
+            return {
+                "revisions": [],
+                "problems": list(self.broken_scripts()) or [{"path": "", "message": last_line(error)}],
+            }
+        return {"revisions": revisions, "problems": []}
 
     def revision(self, script: Any) -> Json:
         return {
@@ -138,32 +163,74 @@ class WalkerProgram:
 
     def run_env(self) -> None:
         """Run env.py, which returns at the end of the walk."""
+        try:
+            self.run_env_once()
+        except BaseException as error:
+            if self.entered or not self.takes_connection(error):
+                raise
+            connection = self.connect()
+            if connection is None:
+                raise
+            self.config.attributes["connection"] = connection
+            try:
+                self.run_env_once()
+            except BaseException:
+                if self.entered:
+                    raise
+                raise error from None
+
+    def run_env_once(self) -> None:
         environment = make_environment(self)
         with environment:
             self.script.run_env()
-        if self.command is not None and not self.ended:
-            raise RuntimeError("env.py ended without calling context.run_migrations()")
+        if self.command is None or self.ended:
+            return
+        if self.engines:
+            named = ", ".join(map(repr, dict.fromkeys(self.engines)))
+            wanted = "none is chosen" if not self.engine else "not " + repr(self.engine)
+            raise EngineNotChosenError("env.py migrates the databases " + named + "; " + wanted)
+        raise RuntimeError("env.py ended without calling context.run_migrations()")
 
-    def walk(self, environment: Any, perform: Any) -> None:
-        """Replaces ``run_migrations``: alembic runs what `steps` yields; after a failed step it is called again."""
+    def takes_connection(self, error: BaseException) -> bool:
+        """Whether env.py may want its caller's connection (alembic's cookbook: "Sharing a Connection")."""
+        if isinstance(error, EngineNotChosenError):
+            return False
+        source = _source_of(os.path.join(self.script.dir, "env.py"))
+        asked = re.search(r"attributes\s*(\.get\s*\(|\[)\s*['\"]connection", source)
+        return bool(asked) or bool(re.search(r"(?is)connection.*config|config.*connection", str(error)))
+
+    def connect(self) -> Any:
+        """A connection to the run's database; None where the driver cannot be used without asyncio."""
+        import sqlalchemy
+
+        try:
+            return sqlalchemy.create_engine(self.url).connect()
+        except Exception:
+            return None
+
+    def walk(self, environment: Any, perform: Any, named: Any) -> None:
+        """Replaces ``run_migrations``: alembic runs what `steps` yields; after a failed step it is called again.
+
+        ``named`` is the ``engine_name`` of alembic's multidb templates: of several databases, one is walked.
+        """
         if self.ended:
             return
+        if named is not None:
+            self.engines.append(str(named))
+            if str(named) != self.engine:
+                return
         context = environment.get_context()
         connection = context.connection
         if connection is None:
             raise RuntimeError("env.py configures no connection: it runs offline")
-        # A transaction that env.py itself ends (`with engine.begin()`), or that alembic takes for one.
-        external = bool(getattr(context, "_in_external_transaction", False))
-        external = external or getattr(connection, "_trans_context_manager", None) is not None
-        context._in_external_transaction = external
+        external = context._in_external_transaction = self.external(context, connection)
         self.check_marker(connection)
         keep_settings(connection, lambda: self.end_transaction(connection, external, failed=False))
         self.record.listen(connection)
-        if self.command is not None and self.command["do"] == "enter":
-            self.end_transaction(connection, external, failed=False)
-            self.answer(seconds=0.0)
-            if not self.next_command():
-                return
+        self.entered = True
+        self.end_transaction(connection, external, failed=False)
+        if not self.answer_questions(context, connection):
+            return
         while not self.ended:
             context._migrations_fn = lambda heads, context: self.steps(context, connection, external)
             try:
@@ -180,6 +247,21 @@ class WalkerProgram:
                 return
             if not self.next_command():
                 return
+
+    def answer_questions(self, context: Any, connection: Any) -> bool:
+        """Answer commands that are no step; False at the end."""
+        while self.command is not None and self.command["do"] in ("enter", "history"):
+            schema = context.version_table_schema or query(connection, "SELECT current_schema()")[0][0]
+            connection.connection.rollback()  # beneath SQLAlchemy: ends the transaction of the query
+            self.answer(
+                seconds=0.0,
+                version_table=[schema, context.version_table],
+                driver=connection.dialect.name + "+" + connection.dialect.driver,
+                **(self.history() if self.command["do"] == "history" else {}),
+            )
+            if not self.next_command():
+                return False
+        return not self.ended
 
     def steps(self, context: Any, connection: Any, external: bool) -> Iterator[Any]:
         """Yield one step after the other; when this generator resumes, alembic has committed the previous one."""
@@ -200,8 +282,13 @@ class WalkerProgram:
             yield step
             self.end_transaction(connection, external, failed=False)
             self.answer(**self.record.answer(None))
-            if not self.next_command():
+            if not self.next_command() or not self.answer_questions(context, connection):
                 return
+
+    def external(self, context: Any, connection: Any) -> bool:
+        """Whether there is a transaction that env.py itself ends (`with engine.begin()`), or alembic takes for one."""
+        external = bool(getattr(context, "_in_external_transaction", False))
+        return external or getattr(connection, "_trans_context_manager", None) is not None
 
     def on_version_apply(self, **_: Any) -> None:
         """Called by alembic within the step's transaction, after it has written the version."""
@@ -255,7 +342,9 @@ def make_environment(walker: WalkerProgram) -> Any:
     # Set on the object: a subclass would not do, since `from alembic import context` looks functions up by class.
     environment.configure = configure
     perform = environment.run_migrations
-    environment.run_migrations = lambda **arguments: walker.walk(environment, lambda: perform(**arguments))
+    environment.run_migrations = lambda **arguments: walker.walk(
+        environment, lambda: perform(**arguments), arguments.get("engine_name")
+    )
     return environment
 
 

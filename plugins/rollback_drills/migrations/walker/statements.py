@@ -273,6 +273,7 @@ def error_fields(error: Any) -> Json:
         "schema": getattr(diagnosis, "schema_name", None) or "",
         "table": getattr(diagnosis, "table_name", None) or "",
         "constraint": getattr(diagnosis, "constraint_name", None) or "",
+        "column": getattr(diagnosis, "column_name", None) or "",
     }
 
 

@@ -75,7 +75,8 @@ def _locks(revision: RevisionEvidence, limits: Limits) -> Iterator[str]:
     """The locks that stop clients."""
     for lock in revision.locks[: limits.items]:
         if lock.blocks:
-            yield one_line(f"{lock.relation}: {lock.mode}{f', {lock.work}' if lock.work else ''}", limits.line)
+            work, step = f", {lock.work}" if lock.work else "", " (downgrade)" if lock.direction == "downgrade" else ""
+            yield one_line(f"{lock.relation}: {lock.mode}{work}{step}", limits.line)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from rollback_drills.core.errors import RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
+from rollback_drills.runtimes.embedded.builds import Build, build_with
 from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir, server_version
 from rollback_drills.runtimes.host import process
@@ -112,8 +113,8 @@ class EmbeddedRuntime:
 
     def __init__(self, target: Target, workspace: Workspace, meter: Meter) -> None:
         self._target, self._workspace, self._meter = target, workspace, meter
-        bin_dir = target.path(target.database.bin_dir) if target.database.bin_dir else None
-        self.server = PostgresServer(workspace, meter, bin_dir=bin_dir)
+        self._build = _build_for(target)
+        self.server = PostgresServer(workspace, meter, bin_dir=self._build.bin_dir)
         self._trees = Trees(target, workspace.path)
         self._servers = ForkServers(workspace.path)
         self._logs = LogKeeper(workspace.path)
@@ -134,7 +135,7 @@ class EmbeddedRuntime:
                 cause=f"{target.file} has no gateway.start, or none of command, path and git under [releases]",
                 fix="add them, or use --drill-runtime=docker",
             )
-        bin_dir = find_bin_dir(target.path(target.database.bin_dir) if target.database.bin_dir else None)
+        bin_dir = find_bin_dir(_build_for(target).bin_dir)
         require_version(target, server_version(bin_dir, {"PATH": os.defpath}))
 
     def start(self) -> None:
@@ -167,5 +168,13 @@ class EmbeddedRuntime:
         return {
             "postgres": server_version(self.server.bin_dir, environment),
             "bin_dir": str(self.server.bin_dir),
+            **({"because": self._build.reason} if self._build.reason else {}),
             **self._trees.facts(),
         }
+
+
+def _build_for(target: Target) -> Build:
+    """The target file's own PostgreSQL, or one that has its extensions."""
+    if target.database.bin_dir:
+        return Build(target.path(target.database.bin_dir))
+    return build_with(target.database.extensions, target.database.version)

@@ -6,6 +6,8 @@ The server evaluates the constraints: candidates are filtered by queries, not by
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections.abc import Collection, Sequence
 
 import psycopg
@@ -17,6 +19,9 @@ from rollback_drills.postgres import Connection, quote_ident, quote_literal
 
 _MAX_COMBINATIONS = 400  # of values that are tried for a CHECK over several columns
 _NULL_POSITION = 2  # of NULL among the candidates of a column that allows it
+_OPERATOR = re.compile(r"OPERATOR\((?:\"[^\"]+\"|\w+)\.([^)\s]+)\)")
+_KEY = re.compile(r"->>?\s*'([^']+)'")
+_PATH = re.compile(r"#>>?\s*'\{([^}']+)\}'")
 _INTEGER_BITS = {"int2": 15, "int4": 31, "int8": 63}
 
 
@@ -34,7 +39,7 @@ class CandidateFinder:
             hints: expressions whose literals are candidates too.
         """
         expressions = [check.expression for check in table.checks]
-        suggested = hinted((*expressions, *table.bounds, *hints))
+        suggested = (*hinted(map(_plain, (*expressions, *table.bounds, *hints))), *_documents(expressions))
         single: ValuesByColumn = {}
         for column in table.columns:
             checks = [check.expression for check in table.checks if check.columns == (column.name,)]
@@ -47,7 +52,7 @@ class CandidateFinder:
         domain = column.type if column.type.kind == "d" else None
         if domain is not None and domain.checks:
             base = domain.inner.name if domain.inner else "text"
-            values = [*self._allowed(base, "value", domain.checks, [*values, *hinted(domain.checks)])]
+            values = [*self._allowed(base, "value", domain.checks, [*values, *hinted(map(_plain, domain.checks))])]
         if checks:
             values = [*self._allowed(column.type_text, column.name, checks, values)]
         found: list[Value] = list(dict.fromkeys(values))
@@ -128,6 +133,8 @@ def _may_be(kind: Type, hint: str) -> bool:
     name = kind.name.rpartition(".")[2].strip('"')  # quote_ident() quotes varchar, timestamp and other keywords
     if kind.kind in ("e", "c", "r", "m") or kind.is_array:
         return False
+    if name in ("json", "jsonb"):
+        return hint.startswith("{")
     if name in _INTEGER_BITS:
         return hint.lstrip("-").isdigit() and abs(int(hint)) < 2 ** _INTEGER_BITS[name]
     if name in ("numeric", "float4", "float8"):
@@ -135,6 +142,26 @@ def _may_be(kind: Type, hint: str) -> bool:
     if name in ("date", "timestamp", "timestamptz"):
         return hint[:4].isdigit() and hint[4:5] == "-"
     return name in ("text", "varchar", "bpchar", "citext") or kind.kind == "d"
+
+
+def _plain(expression: str) -> str:
+    """An expression without the qualification of its operators, which types of extensions have."""
+    return _OPERATOR.sub(r"\1", expression)
+
+
+def _documents(expressions: Sequence[str]) -> tuple[str, ...]:
+    """JSON objects with the keys that an expression reads, side by side and within each other."""
+    found = []
+    for expression in expressions:
+        keys = _KEY.findall(_plain(expression))
+        keys += [key for path in _PATH.findall(expression) for key in path.split(",")]
+        if keys:
+            nested: object = "1"
+            for key in reversed(keys):
+                nested = {key: nested}
+            found += [json.dumps(dict.fromkeys(keys, value)) for value in ("1", 1, "a", True, "2024-01-02")]
+            found.append(json.dumps(nested))
+    return tuple(found)
 
 
 def _wanted_first(values: Sequence[Value], wanted: Collection[str]) -> list[Value]:

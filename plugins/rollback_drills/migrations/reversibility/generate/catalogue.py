@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +110,12 @@ SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
    FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique),
   c.relkind = 'p', c.relispartition,
   (SELECT coalesce(json_agg(pg_get_expr(p.relpartbound, p.oid)), '[]') FROM pg_inherits h
-   JOIN pg_class p ON p.oid = h.inhrelid AND p.relispartition WHERE h.inhparent = c.oid AND c.relkind = 'p')
+   JOIN pg_class p ON p.oid = h.inhrelid AND p.relispartition WHERE h.inhparent = c.oid AND c.relkind = 'p'),
+  (SELECT coalesce(json_agg(pg_get_partition_constraintdef(p.relid)), '[]')
+   FROM pg_partition_tree(CASE c.relkind WHEN 'p' THEN c.oid END) p WHERE p.isleaf AND p.relid <> c.oid),
+  (SELECT coalesce(json_agg(json_build_array(a.attname, pg_get_expr(d.adbin, d.adrelid))), '[]')
+   FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+   WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND a.attnotnull AND NOT a.attisdropped)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.oid = ANY ($1) ORDER BY 1"""
 
@@ -171,7 +177,16 @@ class Catalogue:
         )
 
     def _table(
-        self, name: str, columns: Any, constraints: Any, indexes: Any, partitioned: bool, partition: bool, bounds: Any
+        self,
+        name: str,
+        columns: Any,
+        constraints: Any,
+        indexes: Any,
+        partitioned: bool,
+        partition: bool,
+        bounds: Any,
+        partitions: Any,
+        generated: Any,
     ) -> CatalogueTable:
         by_kind: Mapping[str, list[Any]] = {kind: [] for kind in "cfpux"}
         for constraint in constraints:
@@ -188,8 +203,29 @@ class Catalogue:
             foreign_keys=tuple(
                 ForeignKey(each[1], tuple(each[2]), each[3], tuple(each[4]), each[5]) for each in by_kind["f"]
             ),
-            checks=tuple(CheckConstraint(each[1], tuple(each[2] or ()), each[3]) for each in by_kind["c"]),
+            checks=(
+                *(CheckConstraint(each[1], tuple(each[2] or ()), each[3]) for each in by_kind["c"]),
+                *_implied([column[0] for column in columns], partitions, generated),
+            ),
             partitioned=partitioned,
             partition=partition,
             bounds=tuple(bounds),
         )
+
+
+def _implied(columns: Sequence[str], partitions: Sequence[str | None], generated: Any) -> Iterator[CheckConstraint]:
+    """What a row must satisfy besides its CHECKs: a partition takes it, and no NOT NULL column is generated as NULL."""
+    bounds = [each for each in partitions if each is not None]
+    if bounds and len(bounds) == len(partitions):
+        expression = " OR ".join(f"({each})" for each in bounds)
+        yield CheckConstraint("partitions", _named_in(expression, columns), expression)
+    for name, expression in generated:
+        used = _named_in(expression, [each for each in columns if each != name])
+        if used:
+            yield CheckConstraint(f"generated {name}", used, f"({expression}) IS NOT NULL")
+
+
+def _named_in(expression: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that an expression names, as pg_get_expr() prints it; a word in a literal names none."""
+    words = set(re.findall(r'"[^"]+"|\w+', re.sub(r"'(?:[^']|'')*'", "", expression)))
+    return tuple(name for name in columns if {name, f'"{name}"'} & words)

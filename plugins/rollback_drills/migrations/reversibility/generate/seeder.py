@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from rollback_drills.migrations.reversibility.generate.candidates import CandidateFinder
-from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable, Type
+from rollback_drills.migrations.reversibility.generate.catalogue import CatalogueTable, ForeignKey, Type
 from rollback_drills.migrations.reversibility.generate.rows import ATTEMPTS, InsertPlan, row_of
 from rollback_drills.postgres import Connection, quote_ident
 
@@ -55,7 +55,7 @@ class Seeder:
         wanted = set(only) or set(tables)
         seeded, expressions = Seeded(), tuple(hints)
         since = self._next_transaction() if any(table.foreign_keys for table in tables.values()) else ""
-        for table in _parents_first(tables):
+        for table in parents_first(tables):
             if table.name in wanted and not table.partition:  # a partition is filled through its parent
                 self._fill(table, rows, expressions, seeded)
         for table in tables.values():
@@ -143,22 +143,47 @@ def _insert(table: CatalogueTable, rows: Sequence[Mapping[str, str]]) -> str:
     return f"INSERT INTO {table.name} ({columns}) VALUES {values}"
 
 
-def _parents_first(tables: Mapping[str, CatalogueTable]) -> list[CatalogueTable]:
-    """Tables in the order of their references; in a circle, references that may be NULL are disregarded."""
+def parents_first(tables: Mapping[str, CatalogueTable]) -> list[CatalogueTable]:
+    """Tables in the order of their references; in a circle, those that may not be NULL decide."""
     ordered: dict[str, CatalogueTable] = {}
+    needs = {
+        name: {
+            key.table
+            for key in table.foreign_keys
+            if key.table in tables and key.table != name and _may_not_be_null(table, key)
+        }
+        for name, table in tables.items()
+    }
 
-    def visit(table: CatalogueTable, path: tuple[str, ...], strict: bool) -> None:
-        if table.name in ordered or table.name in path:
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in ordered or name in path:
             return
-        for key in table.foreign_keys:
-            needed = all(table.column(name).not_null for name in key.columns)
-            if key.table in tables and (needed or not strict):
-                visit(tables[key.table], (*path, table.name), strict or not needed)
-        ordered[table.name] = table
+        inner = (*path, name)
+        for needed in sorted(needs[name]):
+            visit(needed, inner)
+        for key in tables[name].foreign_keys:
+            if key.table in tables and not _closure(key.table, needs) & set(inner):
+                visit(key.table, inner)
+        ordered[name] = tables[name]
 
-    for table in tables.values():
-        visit(table, (), False)
+    for name in tables:
+        visit(name, ())
     return list(ordered.values())
+
+
+def _may_not_be_null(table: CatalogueTable, key: ForeignKey) -> bool:
+    return all(table.column(name).not_null for name in key.columns)
+
+
+def _closure(name: str, needs: Mapping[str, set[str]]) -> set[str]:
+    """A table and all that must have rows before it can have any."""
+    found, pending = set[str](), [name]
+    while pending:
+        each = pending.pop()
+        if each not in found:
+            found.add(each)
+            pending += needs[each]
+    return found
 
 
 def _labels(kind: Type) -> tuple[str, ...]:

@@ -1,0 +1,35 @@
+"""Whether the next insert meets a row that is there: a sequence that was made anew begins at 1."""
+
+from __future__ import annotations
+
+import re
+
+from rollback_drills.postgres import Connection, quote_literal, sequences
+from rollback_drills.postgres.connection import read_pinned
+
+_NAME = r'(?:"(?:[^"]|"")+"|[^".]+)'
+_COLUMN = re.compile(rf"(?P<table>{_NAME}(?:\.{_NAME})?)\.(?P<column>{_NAME})")
+MAY_MOVE = re.compile(r"(?i)sequence|serial|identity|setval|nextval|restart|rename|autoincrement|server_default")
+
+
+def colliding_columns(conn: Connection) -> dict[str, str]:
+    """Columns of which a row has the value that their sequence gives next, each with a sentence.
+
+    Raises:
+        psycopg.Error: a query fails.
+    """
+    checks, said = [], {}
+    for name, state in sequences(conn).items():
+        for column in state.columns:
+            place = _COLUMN.fullmatch(column)
+            if place is None:
+                continue
+            exists = f"SELECT FROM {place['table']} WHERE {place['column']} = {state.next_value}"
+            checks.append(f"SELECT {quote_literal(column)} WHERE EXISTS ({exists})")
+            said[column] = (
+                f"{name} gives {state.next_value} next, which a row of {column} has; the greatest is {state.maximum}"
+            )
+    if not checks:
+        return {}
+    (found,) = read_pinned(conn, [" UNION ALL ".join(checks)])
+    return {str(column): said[str(column)] for (column,) in found}
