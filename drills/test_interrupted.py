@@ -54,7 +54,7 @@ class QuickApplication(Procedure):
         operator.deploy(self.target.previous)
 
     def check(self, judge: Judge) -> None:
-        check_database_at(judge, self.stack, self.lab.only_upgraded_to(self.goal), self.goal)
+        self.check_downgraded(judge, self.goal)
         check_serves(judge, self.stack, self.target.previous, recovering=True)
 
 
@@ -75,7 +75,7 @@ class QuickDatabase(Procedure):
         self.stack.gateway.restart()  # the current release need not start on the older schema
 
     def check(self, judge: Judge) -> None:
-        check_database_at(judge, self.stack, self.lab.only_upgraded_to(self.goal), self.goal)
+        self.check_downgraded(judge, self.goal)
 
 
 class QuickFlags(Procedure):
@@ -120,7 +120,7 @@ class ScenarioB(Procedure):
         operator.deploy(self.target.current)
 
     def check(self, judge: Judge) -> None:
-        check_database_at(judge, self.stack, self.lab.only_upgraded_to(self.good), self.good)
+        self.check_downgraded(judge, self.good)
         check_serves(judge, self.stack, self.target.current, recovering=True)
 
 

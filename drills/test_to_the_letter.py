@@ -229,7 +229,7 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
             detail="the service has no health check that could be waited for",
         )
         deploy(stack, drill, target.current)
-        check_rows(drill, rows, stack.database.rows())
+        check_rows(drill, rows, stack.database)
     check_release_serves(stack, drill, target.current)
 
 

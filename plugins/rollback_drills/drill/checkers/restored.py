@@ -19,8 +19,8 @@ def check_restored(judge: Judge, manifest: Manifest, fresh: LiveDatabase) -> Non
     judge.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
     check_schema(
         judge,
-        manifest.schema,
-        fresh.schema(),
+        manifest.schema.of_database(),
+        fresh.schema().of_database(),
         title="schema, constraints, indexes, owners and grants",
         finding="restore-differs",
     )

@@ -35,11 +35,11 @@ BACKUPS = (
     FindingKind(
         "sequence-rewound",
         "critical",
-        "A sequence is behind the rows of its table",
+        "A sequence is behind the rows of its table, or behind where it was",
         why="The next inserts fail with duplicate keys, one per row, until the sequence has caught up.",
         remedy=(
-            "Let whatever made the sequence anew, a restore or a downgrade, setval() it to its column's maximum. "
-            "Restore into an empty database."
+            "Let downgrade() keep the sequence, or setval() it to its column's maximum. Restore into an empty database, "
+            "or setval() every sequence to its column's maximum."
         ),
     ),
     FindingKind(

@@ -11,6 +11,7 @@ from rollback_drills.migrations.reversibility.database import MigratedDatabase, 
 from rollback_drills.migrations.reversibility.declarations import declared
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.interruptions import Interrupter
+from rollback_drills.migrations.reversibility.large_objects import read_large_objects
 from rollback_drills.migrations.reversibility.locks import Speed, locks_of, without_timeout
 from rollback_drills.migrations.reversibility.next_insert import MAY_MOVE, colliding_columns
 from rollback_drills.migrations.reversibility.proof import Proof
@@ -83,6 +84,7 @@ class RoundTrip:
         known = dict(database.schema.known)
         self._hints = [check.expression for table in database.tables.values() for check in table.checks]
         irreversible = bool(declarations.reason("irreversible"))
+        large_objects = read_large_objects(database.conn) if database.data else None
         backup = back_up(context.environment, database.name, database.conn) if irreversible else None
         moves = database.data and bool(MAY_MOVE.search(self._revision.source))
         colliding = colliding_columns(database.conn) if moves else {}
@@ -93,7 +95,9 @@ class RoundTrip:
         context.mark_applied(self._position)
         context.filled |= tables_filled_by(up.outcome)
         self._record_upgrade(up, known)
-        result = self._down_and_up_again(up, colliding if moves else None)
+        # After a restart it is another database, whose large objects have other numbers.
+        large_objects = large_objects if self._database is database else None
+        result = self._down_and_up_again(up, colliding if moves else None, large_objects)
         blocking = context.migrations.blocking if context.migrations is not None else 1.0
         judge(proof, declarations, result, blocking, strict_loss=context.strict_loss)
         if backup is not None and proof.verdict == "irreversible by design":
@@ -197,14 +201,17 @@ class RoundTrip:
 
     # --- down, and up again ------------------------------------------------------------------------------
 
-    def _down_and_up_again(self, up: ObservedStep, colliding: Mapping[str, str] | None) -> RoundTripResult:
+    def _down_and_up_again(
+        self, up: ObservedStep, colliding: Mapping[str, str] | None, large_objects: Snapshot | None
+    ) -> RoundTripResult:
         """Add rows that only the new schema allows, downgrade, and upgrade again.
 
         Args:
             colliding: columns whose next insert collided before the upgrade; None: the script moves no sequence.
+            large_objects: those before the upgrade; None: not compared.
         """
         proof = self._proof
-        result = RoundTripResult(up=up, rows_before=dict(self._database.rows.known))
+        result = RoundTripResult(up=up, rows_before=dict(self._database.rows.known), large_before=large_objects)
         if self._database.data:
             self._add_new_rows(result)
         known = dict(self._database.schema.known)
@@ -218,6 +225,8 @@ class RoundTrip:
         self._record_downgrade(down, known)
         database, touched = self._database, up.touched | down.touched  # a retry may have restarted the database
         if database.data:
+            if result.down_error is None:  # otherwise the database may be another one
+                result.large_downgraded = read_large_objects(database.conn)
             result.rows_downgraded = database.rows.snapshot(touched)
             if colliding is not None:
                 now = colliding_columns(database.conn)
