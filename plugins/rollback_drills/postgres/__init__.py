@@ -46,6 +46,7 @@ from rollback_drills.postgres.databases import (
     require_marker,
     swap_databases,
 )
+from rollback_drills.postgres.newest import newest_row
 from rollback_drills.postgres.relations import columns, common_columns, version_tables
 from rollback_drills.postgres.schema.fingerprint import (
     Change,
@@ -84,6 +85,7 @@ __all__ = [
     "invalid_indexes",
     "libpq_url",
     "mark",
+    "newest_row",
     "prepare_server",
     "quote_ident",
     "quote_literal",

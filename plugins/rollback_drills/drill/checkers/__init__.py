@@ -5,13 +5,14 @@ Every checker takes a `Judge` first. It asks the stack, and states what was expe
 
 from rollback_drills.drill.checkers.database import check_database_at, check_revision, check_rows, check_schema
 from rollback_drills.drill.checkers.disabled import check_disabled
+from rollback_drills.drill.checkers.fresh import check_fresh
 from rollback_drills.drill.checkers.health import (
     check_health_while_frozen,
     check_healthy_means_serving,
     check_unusable,
 )
 from rollback_drills.drill.checkers.judge import Judge, Problems
-from rollback_drills.drill.checkers.restored import check_restored
+from rollback_drills.drill.checkers.restored import check_restore_ends_well, check_restored
 from rollback_drills.drill.checkers.serves import (
     check_answers,
     check_behaviours,
@@ -33,9 +34,11 @@ __all__ = [
     "check_database_at",
     "check_deliveries",
     "check_disabled",
+    "check_fresh",
     "check_health_while_frozen",
     "check_healthy",
     "check_healthy_means_serving",
+    "check_restore_ends_well",
     "check_restored",
     "check_revision",
     "check_rows",
