@@ -36,10 +36,15 @@ class Judge(Protocol):
 
 
 class Problems:
-    """A judge that never raises: lists what is wrong, for a procedure that is performed again until it ends well."""
+    """A judge that never raises: lists what is wrong, for a procedure that is performed again until it ends well.
+
+    Attributes:
+        findings: the codes of those that have one.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.findings: list[str] = []
 
     def check(
         self,
@@ -52,6 +57,8 @@ class Problems:
     ) -> bool:
         if strictly_equal(expected, observed):
             return True
+        if finding is not None:
+            self.findings.append(finding)
         self.lines.append(detail or f"{title}: expected {expected!r}, observed {observed!r}")
         return False
 
