@@ -139,6 +139,16 @@ def check_release_serves(stack: Stack, drill: Drill, release: str, *, off: Colle
         return check_deliveries(drill, stack, release, off=off)
 
 
+CORRECT_DUMP = (
+    "Correct what the error names: the privileges of the account, the version of pg_dump, the space on the disk. Raise "
+    "an alarm when the backup command fails."
+)
+EMPTY_MEMORY = (
+    "Recognise repetitions by what is in the database, or empty the memory of them (a cache, a file) as a step of the "
+    "restore."
+)
+
+
 def back_up(
     stack: Stack,
     drill: Drill,
@@ -164,6 +174,7 @@ def back_up(
             expected=0,
             finding="backup-unusable",
             detail=failure_of("the backup command", result),
+            remedy=CORRECT_DUMP,
         )
         defect = defect_of(file)
         drill.check(
@@ -246,6 +257,7 @@ def check_repeated_after_restore(stack: Stack, drill: Drill, release: str, write
             finding="writes-lost",
             detail=f"after the restore, {len(lost)} of {len(settled)} repeated deliveries are answered and not stored, "
             f"for example with {next(iter(lost.values()), None)}: something outside of the database remembers them",
+            remedy=EMPTY_MEMORY,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.drill.checkers import check_deliveries
+from rollback_drills.drill.checkers.fresh import REMEDY as STALE_REMEDY
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
@@ -42,6 +43,7 @@ def test_prevention_backup_first(previous_stack: Stack, drill: Drill, tmp_path: 
             finding="backup-unusable",
             detail="the backup is stale: after a migration and new deliveries, the backup command hands out the file "
             "of its first run",
+            remedy=STALE_REMEDY,
         )
     restore(stack, drill, later, after).drop()
 

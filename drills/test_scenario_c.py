@@ -128,5 +128,6 @@ def make_bad(stack: Stack, drill: Drill, defect: str, good: Path, bad: Path) -> 
                 finding="backup-unusable",
                 detail="the backup command wrote no dump of the other system's database: it ignores {database} and "
                 "{database_url}, or hands out an earlier file",
+                remedy="Let the dump command dump the database at {database_url}, and write a new file each time.",
             )
     return bad

@@ -14,6 +14,7 @@ from rollback_drills.lab.stack import copies
 from rollback_drills.postgres import DataFingerprint
 from rollback_drills.target.target import Target
 
+REMEDY: Final = "Let the dump command write a new file each time, and watch the age of its newest row, not of the file."
 OLD: Final = timedelta(hours=1)  # no drill lasts as long: a row that much older was there before the drill
 
 
@@ -44,6 +45,7 @@ def check_fresh(
         expected="it is",
         finding="backup-unusable",
         detail=f"the backup is stale, that is, of an earlier moment: {'; '.join(reasons)}",
+        remedy=REMEDY,
     )
 
 

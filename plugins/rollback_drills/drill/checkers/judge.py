@@ -20,12 +20,14 @@ class Judge(Protocol):
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        remedy: str = "",
     ) -> bool:
         """Compare two values.
 
         Args:
             finding: the catalogue's code for a difference.
             detail: what the finding says; by default title, expected and observed.
+            remedy: what to do in this case; by default the catalogue's remedy.
 
         Returns:
             Whether they are equal. A judge may raise instead where they differ.
@@ -54,6 +56,7 @@ class Problems:
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        remedy: str = "",
     ) -> bool:
         if strictly_equal(expected, observed):
             return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic_core import to_jsonable_python
 
 from rollback_drills.drill.checkers.database import check_schema
@@ -10,6 +12,12 @@ from rollback_drills.lab.backup import Manifest, failure_of
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.restored import RestoredDatabase
 from rollback_drills.runtimes.protocols import CommandResult
+
+CORRECT: Final = (
+    "Correct what the error names, in the dump, in the restore command or in the database: a role or extension that is "
+    "missing, a setting that only a newer pg_dump knows, a function that names a table without its schema. Restore a "
+    "backup regularly."
+)
 
 
 def check_restore_ends_well(judge: Judge, result: CommandResult) -> bool:
@@ -20,6 +28,7 @@ def check_restore_ends_well(judge: Judge, result: CommandResult) -> bool:
         expected=0,
         finding="backup-unusable",
         detail=f"the backup cannot be restored: {failure_of('the restore command', result)}",
+        remedy=CORRECT,
     )
 
 
