@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import psycopg
 
-from rollback_drills.core.errors import DrillError
+from rollback_drills.core.errors import BackupRefusedError, DrillError
 from rollback_drills.drill.checkers import Judge, Problems, check_database_at, check_kept
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.before import StateBefore, take_state
@@ -36,7 +36,15 @@ MiddleFault = CommandFault | GatewayKilledStarting
 
 
 class StepFailedError(Exception):
-    """A step of a procedure did not do what it is there for."""
+    """A step of a procedure did not do what it is there for.
+
+    Attributes:
+        finding: the code of what this is, where nothing has interrupted the procedure.
+    """
+
+    def __init__(self, what: str, *, finding: str) -> None:
+        super().__init__(what)
+        self.finding = finding
 
 
 class CutOffError(Exception):
@@ -93,6 +101,7 @@ class Operator:
                 f"the downgrade to {revision}",
                 lambda kill_when: stack.alembic.run(stack.target.current, "downgrade", revision, kill_when=kill_when),
                 held=lambda: held_migration(stack.database),
+                finding="downgrade-failed",
             )
 
     def deploy(self, release: str) -> None:
@@ -101,11 +110,12 @@ class Operator:
     def recreate_gateway(self) -> None:
         self.start(self.stack.gateway.recreate)
 
-    def run(self, what: str, command: Callable[[KillWhen | None], CommandResult], *, held: Hold) -> None:
+    def run(self, what: str, command: Callable[[KillWhen | None], CommandResult], *, held: Hold, finding: str) -> None:
         """Run a command that has to succeed.
 
         Args:
             held: holds the command in its middle, so that a fault can strike there.
+            finding: the code of its failure, where nothing has interrupted the procedure.
 
         Raises:
             StepFailedError: the command fails.
@@ -118,7 +128,7 @@ class Operator:
                 raise CutOffError(happened=waiting.reached)
         result = command(None)
         if not result.ok:
-            raise StepFailedError(f"{what} exits {result.exit_code}: {result.output[-600:].strip()}")
+            raise StepFailedError(f"{what} exits {result.exit_code}: {_last_lines(result.output)}", finding=finding)
 
     def start(self, start: Callable[[], Outcome]) -> None:
         """Start the gateway; it has to start.
@@ -131,7 +141,7 @@ class Operator:
         if self._cut_off_by(fault):
             raise CutOffError(happened=fault.strike(self.stack, start))
         if not (outcome := start()).started:
-            raise StepFailedError(f"the gateway does not start: {outcome.log[-600:]}")
+            raise StepFailedError(f"the gateway does not start: {outcome.why}", finding="release-not-serving")
 
     def _cut_off_by(self, fault: MiddleFault) -> bool:
         """Note that the fault can strike here; whether it does."""
@@ -211,14 +221,31 @@ def interrupt_everywhere(lab: Lab, drill: Drill, begin: Begin) -> None:
     """
     with _incident(lab, drill, begin) as procedure, drill.step("Undisturbed"):
         operator = procedure.operator()
-        problems = procedure.problems(operator)
-        drill.check("it leads to its end", problems, expected=[], finding="release-not-serving")
+        _judge_undisturbed(drill, procedure, operator)
     with drill.together():
         for step in operator.steps:
             for cut in operator.cuts:
                 if cut.step == step:
                     _cut_off_within(lab, drill, begin, cut)
             _cut_off_after(lab, drill, begin, step, gateway_killed=step == operator.steps[-1])
+
+
+def _judge_undisturbed(drill: Drill, procedure: Procedure, operator: Operator) -> None:
+    """Whatever does not hold is judged by its own check: nothing was interrupted yet.
+
+    Raises:
+        DrillError: a step cannot be performed at all.
+    """
+    stopped, finding = "", None
+    try:
+        procedure.perform(operator)
+    except StepFailedError as error:
+        stopped, finding = f"{operator.steps[-1]!r} stops: {error}", error.finding
+    except BackupRefusedError as refused:
+        stopped, finding = f"{operator.steps[-1]!r} stops: {refused}", "backup-unusable"
+    drill.check("it gets to its end", stopped, expected="", finding=finding, detail=stopped, vital=True)
+    with drill.together():
+        procedure.check(drill)
 
 
 def _cut_off_within(lab: Lab, drill: Drill, begin: Begin, cut: Cut) -> None:
@@ -276,3 +303,11 @@ def running_stack(lab: Lab, drill: Drill) -> Iterator[Stack]:
         yield stack
     finally:
         lab.discard(stack)
+
+
+def _last_lines(output: str, limit: int = 600) -> str:
+    """The end of what a command wrote, at most ``limit`` characters, but always its last line, whole."""
+    lines = output.strip().splitlines()
+    while len(lines) > 1 and sum(map(len, lines)) > limit:
+        del lines[0]
+    return "\n".join(lines)

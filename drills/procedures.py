@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from rollback_drills.clients.answers import is_agreed, is_disabled
+from rollback_drills.clients.answers import TOO_MANY, Answer, is_agreed, is_disabled
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.metrics import RequestCounters
 from rollback_drills.drill.checkers import (
@@ -14,12 +14,14 @@ from rollback_drills.drill.checkers import (
     check_database_at,
     check_deliveries,
     check_kept,
+    check_fresh,
+    check_restore_ends_well,
     check_restored,
     check_rows,
     check_stored,
 )
 from rollback_drills.drill.drill import Drill
-from rollback_drills.lab.backup import Manifest
+from rollback_drills.lab.backup import BackupAccount, Manifest, failure_of
 from rollback_drills.lab.before import take_state
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Lab
@@ -182,17 +184,43 @@ def check_release_serves(stack: Stack, drill: Drill, release: str, *, off: Colle
         return check_deliveries(drill, stack, release, off=off)
 
 
-def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest]:
+CORRECT_DUMP = (
+    "Correct what the error names: the privileges of the account, the version of pg_dump, the space on the disk. Raise "
+    "an alarm when the backup command fails."
+)
+EMPTY_MEMORY = (
+    "Recognise repetitions by what is in the database, or empty the memory of them (a cache, a file) as a step of the "
+    "restore."
+)
+
+
+def back_up(
+    stack: Stack,
+    drill: Drill,
+    directory: Path,
+    *,
+    name: str = "backup.sql",
+    title: str = "Back up the database, before the migration",
+) -> tuple[Path, Manifest]:
     """Take a backup, with a manifest of what it must hold.
 
     Clients go on writing, as in production: the manifest describes the snapshot that pg_dump reads. They are paused
     only for a backup command of the target's own, which cannot be given a snapshot.
     """
-    file = directory / "backup.sql"
-    with drill.step("Back up the database, before the migration"):
+    file = directory / name
+    with drill.step(title):
+        account = stack.backups.account(directory)
+        drill.observe("the backup commands connect with", account.title)
         with nullcontext() if stack.backups.shares_snapshot else stack.clients.paused():
             result, manifest = stack.backups.take(stack.database, file)
-        drill.check("the backup command succeeds", result.exit_code, expected=0, finding="backup-unusable")
+        drill.check(
+            "the backup command succeeds",
+            result.exit_code,
+            expected=0,
+            finding="backup-unusable",
+            detail=failure_of("the backup command", result),
+            remedy=CORRECT_DUMP,
+        )
         defect = defect_of(file)
         drill.check(
             "the file is a complete dump",
@@ -202,7 +230,21 @@ def back_up(stack: Stack, drill: Drill, directory: Path) -> tuple[Path, Manifest
             detail=f"the backup command exits {result.exit_code}, and the file is unusable: {defect}",
         )
         drill.observe("manifest", manifest.to_json())
+    if account.needed:
+        _note_superuser(drill, account)
     return file, manifest
+
+
+def _note_superuser(drill: Drill, account: BackupAccount) -> None:
+    """Say, once, that a privilege was used which production's account need not have."""
+    reason = "; ".join(line.strip() for line in account.needed.splitlines()[:3])
+    sentence = (
+        "The database was dumped and restored as a superuser, since with the gateway's account, which owns the "
+        f"database, {reason}. That the account of production's backups can do it is not proven: name it with account "
+        "under [backup]."
+    )
+    if sentence not in drill.evidence().gaps:
+        drill.not_proven(sentence)
 
 
 def damage(stack: Stack) -> dict[str, int]:
@@ -220,10 +262,52 @@ def restore(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> LiveD
     with drill.step("Restore into a new database"):
         fresh = stack.database.create_empty()
         result = stack.backups.restore_into(fresh, file)
-        drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
-    with drill.step("Compare the restored database with the backup's manifest"), drill.aside(), drill.together():
-        check_restored(drill, manifest, fresh)
+        check_restore_ends_well(drill, result)
+    with drill.step("Compare the restored database with the backup's manifest"), drill.aside():
+        before = [each.id for each in stack.client.delivered if each.acknowledged and each.at < manifest.began]
+        check_fresh(drill, stack.target, manifest, fresh, acknowledged=before)
+        with drill.together():
+            check_restored(drill, manifest, fresh)
     return fresh
+
+
+def given_up(stack: Stack, manifest: Manifest) -> list[Delivered]:
+    """The drill's own deliveries that a restore of this backup loses: their senders have to repeat them."""
+    return [each for each in stack.client.delivered if each.acknowledged and each.at >= manifest.began]
+
+
+def check_repeated_after_restore(stack: Stack, drill: Drill, release: str, writes: Sequence[Delivered]) -> None:
+    """Senders repeat what the restore gave up, and it is stored: nothing outside of the database remembers it.
+
+    An answer by which a sender tries again later (none, 429, 5xx) proves nothing.
+    """
+    common = stack.target.integrations_of(release)
+    repeated = [each for each in writes if each.integration in common]
+    if not repeated:
+        return
+    with drill.step("Senders repeat what the restore gave up"):
+        again = [stack.client.deliver(each.integration, each.id) for each in repeated]
+        settled = [each for each in again if _is_settled(each.answer)]
+        stored = stack.stored([each.id for each in again])
+        lost = {each.id: each.answer.brief() for each in settled if each.id not in stored}
+        if len(settled) < len(again):
+            drill.not_proven(
+                f"Repeated after a restore: {len(again) - len(settled)} of {len(again)} deliveries were not answered, "
+                "or their senders were asked to try again later."
+            )
+        drill.check(
+            f"{len(settled)} repetitions are stored",
+            lost,
+            expected={},
+            finding="writes-lost",
+            detail=f"after the restore, {len(lost)} of {len(settled)} repeated deliveries are answered and not stored, "
+            f"for example with {next(iter(lost.values()), None)}: something outside of the database remembers them",
+            remedy=EMPTY_MEMORY,
+        )
+
+
+def _is_settled(answer: Answer) -> bool:
+    return answer.status is not None and answer.status < 500 and answer.status != TOO_MANY
 
 
 def check_still_stored(stack: Stack, drill: Drill, writes: Sequence[Delivered]) -> None:

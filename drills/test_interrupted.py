@@ -152,13 +152,15 @@ class ScenarioC(Procedure):
             "the restore",
             lambda kill_when: self.stack.backups.restore_into(new, self.file, kill_when=kill_when),
             held=lambda: held_restore(new),
+            finding="backup-unusable",
         )
 
         yield "Compare it with the manifest"
         differences = Problems()
         check_restored(differences, self.manifest, new)
         if differences.lines:
-            raise StepFailedError(f"the restored database is not what was backed up: {'; '.join(differences.lines)}")
+            what = f"the restored database is not what was backed up: {'; '.join(differences.lines)}"
+            raise StepFailedError(what, finding=differences.findings[0])
 
         yield "Put it in the damaged one's place"
         new.swap_with(self.stack.database).drop()

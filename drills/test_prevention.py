@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from rollback_drills.drill.checkers import check_deliveries
+from rollback_drills.drill.checkers.fresh import REMEDY as STALE_REMEDY
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
-from .procedures import back_up, check_flag_defaults, check_release_serves, deploy, error_rate_of, note_ungated
+from .procedures import back_up, check_flag_defaults, check_release_serves, deploy, error_rate_of, note_ungated, restore
 
 
 @pytest.mark.drill("Prevention: a backup precedes the migration", runbook="prevention")
 def test_prevention_backup_first(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """The backup that is taken before the migration holds the revision from before it, and is complete."""
+    """The backup from before the migration is complete; one from after it is new, and can be restored as well.
+
+    From the next day on, all backups are of the new schema, with the rows that the new release writes.
+    """
     stack, target = previous_stack, previous_stack.target
     file, manifest = back_up(stack, drill, tmp_path)
     with drill.step("Look into the backup"):
@@ -26,6 +31,21 @@ def test_prevention_backup_first(previous_stack: Stack, drill: Drill, tmp_path: 
         moved = manifest.revision != stack.database.revision()
         drill.observe("the migration moved the revision", moved)
         drill.fact("revision", f"{manifest.revision} → {stack.database.revision()}")
+    with drill.step(f"Deploy release {target.current}, and take deliveries"):
+        deploy(stack, drill, target.current)
+        check_deliveries(drill, stack, target.current)
+    title = "Back up the database again, after the migration"
+    later, after = back_up(stack, drill, tmp_path, name="later.sql", title=title)
+    with drill.step("Compare both backups"):
+        drill.check(
+            "the later one is another file",
+            after.sha256 != manifest.sha256,
+            finding="backup-unusable",
+            detail="the backup is stale: after a migration and new deliveries, the backup command hands out the file "
+            "of its first run",
+            remedy=STALE_REMEDY,
+        )
+    restore(stack, drill, later, after).drop()
 
 
 @pytest.mark.drill("Prevention: every integration has a flag", runbook="prevention", requires=("flags",))

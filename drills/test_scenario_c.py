@@ -11,14 +11,25 @@ from rollback_drills.drill.checkers import check_deliveries
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
-from .procedures import back_up, check_release_serves, check_still_stored, damage, deploy, restore
+from .procedures import (
+    back_up,
+    check_release_serves,
+    check_repeated_after_restore,
+    check_still_stored,
+    damage,
+    deploy,
+    given_up,
+    restore,
+)
+
+FOREIGN = "somebody_elses"  # a table of another system
 
 
 @pytest.mark.drill(
     "Scenario C: restore a backup and the previous release", runbook="scenario-c", objective="full_restore"
 )
 def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
-    """The database is what was backed up, and only the writes since then are lost.
+    """The database is what was backed up, only the writes since then are lost, and senders can repeat them.
 
     It is restored into a new database, compared with the manifest written with the backup, and only then renamed. The
     same commands over a database that is not empty exit 0, and leave damaged rows, doubled rows, rewound sequences.
@@ -45,6 +56,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
             stack.backups.verify(file, manifest)
         fresh = restore(stack, drill, file, manifest)
         with drill.step("Put the restored database in the damaged one's place", checklist="rollback-database"):
+            lost = given_up(stack, manifest)
             damaged = fresh.swap_with(stack.database)
             stack.clients.give_up(since=manifest.began)
             drill.check("revision", stack.database.revision(), expected=manifest.revision, finding="revision-wrong")
@@ -54,6 +66,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
         check_release_serves(stack, drill, target.previous)
     with drill.step("Account for the writes from before the backup"):
         check_still_stored(stack, drill, kept)
+    check_repeated_after_restore(stack, drill, target.previous, lost)
     damaged.drop()
 
 
@@ -65,7 +78,7 @@ def test_scenario_c_bad_backup(defect: str, idle_stack: Stack, drill: Drill, tmp
     file, manifest = back_up(stack, drill, tmp_path)
     before = stack.database.schema().digest, stack.database.data()
     with drill.step(f"Offer a backup that is {defect}"):
-        bad = make_bad(stack, defect, file, tmp_path / f"{defect}.sql")
+        bad = make_bad(stack, drill, defect, file, tmp_path / f"{defect}.sql")
         try:
             stack.backups.verify(bad, manifest)
             refusal = ""
@@ -94,7 +107,7 @@ def refuse_by_itself(stack: Stack, drill: Drill, bad: Path, defect: str) -> None
     fresh.drop()
 
 
-def make_bad(stack: Stack, defect: str, good: Path, bad: Path) -> Path:
+def make_bad(stack: Stack, drill: Drill, defect: str, good: Path, bad: Path) -> Path:
     """Make a file with the defect from a good backup."""
     content = good.read_bytes()
     match defect:
@@ -106,7 +119,15 @@ def make_bad(stack: Stack, defect: str, good: Path, bad: Path) -> Path:
             bad.touch()
         case "foreign":
             other = stack.database.create_empty()
-            other.execute("CREATE TABLE somebody_elses (id integer PRIMARY KEY)")
+            other.execute_as_owner(f"CREATE TABLE {FOREIGN} (id integer PRIMARY KEY)")
             stack.backups.take(other, bad)
             other.drop()
+            drill.check(
+                "the backup command dumps the database that it is given",
+                bad.is_file() and FOREIGN.encode() in bad.read_bytes(),
+                finding="backup-unusable",
+                detail="the backup command wrote no dump of the other system's database: it ignores {database} and "
+                "{database_url}, or hands out an earlier file",
+                remedy="Let the dump command dump the database at {database_url}, and write a new file each time.",
+            )
     return bad

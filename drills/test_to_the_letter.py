@@ -8,10 +8,12 @@ The effect of the literal command is only observed. It is a finding where the ta
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from shlex import quote
 
 import pytest
 
+from rollback_drills import postgres
 from rollback_drills.core.polling import poll_until
 from rollback_drills.drill.checkers import check_deliveries, check_revision, check_rows
 from rollback_drills.drill.drill import Drill
@@ -26,6 +28,9 @@ from .literal_commands import (
 from .procedures import back_up, check_release_serves, damage, deploy, fullest_table, restore
 
 COMPOSE = ("compose",)
+KEEP = (
+    "Mount a named volume at the directory that SHOW data_directory names, or set PGDATA to a directory in the volume."
+)
 
 
 def project_of(stack: Stack) -> Project:
@@ -186,15 +191,7 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
         drill.check("its log is there", bool(kept.stdout.strip()), finding="down-destroys-evidence")
         drill.check("the database answers", stack.database.revision() != "", finding="down-destroys-evidence")
     with drill.step("Are the data in a volume that survives?"):
-        state = project.service(database)
-        volumes = dict(state.volumes) if state is not None else {}
-        drill.check(
-            "named volumes of the database",
-            bool(volumes),
-            finding="rows-lost",
-            detail="its data are in an anonymous volume, which `down` abandons: the next `up` begins without them",
-        )
-        drill.observe("volumes", volumes)
+        check_data_survive(stack, drill, project)
     with to_the_letter(drill, "docker compose down"):
         result = project.shell("docker compose down")
         logs = project.shell(f"docker compose logs --no-color {gateway}").stdout.strip()
@@ -228,9 +225,43 @@ def test_letter_down(stack: Stack, drill: Drill) -> None:
             finding="database-not-waited-for",
             detail="the service has no health check that could be waited for",
         )
+        with postgres.connect(stack.server.admin_url) as admin:
+            there = postgres.database_exists(admin, stack.database.name)
+        drill.check(
+            "its database is still there",
+            there,
+            finding="rows-lost",
+            detail=f"after `down` and `up`, the database {stack.database.name} is gone",
+            remedy=KEEP,
+            vital=True,
+        )
         deploy(stack, drill, target.current)
         check_rows(drill, rows, stack.database)
     check_release_serves(stack, drill, target.current)
+
+
+def check_data_survive(stack: Stack, drill: Drill, project: Project) -> None:
+    """PostgreSQL's data directory is in a named volume or a directory of the host, which `down` leaves alone."""
+    service = project.services[1]
+    state = project.service(service)
+    kept = {**state.volumes, **state.binds} if state is not None else {}
+    directory = str(stack.database.query("SHOW data_directory")[0][0])
+    resolved = project.shell(f"docker compose exec -T {service} readlink -f {quote(directory)}")
+    place = PurePosixPath(resolved.stdout.strip() if resolved.ok and resolved.stdout.strip() else directory)
+    drill.observe("the data directory, and what is mounted", {str(place): kept})
+    where = (
+        f"named volumes and directories of the host are mounted at {', '.join(sorted(kept))} only"
+        if kept
+        else ("the service has no named volume: an anonymous one is abandoned")
+    )
+    drill.check(
+        "the data directory is in a named volume, or a directory of the host",
+        any(place.is_relative_to(path) for path in kept),
+        finding="rows-lost",
+        detail=f"`down` removes the data: they are in {place} (SHOW data_directory), and {where}; the next `up` begins "
+        "without them",
+        remedy=KEEP,
+    )
 
 
 @pytest.mark.drill("To the letter: a backup into psql", runbook="scenario-c", requires=COMPOSE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.drill.checkers import check_deliveries, check_restored, check_rows
+from rollback_drills.drill.checkers import check_deliveries, check_restore_ends_well, check_restored, check_rows
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -127,7 +127,7 @@ def _restored(stack: Stack, drill: Drill, file: Path, manifest: Manifest) -> Liv
     with drill.step("Restore into a new database of that name", checklist="rollback-database"):
         fresh = stack.database.create_empty(stack.database.name)
         result = stack.backups.restore_into(fresh, file)
-        drill.check("the restore succeeds", result.exit_code, expected=0, finding="restore-differs")
+        check_restore_ends_well(drill, result)
         with drill.together():
             check_restored(drill, manifest, fresh)
     return fresh
@@ -152,5 +152,5 @@ def tool(
     stack: Stack, argv: tuple[str, ...], database: LiveDatabase, file: Path, *, url: str | None = None
 ) -> CommandResult:
     """Run a client tool of PostgreSQL where the target's own run."""
-    command = ToolCommand(argv, database.name, url or database.admin_url, file)
+    command = ToolCommand(argv, database.name, url or stack.backups.account(file.parent).url(database), file)
     return stack.commands.run_tool(command, timeout=stack.backups.settings.timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,13 +16,16 @@ from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers import (
     Problems,
     check_disabled,
+    check_fresh,
     check_healthy_means_serving,
+    check_restore_ends_well,
     check_restored,
     check_stored,
     check_taken,
     check_writes,
 )
-from rollback_drills.postgres import SequenceState
+from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState, TableData
+from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.target.target import Target
 
 
@@ -30,6 +34,7 @@ class Judged:
 
     def __init__(self) -> None:
         self.failed: list[str | None] = []
+        self.remedies: list[str] = []
         self.passed: list[str | None] = []
         self.observed: list[str] = []
 
@@ -41,7 +46,9 @@ class Judged:
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        remedy: str = "",
     ) -> bool:
+        self.remedies += [remedy] if observed != expected else []
         (self.passed if observed == expected else self.failed).append(finding)
         return observed == expected
 
@@ -168,7 +175,7 @@ def sequence(last_value: int, *, highest: int | None = None) -> SequenceState:
 def restored(**changes: Any) -> Any:
     as_backed_up: dict[str, Any] = {
         "revision": "0012",
-        "schema": Same(),
+        "schema": SchemaFingerprint({}, {}),
         "data": Same(),
         "sequences": {"ids": sequence(7)},
     }
@@ -178,7 +185,7 @@ def restored(**changes: Any) -> Any:
 
 MANIFEST: Any = SimpleNamespace(
     revision="0012",
-    schema=Same(),
+    schema=SchemaFingerprint({}, {}),
     data=Same(),
     sequences={"ids": sequence(7)},
     sequences_after={"ids": sequence(9)},
@@ -197,7 +204,7 @@ def test_a_restore_is_what_was_backed_up(judge: Judged, moved: int):
     ("changes", "failed"),
     [
         ({"revision": "0011"}, ["restore-differs"]),
-        ({"schema": Same("index is missing")}, ["restore-differs"]),
+        ({"schema": SchemaFingerprint({"index public.x": "CREATE INDEX"}, {})}, ["restore-differs"]),
         ({"data": Same("3 rows are missing")}, ["restore-differs"]),
         ({"sequences": {"ids": sequence(6)}}, ["sequence-rewound"]),
         ({"sequences": {"ids": sequence(10)}}, ["sequence-rewound"]),
@@ -208,3 +215,60 @@ def test_a_restore_is_what_was_backed_up(judge: Judged, moved: int):
 def test_a_restore_that_differs_is_found(judge: Judged, changes: dict[str, Any], failed: list[str]):
     check_restored(judge, MANIFEST, restored(**changes))
     assert judge.failed == failed
+
+
+def test_a_sequence_that_was_behind_before_the_backup_is_no_finding(judge: Judged):
+    was_behind: Any = SimpleNamespace(
+        revision="0012",
+        schema=SchemaFingerprint({}, {}),
+        data=Same(),
+        sequences={"ids": sequence(7, highest=9)},
+        sequences_after={"ids": sequence(7, highest=9)},
+    )
+    check_restored(judge, was_behind, restored(sequences={"ids": sequence(7, highest=9)}))
+    assert judge.failed == []
+    assert "sequences that were behind their tables before the backup" in judge.observed
+    check_restored(judge, was_behind, restored(sequences={"ids": sequence(6, highest=9)}))
+    assert judge.failed == ["sequence-rewound"], "it is still held to its state"
+
+
+def test_a_restore_that_fails_quotes_its_last_error_and_has_a_remedy_of_its_own(judge: Judged):
+    problems = Problems()
+    failed = CommandResult(("psql",), 3, "", 'psql:b.sql:9: ERROR:  role "reporting" does not exist', 0.1)
+    for each in (judge, problems):
+        assert not check_restore_ends_well(each, failed)
+    assert judge.failed == problems.findings == ["backup-unusable"]
+    assert problems.lines[0].endswith('exits 3: psql:b.sql:9: ERROR:  role "reporting" does not exist')
+    assert "role or extension" in judge.remedies[0]
+    assert check_restore_ends_well(judge, CommandResult(("psql",), 0, "", "", 0.1))
+
+
+def content(**rows: int) -> DataFingerprint:
+    return DataFingerprint({name: TableData(count, str(count), ("id",)) for name, count in rows.items()})
+
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stored", "age", "rows", "stale"),
+    [
+        (["a", "b"], timedelta(0), {"events": 9}, False),
+        (["a"], timedelta(minutes=1), {"events": 8}, False),  # a restore that loses rows
+        ([], timedelta(minutes=1), {"events": 7}, True),  # none of the deliveries
+        ([], timedelta(days=1), {"events": 7}, True),
+        (["a", "b"], timedelta(days=1), {"events": 7}, True),  # the newest row alone
+        ([], timedelta(0), {"events": 0}, False),  # a dump without the table's rows
+    ],
+)
+def test_a_backup_of_an_earlier_moment_is_stale(
+    reference_target: Target, judge: Judged, stored: list[str], age: timedelta, rows: dict[str, int], stale: bool
+):
+    manifest: Any = SimpleNamespace(newest=NOON, data=content(events=9))
+    fresh: Any = SimpleNamespace(
+        newest_row=lambda: NOON - age,
+        data=lambda: content(**rows),
+        query=lambda sql, parameters: [(each,) for each in stored],
+    )
+    assert check_fresh(judge, reference_target, manifest, fresh, acknowledged=["a", "b"]) is not stale
+    assert judge.failed == (["backup-unusable"] if stale else [])

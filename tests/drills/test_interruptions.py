@@ -84,7 +84,7 @@ class Downgrade(Procedure):
         self.stack.gateway.stop()
 
         yield "Downgrade"
-        operator.run("the downgrade", self.downgrade, held=self.held)
+        operator.run("the downgrade", self.downgrade, held=self.held, finding="downgrade-failed")
 
         yield "Deploy"
         self.stack.gateway.deploy("0.4.0")
@@ -168,6 +168,31 @@ def test_a_procedure_that_fails_undisturbed_is_not_interrupted(lab: Any, drill: 
     with pytest.raises(CheckFailedError):
         interrupt_everywhere(lab, drill, Fails)
     assert titles(drill) == ["Undisturbed"]
+
+
+def test_a_procedure_that_fails_undisturbed_is_told_by_its_own_check(lab: Any, drill: Drill):
+    class LosesRows(Downgrade):
+        def check(self, judge: Judge) -> None:
+            judge.check("rows", 3, expected=5, finding="rows-lost")
+            judge.check("the schema", "other", expected="same", finding="schema-residue")
+
+    with pytest.raises(CheckFailedError):
+        interrupt_everywhere(lab, drill, LosesRows)
+    assert [each.code for each in drill.evidence().findings] == ["rows-lost", "schema-residue"]
+
+
+def test_a_command_that_fails_undisturbed_is_quoted_with_its_last_line_whole(lab: Any, drill: Drill):
+    long = "ERROR:  " + "x" * 700
+
+    class Fails(Downgrade):
+        def downgrade(self, kill_when: Callable[[], bool] | None) -> CommandResult:
+            return CommandResult(("alembic",), 1, "many lines\n" * 100, long, 0.0)
+
+    with pytest.raises(CheckFailedError):
+        interrupt_everywhere(lab, drill, Fails)
+    (finding,) = drill.evidence().findings
+    assert finding.code == "downgrade-failed"
+    assert finding.detail == f"'Downgrade' stops: the downgrade exits 1: {long}"
 
 
 def test_what_is_left_beside_a_stack_is_cleaned_up_whatever_happens(lab: Any, drill: Drill):

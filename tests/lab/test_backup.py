@@ -57,6 +57,10 @@ def commands(reference_target: Target, postgres_server: PostgresServer, workspac
     return EmbeddedCommands(reference_target, trees, tools, servers, CommandLog(), lambda: postgres_server.admin_url)
 
 
+def as_superuser(target: Target, **own: Any) -> Target:
+    return target.model_copy(update={"backup": Backup(account="superuser", **own)})
+
+
 @pytest.fixture(scope="module")
 def taken(
     reference_target: Target, commands: EmbeddedCommands, server_url: str, tmp_path_factory: pytest.TempPathFactory
@@ -68,7 +72,7 @@ def taken(
         postgres.create_database(admin, name, owner=role, marker="unit-run")
     database = LiveDatabase(server_url, name, role=role, password="", run="unit-run")
     database.execute(SCRIPT)
-    backups = Backups(reference_target, commands)
+    backups = Backups(as_superuser(reference_target), commands)
     file = tmp_path_factory.mktemp("backup") / "backup.sql"
     result, manifest = backups.take(database, file)
     assert result.ok, result.output
@@ -180,8 +184,8 @@ def test_a_changed_byte_is_refused(taken: Taken, position: int, change: int):
 def test_the_targets_own_commands_are_used(
     reference_target: Target, commands: EmbeddedCommands, taken: Taken, tmp_path: Path
 ):
-    own = Backup(dump=("{python}", "-c", "import sys; print('own'); sys.exit(3)", "{file}", "{database}"))
-    backups = Backups(reference_target.model_copy(update={"backup": own}), commands)
+    own = ("{python}", "-c", "import sys; print('own'); sys.exit(3)", "{file}", "{database}")
+    backups = Backups(as_superuser(reference_target, dump=own), commands)
     result, manifest = backups.take(taken.database, tmp_path / "none.sql")
     assert (result.exit_code, result.stdout) == (3, "own\n")
     assert result.argv[-1] == taken.database.name
@@ -193,7 +197,7 @@ def test_the_targets_own_commands_are_used(
 def test_the_error_of_a_missing_command_names_its_table(
     reference_target: Target, commands: Any, taken: Taken, tmp_path: Path
 ):
-    target = reference_target.model_copy(update={"backup": Backup(dump=("no-such-program", "{file}"))})
+    target = as_superuser(reference_target, dump=("no-such-program", "{file}"))
     with pytest.raises(StackError, match="no-such-program cannot be started") as caught:
         Backups(target, commands).take(taken.database, tmp_path / "x")
     assert "[backup]" in caught.value.fix

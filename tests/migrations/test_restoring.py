@@ -62,7 +62,7 @@ def test_a_backup_that_does_not_restore_is_a_finding(
         proof = walk.prove("two")
     assert proof.verdict == "irreversible by design"
     assert proof.restored == ""
-    assert proof.codes == {"restore-differs"}
+    assert proof.codes == {"backup-unusable"}
     assert "violates check constraint" in proof.findings[0].detail
 
 

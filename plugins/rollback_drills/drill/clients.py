@@ -27,13 +27,17 @@ from rollback_drills.lab.stack import Stack
 STEP = "What clients saw"
 
 
-def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> DeliveryLedger | None:
+def account_for_clients(
+    stack: Stack, drill: Drill, *, judge: bool = True, broke_off: bool = False
+) -> DeliveryLedger | None:
     """End the client traffic and account for every delivery; a second call does nothing.
 
     Every drill ends with it. Call it earlier, before something that clients are not to be judged by (`downgrade base`).
 
     Args:
-        judge: False in a drill that broke off, or that other drills judge: losses are recorded, and are no findings.
+        judge: False in a drill that other drills judge: losses are recorded, and are no findings.
+        broke_off: whether the drill did not get to its end: what it damaged is not repaired, and what the procedure
+            gives up is not declared, so nothing is said about writes but what was counted.
 
     Returns:
         The fate of every delivery; None without deliveries, and on a second call.
@@ -53,6 +57,11 @@ def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> De
         _report_rate_limits(stack, drill)
         found = _account(stack, clients.attempts())
         trigger = _trigger(drill, traffic)
+        if broke_off:
+            drill.observe(
+                "not judged, since the drill broke off: acknowledged deliveries that are not stored", len(found.lost)
+            )
+            return found
         writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss)
         drill.writes(writes)
         _list(drill, found)
@@ -65,10 +74,14 @@ def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> De
     return found
 
 
-def record_clients(stack: Stack, drill: Drill) -> None:
-    """Account for clients after a drill that broke off: nothing is judged, and no error replaces the drill's own."""
+def record_clients(stack: Stack, drill: Drill, *, broke_off: bool = True) -> None:
+    """Account for clients without judging them; no error replaces the drill's own.
+
+    Args:
+        broke_off: as for `account_for_clients`.
+    """
     try:
-        account_for_clients(stack, drill, judge=False)
+        account_for_clients(stack, drill, judge=False, broke_off=broke_off)
     except (CheckFailedError, DrillError):
         return  # the step records it
 

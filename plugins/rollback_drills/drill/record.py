@@ -120,17 +120,21 @@ class Recorder:
             artifacts=tuple(self._artifacts),
         )
 
-    def find(self, code: str, detail: str, data: JsonValue = None, *, subject: str = "") -> Finding:
+    def find(self, code: str, detail: str, data: JsonValue = None, *, subject: str = "", remedy: str = "") -> Finding:
         """Record a finding. The drill goes on, and fails in the end unless the risk is accepted.
 
         Args:
             code: of the catalogue of findings.
             subject: an integration, a revision, or whatever has the problem; by default the drill's parameter.
+            remedy: what to do in this case, where the code has several causes; by default the catalogue's remedy.
 
         Raises:
             DrillError: the catalogue has no such code.
         """
-        finding = self._acceptances.settle(self._finding(code, detail, data, subject), self.plan.id)
+        found = self._finding(code, detail, data, subject)
+        if remedy:
+            found = found.model_copy(update={"remedy": self._redactor.text(remedy)})
+        finding = self._acceptances.settle(found, self.plan.id)
         self._findings.append(finding)
         return finding
 

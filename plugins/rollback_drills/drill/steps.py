@@ -61,6 +61,7 @@ class StepRecorder(Recorder):
         finding: str | None = None,
         detail: str = "",
         subject: str = "",
+        remedy: str = "",
         vital: bool = False,
     ) -> bool:
         """Record what was expected and observed; fail like an assert when they differ.
@@ -71,7 +72,7 @@ class StepRecorder(Recorder):
             observed: anything that JSON can represent, and rows of a database: tuples become lists, dates text.
             finding: the catalogue's code for a failure of this check.
             detail: what the finding says beyond its title; by default expected and observed.
-            subject: as for `find`.
+            subject, remedy: as for `find`.
             vital: the rest of the drill makes no sense without it. Where the finding is accepted, the drill is then
                 skipped, and the rest counts as not proven.
 
@@ -90,7 +91,9 @@ class StepRecorder(Recorder):
         passed = strictly_equal(plain(expected), plain(observed))
         title, wanted, seen = self._redactor.text(title), self._json(expected), self._json(observed)
         at, message = round(self._now(), 4), f"{title}: expected {short(wanted)}, observed {short(seen)}"
-        found = self.find(finding, detail or message, subject=subject) if finding is not None and not passed else None
+        found = None
+        if finding is not None and not passed:
+            found = self.find(finding, detail or message, subject=subject, remedy=remedy)
         accepted = found is not None and not found.fails
         check = Check(
             title=title, expected=wanted, observed=seen, passed=passed, at=at, finding=finding, accepted=accepted

@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -18,7 +19,7 @@ from pydantic import JsonValue
 from rollback_drills.core.errors import BackupRefusedError, StackError
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.postgres import DataFingerprint, SchemaFingerprint, SequenceState
-from rollback_drills.postgres.dump import DUMP, RESTORE, defect_of
+from rollback_drills.postgres.dump import DUMP, RESTORE, defect_of, last_error
 from rollback_drills.runtimes.protocols import CommandResult, Commands, ToolCommand
 from rollback_drills.target.system_tables import Backup
 from rollback_drills.target.target import Target
@@ -34,6 +35,7 @@ class Manifest:
         sequences: their states before the dump. A snapshot does not cover sequences: if clients write meanwhile, the
             backup may hold any state from this one to ``sequences_after``.
         began: monotonic seconds; what was acknowledged before is in the backup.
+        newest: the latest time in any row; None without one.
     """
 
     origin: str
@@ -45,6 +47,7 @@ class Manifest:
     sequences: Mapping[str, SequenceState]
     sequences_after: Mapping[str, SequenceState]
     began: float
+    newest: datetime | None = None
 
     def to_json(self) -> dict[str, JsonValue]:
         tables: dict[str, JsonValue] = {name: dict(table) for name, table in self.data.to_json().items()}
@@ -55,19 +58,67 @@ class Manifest:
             "size": self.size,
             "schema_digest": self.schema.digest,
             "tables": tables,
+            "newest_row": self.newest.isoformat(timespec="milliseconds") if self.newest is not None else None,
             "sequences": {name: state.last_value for name, state in self.sequences.items()},
         }
 
 
-class Backups:
-    """Takes and restores backups of one target, with its own commands or with pg_dump and psql."""
+@dataclass(frozen=True, slots=True)
+class BackupAccount:
+    """The account that the commands of a backup connect with.
 
-    def __init__(self, target: Target, commands: Commands) -> None:
-        self._target, self._commands = target, commands
+    Attributes:
+        superuser: whether it is a superuser's, and not the gateway's, which owns the database.
+        needed: why it is a superuser's although the target names none: what happens with the gateway's; else empty.
+    """
+
+    superuser: bool
+    needed: str = ""
+
+    @property
+    def title(self) -> str:
+        return "a superuser's account" if self.superuser else "the gateway's account, which owns the database"
+
+    def url(self, database: LiveDatabase) -> str:
+        """libpq URL of a database with this account."""
+        return database.admin_url if self.superuser else database.url
+
+
+ChooseAccount = Callable[[Path], BackupAccount]
+"""Chooses the account where the target names none; may use a directory for files."""
+
+
+class Backups:
+    """Takes and restores backups of one target, with its own commands or with pg_dump and psql.
+
+    Args:
+        choose: asked once, before the first command, where the target names no account; None: the gateway's.
+    """
+
+    def __init__(self, target: Target, commands: Commands, choose: ChooseAccount | None = None) -> None:
+        self._target, self._commands, self._choose = target, commands, choose
+        self._account: BackupAccount | None = None
 
     @property
     def settings(self) -> Backup:
         return self._target.backup
+
+    def account(self, directory: Path) -> BackupAccount:
+        """The account of the commands: the one that the target names, or the one that was chosen.
+
+        Args:
+            directory: for the files of a trial.
+
+        Raises:
+            StackError: a command of the trial cannot be started.
+        """
+        if self._account is None:
+            named = self.settings.account
+            if named is not None:
+                self._account = BackupAccount(superuser=named == "superuser")
+            else:
+                self._account = self._choose(directory) if self._choose is not None else BackupAccount(superuser=False)
+        return self._account
 
     def take(self, database: LiveDatabase, file: Path) -> tuple[CommandResult, Manifest]:
         """Dump the database into ``file``, and describe its content in a manifest.
@@ -75,6 +126,7 @@ class Backups:
         pg_dump reads the snapshot that the manifest describes, so clients may write meanwhile. The target's own command
         takes no snapshot, so clients must not write while it runs (see `shares_snapshot`).
         """
+        self.account(file.parent)
         began = time.monotonic()
         with database.snapshot() as (held, snapshot):
             # Read after the snapshot began, so that no sequence is behind a row of the snapshot.
@@ -92,6 +144,7 @@ class Backups:
                 sequences,
                 database.sequences(),
                 began,
+                held.newest_row(),
             )
         return result, manifest
 
@@ -140,7 +193,14 @@ class Backups:
         kill_when: Callable[[], bool] | None = None,
     ) -> CommandResult:
         try:
-            command = ToolCommand(argv, database.name, database.admin_url, file)
+            command = ToolCommand(argv, database.name, self.account(file.parent).url(database), file)
             return self._commands.run_tool(command, timeout=self.settings.timeout, kill_when=kill_when)
         except StackError as error:
             raise StackError(error.what, cause=error.cause, fix="correct [backup] in the target file") from None
+
+
+def failure_of(what: str, result: CommandResult) -> str:
+    """How a command of a backup failed, as a phrase: its exit code, and the last error that it reports, whole."""
+    how = f"exits {result.exit_code}" if result.exit_code is not None else "did not end in time"
+    said = last_error(result.output)
+    return f"{what} {how}" + (f": {said}" if said else ", and says nothing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -125,6 +126,12 @@ class LiveDatabase:
         with self.connect() as connection, connection.transaction():
             connection.execute(sql.encode())
 
+    def execute_as_owner(self, sql: str) -> None:
+        """Run statements in one transaction with the gateway's account, which owns what they create."""
+        self.disconnect()
+        with postgres.connect(self.url) as connection, connection.transaction():
+            connection.execute(sql.encode())
+
     def execute_each(self, script: str) -> None:
         """Run statements one by one and outside a transaction, as CONCURRENTLY requires; splits the script at ``;``."""
         with self.connect() as connection:
@@ -193,6 +200,11 @@ class LiveDatabase:
     def sequences(self) -> Mapping[str, SequenceState]:
         with self.connect() as connection:
             return postgres.sequences(connection)
+
+    def newest_row(self) -> datetime | None:
+        """The latest time in any row that is not in the future; None without one."""
+        with self.connect() as connection:
+            return postgres.newest_row(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[tuple[LiveDatabase, str]]:

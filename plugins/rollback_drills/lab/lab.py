@@ -20,6 +20,7 @@ from rollback_drills.clients.traffic import Sender, StackClients
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.backup import Backups
+from rollback_drills.lab.backup_trial import AccountOnTrial
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import Alembic, Histories, remedy_in
@@ -74,6 +75,7 @@ class Lab:
         self._under_preparation: LiveDatabase | None = None
         self._commands = runtime.commands(CommandLog(), self._url_under_preparation)
         self._alembic = Alembic(self._commands, target, self._histories)
+        self._choose_account = AccountOnTrial(target, self._commands, lambda: self._templates[target.current])
 
     def start(self) -> None:
         """Start the runtime, and create the gateway's role and the templates.
@@ -237,7 +239,7 @@ class Lab:
             server=self.runtime.server,
             commands=commands,
             alembic=Alembic(commands, self.target, self._histories),
-            backups=Backups(self.target, commands),
+            backups=Backups(self.target, commands, self._choose_account),
             client=client,
             clients=StackClients(self.target, client, lambda: gateway.base_url, self._sender),
             project=self.runtime.project(command_log),

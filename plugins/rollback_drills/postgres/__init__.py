@@ -46,6 +46,7 @@ from rollback_drills.postgres.databases import (
     swap_databases,
 )
 from rollback_drills.postgres.large_objects import LARGE_OBJECTS
+from rollback_drills.postgres.newest import newest_row
 from rollback_drills.postgres.relations import columns, common_columns, version_tables
 from rollback_drills.postgres.rows import MissingRows, RowSet, all_columns, row_hashes
 from rollback_drills.postgres.schema.fingerprint import (
@@ -91,6 +92,7 @@ __all__ = [
     "invalid_indexes",
     "libpq_url",
     "mark",
+    "newest_row",
     "prepare_server",
     "quote_ident",
     "quote_literal",

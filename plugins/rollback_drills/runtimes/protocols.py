@@ -252,7 +252,7 @@ class ServiceState:
     """A service's container as the engine sees it.
 
     ``status`` and ``health`` are Docker's words; ``health`` is empty if there is no health check.
-    ``volumes`` holds the named volumes, by their mount path.
+    ``volumes`` holds the named volumes, and ``binds`` the directories of the host, by their mount path.
     """
 
     container: str
@@ -261,6 +261,7 @@ class ServiceState:
     image: str
     environment: Mapping[str, str]
     volumes: Mapping[str, str]
+    binds: Mapping[str, str] = field(default_factory=dict)
 
 
 class Project(Protocol):

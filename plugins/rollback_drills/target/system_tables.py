@@ -235,6 +235,11 @@ class Migrations(Table):
 class Backup(Table):
     """The target's own backup commands instead of pg_dump and psql. ``{file}`` is a plain SQL dump."""
 
+    account: Literal["gateway", "superuser"] | None = Field(
+        default=None,
+        description="the account in {database_url}: that of the gateway, which owns the database, or a superuser; "
+        "absent: the gateway's, or a superuser if a backup and its restore need one, which the report says",
+    )
     dump: Annotated[tuple[str, ...], templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
         default=None, description="writes a plain SQL dump to {file}; absent: pg_dump"
     )

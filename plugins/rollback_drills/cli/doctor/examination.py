@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from rollback_drills.cli.doctor.backup import examine_backups
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.cli.doctor.release import examine_release
 from rollback_drills.cli.doctor.rows import examine_rows
@@ -27,7 +27,6 @@ from rollback_drills.target.target import Target
 
 ROOM = 1 << 30  # bytes that a run needs in the directory for temporary files
 _LONGEST = 600  # characters per line
-_DUMPED_BY = re.compile(r"by pg_dump version (\S+)")
 
 
 def examine(
@@ -130,7 +129,8 @@ def _examine_stack(lab: Lab, private: Path, progress: Callable[[str], None]) -> 
         return
     yield from examine_rows(lab, title)
     yield from _examine_migrations(lab)
-    yield _examine_dump(lab, private)
+    progress("taking and restoring backups")
+    yield from examine_backups(lab, private)
     for release in (target.previous, target.current):
         progress(f"checking release {release}")
         yield from examine_release(lab, release)
@@ -161,23 +161,3 @@ def _heads(heads: Mapping[str, str]) -> Diagnosis:
     if below == above:
         return Diagnosis("alembic", "note", f"{detail}: there is no migration between them, so none is rolled back")
     return Diagnosis("alembic", "ok", detail)
-
-
-def _examine_dump(lab: Lab, private: Path) -> Diagnosis:
-    """Take a backup: pg_dump refuses a server that is newer than itself."""
-    stack = lab.stack()
-    try:
-        (number,) = stack.database.query("SELECT current_setting('server_version_num')::int / 10000")[0]
-        result, _ = stack.backups.take(stack.database, private / "doctor.sql")
-        said = result.output.strip()
-        if not result.ok:
-            fix = "use the pg_dump of the server's version, or correct dump under [backup]"
-            return Diagnosis("backup", "problem", f"exit code {result.exit_code}: {said}", fix)
-        dumped = (private / "doctor.sql").read_bytes()[:2000].decode(errors="replace")
-        tool = _DUMPED_BY.search(dumped)
-        detail = f"a dump of PostgreSQL {number}" + (f" by pg_dump {tool[1]}" if tool else "")
-        return Diagnosis("backup", "ok", detail)
-    except DrillError as error:
-        return Diagnosis.of("backup", error)
-    finally:
-        lab.discard(stack)

@@ -5,6 +5,7 @@ Every checker takes a `Judge` first. It asks the stack, and states what was expe
 
 from rollback_drills.drill.checkers.database import check_database_at, check_revision, check_rows, check_schema
 from rollback_drills.drill.checkers.disabled import check_disabled
+from rollback_drills.drill.checkers.fresh import check_fresh
 from rollback_drills.drill.checkers.health import (
     check_health_while_frozen,
     check_healthy_means_serving,
@@ -12,7 +13,7 @@ from rollback_drills.drill.checkers.health import (
 )
 from rollback_drills.drill.checkers.judge import Judge, Problems
 from rollback_drills.drill.checkers.kept import check_kept, check_sequences
-from rollback_drills.drill.checkers.restored import check_restored
+from rollback_drills.drill.checkers.restored import check_restore_ends_well, check_restored
 from rollback_drills.drill.checkers.serves import (
     check_answers,
     check_behaviours,
@@ -34,10 +35,12 @@ __all__ = [
     "check_database_at",
     "check_deliveries",
     "check_disabled",
+    "check_fresh",
     "check_health_while_frozen",
     "check_healthy",
     "check_healthy_means_serving",
     "check_kept",
+    "check_restore_ends_well",
     "check_restored",
     "check_revision",
     "check_rows",

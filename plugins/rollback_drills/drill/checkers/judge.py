@@ -20,12 +20,14 @@ class Judge(Protocol):
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        remedy: str = "",
     ) -> bool:
         """Compare two values.
 
         Args:
             finding: the catalogue's code for a difference.
             detail: what the finding says; by default title, expected and observed.
+            remedy: what to do in this case; by default the catalogue's remedy.
 
         Returns:
             Whether they are equal. A judge may raise instead where they differ.
@@ -36,10 +38,15 @@ class Judge(Protocol):
 
 
 class Problems:
-    """A judge that never raises: lists what is wrong, for a procedure that is performed again until it ends well."""
+    """A judge that never raises: lists what is wrong, for a procedure that is performed again until it ends well.
+
+    Attributes:
+        findings: the codes of those that have one.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.findings: list[str] = []
 
     def check(
         self,
@@ -49,9 +56,12 @@ class Problems:
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        remedy: str = "",
     ) -> bool:
         if strictly_equal(expected, observed):
             return True
+        if finding is not None:
+            self.findings.append(finding)
         self.lines.append(detail or f"{title}: expected {expected!r}, observed {observed!r}")
         return False
 

@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Final
 
-from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
 from rollback_drills.drill.checkers.database import check_schema
 from rollback_drills.drill.checkers.judge import Judge
-from rollback_drills.lab.backup import Manifest
+from rollback_drills.lab.backup import Manifest, failure_of
 from rollback_drills.lab.database import LiveDatabase
-from rollback_drills.postgres import SequenceState
+from rollback_drills.lab.restored import RestoredDatabase
+from rollback_drills.runtimes.protocols import CommandResult
+
+CORRECT: Final = (
+    "Correct what the error names, in the dump, in the restore command or in the database: a role or extension that is "
+    "missing, a setting that only a newer pg_dump knows, a function that names a table without its schema. Restore a "
+    "backup regularly."
+)
+
+
+def check_restore_ends_well(judge: Judge, result: CommandResult) -> bool:
+    """The restore command succeeds; what a failed one has left need not be compared with anything."""
+    return judge.check(
+        "the restore succeeds",
+        result.exit_code,
+        expected=0,
+        finding="backup-unusable",
+        detail=f"the backup cannot be restored: {failure_of('the restore command', result)}",
+        remedy=CORRECT,
+    )
 
 
 def check_restored(judge: Judge, manifest: Manifest, fresh: LiveDatabase) -> None:
     """Compare a database with the manifest of the backup that was restored into it."""
-    judge.check("revision", fresh.revision(), expected=manifest.revision, finding="restore-differs")
+    restored = RestoredDatabase.read(manifest, fresh)
+    judge.check("revision", restored.revision, expected=manifest.revision, finding="restore-differs")
     check_schema(
         judge,
-        manifest.schema.of_database(),
-        fresh.schema().of_database(),
+        restored.expected_schema.of_database(),
+        restored.schema.of_database(),
         title="schema, constraints, indexes, owners and grants",
         finding="restore-differs",
     )
-    restored = fresh.data()
     judge.check(
         "rows of every table",
-        to_jsonable_python(restored.to_json()),
+        to_jsonable_python(restored.data.to_json()),
         expected=to_jsonable_python(manifest.data.to_json()),
         finding="restore-differs",
-        detail="; ".join(manifest.data.diff(restored).lines()),
+        detail="; ".join(manifest.data.diff(restored.data).lines()),
     )
-    sequences = fresh.sequences()
-    behind = sorted(name for name, state in sequences.items() if state.behind)
-    judge.check("sequences behind their tables", [*behind], expected=[], finding="sequence-rewound")
-    expected, observed = _sequences(manifest, sequences)
-    judge.check("sequences", observed, expected=expected, finding="sequence-rewound")
-
-
-def _sequences(
-    manifest: Manifest, restored: Mapping[str, SequenceState]
-) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-    """Expected and observed. A sequence that clients moved during the backup is as it was at some moment of it."""
-    expected: dict[str, JsonValue] = {}
-    observed: dict[str, JsonValue] = {name: [state.last_value, state.is_called] for name, state in restored.items()}
-    for name, state in manifest.sequences.items():
-        later, found = manifest.sequences_after[name], restored.get(name)
-        expected[name] = [state.last_value, state.is_called]
-        if later != state and found is not None:
-            low, high = sorted((state.last_value, later.last_value))
-            expected[name] = f"from {low} to {high}"
-            if low <= found.last_value <= high and found.is_called in (state.is_called, later.is_called):
-                observed[name] = expected[name]
-    return expected, observed
+    before = sorted(name for name, state in manifest.sequences.items() if state.behind)
+    if before:
+        judge.observe("sequences that were behind their tables before the backup", [*before])
+    judge.check("sequences behind their tables", [*restored.behind], expected=[], finding="sequence-rewound")
+    judge.check(
+        "sequences",
+        restored.observed_sequences(),
+        expected=restored.expected_sequences(),
+        finding="sequence-rewound",
+    )

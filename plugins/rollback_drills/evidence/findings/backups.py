@@ -8,8 +8,8 @@ BACKUPS = (
     FindingKind(
         "backup-unusable",
         "critical",
-        "The backup is incomplete",
-        why="A truncated dump restores with exit code 0; that half the database is missing shows only later.",
+        "The backup cannot be used: it is incomplete, stale, or cannot be restored",
+        why="On the night of the restore there is no other one; a truncated dump even restores with exit code 0.",
         remedy=(
             "Use pipefail, check the dump's trailer line and size, store SHA-256 and row counts with it, and "
             "regularly restore it somewhere."

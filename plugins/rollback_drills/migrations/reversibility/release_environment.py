@@ -94,5 +94,8 @@ class ReleaseEnvironment:
         return self._tool(self._target.backup.restore or RESTORE, database, file)
 
     def _tool(self, argv: tuple[str, ...], database: str, file: Path) -> CommandResult:
-        command = ToolCommand(argv, database, self.url(database), file)
+        url = self.url(database)
+        if self._target.backup.account == "gateway":
+            url = postgres.with_account(url, self._role, self._password)
+        command = ToolCommand(argv, database, url, file)
         return self._commands.run_tool(command, timeout=self._target.backup.timeout)

@@ -17,7 +17,7 @@ from rollback_drills.postgres import (
     schema_fingerprint,
     sequences,
 )
-from rollback_drills.postgres.dump import defect_of
+from rollback_drills.postgres.dump import defect_of, last_error, restorable
 
 _FILE = "below_irreversible.sql"
 _MAX_LINES = 8  # lines of a difference in a finding's detail
@@ -89,8 +89,8 @@ def _problems(environment: MigrationEnvironment, backup: StateBackup) -> Iterato
     try:
         result = environment.restore(database, backup.file)
         if not result.ok:
-            output = result.output[-400:].strip()
-            yield ProofFinding("restore-differs", f"the restore ends with exit code {result.exit_code}: {output}")
+            said = last_error(result.output)
+            yield ProofFinding("backup-unusable", f"the restore ends with exit code {result.exit_code}: {said}")
             return
         with connect(environment.url(database)) as conn:
             yield from _differences(backup.state, state_of(conn))
@@ -99,7 +99,7 @@ def _problems(environment: MigrationEnvironment, backup: StateBackup) -> Iterato
 
 
 def _differences(before: State, after: State) -> Iterator[ProofFinding]:
-    lines = [*before.schema.diff(after.schema).lines(), *before.data.diff(after.data).lines()]
+    lines = [*restorable(before.schema).diff(restorable(after.schema)).lines(), *before.data.diff(after.data).lines()]
     if lines:
         yield ProofFinding("restore-differs", "; ".join(line.strip() for line in lines[:_MAX_LINES]))
     rewound = [

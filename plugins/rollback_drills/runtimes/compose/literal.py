@@ -48,6 +48,7 @@ class LiteralProject:
                 for mount in mounts
                 if mount["Type"] == "volume" and mount["Name"].startswith(project)
             },
+            binds={mount["Destination"]: mount["Source"] for mount in mounts if mount["Type"] == "bind"},
         )
 
     def image(self, release: str) -> str:
