@@ -236,11 +236,14 @@ class Backup(Table):
     """The target's own backup commands instead of pg_dump and psql. ``{file}`` is a plain SQL dump."""
 
     dump: Annotated[tuple[str, ...], templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
-        default=None, description="writes a plain SQL dump to {file}; absent: pg_dump"
+        default=None,
+        description="writes a plain SQL dump to {file}; the address in its arguments has no password, which is in "
+        "PGPASSWORD, and in the whole address in DATABASE_URL; absent: pg_dump",
     )
     restore: Annotated[tuple[str, ...], templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
         default=None,
-        description="restores {file} into the empty database at {database_url}; absent: psql, stopping at errors",
+        description="restores {file} into the empty database at {database_url}, with the password as for dump; absent: "
+        "psql, stopping at errors",
     )
     timeout: Seconds = Field(default=300.0, description="timeout of one command, in seconds")
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
+    JsonValue,
     PrivateAttr,
     StringConstraints,
     ValidationError,
@@ -24,6 +25,7 @@ from pydantic import (
 
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import Expansion
+from rollback_drills.core.secret_names import is_ordinary, secrets_in, secrets_of
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.answer_tables import AgreedAnswer
 from rollback_drills.target.delivery_tables import Delivery, TrafficSettings
@@ -43,6 +45,7 @@ from rollback_drills.target.system_tables import (
     Runbook,
 )
 
+_NAMED_BY_USER = ("env", "migrate_on_start", "headers", "json", "form")
 _CONTENT = ("path", "headers.", "json", "form.", "raw")
 # Keys whose braces are placeholders, or patterns for them; a trailing dot stands for every key of the table.
 _TEMPLATES = (
@@ -96,6 +99,7 @@ class Target(Table):
 
     _file: Path = PrivateAttr(default=Path())
     _digest: str = PrivateAttr(default="")
+    _from_environment: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _releases_agree(self) -> Self:
@@ -238,11 +242,21 @@ class Target(Table):
 
     @property
     def known_secrets(self) -> frozenset[str]:
-        """Every value of the file that must never be recorded."""
+        """Every value of the file that must never be recorded.
+
+        These are ``secrets``, the keys of signatures, and what stands under a name that says secret: in a table of
+        variables, headers or fields, or in the environment as ``${NAME}``. Ordinary words are left out, unless
+        ``secrets`` has them.
+        """
         signature = self.delivery.signature
         keys = [signature.secret] if signature is not None else []
         keys += [each.secret for each in self.integrations.values() if each.secret is not None]
-        return frozenset([*self.secrets, *(key.get_secret_value() for key in keys)])
+        found = [key.get_secret_value() for key in keys]
+        for table in _named_values(self.model_dump(mode="json")):
+            found += secrets_in(table)
+        for name, value in self._from_environment.items():
+            found += secrets_of(name, value.replace("{", "{{").replace("}", "}}"))  # no placeholders are in it
+        return frozenset([*self.secrets, *(each for each in found if not is_ordinary(each))])
 
     def objective(self, name: str) -> float:
         """A recovery time objective, in seconds.
@@ -277,12 +291,26 @@ class Target(Table):
                 problems = explain(error, cls, document, expansion.hide)
             else:
                 target._file, target._digest = file.resolve(), hashlib.sha256(raw).hexdigest()
+                target._from_environment = expansion.used
                 return target
         raise TargetError(
             f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
             cause="\n".join(problems),
             fix="docs/reference/target-file.md describes every table and key",
         )
+
+
+def _named_values(document: JsonValue) -> Iterator[Mapping[str, JsonValue]]:
+    """The tables of the file whose keys are names of the user's: of variables, headers and fields."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in _NAMED_BY_USER and isinstance(value, dict):
+                yield value
+            else:
+                yield from _named_values(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from _named_values(value)
 
 
 def _read(file: Path) -> bytes:
