@@ -53,7 +53,7 @@ def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> De
         _report_rate_limits(stack, drill)
         found = _account(stack, clients.attempts())
         trigger = _trigger(drill, traffic)
-        writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss)
+        writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss, judged=judge)
         drill.writes(writes)
         _list(drill, found)
         if not judge:

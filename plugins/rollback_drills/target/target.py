@@ -6,6 +6,7 @@ All mistakes in a file are reported at once, with table and key (`mistakes`).
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -45,6 +46,9 @@ from rollback_drills.target.system_tables import (
     Runbook,
 )
 
+_LARGEST = 1 << 20  # bytes; the longest target of an example has 8,000
+_DEEPEST = 50  # tables or arrays in each other; every reader of the document is recursive
+_DOCUMENTED = "docs/reference/target-file.md describes every table and key"
 _NAMED_BY_USER = ("env", "migrate_on_start", "headers", "json", "form")
 _CONTENT = ("path", "headers.", "json", "form.", "raw")
 # Keys whose braces are placeholders, or patterns for them; a trailing dot stands for every key of the table.
@@ -252,7 +256,7 @@ class Target(Table):
         keys = [signature.secret] if signature is not None else []
         keys += [each.secret for each in self.integrations.values() if each.secret is not None]
         found = [key.get_secret_value() for key in keys]
-        for table in _named_values(self.model_dump(mode="json")):
+        for table in _named_values(self.model_dump(mode="json", by_alias=True)):
             found += secrets_in(table)
         for name, value in self._from_environment.items():
             found += secrets_of(name, value.replace("{", "{{").replace("}", "}}"))  # no placeholders are in it
@@ -296,7 +300,7 @@ class Target(Table):
         raise TargetError(
             f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
             cause="\n".join(problems),
-            fix="docs/reference/target-file.md describes every table and key",
+            fix=_DOCUMENTED,
         )
 
 
@@ -315,18 +319,40 @@ def _named_values(document: JsonValue) -> Iterator[Mapping[str, JsonValue]]:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            raw = stream.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         raise TargetError(
             f"the target file {file} cannot be read: {getattr(error, 'strerror', None) or error}",
             fix="name an existing file with --drill-target or the ini option drill_target",
         ) from None
+    if len(raw) > _LARGEST:
+        raise TargetError(f"{file} is larger than {_LARGEST >> 20} MB: it is no target file", fix=_DOCUMENTED)
+    if raw.startswith(codecs.BOM_UTF8):
+        raise TargetError(f"{file} begins with a byte order mark, which TOML does not allow", fix="save it without BOM")
+    return raw
 
 
 def _parse(file: Path, raw: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(raw.decode())
+        parsed = tomllib.loads(raw.decode())
     except UnicodeDecodeError as error:
         raise TargetError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number with thousands of digits
         raise TargetError(f"{file} is not TOML: {error}") from None
+    if _is_deeper(parsed, _DEEPEST):
+        raise TargetError(f"{file} has more than {_DEEPEST} tables or arrays in each other", fix=_DOCUMENTED)
+    return parsed
+
+
+def _is_deeper(document: object, limit: int) -> bool:
+    """Without recursion, which would be the first to fail."""
+    level = [document]
+    for _ in range(limit):
+        level = [
+            value
+            for each in level
+            if isinstance(each, dict | list)
+            for value in (each.values() if isinstance(each, dict) else each)
+        ]
+    return any(isinstance(each, dict | list) for each in level)

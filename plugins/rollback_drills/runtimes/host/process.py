@@ -16,6 +16,7 @@ import psutil
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.polling import poll_until
+from rollback_drills.core.private_files import UMASK, private
 from rollback_drills.runtimes.host.logs import read_tail
 from rollback_drills.runtimes.protocols import CommandResult
 
@@ -65,7 +66,7 @@ class Process:
     ) -> None:
         self.argv, self.log = tuple(argv), log
         try:
-            with log.open("ab") as output:
+            with open(log, "ab", opener=private) as output:
                 self._popen = _LongRunning(
                     argv,
                     cwd=cwd,
@@ -74,6 +75,7 @@ class Process:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
+                    umask=UMASK,
                     **_account(user),
                 )
         except (OSError, ValueError) as error:
@@ -148,11 +150,13 @@ def run(
     stdin: Path | None = None,
     stdout: Path | None = None,
     user: str | None = None,
+    umask: int = UMASK,
     kill_when: Callable[[], bool] | None = None,
 ) -> CommandResult:
     """Run a command to its end in its own session, killing it with its children after ``timeout`` seconds.
 
     Args:
+        umask: of the command; by default its files are its account's alone.
         kill_when: polled while the command runs; once true, the command is killed.
 
     Raises:
@@ -171,6 +175,7 @@ def run(
                 stdout=sink,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                umask=umask,
                 **_account(user),
             )
         except (OSError, ValueError) as error:
