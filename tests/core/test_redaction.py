@@ -49,6 +49,14 @@ SECRETS = [
     ("client.secret-value=abcdef", "abcdef"),
     ("https://host/path?token=abcdef&x=1", "abcdef"),
     ("passwd: hunter2", "hunter2"),
+    ("passphrase=hunter2", "hunter2"),
+    ("STRIPE_KEY=abcdef", "abcdef"),
+    ("SENTRY_DSN: 'https://abcdef@sentry.io/1'", "abcdef"),
+    ('{"APP_DB_PWD": "abcdef"}', "abcdef"),
+    ("BASIC_AUTH=abcdef", "abcdef"),
+    ("Cookie: session=abcdef; theme=dark", "abcdef"),
+    ("set-cookie: id=abcdef; Path=/", "abcdef"),
+    ("POSTGRES_PASSWORD=postgres", "=postgres"),
     ("ghp_abcdefghijklmnopqrstuvwxyz012345", "ghp_"),
     ("xoxb-1234567890-abc", "xoxb"),
     ("AKIAIOSFODNN7EXAMPLE", "AKIA"),
@@ -67,6 +75,9 @@ HARMLESS = [
     "mail somebody@example.org: it is down",
     "0011 -> 0012 (head), delivery volume by status",
     "the token bucket is empty",
+    "PRIMARY KEY (id), key: value, FOREIGN_KEY = id, PRIMARY_KEY=id",
+    "the author: A. Key, PWD=/tmp/run",
+    "postgres: PostgreSQL 15.20 in rollback-drills/postgres:15",
     "passwordless login for peers",
     "{'status': 503, 'body': {'detail': 'integration disabled'}}",
     "SELECT delivery_id FROM deliveries WHERE delivery_id = ANY(%(ids)s)",
@@ -86,6 +97,23 @@ def test_what_has_the_shape_of_a_secret_is_masked(text: str, secret: str):
 @pytest.mark.parametrize("text", HARMLESS)
 def test_harmless_text_is_unchanged(text: str):
     assert Redactor(["hunter2", "on", ""]).text(text) == text
+
+
+def test_an_ordinary_word_is_masked_only_where_it_is_a_password():
+    redactor = Redactor()
+    for value in ("postgres", "admin", "12345", "real-s3cret"):
+        redactor.add_known(value)
+    assert (
+        redactor.text("postgres: PostgreSQL 15, admin of 12345 rows") == "postgres: PostgreSQL 15, admin of 12345 rows"
+    )
+    assert redactor.text("postgresql://postgres:postgres@db/postgres") == f"postgresql://postgres:{MASK}@db/postgres"
+    assert redactor.text("POSTGRES_PASSWORD=postgres, DB_PWD=12345") == f"POSTGRES_PASSWORD={MASK}, DB_PWD={MASK}"
+    assert redactor.text("a real-s3cret b") == f"a {MASK} b"
+
+
+def test_values_under_the_names_of_variables_are_blanked_and_keys_of_data_are_not():
+    given = {"STRIPE_KEY": "a", "X-Auth": "b", "primary_key": "c", "key": "d", "EVENT_KEY": "e"}
+    assert Redactor().json(given) == {**given, "STRIPE_KEY": MASK, "X-Auth": MASK}
 
 
 def test_what_surrounds_a_secret_stays_readable():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from support.seen_arguments import seen_arguments
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.lab import Lab
+from rollback_drills.postgres.dump import DUMP
 from rollback_drills.runtimes.compose.runtime import ComposeRuntime
 from rollback_drills.runtimes.docker.engine import Engine
-from rollback_drills.runtimes.protocols import ReleaseCommand
+from rollback_drills.runtimes.protocols import ReleaseCommand, ToolCommand
 from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.system_tables import Compose
@@ -63,6 +67,24 @@ def test_a_database_called_postgres_and_a_password_of_any_characters(lab: Lab, t
     result, _ = stack.backups.take(stack.database, tmp_path / "backup.sql")
     assert result.ok
     assert PASSWORD not in result.output
+    lab.discard(stack)
+
+
+def test_the_address_of_a_database_is_in_no_arguments(lab: Lab):
+    """Neither for a client tool's container nor for `docker compose run`, which gets names without values."""
+    stack = lab.stack()
+    show = "import os, sys; print(sys.argv[1], os.environ['PGPASSWORD'], os.environ['DATABASE_URL'])"
+    with seen_arguments() as seen:
+        command = ReleaseCommand(lab.target.current, ["python3", "-c", show, "{database_url}"])
+        argument, password, whole = stack.commands.run(command, timeout=60).stdout.split()
+        tool = ToolCommand(DUMP, stack.database.name, stack.database.admin_url, Path("/tmp/rollback-drills-dump.sql"))
+        assert stack.commands.run_tool(tool, timeout=60).ok
+    assert password == PASSWORD
+    assert whole == argument.replace("@", f":{quote(PASSWORD, safe='')}@")
+    lines = "\n".join(seen)
+    assert re.search(r"docker compose run .* -e DATABASE_URL --entrypoint", lines)
+    assert "pg_dump --dbname=postgresql://postgres@" in lines
+    assert not [secret for secret in (PASSWORD, quote(PASSWORD, safe="")) if secret in lines]
     lab.discard(stack)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import example, given, settings
@@ -192,6 +193,21 @@ def test_the_targets_own_commands_are_used(
     assert manifest.size == 0
     with pytest.raises(BackupRefusedError, match="no such file"):
         backups.verify(tmp_path / "none.sql", manifest)
+
+
+def test_the_password_is_in_the_environment_of_a_command_and_not_in_its_arguments(
+    reference_target: Target, commands: EmbeddedCommands, taken: Taken, tmp_path: Path, server_url: str
+):
+    """``{database_url}`` has none: libpq takes PGPASSWORD, and whatever is not libpq the whole DATABASE_URL."""
+    show = "import os, sys; print(sys.argv[1], os.environ['PGPASSWORD'], os.environ['DATABASE_URL'])"
+    own = Backup(dump=("{python}", "-c", show, "{database_url}", "{file}"))
+    backups = Backups(reference_target.model_copy(update={"backup": own}), commands)
+    result, _ = backups.take(taken.database, tmp_path / "none.sql")
+    argument, password, whole = result.stdout.split()
+    assert whole == taken.database.admin_url == argument.replace("@", f":{password}@")
+    assert urlsplit(server_url).password == password
+    assert not any(password in each for each in result.argv)
+    assert not any(password in each for each in backups.restore_into(taken.database, tmp_path / "none.sql").argv)
 
 
 def test_the_error_of_a_missing_command_names_its_table(

@@ -65,8 +65,18 @@ def test_after_passing_and_failing(project: Project) -> None:
         ([signal.SIGINT, signal.SIGINT], True, 2, 2),
         ([signal.SIGTERM], False, 143, 0),
         ([signal.SIGTERM], False, 143, 2),
+        ([signal.SIGHUP], False, 129, 0),
+        ([signal.SIGHUP, signal.SIGHUP], True, 129, 2),
     ],
-    ids=["Ctrl-C", "Ctrl-C twice", "Ctrl-C twice, two workers", "SIGTERM", "SIGTERM, two workers"],
+    ids=[
+        "Ctrl-C",
+        "Ctrl-C twice",
+        "Ctrl-C twice, two workers",
+        "SIGTERM",
+        "SIGTERM, two workers",
+        "closed terminal",
+        "closed terminal, two workers",
+    ],
 )
 def test_after_a_signal(project: Project, numbers: list[signal.Signals], group: bool, code: int, workers: int) -> None:
     project.write(WAITING)

@@ -77,3 +77,54 @@ def test_no_file_of_a_run_holds_a_secret(workers: str, project: Project, monkeyp
     ]
     assert leaks == []
     assert b"[redacted]" in everything[str(project.run_directory / "incident.html")]
+
+
+OF_THE_TARGET = {
+    "a token": "apiTOKENvalue0002",
+    "a key": "stripeKEYvalue0001",
+    "the caller's": "callersOWNvalue0004",
+    "a header": "headerTOKENvalue0005",
+    "a nested field": "fieldPASSPHRASEvalue6",
+    "of a URL": "urlPASSWORDvalue0007",
+    "of the compose file": "composePWDvalue0008",
+}
+TOLD = """
+import pytest
+
+@pytest.mark.drill("Tells", runbook="quick-application")
+def test_tells(drill, drill_target):
+    with drill.step("Look"):
+        drill.check("it cannot start", " ".join(%r), expected="an admin", finding="rows-lost")
+"""
+
+
+def test_what_a_target_file_calls_secret_is_in_no_file(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway may write what it was given into its last words, without its name."""
+    told = dict(OF_THE_TARGET)
+    env = {
+        "API_TOKEN": told["a token"],
+        "STRIPE_KEY": told["a key"],
+        "PLAIN": "${CALLERS_TOKEN}",
+        "REDIS_URL": f"redis://:{told['of a URL']}@cache/0",
+        "ADMIN_PASSWORD": "admin",
+    }
+    lines = "".join(f', {name} = "{value}"' for name, value in env.items())
+    more = f"""
+[compose]
+env = {{ DB_PWD = "{told["of the compose file"]}" }}
+
+[write_probe]
+path = "/write"
+json = {{ account = {{ passphrase = "{told["a nested field"]}" }} }}
+headers = {{ "X-Gitlab-Token" = "{told["a header"]}" }}
+"""
+    monkeypatch.setenv("CALLERS_TOKEN", told["the caller's"])
+    project.write(TOLD % list(told.values()))
+    project.target(lambda text: text.replace('"{release}"', f'"{{release}}"{lines}', 1) + more)
+    done = project.run_here("-v", "--junitxml=reports/junit.xml", "-p", "no:xdist")
+    assert done.ret == 1, done.stdout.str()
+    files = [path for path in project.reports.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert "incident.html" in {path.name for path in files}
+    everything = {path.name: path.read_text(errors="replace") for path in files} | {"terminal": done.stdout.str()}
+    assert [(kind, where) for where, text in everything.items() for kind, value in told.items() if value in text] == []
+    assert any("an admin" in text for text in everything.values())

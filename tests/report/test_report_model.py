@@ -8,7 +8,9 @@ import pytest
 from support import evidence_builder as build
 from support import evidence_samples as samples
 
-from rollback_drills.evidence.model import DrillEvidence, Verdict, Writes
+from rollback_drills.evidence.model import DrillEvidence, Recovery, Verdict, Writes
+from rollback_drills.evidence.run import NotSelected
+from rollback_drills.report.formats.junit import properties
 from rollback_drills.report.text import cut, humanise, moment, seconds, visible
 from rollback_drills.report.views.groups import group_drills, split_id
 from rollback_drills.report.views.limits import Limits
@@ -123,7 +125,72 @@ def test_what_a_passed_drill_could_not_prove_leaves_its_section_in_part() -> Non
 def test_a_gap_in_the_coverage_is_never_called_a_holding_runbook() -> None:
     headline = build_report(build.run(*of("passed"))).headline
     assert headline.sentence == "What was drilled holds: 1 of 1 drill passed."
-    assert headline.notes[-1] == "1 of 8 runbook sections is fully proven; 7 are not."
+    assert headline.notes[-1] == "Of 8 runbook sections, 1 holds, 7 not drilled."
+
+
+def test_every_section_is_counted_once_and_a_worse_run_never_reads_better() -> None:
+    sections = ["quick-application", "quick-database", "quick-flags", "scenario-a", "scenario-b", "scenario-c"]
+    verdicts: list[list[Verdict]] = [
+        ["passed"],
+        ["failed", "passed"],
+        ["passed", "skipped"],
+        ["error"],
+        ["skipped"],
+        [],
+    ]
+    drills = [
+        build.drill(f"t.py::test_{section}_{number}", verdict, runbook=section, reason="because")
+        for section, each in zip(sections, verdicts, strict=True)
+        for number, verdict in enumerate(each)
+    ]
+    note = build_report(build.run(*drills, sections=sections)).headline.notes[-1]
+    assert note == ("Of 6 runbook sections, 1 holds, 1 fails, 1 in part, 1 could not be proven, 2 not drilled.")
+    assert sum(map(int, re.findall(r"\b(\d+) (?!runbook)", note))) == 6
+
+
+def test_what_the_selection_leaves_out_of_a_section_is_named() -> None:
+    drill = build.drill("t.py::test_x[github]", "passed")
+    other = {"title": "To the letter", "runbook": "quick-application"}
+    left = [NotSelected(id=f"t.py::test_{name}", **other) for name in ("y[1]", "y[2]", "x[jira]")]
+    run = build.run(drill, sections=["quick-application"]).model_copy(update={"not_selected": tuple(left)})
+    report = build_report(run)
+    assert [(each.proof, each.why) for each in report.sections] == [
+        ("in part", "0 of 2 drills performed in whole; not selected: To the letter and 1 case of To the letter")
+    ]
+    assert report.headline.sentence.startswith("What was drilled holds")
+    elsewhere = run.model_copy(update={"not_selected": (left[0].model_copy(update={"runbook": "scenario-b"}),)})
+    assert [each.proof for each in build_report(elsewhere).sections] == ["proven"]
+
+
+def test_a_row_that_shows_what_a_command_does_never_says_that_we_can_roll_back() -> None:
+    shown, failed = (
+        build.drill(f"t.py::test_{verdict}", verdict, title=f"To the letter: {verdict}")
+        for verdict in ("passed", "failed")
+    )
+    rows = [row for row in build_report(build.run(shown, failed)).rows if row.anchor]
+    assert [(row.answer, row.tone) for row in rows] == [("Not asked", "unknown"), ("No", "failed")]
+    assert rows[0].why == "it shows what the command does"
+
+
+def test_figures_of_a_drill_that_broke_off_are_in_no_headline() -> None:
+    """It stopped before it said which losses a restore gives up: whether they were expected is unknown."""
+    writes = Writes(
+        acknowledged=40, lost=("a", "b"), lost_more=20, rpo_seconds=9, rpo_objective_seconds=1, judged=False
+    )
+    broken = build.drill(
+        "t.py::test_x",
+        "failed",
+        writes=writes,
+        recovery=Recovery(objective=None, started=1, seconds=None, objective_seconds=5),
+    )
+    run = build.run(broken)
+    report = build_report(run)
+    assert not [note for note in report.headline.notes if "lost" in note or "recover" in note]
+    (row,) = (row for row in report.rows if row.anchor)
+    assert (row.writes, row.rpo_met) == ("22 of 40, not judged", None)
+    assert "drill_lost_writes" not in dict(properties(broken))
+    judged = build.drill("t.py::test_x", "failed", writes=writes.model_copy(update={"judged": True}))
+    assert "22 acknowledged writes were lost unexpectedly." in build_report(build.run(judged)).headline.notes
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def perform(options: argparse.Namespace) -> int:
     from rollback_drills.cli.doctor import examine, examine_drills
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end, so that nothing is left behind
+    for number in (signal.SIGTERM, signal.SIGHUP):  # an orderly end, so that nothing is left behind
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, lambda received, _: sys.exit(128 + received))
     outcomes: Counter[str] = Counter()
     chosen: list[str] = []
 

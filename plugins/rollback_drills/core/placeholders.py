@@ -156,6 +156,11 @@ class Expansion:
             case _:
                 return str(value)
 
+    @property
+    def used(self) -> dict[str, str]:
+        """The variables that were used, with their values."""
+        return dict(self._used)
+
     def hide(self, text: str) -> str:
         """``text`` with every value from the environment replaced by its ``${NAME}``."""
         forms = {

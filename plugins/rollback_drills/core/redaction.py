@@ -13,11 +13,14 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
+from rollback_drills.core.secret_names import is_ordinary, says_secret
+
 MASK = "[redacted]"
 _MIN_LITERAL = 4  # characters; shorter values ("on", "1") are no secrets, and masking them would blank every log
 _PASSES = 4  # a mask may let another pattern match; two passes settle all but contrived texts
 
-_KEYWORD = r"(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|private[_-]?key|credential)"
+_KEYWORD = r"(?:passw(?:or)?d|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|credential)"
+_VALUE = r"(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\+\"[^\"]*+\"|[^\s\"',;&}]+)"
 # scheme://user:password@host, the password up to the last @ before the next slash or blank
 _URL_PASSWORD = re.compile(r"(?P<keep>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,40}+://[^\s:/@]*+:)[^\s/]*(?=@)", re.I)
 _AUTHORIZATION = re.compile(
@@ -25,11 +28,14 @@ _AUTHORIZATION = re.compile(
 )
 _BEARER = re.compile(r"(?P<keep>\bbearer\s++)[\w.~+/=-]{8,}", re.I)
 # name=value and "name": "value", quoted or not, also inside a JSON string (with \" for the quotation marks)
-_NAMED_VALUE = re.compile(
-    rf"(?P<keep>{_KEYWORD}[\w.-]{{0,80}}+\\*[\"']?\s*+[:=]\s*+)"
-    r"(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\+\"[^\"]*+\"|[^\s\"',;&}]+)",
-    re.I | re.S,
+_NAMED_VALUE = re.compile(rf"(?P<keep>{_KEYWORD}[\w.-]{{0,80}}+\\*[\"']?\s*+[:=]\s*+){_VALUE}", re.I | re.S)
+# STRIPE_KEY=…: the weaker words only in the names of variables, since "key: value" is everywhere
+_VARIABLE = re.compile(
+    r"(?P<keep>(?<![A-Za-z0-9_])(?![A-Z_]{0,40}(?:PRIMARY|FOREIGN|UNIQUE|PUBLIC|EVENT|IDEMPOTENCY|ROUTING)_KEY)"
+    rf"(?:[A-Z][A-Z0-9]{{0,40}}+_){{1,8}}+(?:KEY|DSN|PWD|AUTH|COOKIE)\\*[\"']?\s*+[:=]\s*+){_VALUE}",
+    re.S,
 )
+_COOKIE = re.compile(r"(?P<keep>(?<![\w])(?:set-)?cookie\\*[\"']?\s*+[:=]\s*+\\*[\"']?)[^\s\"'\\][^\r\n\"'\\]*+", re.I)
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.S
 )
@@ -42,6 +48,8 @@ _PATTERNS = (
     (_AUTHORIZATION, _AFTER_KEPT),
     (_BEARER, _AFTER_KEPT),
     (_NAMED_VALUE, _AFTER_KEPT),
+    (_VARIABLE, _AFTER_KEPT),
+    (_COOKIE, _AFTER_KEPT),
     (_PRIVATE_KEY, MASK),
     (_VENDOR_TOKEN, MASK),
 )
@@ -68,6 +76,14 @@ class Redactor:
             # The longest first, since one may contain another; the mask before all, since it must not be masked.
             ordered = [MASK, *sorted(self._literals, key=lambda each: (-len(each), each))]
             self._known = re.compile("|".join(map(re.escape, ordered)))
+
+    def add_known(self, value: str) -> None:
+        """Mask a password from now on, unless it is an ordinary word, as ``postgres``, that texts contain anyway.
+
+        Such a one is masked where it stands as a password only: in a URL, in ``POSTGRES_PASSWORD=…``.
+        """
+        if not is_ordinary(value):
+            self.add(value)
 
     def shorten(self, path: str, name: str) -> None:
         """Write ``name`` for a directory of this machine: its path is private, and explains nothing."""
@@ -126,7 +142,10 @@ class Redactor:
 
 
 def _is_secret_name(name: str) -> bool:
-    return bool(_HAS_KEYWORD.search(name) and _NAME.fullmatch(name))
+    """A key such as ``primary_key`` is data; only the names of variables and headers may have a weaker word."""
+    if not _NAME.fullmatch(name):
+        return False
+    return bool(_HAS_KEYWORD.search(name)) or ((name.isupper() or "-" in name) and says_secret(name))
 
 
 def _blank(value: JsonValue) -> JsonValue:

@@ -27,17 +27,13 @@ from rollback_drills.lab.stack import Stack
 STEP = "What clients saw"
 
 
-def account_for_clients(
-    stack: Stack, drill: Drill, *, judge: bool = True, broke_off: bool = False
-) -> DeliveryLedger | None:
+def account_for_clients(stack: Stack, drill: Drill, *, judge: bool = True) -> DeliveryLedger | None:
     """End the client traffic and account for every delivery; a second call does nothing.
 
     Every drill ends with it. Call it earlier, before something that clients are not to be judged by (`downgrade base`).
 
     Args:
-        judge: False in a drill that other drills judge: losses are recorded, and are no findings.
-        broke_off: whether the drill did not get to its end: what it damaged is not repaired, and what the procedure
-            gives up is not declared, so nothing is said about writes but what was counted.
+        judge: False in a drill that broke off, or that other drills judge: losses are recorded, and are no findings.
 
     Returns:
         The fate of every delivery; None without deliveries, and on a second call.
@@ -57,12 +53,7 @@ def account_for_clients(
         _report_rate_limits(stack, drill)
         found = _account(stack, clients.attempts())
         trigger = _trigger(drill, traffic)
-        if broke_off:
-            drill.observe(
-                "not judged, since the drill broke off: acknowledged deliveries that are not stored", len(found.lost)
-            )
-            return found
-        writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss)
+        writes = found.writes(drill.moment(trigger), stack.target.objectives.data_loss, judged=judge)
         drill.writes(writes)
         _list(drill, found)
         if not judge:
@@ -74,14 +65,10 @@ def account_for_clients(
     return found
 
 
-def record_clients(stack: Stack, drill: Drill, *, broke_off: bool = True) -> None:
-    """Account for clients without judging them; no error replaces the drill's own.
-
-    Args:
-        broke_off: as for `account_for_clients`.
-    """
+def record_clients(stack: Stack, drill: Drill) -> None:
+    """Account for clients after a drill that broke off: nothing is judged, and no error replaces the drill's own."""
     try:
-        account_for_clients(stack, drill, judge=False, broke_off=broke_off)
+        account_for_clients(stack, drill, judge=False)
     except (CheckFailedError, DrillError):
         return  # the step records it
 

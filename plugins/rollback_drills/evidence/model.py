@@ -175,6 +175,10 @@ class Writes(Model):
     uncertain: int = Field(default=0, description="sent without an answer: may or may not be stored; either is correct")
     rpo_seconds: float | None = Field(default=None, description="age of the oldest lost write at the trigger")
     rpo_objective_seconds: float | None = None
+    judged: bool = Field(
+        default=True,
+        description="false: the drill broke off before it said which losses it expects, or other drills judge them",
+    )
 
     @property
     def all_lost(self) -> int:
@@ -183,7 +187,7 @@ class Writes(Model):
 
     @property
     def rpo_met(self) -> bool | None:
-        if self.rpo_objective_seconds is None:
+        if self.rpo_objective_seconds is None or not self.judged:
             return None
         return (self.rpo_seconds or 0.0) <= self.rpo_objective_seconds
 

@@ -70,6 +70,14 @@ class SourceRun(Model):
     evidence_sha256: str = Field(description="of its evidence.json")
 
 
+class NotSelected(Model):
+    """A drill that was found, and that the selection (``-k``, ``-m``, a path) leaves out."""
+
+    id: str
+    title: str
+    runbook: str
+
+
 class RunEvidence(Model):
     """One run: the file ``evidence.json``."""
 
@@ -89,6 +97,7 @@ class RunEvidence(Model):
     versions: dict[str, str]
     host: dict[str, JsonValue]
     accepted: tuple[AcceptedRisk, ...] = Field(default=(), description="the accepted risks of the target file")
+    not_selected: tuple[NotSelected, ...] = Field(default=(), description="the drills that the selection leaves out")
     merged: tuple[SourceRun, ...] = Field(default=(), description="the runs that this one was merged from")
     drills: tuple[DrillEvidence, ...]
 

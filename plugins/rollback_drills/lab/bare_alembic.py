@@ -15,7 +15,7 @@ from rollback_drills.core.placeholders import fill
 from rollback_drills.migrations.ini import SECTION, working_directory
 from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker
-from rollback_drills.postgres.addresses import database_values, sqlalchemy_url
+from rollback_drills.postgres.addresses import argument_values, client_variables, database_values, sqlalchemy_url
 from rollback_drills.postgres.dump import DUMP, RESTORE
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.conversation import PipedConversation
@@ -123,11 +123,12 @@ class BareAlembicEnvironment:
 
     def _tool(self, argv: Sequence[str], database: str, file: Path) -> CommandResult:
         program, *arguments = argv
-        values = {"database_url": self.url(database), "file": str(file)}
+        url = self.url(database)
+        values = {**argument_values(url), "file": str(file)}
         return process.run(
             [str(self._bin_dir / program), *(fill(each, values) for each in arguments)],
             cwd=self.directory,
-            env=process.clean_environment(self.directory),
+            env=process.clean_environment(self.directory, client_variables(url)),
             timeout=_TOOL_TIMEOUT,
         )
 

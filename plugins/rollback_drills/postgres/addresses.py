@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit, urlunsplit
+
 from psycopg.conninfo import conninfo_to_dict
+
+from rollback_drills.core.placeholders import names_in
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -22,3 +27,34 @@ def database_values(url: str) -> dict[str, str]:
         "database_user": str(parts.get("user", "")),
         "database_password": str(parts.get("password", "")),
     }
+
+
+def without_password(url: str) -> tuple[str, str]:
+    """The libpq URL without its password, and the password; '' if it has none.
+
+    Every user of the machine can read the arguments of a process. Its environment only its own account can.
+    """
+    parts = urlsplit(url)
+    account, at, address = parts.netloc.rpartition("@")
+    user, _, password = account.partition(":")
+    return urlunsplit((parts.scheme, f"{user}{at}{address}", *parts[2:])), unquote(password)
+
+
+def client_variables(url: str) -> dict[str, str]:
+    """The variables from which a client program takes the password that its arguments do not have.
+
+    Everything on libpq reads PGPASSWORD (manual, libpq: "Environment Variables"); DATABASE_URL is for what does not.
+    """
+    return {"PGPASSWORD": without_password(url)[1], "DATABASE_URL": url}
+
+
+def argument_values(url: str) -> dict[str, str]:
+    """Values for the placeholders of the address in a command's arguments: without the password."""
+    bare = without_password(url)[0]
+    return {"database_url": bare, "sqlalchemy_url": sqlalchemy_url(bare)}
+
+
+def argument_variables(argv: Iterable[str], url: str) -> dict[str, str]:
+    """The password for a command in whose arguments the address stands, as a variable."""
+    named = any(names_in(argument) & {"database_url", "sqlalchemy_url"} for argument in argv)
+    return {"PGPASSWORD": without_password(url)[1]} if named else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import cast
 
 import pytest
@@ -11,6 +11,7 @@ from rollback_drills.pytest_plugin.keys import STARTED, USAGE_ERROR
 from rollback_drills.pytest_plugin.marks import Mark, mark_of
 
 _CHECKED = pytest.StashKey[bool]()
+_DESELECTED = pytest.StashKey[list[pytest.Item]]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -58,6 +59,11 @@ def report_mistake(config: pytest.Config, items: list[pytest.Item], message: str
     config.hook.pytest_collectreport(report=report)
 
 
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        item.config.stash.setdefault(_DESELECTED, []).append(item)
+
+
 def _check_and_group(config: pytest.Config, items: list[pytest.Item]) -> None:
     session = None
     for item, mark in _marked(items):
@@ -97,8 +103,12 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
     marked = list(_marked(items))
     if marked:
         from rollback_drills.pytest_plugin.activation import session_of
+        from rollback_drills.pytest_plugin.left_out import left_out
 
         session_of(session.config).plans.select(marked)
+        session_of(session.config).plans.leave_out(
+            left_out(session.config, marked, session.config.stash.setdefault(_DESELECTED, []))
+        )
     if getattr(session.config.option, "loadgroup", False):
         session.items = [cast(pytest.Item, _WithGroup(item)) for item in items]
     try:

@@ -9,6 +9,7 @@ import pytest
 from rollback_drills.core.errors import DrillError, TargetError
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill.plan import Plan
+from rollback_drills.evidence.run import NotSelected
 from rollback_drills.pytest_plugin.marks import Mark, drill_id, mark_of, summary_of
 from rollback_drills.pytest_plugin.target_choice import TargetChoice
 from rollback_drills.runbook.sections import RunbookSection, with_added
@@ -46,6 +47,7 @@ class Plans:
         self._targets, self._redactor, self._worker = targets, redactor, worker
         self.sections = sections
         self.selected: list[Plan] = []
+        self.left_out: tuple[NotSelected, ...] = ()
 
     def check(self, nodeid: str, mark: Mark) -> None:
         """Check what a drill's marker names.
@@ -66,6 +68,11 @@ class Plans:
     def select(self, marked: Iterable[tuple[pytest.Item, Mark]]) -> None:
         """Record which drills this process is to perform."""
         self.selected = [self.plan(drill_id(item, mark), mark, summary_of(item)) for item, mark in marked]
+
+    def leave_out(self, drills: Iterable[NotSelected]) -> None:
+        """Record which drills the selection leaves out of the sections that it drills."""
+        text = self._redactor.text
+        self.left_out = tuple(each.model_copy(update={"title": text(each.title)}) for each in drills)
 
     def plan_of(self, item: pytest.Item) -> Plan:
         """The plan of a marked test."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from rollback_drills.core.errors import DrillError
 
 DEFAULT = "reports"
 
@@ -34,3 +37,21 @@ def report_directory(config: pytest.Config) -> Path:
         return config.rootpath / configured
     in_project = config.inipath is not None and config.rootpath in (called, *called.parents)
     return (config.rootpath if in_project and not config.option.pyargs else called) / DEFAULT
+
+
+def require_writable(directory: Path) -> None:
+    """Check, before anything is started, that reports can be written; creates nothing that stays.
+
+    Raises:
+        DrillError: they cannot.
+    """
+    existing = next(each for each in (directory, *directory.parents) if each.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=existing, prefix=".rollback-drills-"):
+            return
+    except OSError as error:
+        raise DrillError(
+            f"no report can be written to {directory}",
+            cause=f"{existing}: {error.strerror or error}",
+            fix="make it writable, or name another directory with --drill-report-dir",
+        ) from None

@@ -13,12 +13,13 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import read_journals
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.evidence.run import RunEvidence, RuntimeFacts
+from rollback_drills.evidence.run import NotSelected, RunEvidence, RuntimeFacts
 from rollback_drills.pytest_plugin.baseline import baseline_lines
 from rollback_drills.pytest_plugin.code_annotations import annotate
 from rollback_drills.pytest_plugin.facts import System, host, system_of, versions
 from rollback_drills.pytest_plugin.html_report import discard_html_report
 from rollback_drills.pytest_plugin.keys import EVIDENCE, JOURNALS, WORKER_DATA
+from rollback_drills.pytest_plugin.left_out import names_parts
 from rollback_drills.pytest_plugin.session import DrillSession
 from rollback_drills.pytest_plugin.worker_totals import WorkerTotals, totals_of
 from rollback_drills.report.formats.job_summary import append_job_summary
@@ -44,6 +45,7 @@ class RunReporter:
         self._nodes: list[object] = []
         self._totalled: set[object] = set()
         self._selected: list[Plan] = []
+        self._left_out: tuple[NotSelected, ...] = ()
         self.kept: list[tuple[list[str], str]] = []
         self.reports: Reports | None = None
         self.problem = ""
@@ -110,6 +112,7 @@ class RunReporter:
         if totals.kept:
             self.kept.append((totals.kept, totals.kept_removal))
         self._selected = self._selected or totals.selected
+        self._left_out = self._left_out or totals.left_out
         self._target_seconds += totals.target_seconds
         self._setup_seconds += totals.setup_seconds
         self._system = totals.system or self._system
@@ -186,6 +189,7 @@ class RunReporter:
             versions=versions(),
             host=host(),
             accepted=session.acceptances(system.accepted, writes=False).account(performed, full=full),
+            not_selected=self._left_out,
             drills=performed,
         )
 
@@ -193,6 +197,4 @@ class RunReporter:
 def _narrowed(config: pytest.Config) -> bool:
     """Whether the command line leaves out any of the drills in the places that it names."""
     options = ("keyword", "markexpr", "deselect", "lf", "stepwise", "drill_since")
-    if any(getattr(config.option, name, None) for name in options):
-        return True
-    return any("::" in argument or argument.endswith(".py") for argument in config.args)
+    return any(getattr(config.option, name, None) for name in options) or names_parts(config)

@@ -21,7 +21,7 @@ from rollback_drills.pytest_plugin.keys import RUN
 from rollback_drills.pytest_plugin.killed_runs import remove_left_overs
 from rollback_drills.pytest_plugin.marks import only_shows_something
 from rollback_drills.pytest_plugin.plans import Plans, sections_of
-from rollback_drills.pytest_plugin.report_directory import report_directory
+from rollback_drills.pytest_plugin.report_directory import report_directory, require_writable
 from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.pytest_plugin.target_choice import TargetChoice
 from rollback_drills.pytest_plugin.time_limit import time_limit
@@ -59,6 +59,8 @@ class DrillSession:
             read_options(config, self.targets.known)  # a mistake in its options is reported before anything is started
         self.reports = report_directory(config)
         self.directory = self.reports / self.run
+        if self.performs and not self.is_worker:
+            require_writable(self.reports)
         self.keeps_stacks = bool(config.getoption("drill_keep_stack"))
         self.resources = WorkerResources(
             self.run, worker, keep=self.keeps_stacks, meter=self.meter, redactor=self.redactor

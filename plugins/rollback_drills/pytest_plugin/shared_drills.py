@@ -35,7 +35,7 @@ class SharedDrills:
             with drill:
                 drill.measured_for("several drills, which judge it")
                 yield stack, drill
-                clients.record_clients(stack, drill, broke_off=False)
+                clients.record_clients(stack, drill)
         finally:
             stack.clients.end()
             self._session.drills.finished(drill.evidence())

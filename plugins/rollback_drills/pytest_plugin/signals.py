@@ -1,4 +1,4 @@
-"""SIGTERM ends a run as Ctrl-C does, and no signal disturbs the clean-up."""
+"""SIGTERM and SIGHUP end a run as Ctrl-C does, and no signal disturbs the clean-up."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed, or the connection lost
+
+
 class Signals:
     """The signal handlers of this process while drills run."""
 
@@ -18,15 +21,21 @@ class Signals:
         self._handlers: dict[signal.Signals, Any] = {}  # as signal.signal gives and takes them
 
     def trap(self) -> None:
-        """Let SIGTERM end the run as Ctrl-C does: everything is removed, and the exit code is 143."""
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            self._replace(signal.SIGTERM, _terminated)
+        """Let SIGTERM and SIGHUP end the run as Ctrl-C does: everything is removed, and the exit code is 143 or 129.
+
+        One that is ignored stays so: `nohup` ignores SIGHUP.
+        """
+        if threading.current_thread() is threading.main_thread():
+            for number in _ENDING:
+                if signal.getsignal(number) == signal.SIG_DFL:
+                    self._replace(number, _terminated)
 
     def shield_clean_up(self) -> None:
         """Keep a second Ctrl-C from interrupting the removal of the stacks."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._replace(number, _ending_already)
+            for number in (signal.SIGINT, *_ENDING):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._replace(number, _ending_already)
 
     def release(self) -> None:
         """Restore the handlers that were there before."""
@@ -40,8 +49,9 @@ class Signals:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, _ending_already)  # one is enough
-    pytest.exit("terminated (SIGTERM)", returncode=128 + number)
+    for each in _ENDING:  # one is enough
+        signal.signal(each, _ending_already)
+    pytest.exit(f"terminated ({signal.Signals(number).name})", returncode=128 + number)
 
 
 def _ending_already(number: int, frame: FrameType | None) -> None:

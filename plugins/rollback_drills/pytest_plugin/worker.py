@@ -68,7 +68,7 @@ class WorkerResources:
             sender = self._open_sender(self._workspace.path) if target.traffic.rate else None
             lab = Lab(target, runtime, self._meter, self._run, sender)
             for secret in (lab.role_password, *runtime.secrets()):
-                self._redactor.add(secret)
+                self._redactor.add_known(secret)
             on_failure.callback(lab.close)
             lab.start()
             on_failure.pop_all()

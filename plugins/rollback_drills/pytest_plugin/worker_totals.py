@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from rollback_drills.drill.plan import Plan
-from rollback_drills.evidence.run import RuntimeFacts
+from rollback_drills.evidence.run import NotSelected, RuntimeFacts
 from rollback_drills.pytest_plugin.facts import System, system_of
 from rollback_drills.pytest_plugin.keys import WORKER_DATA
 from rollback_drills.pytest_plugin.session import DrillSession
@@ -28,6 +28,7 @@ class WorkerTotals(BaseModel):
     kept: list[str]
     kept_removal: str
     selected: list[Plan]
+    left_out: tuple[NotSelected, ...]
     runtime: RuntimeFacts | None
     system: System | None
 
@@ -42,6 +43,7 @@ def totals_of(session: DrillSession) -> WorkerTotals:
         kept=resources.kept,
         kept_removal=resources.kept_removal,
         selected=plans.selected,
+        left_out=plans.left_out,
         runtime=resources.facts,
         system=system_of(session.target, plans.sections) if plans.selected else None,
     )

@@ -23,6 +23,9 @@ _KINDS = {
 }
 
 
+_MOST = 100  # mistakes that are explained
+
+
 def explain(
     error: ValidationError, model: type[BaseModel], document: JsonValue, hide: Callable[[str], str]
 ) -> list[str]:
@@ -31,12 +34,11 @@ def explain(
     Args:
         hide: removes secrets from a line.
     """
-    lines: list[str] = []
-    for details in error.errors(include_url=False):
-        line = hide(_line(details, model, document, hide))
-        if line not in lines:
-            lines.append(line)
-    return lines
+    found = error.errors(include_url=False)
+    lines = dict.fromkeys(hide(_line(details, model, document, hide)) for details in found[:_MOST])
+    if len(found) > _MOST:
+        lines[f"and {len(found) - _MOST:,} more: is it a target file?"] = None
+    return list(lines)
 
 
 def _line(details: ErrorDetails, model: type[BaseModel], document: JsonValue, hide: Callable[[str], str]) -> str:

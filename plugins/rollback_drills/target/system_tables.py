@@ -241,11 +241,14 @@ class Backup(Table):
         "absent: the gateway's, or a superuser if a backup and its restore need one, which the report says",
     )
     dump: Annotated[tuple[str, ...], templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
-        default=None, description="writes a plain SQL dump to {file}; absent: pg_dump"
+        default=None,
+        description="writes a plain SQL dump to {file}; the address in its arguments has no password, which is in "
+        "PGPASSWORD, and in the whole address in DATABASE_URL; absent: pg_dump",
     )
     restore: Annotated[tuple[str, ...], templates(BACKUP_PLACEHOLDERS, ("file",))] | None = Field(
         default=None,
-        description="restores {file} into the empty database at {database_url}; absent: psql, stopping at errors",
+        description="restores {file} into the empty database at {database_url}, with the password as for dump; absent: "
+        "psql, stopping at errors",
     )
     timeout: Seconds = Field(default=300.0, description="timeout of one command, in seconds")
 

@@ -6,6 +6,7 @@ All mistakes in a file are reported at once, with table and key (`mistakes`).
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
+    JsonValue,
     PrivateAttr,
     StringConstraints,
     ValidationError,
@@ -24,6 +26,7 @@ from pydantic import (
 
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import Expansion
+from rollback_drills.core.secret_names import is_ordinary, secrets_in, secrets_of
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.answer_tables import AgreedAnswer
 from rollback_drills.target.delivery_tables import Delivery, TrafficSettings
@@ -43,6 +46,10 @@ from rollback_drills.target.system_tables import (
     Runbook,
 )
 
+_LARGEST = 1 << 20  # bytes; the longest target of an example has 8,000
+_DEEPEST = 50  # tables or arrays in each other; every reader of the document is recursive
+_DOCUMENTED = "docs/reference/target-file.md describes every table and key"
+_NAMED_BY_USER = ("env", "migrate_on_start", "headers", "json", "form")
 _CONTENT = ("path", "headers.", "json", "form.", "raw")
 # Keys whose braces are placeholders, or patterns for them; a trailing dot stands for every key of the table.
 _TEMPLATES = (
@@ -96,6 +103,7 @@ class Target(Table):
 
     _file: Path = PrivateAttr(default=Path())
     _digest: str = PrivateAttr(default="")
+    _from_environment: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _releases_agree(self) -> Self:
@@ -238,11 +246,21 @@ class Target(Table):
 
     @property
     def known_secrets(self) -> frozenset[str]:
-        """Every value of the file that must never be recorded."""
+        """Every value of the file that must never be recorded.
+
+        These are ``secrets``, the keys of signatures, and what stands under a name that says secret: in a table of
+        variables, headers or fields, or in the environment as ``${NAME}``. Ordinary words are left out, unless
+        ``secrets`` has them.
+        """
         signature = self.delivery.signature
         keys = [signature.secret] if signature is not None else []
         keys += [each.secret for each in self.integrations.values() if each.secret is not None]
-        return frozenset([*self.secrets, *(key.get_secret_value() for key in keys)])
+        found = [key.get_secret_value() for key in keys]
+        for table in _named_values(self.model_dump(mode="json", by_alias=True)):
+            found += secrets_in(table)
+        for name, value in self._from_environment.items():
+            found += secrets_of(name, value.replace("{", "{{").replace("}", "}}"))  # no placeholders are in it
+        return frozenset([*self.secrets, *(each for each in found if not is_ordinary(each))])
 
     def objective(self, name: str) -> float:
         """A recovery time objective, in seconds.
@@ -277,28 +295,64 @@ class Target(Table):
                 problems = explain(error, cls, document, expansion.hide)
             else:
                 target._file, target._digest = file.resolve(), hashlib.sha256(raw).hexdigest()
+                target._from_environment = expansion.used
                 return target
         raise TargetError(
             f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
             cause="\n".join(problems),
-            fix="docs/reference/target-file.md describes every table and key",
+            fix=_DOCUMENTED,
         )
+
+
+def _named_values(document: JsonValue) -> Iterator[Mapping[str, JsonValue]]:
+    """The tables of the file whose keys are names of the user's: of variables, headers and fields."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in _NAMED_BY_USER and isinstance(value, dict):
+                yield value
+            else:
+                yield from _named_values(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from _named_values(value)
 
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            raw = stream.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         raise TargetError(
             f"the target file {file} cannot be read: {getattr(error, 'strerror', None) or error}",
             fix="name an existing file with --drill-target or the ini option drill_target",
         ) from None
+    if len(raw) > _LARGEST:
+        raise TargetError(f"{file} is larger than {_LARGEST >> 20} MB: it is no target file", fix=_DOCUMENTED)
+    if raw.startswith(codecs.BOM_UTF8):
+        raise TargetError(f"{file} begins with a byte order mark, which TOML does not allow", fix="save it without BOM")
+    return raw
 
 
 def _parse(file: Path, raw: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(raw.decode())
+        parsed = tomllib.loads(raw.decode())
     except UnicodeDecodeError as error:
         raise TargetError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number with thousands of digits
         raise TargetError(f"{file} is not TOML: {error}") from None
+    if _is_deeper(parsed, _DEEPEST):
+        raise TargetError(f"{file} has more than {_DEEPEST} tables or arrays in each other", fix=_DOCUMENTED)
+    return parsed
+
+
+def _is_deeper(document: object, limit: int) -> bool:
+    """Without recursion, which would be the first to fail."""
+    level = [document]
+    for _ in range(limit):
+        level = [
+            value
+            for each in level
+            if isinstance(each, dict | list)
+            for value in (each.values() if isinstance(each, dict) else each)
+        ]
+    return any(isinstance(each, dict | list) for each in level)

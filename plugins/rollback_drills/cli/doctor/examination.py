@@ -88,7 +88,7 @@ def _examine(
             lab = Lab(target, started, meter, run)
             opened.callback(lab.disconnect)
             for secret in (lab.role_password, *started.secrets()):
-                redactor.add(secret)
+                redactor.add_known(secret)
             yield from _examine_stack(lab, workspace.path, progress)
     except DrillError as error:
         yield Diagnosis.of("stack", error)

@@ -41,10 +41,11 @@ class DeliveryLedger:
         """The lost deliveries that the procedure did not give up."""
         return tuple(each for each in self.lost if each not in self.given_up)
 
-    def writes(self, trigger: float, objective: float | None = None) -> Writes:
+    def writes(self, trigger: float, objective: float | None = None, *, judged: bool = True) -> Writes:
         """For the evidence.
 
         Args:
+            judged: False if the drill may not have said yet which losses it expects.
             trigger: when the decision to roll back was made, in monotonic seconds.
             objective: seconds of data that may be lost; None: not judged.
         """
@@ -61,6 +62,7 @@ class DeliveryLedger:
             uncertain=self.uncertain,
             rpo_seconds=round(rpo, 3),
             rpo_objective_seconds=objective,
+            judged=judged,
         )
 
 

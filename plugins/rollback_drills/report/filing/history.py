@@ -112,7 +112,7 @@ def _past(drill: DrillEvidence) -> PastDrill:
         verdict=drill.verdict,
         recovery=drill.recovery.seconds if drill.recovery else None,
         downtime=round(drill.traffic.longest_downtime, 3) if drill.traffic else None,
-        lost=drill.writes.all_lost if drill.writes else None,
+        lost=drill.writes.all_lost if drill.writes and drill.writes.judged else None,
     )
 
 

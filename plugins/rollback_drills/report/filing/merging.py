@@ -19,12 +19,13 @@ from rollback_drills.evidence.model import (
 )
 from rollback_drills.evidence.run import (
     AcceptedRisk,
+    NotSelected,
     RunEvidence,
     RuntimeFacts,
     SourceRun,
 )
 from rollback_drills.report.text import count, one_line
-from rollback_drills.report.views.groups import NOT_BEGUN
+from rollback_drills.report.views.groups import NOT_BEGUN, split_id
 
 OVERRIDE = "--different-targets"
 _T = TypeVar("_T")
@@ -72,6 +73,7 @@ def merge(sources: Sequence[Source], name: str, *, different_targets: bool = Fal
             for key, values in _by_key(runs, lambda run: run.host).items()
         },
         accepted=_accepted(runs),
+        not_selected=tuple(_not_selected(runs)),
         merged=tuple(_source(each) for each in sorted(sources, key=lambda each: (each.run.finished_at, each.run.run))),
         drills=tuple(_drills(runs)),
     )
@@ -166,6 +168,16 @@ def _runtime(runs: Sequence[RunEvidence]) -> RuntimeFacts:
         return latest
     facts: dict[str, JsonValue] = {run.runtime.name: run.runtime.facts for run in runs}
     return RuntimeFacts(name=", ".join(names), reason=f"merged from {count(len(runs), 'run')}", facts=facts)
+
+
+def _not_selected(runs: Sequence[RunEvidence]) -> Iterable[NotSelected]:
+    """What no run has selected."""
+    selected = {drill.id for run in runs for drill in run.drills}
+    functions = {split_id(name)[0] for name in selected}
+    for each in _each_once(each for run in runs for each in run.not_selected):
+        base, case = split_id(each.id)
+        if each.id not in selected and (case or base not in functions):
+            yield each
 
 
 def _accepted(runs: Sequence[RunEvidence]) -> tuple[AcceptedRisk, ...]:

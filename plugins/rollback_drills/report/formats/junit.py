@@ -26,7 +26,8 @@ def properties(evidence: DrillEvidence) -> Iterator[tuple[str, str]]:
         yield f"{PREFIX}downtime_seconds", f"{evidence.traffic.longest_downtime:g}"
     if evidence.writes is not None:
         yield f"{PREFIX}acknowledged_writes", str(evidence.writes.acknowledged)
-        yield f"{PREFIX}lost_writes", str(evidence.writes.all_lost)
+        if evidence.writes.judged:
+            yield f"{PREFIX}lost_writes", str(evidence.writes.all_lost)
     for name, found in (
         ("findings", [each for each in evidence.findings if each.fails]),
         ("accepted_risks", evidence.accepted),

@@ -166,6 +166,8 @@ def writes_view(writes: Writes, limits: Limits) -> WritesView:
         ("acknowledged by the gateway", f"{writes.acknowledged:,}"),
         ("lost", f"{writes.all_lost:,}"),
     ]
+    if writes.all_lost and not writes.judged:
+        facts.append(("whether they were expected to be lost", "not judged: the drill did not get that far"))
     if writes.expected_lost:
         facts.append(("of which the procedure is expected to lose", f"{writes.expected_lost:,}"))
     facts += [

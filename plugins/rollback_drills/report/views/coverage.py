@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rollback_drills.evidence.model import Verdict
 from rollback_drills.evidence.run import RunEvidence
-from rollback_drills.report.text import enumerate_words, humanise, one_line, seconds
-from rollback_drills.report.views.groups import Group
+from rollback_drills.report.text import count, enumerate_words, humanise, one_line, seconds
+from rollback_drills.report.views.groups import NOT_BEGUN, Group, split_id
 from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.problems import PageLink
 
@@ -25,6 +26,7 @@ class SectionCoverage:
     proof: Proof
     why: str
     drills: tuple[PageLink, ...]
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +60,23 @@ class ChecklistItem:
 
 
 def coverage_sentence(covered: Sequence[SectionCoverage]) -> str:
-    """``3 of 9 runbook sections are fully proven; 6 are not.`` Empty if all of them are."""
-    total, proven = len(covered), sum(section.proof == "proven" for section in covered)
-    if proven == total:
+    """``Of 9 runbook sections, 3 hold, 2 fail, 1 in part, 3 not drilled.`` Empty if all of them hold.
+
+    The numbers add up to all sections: a section counts once, where it stands worst.
+    """
+    counts = Counter(section.proof for section in covered)
+    if counts["proven"] == len(covered):
         return ""
-    if total == 1:
-        return "The only runbook section is not fully proven."
-    if not proven:
-        return f"None of the {total} runbook sections is fully proven."
-    rest = total - proven
-    return f"{proven} of {total} runbook sections {_is(proven)} fully proven; {rest} {_is(rest)} not."
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"
+    undrilled = sum(section.proof == "not proven" and not section.begun for section in covered)
+    parts = (
+        (counts["proven"], "holds", "hold"),
+        (counts["failed"], "fails", "fail"),
+        (counts["in part"], "in part", "in part"),
+        (counts["not proven"] - undrilled, "could not be proven", "could not be proven"),
+        (undrilled, "not drilled", "not drilled"),
+    )
+    words = ", ".join(f"{number} {one if number == 1 else many}" for number, one, many in parts if number)
+    return f"Of {count(len(covered), 'runbook section')}, {words}."
 
 
 def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple[SectionCoverage, ...]:
@@ -85,14 +90,37 @@ def sections(run: RunEvidence, groups: Sequence[Group], limits: Limits) -> tuple
 def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> SectionCoverage:
     drills = [drill for group in groups for drill in group.drills]
     proof = _proof({drill.verdict for drill in drills})
+    left_out = _left_out(name, groups, run, limits) if groups else ""
     gaps = [one_line(gap, limits.line).rstrip(".") for drill in drills for gap in drill.gaps]
     return SectionCoverage(
         id=one_line(name, limits.line),
         title=one_line(title, limits.line),
-        proof="in part" if gaps and proof == "proven" else proof,
-        why="; ".join(filter(None, (_why(groups, run, limits), *dict.fromkeys(gaps)))),
+        proof="in part" if (gaps or left_out) and proof == "proven" else proof,
+        why="; ".join(filter(None, (left_out, _why(groups, run, limits), *dict.fromkeys(gaps)))),
         drills=tuple(PageLink(group.full_title, f"#{group.anchor}") for group in groups),
+        begun=any(drill.verdict not in NOT_BEGUN for drill in drills),
     )
+
+
+def _left_out(name: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> str:
+    """``1 of 3 drills performed; not selected: …``: what the selection leaves out of a section that was drilled."""
+    titles: dict[str, str] = {}
+    cases: Counter[str] = Counter()
+    for each in run.not_selected:
+        if each.runbook == name:
+            base, _ = split_id(each.id)
+            titles.setdefault(base, one_line(each.title, limits.line))
+            cases[base] += 1
+    if not titles:
+        return ""
+    performed = {group.base: len(group.drills) for group in groups}
+    total = len(performed.keys() | titles)
+    words = [
+        f"{count(cases[base], 'case')} of {title}" if base in performed else title for base, title in titles.items()
+    ]
+    whole = sum(base not in titles for base in performed)
+    of = f"{whole} of {count(total, 'drill')} performed" + (" in whole" if performed.keys() & titles else "")
+    return f"{of}; not selected: {enumerate_words(words, limits.items)}"
 
 
 def _proof(verdicts: set[Verdict]) -> Proof:

@@ -18,6 +18,8 @@ _ID = re.compile(r"(?P<base>[^\[]*)(?:\[(?P<param>.*)\])?(?:@[^\]]*)?", re.DOTAL
 _WORST_FIRST: tuple[Verdict, ...] = ("failed", "error", "incomplete", "passed", "not run", "skipped")
 INTERRUPTED = "Interrupted: "
 """The first word in the title of a drill that cuts off the procedure of another."""
+LITERAL = "To the letter: "
+"""The first words in the title of a drill that shows what commands do as they are written, and rolls nothing back."""
 NOT_BEGUN: tuple[Verdict, ...] = ("skipped", "not run")
 
 
@@ -40,6 +42,11 @@ class Group:
     @property
     def parametrised(self) -> bool:
         return len(self.drills) > 1
+
+    @property
+    def literal(self) -> bool:
+        """Whether it only shows what a literal command does."""
+        return self.title.startswith(LITERAL)
 
     @property
     def verdict(self) -> Verdict:

@@ -110,7 +110,9 @@ def _others(run: RunEvidence) -> Iterator[tuple[int, str]]:
 
 
 def _on_recoveries(run: RunEvidence) -> Iterator[str]:
-    held = [drill.recovery for drill in run.drills if drill.recovery and drill.recovery.met is not None]
+    """Only those that came to an end: one that broke off has measured nothing."""
+    recoveries = [drill.recovery for drill in run.drills if drill.recovery]
+    held = [each for each in recoveries if each.met is not None and each.seconds is not None]
     missed = sum(recovery.met is False for recovery in held)
     if missed:
         measured = count(len(held), "measured recovery", "measured recoveries")
@@ -120,10 +122,12 @@ def _on_recoveries(run: RunEvidence) -> Iterator[str]:
 
 
 def _on_clients(run: RunEvidence) -> Iterator[str]:
-    watched = [drill.traffic for drill in run.drills if drill.traffic]
+    """Only what a drill has judged: one that broke off had not yet said which losses and which downtime it expects."""
+    judged = [drill for drill in run.drills if drill.writes is None or drill.writes.judged]
+    watched = [drill.traffic for drill in judged if drill.traffic]
     if late := sum(item.downtime_met is False for item in watched):
         yield f"{late} of {count(len(watched), 'measured downtime')} missed the objective."
-    writes = [drill.writes for drill in run.drills if drill.writes]
+    writes = [drill.writes for drill in judged if drill.writes]
     if unexpected := sum(max(0, item.all_lost - item.expected_lost) for item in writes):
         yield f"{count(unexpected, 'acknowledged write')} {'was' if unexpected == 1 else 'were'} lost unexpectedly."
 

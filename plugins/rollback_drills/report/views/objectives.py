@@ -71,6 +71,8 @@ def writes_of(drills: Sequence[DrillEvidence]) -> tuple[str, str, bool | None]:
     lost = sum(item.all_lost for item in writes)
     expected = sum(item.expected_lost for item in writes)
     known = f", {expected:,} expected" if expected else ""
+    if lost and not all(item.judged for item in writes):
+        known += ", not judged"
     text = f"{lost:,} of {sum(item.acknowledged for item in writes):,}{known}"
     oldest = max(writes, key=lambda item: (item.rpo_seconds or 0.0, item.rpo_objective_seconds is not None))
     return text, rpo_text(oldest) if lost else "", _worst(item.rpo_met for item in writes)

@@ -102,6 +102,8 @@ def _row(group: Group, section: str) -> Row:
 
 def _why(group: Group) -> str:
     """Each reason for which a case was skipped, not run or cut short, once."""
+    if group.literal and group.verdict == "passed":
+        return "it shows what the command does"
     reasons = dict.fromkeys(one_line(drill.reason, 200) for drill in group.drills if drill.verdict != "passed")
     return enumerate_words([reason for reason in reasons if reason], 2)
 
@@ -116,6 +118,8 @@ def _answer(group: Group) -> tuple[str, Tone]:
         risks = ", with findings"
     if counts["failed"]:
         return "No" + (of.format(counts["failed"]) if counts["failed"] < total else ""), "failed"
+    if counts["passed"] and group.literal:
+        return f"Not asked{risks}", "unknown"
     if counts["passed"] == total:
         return f"Yes{risks}", "passed"
     if counts["passed"] and counts["passed"] + counts["skipped"] == total:

@@ -19,6 +19,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from rollback_drills.core.errors import RuntimeUnavailableError
+from rollback_drills.core.private_files import CALLERS_UMASK
 from rollback_drills.runtimes.compose.safety import Model, require_isolation
 from rollback_drills.runtimes.docker.engine import VARIABLES, Engine, labels, namespace
 from rollback_drills.runtimes.host import process
@@ -50,7 +51,8 @@ class ComposeProject:
         assert target.compose is not None
         self.settings: Compose = target.compose
         self._target, self._private, self._engine = target, private, engine
-        self.directory = private / "compose"
+        self._around = private / "compose"  # private; the copy keeps the modes that its containers need
+        self.directory = self._around / "project"
         self.name = namespace(private).replace("/", "-")
         self.password = secrets.token_urlsafe(24).replace("-", "x").replace("_", "x")
         self.gateway_port = free_port()
@@ -73,6 +75,7 @@ class ComposeProject:
                     f"there is no compose file {origin / file}",
                     fix=f"correct directory or files under [compose] in {self._target.file}",
                 )
+        self._around.mkdir(mode=0o700, exist_ok=True)
         shutil.copytree(origin, self.directory, symlinks=True, ignore=LEFT_OUT)
         (self.directory / ENVIRONMENT).unlink(missing_ok=True)  # the user's: passwords of production systems
         (self.directory / ENVIRONMENT).touch(mode=0o600)
@@ -170,6 +173,7 @@ class ComposeProject:
             env=process.clean_environment(self._private, {**self._variables(files), **(variables or {})}),
             timeout=timeout,
             where="the compose project",
+            umask=CALLERS_UMASK,
             kill_when=kill_when,
         )
 

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, names_in
+from rollback_drills.postgres.addresses import argument_values, argument_variables
 from rollback_drills.runtimes.compose.gateway import ComposeGateway
 from rollback_drills.runtimes.compose.literal import LiteralProject
 from rollback_drills.runtimes.compose.project import ComposeProject, require_compose
@@ -54,25 +55,29 @@ class ComposeCommands(ContainerCommands):
             return super().run(command, timeout=timeout, kill_when=kill_when)
         url = runtime.inside(command.database_url or self._database_url())
         values = container_values(runtime.target, release, runtime.engine, runtime.image(release), url)
-        argv = [fill(argument, values) for argument in command.argv]
+        argv = [fill(argument, values | argument_values(url)) for argument in command.argv]
         options = ["--workdir", f"{values['tree']}/{command.directory}"] if command.directory else []
         # The file gives the gateway the address of its own database; the address of another has to be passed.
+        variables = argument_variables(command.argv, url)
         for name, text in {**runtime.target.gateway.env, **command.environment}.items():
             if name in command.environment or names_in(text) & DATABASE_PLACEHOLDERS:
-                options += ["-e", f"{name}={fill(text, values)}"]
-        return self._command_log.add(self._compose_run(release, argv, options, timeout, kill_when))
+                variables[name] = fill(text, values)
+        return self._command_log.add(self._compose_run(release, argv, options, variables, timeout, kill_when))
 
     def _compose_run(
         self,
         release: str,
         argv: Sequence[str],
         options: Sequence[str],
+        variables: Mapping[str, str],
         timeout: float,
         kill_when: Callable[[], bool] | None,
     ) -> CommandResult:
         runtime, settings = self._runtime, self._runtime.project_copy.settings
         container = f"{runtime.project_copy.name}-once-{secrets.token_hex(4)}"
-        once = ["run", "--rm", "--no-deps", "-T", "--name", container, *options]
+        # Names without values: Compose reads them from its own environment, which no other account can see.
+        named = [part for name in variables for part in ("-e", name)]
+        once = ["run", "--rm", "--no-deps", "-T", "--name", container, *options, *named]
 
         def kill_container() -> bool:
             """Killing `docker compose run` would leave the process in the container alive."""
@@ -89,7 +94,7 @@ class ComposeCommands(ContainerCommands):
                     settings.gateway,
                     *argv[1:],
                     timeout=timeout,
-                    variables={settings.release_variable: release},
+                    variables={**variables, settings.release_variable: release},
                     kill_when=kill_container if kill_when is not None else None,
                 )
             finally:

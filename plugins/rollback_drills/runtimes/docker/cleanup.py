@@ -15,6 +15,7 @@ import docker.errors
 from testcontainers.core.config import testcontainers_config
 
 from rollback_drills.core.errors import RuntimeUnavailableError, StackError
+from rollback_drills.core.private_files import private
 from rollback_drills.runtimes.docker.engine import (
     OWNER_LABEL,
     VARIABLES,
@@ -32,7 +33,8 @@ _STAGE = re.compile(r"^\s*---> ([0-9a-f]{12})\s*$", re.MULTILINE)
 def remember_engine(workspace: Workspace) -> None:
     """Write down which engine a workspace uses, before anything is created there."""
     variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
-    (workspace.path / ENGINE).write_text(json.dumps(variables))
+    with open(workspace.path / ENGINE, "w", opener=private) as file:
+        json.dump(variables, file)
 
 
 def configure_ryuk(engine: Engine, *, keep: bool) -> str:

@@ -8,6 +8,12 @@ from typing import Protocol
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
+from rollback_drills.postgres.addresses import (
+    argument_values,
+    argument_variables,
+    client_variables,
+    without_password,
+)
 from rollback_drills.runtimes.docker.containers import DrillContainer, run_once
 from rollback_drills.runtimes.docker.conversation import ContainerConversation
 from rollback_drills.runtimes.docker.engine import Engine
@@ -79,14 +85,15 @@ class ContainerCommands:
         if is_for_the_host(command.argv):
             return self._command_log.add(self._host.run(command, timeout=timeout, kill_when=kill_when))
         runtime = self._container_runtime
+        url = runtime.inside(command.database_url)
         values = {
             "database": command.database,
-            "database_url": runtime.inside(command.database_url),
+            "database_url": without_password(url)[0],
             "file": str(command.file),
             "pg_bin": ".",
         }
         argv = [fill(argument.removeprefix("{pg_bin}/"), values) for argument in command.argv]
-        container = runtime.one_off(runtime.database_image, argv)
+        container = runtime.one_off(runtime.database_image, argv, env=client_variables(url))
         with runtime.meter.target():
             result = run_once(
                 container,
@@ -111,8 +118,9 @@ class ContainerCommands:
         image = runtime.images.of_release(command.release)
         url = runtime.inside(command.database_url or self._database_url())
         values = container_values(runtime.target, command.release, runtime.engine, image, url)
-        argv = [fill(argument, values) for argument in command.argv]
+        argv = [fill(argument, values | argument_values(url)) for argument in command.argv]
         templates = {**runtime.target.gateway.env, **command.environment}
-        variables = {name: fill(text, values) for name, text in templates.items()}
+        variables = argument_variables(command.argv, url)
+        variables |= {name: fill(text, values) for name, text in templates.items()}
         directory = f"{values['tree']}/{command.directory}" if command.directory else ""
         return argv, runtime.one_off(image, argv, env=variables, open_stdin=open_stdin, directory=directory)

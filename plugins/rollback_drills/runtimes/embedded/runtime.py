@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from rollback_drills.core.errors import RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
+from rollback_drills.postgres.addresses import argument_values, argument_variables
 from rollback_drills.runtimes.embedded.builds import Build, build_with
 from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir, server_version
@@ -88,8 +89,9 @@ class EmbeddedCommands:
         url = command.database_url or self._database_url()
         values = process_values(self._target, command.release, self._trees, self._workspace, url) | {"port": "0"}
         templates = {**self._target.gateway.env, **command.environment}
-        variables = {name: fill(text, values) for name, text in templates.items()}
-        argv = [fill(argument, values) for argument in command.argv]
+        variables = argument_variables(command.argv, url)
+        variables |= {name: fill(text, values) for name, text in templates.items()}
+        argv = [fill(argument, values | argument_values(url)) for argument in command.argv]
         return argv, self._directory(command), process.clean_environment(self._workspace, variables)
 
     def _directory(self, command: ReleaseCommand) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.private_files import UMASK, private
 from rollback_drills.runtimes.host.logs import read_tail
 
 _CHUNK = 1 << 16
@@ -35,7 +36,7 @@ class PipedConversation:
         self._argv, self._log, self._meter = tuple(argv), log, meter or Meter()
         self._read = b""
         try:
-            with log.open("ab") as errors:
+            with open(log, "ab", opener=private) as errors:
                 self._child = subprocess.Popen(
                     argv,
                     cwd=cwd,
@@ -44,6 +45,7 @@ class PipedConversation:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     start_new_session=True,
+                    umask=UMASK,
                     bufsize=0,
                 )
         except (OSError, ValueError) as error:

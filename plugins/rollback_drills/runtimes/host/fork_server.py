@@ -165,6 +165,7 @@ class ForkServer:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                umask=process.UMASK,
             )
         self.usable = self._server is not None and self._loads(self._server)
         if not self.usable:

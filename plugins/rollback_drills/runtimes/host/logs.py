@@ -7,6 +7,8 @@ import os
 import threading
 from pathlib import Path
 
+from rollback_drills.core.private_files import private
+
 MOST = 8 << 20  # bytes; a longer log is shortened
 KEPT = 256 << 10  # bytes that a shortened log keeps
 _TAIL = 16_384  # bytes
@@ -36,8 +38,9 @@ def shorten(path: Path) -> None:
     try:
         if path.stat().st_size <= MOST:
             return
-        with contextlib.suppress(OSError):  # the disk is full: all the more reason to shorten the log
-            _older(path).write_bytes(_end(path, KEPT))
+        # The disk may be full: all the more reason to shorten the log.
+        with contextlib.suppress(OSError), open(_older(path), "wb", opener=private) as older:
+            older.write(_end(path, KEPT))
         os.truncate(path, 0)
     except OSError:
         return  # the log has been removed

@@ -16,6 +16,7 @@ import psutil
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.polling import poll_until
+from rollback_drills.core.private_files import UMASK, private
 from rollback_drills.runtimes.host.logs import read_tail
 from rollback_drills.runtimes.protocols import CommandResult
 
@@ -66,7 +67,7 @@ class Process:
     ) -> None:
         self.argv, self.log = tuple(argv), log
         try:
-            with log.open("ab") as output:
+            with open(log, "ab", opener=private) as output:
                 self._popen = _LongRunning(
                     argv,
                     cwd=cwd,
@@ -75,6 +76,7 @@ class Process:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
+                    umask=UMASK,
                     **_account(user),
                 )
         except (OSError, ValueError) as error:
@@ -176,12 +178,14 @@ def run(
     stdin: Path | None = None,
     stdout: Path | None = None,
     user: str | None = None,
+    umask: int = UMASK,
     kill_when: Callable[[], bool] | None = None,
     start: Starter | None = None,
 ) -> CommandResult:
     """Run a command to its end in its own session, killing it with its children after ``timeout`` seconds.
 
     Args:
+        umask: of the command; by default its files are its account's alone.
         start: starts the command in another way, where it can; not with ``stdin``, ``stdout`` or ``user``.
         kill_when: polled while the command runs; once true, the command is killed.
 
@@ -194,7 +198,7 @@ def run(
         if child is None:
             source = files.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
             sink = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
-            child = _popen(argv, cwd=cwd, env=env, source=source, sink=sink, user=user)
+            child = _popen(argv, cwd=cwd, env=env, source=source, sink=sink, user=user, umask=umask)
         try:
             code, out, err = _wait(child, started + timeout, kill_when)
         finally:
@@ -207,7 +211,7 @@ def run(
 
 
 def _popen(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], source: _File, sink: _File, user: str | None
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], source: _File, sink: _File, user: str | None, umask: int
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -218,6 +222,7 @@ def _popen(
             stdout=sink,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            umask=umask,
             **_account(user),
         )
     except (OSError, ValueError) as error:

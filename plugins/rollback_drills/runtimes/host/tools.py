@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, names_in
+from rollback_drills.postgres.addresses import client_variables, without_password
 from rollback_drills.runtimes.embedded.postgres import find_bin_dir
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.protocols import CommandResult, ToolCommand
@@ -47,14 +48,14 @@ class HostTools:
             "python": sys.executable,
             "pg_bin": str(tools),
             "database": command.database,
-            "database_url": command.database_url,
+            "database_url": without_password(command.database_url)[0],
             "file": str(command.file),
         }
         with self.meter.target():
             return process.run(
                 [fill(argument, values) for argument in command.argv],
                 cwd=self.private,
-                env=self._environment(tools),
+                env=self._environment(tools) | client_variables(command.database_url),
                 timeout=timeout,
                 where="client tools",
                 kill_when=kill_when,

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from rollback_drills.core.errors import StackError
+from rollback_drills.core.private_files import CALLERS_UMASK
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.protocols import CommandResult
 
@@ -56,7 +57,7 @@ class Repository:
             StackError: the commit has no such directory, or the files cannot be written.
         """
         where = self._git("rev-parse", "--absolute-git-dir")
-        variables = {"GIT_INDEX_FILE": str(self._workspace / f"index-{tree.name}")}
+        variables = {"GIT_INDEX_FILE": str(tree.parent / f"index-{tree.name}")}
         read = self._git("read-tree", f"{commit}:{directory}", variables=variables)
         if not read.ok:
             raise StackError(
@@ -77,7 +78,7 @@ class Repository:
         argv = ["git", "-c", "safe.directory=*", *arguments]
         environment = process.clean_environment(self._workspace, variables)
         try:
-            return process.run(argv, cwd=cwd or self._directory, env=environment, timeout=TIMEOUT)
+            return process.run(argv, cwd=cwd or self._directory, env=environment, timeout=TIMEOUT, umask=CALLERS_UMASK)
         except StackError as error:
             fix = "install git, and correct releases.git.repository"
             raise StackError(error.what, cause=error.cause, fix=fix) from None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.placeholders import fill
+from rollback_drills.core.private_files import CALLERS_UMASK
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.releases.git import Repository
 from rollback_drills.runtimes.releases.python import interpreter
@@ -29,7 +30,7 @@ class Trees:
         self._target = target
         self.workspace = workspace
         self._directory = workspace / "releases"
-        self._directory.mkdir(exist_ok=True)
+        self._directory.mkdir(mode=0o700, exist_ok=True)
         self._trees: dict[str, Path] = {}
         self._pythons: dict[str, str] = {}
         self._commits: dict[str, str] = {}
@@ -100,7 +101,7 @@ class Trees:
         values = {"here": str(here), "python": sys.executable, "release": release, "tree": str(tree)}
         argv = [fill(argument, values) for argument in command]
         environment = process.clean_environment(self.workspace)
-        result = process.run(argv, cwd=here, env=environment, timeout=ASSEMBLY_TIMEOUT)
+        result = process.run(argv, cwd=here, env=environment, timeout=ASSEMBLY_TIMEOUT, umask=CALLERS_UMASK)
         if not result.ok or not tree.is_dir():
             raise StackError(
                 f"release {release} cannot be obtained: {' '.join(argv)} exited with {result.exit_code}"

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollback_drills.core.errors import StackError
+from rollback_drills.core.private_files import private
 
 KEPT = "kept"
 ENGINE = "engine.json"  # names the Docker engine that holds the workspace's containers
@@ -37,13 +38,18 @@ def root_name() -> str:
     return f"rollback-drills-{os.getuid()}"
 
 
+def passable() -> int:
+    """The mode of a directory on the way to PostgreSQL's data: its account must pass if it is not the caller's own."""
+    return 0o711 if os.geteuid() == 0 else 0o700
+
+
 def _own_directory(path: Path) -> Path:
     try:
-        path.mkdir(mode=0o711, exist_ok=True)
+        path.mkdir(mode=passable(), exist_ok=True)
         status = path.lstat()
         if path.is_symlink() or status.st_uid != os.getuid():
             raise StackError(f"{path} belongs to another user", fix="set TMPDIR to a directory of your own")
-        path.chmod(0o711)  # the account that PostgreSQL runs under must be able to pass through
+        path.chmod(passable())  # one that an earlier version has made, or another umask
     except OSError as error:
         raise StackError(
             f"the temporary directory {path} cannot be created: {error}",
@@ -59,7 +65,7 @@ class Workspace:
         self.path = root() / f"{run}-{worker}"
         with registry_lock():
             try:
-                self.path.mkdir(mode=0o711)
+                self.path.mkdir(mode=passable())
                 self._lock = os.open(self.path / "owner.lock", os.O_CREAT | os.O_RDWR, 0o600)
             except OSError as error:
                 raise StackError(f"{self.path} cannot be created: {error.strerror}", fix="free some space") from None
@@ -68,8 +74,9 @@ class Workspace:
         self.to_be_kept = to_be_kept
 
     def directory(self, name: str) -> Path:
+        """A directory in the workspace that no other account can enter."""
         path = self.path / name
-        path.mkdir(mode=0o711, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         return path
 
     def memory_directory(self, name: str) -> Path:
@@ -83,12 +90,12 @@ class Workspace:
         target = _own_directory(MEMORY / root_name()) / f"{self.path.name}-{name}"
         link = self.path / name
         link.symlink_to(target)  # the link first: a run killed in between leaves nothing that the removal cannot find
-        target.mkdir(mode=0o711)
+        target.mkdir(mode=0o700)
         return link
 
     def keep(self, how_to_reach: str) -> None:
         """Leave everything running and in place when the workspace is closed."""
-        with (self.path / KEPT).open("a") as file:
+        with open(self.path / KEPT, "a", opener=private) as file:
             file.write(how_to_reach.rstrip() + "\n")
         self.kept = True
 
