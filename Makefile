@@ -71,7 +71,7 @@ slow: $(READY) ## those of the suite's own tests that take long: documented comm
 sentinels: $(READY)
 	$(BIN)/pytest tests/faults -n $(JOBS) -q -k "$(SENTINELS)"
 
-faults: $(READY) ## plant every fault of fixtures/faults and see it caught: which drill, which finding, detection rate
+faults: $(READY) ## plant every fault and see it caught, and every healthy variant without a finding: detection matrix
 	$(BIN)/pytest tests/faults -n $(JOBS) -q
 
 healthy: $(READY) ## perform RUNS (20) game days on the healthy gateway, which must have no finding at all (WITHIN=seconds)

@@ -47,6 +47,26 @@ def faults(drills: set[str]) -> list[Fault]:
     return [_fault(path, drills) for path in sorted((ROOT / "fixtures" / "faults").glob("*.toml"))]
 
 
+@dataclass(frozen=True)
+class HealthyVariant:
+    """A gateway that differs from the reference or looks like a fault, and has no finding in these drills."""
+
+    name: str
+    title: str
+    why: str
+    drills: tuple[str, ...]
+
+
+def healthy_variants(drills: set[str]) -> list[HealthyVariant]:
+    """The healthy variants; ``drills`` are the names of all drills."""
+    found = []
+    for path in sorted((ROOT / "fixtures" / "healthy").glob("*.toml")):
+        variant = tomllib.loads(path.read_text())
+        performed = tuple(sorted(set(_selected(variant["drill"], drills))))
+        found.append(HealthyVariant(path.stem, variant["title"], variant["why"], performed))
+    return found
+
+
 def _fault(path: Path, drills: set[str]) -> Fault:
     fault = tomllib.loads(path.read_text())
     findings = fault.get("findings") or {name: [fault["finding"]] for name in _selected(fault["drill"], drills)}

@@ -20,7 +20,7 @@ from rollback_drills.target.target import Target
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS))
-from finding_sources import Fault, drill_sources, engine_sources, faults  # noqa: E402 - as below
+from finding_sources import Fault, drill_sources, engine_sources, faults, healthy_variants  # noqa: E402 - as below
 from generate_options import options_page  # noqa: E402 - neighbours of this file, wherever it is run from
 from target_examples import EXAMPLES  # noqa: E402  # noqa: E402 - a neighbour of this file, wherever it is run from
 
@@ -31,6 +31,7 @@ def pages() -> dict[str, str]:
     """Every generated file's name and text."""
     return {
         "reference/findings.md": "\n".join(findings()) + "\n",
+        "reference/detection.md": "\n".join(detection()) + "\n",
         "reference/options.md": "\n".join(["# Options", "", GENERATED, *options_page()]) + "\n",
         "reference/target-file.md": "\n".join(target_file()) + "\n",
         "reference/evidence.schema.json": json.dumps(evidence_schema(), indent=2) + "\n",
@@ -54,6 +55,30 @@ def findings() -> Iterator[str]:
         yield from ("", f"*Found by:* {found_by(entry, drills, planted)}")
         proofs = [f"`{fault.name}` ({fault.title})" for fault in planted if entry.code in fault.codes]
         yield from ("", f"*Proven by:* {'; '.join(proofs) or 'no planted fault.'}")
+
+
+def detection() -> Iterator[str]:
+    """The detection matrix, and what must not be found."""
+    drills = set(drill_sources())
+    planted, healthy = faults(drills), healthy_variants(drills)
+    yield from ("# What is caught, and what is not accused", "", GENERATED, "")
+    yield f"The reference gateway is changed in {len(planted)} ways that a drill must catch, with the finding named"
+    yield f"here, and in {len(healthy)} ways that are healthy: the drills named here must pass without a finding."
+    yield "`make faults` performs both on the embedded runtime, `make docker` those that need Compose."
+    yield from ("", "## Planted faults", "", "| fault | drill | finding |", "|---|---|---|")
+    for fault in planted:
+        for drill, codes in sorted(fault.findings.items()):
+            links = ", ".join(f"[{code}](findings.md#{code})" for code in codes)
+            yield f"| {cell(fault.title)} (`{fault.name}`) | `{drill}` | {links} |"
+    yield from ("", "## Healthy variants", "", "| variant | why it is healthy | drills that pass |", "|---|---|---|")
+    for variant in healthy:
+        passed = ", ".join(f"`{drill}`" for drill in variant.drills)
+        yield f"| {cell(variant.title)} (`{variant.name}`) | {cell(variant.why)} | {passed} |"
+
+
+def cell(text: str) -> str:
+    """A text in a cell of a table."""
+    return text.replace("|", "\\|")
 
 
 def found_by(entry: FindingKind, drills: dict[str, set[str]], planted: list[Fault]) -> str:

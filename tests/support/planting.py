@@ -20,14 +20,17 @@ def plant(change: Path, directory: Path) -> Path:
     return target
 
 
-def perform(target: Path, drills: str, *, arguments: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+def perform(
+    target: Path, drills: str, *, arguments: Sequence[str] = (), runtime: str = "embedded"
+) -> subprocess.CompletedProcess[str]:
     """Run the drills that a -k expression selects; the report is written beside the target file."""
     options = {"-k": drills, "--drill-target": target, "--drill-report-dir": target.parent / "reports"}
     disabled = (f"no:{plugin}" for plugin in ("cacheprovider", "html", "xdist"))
-    argv = [sys.executable, "-m", "pytest", "drills", "--drill-runtime", "embedded", "-q"]
+    argv = [sys.executable, "-m", "pytest", "drills", "--drill-runtime", runtime, "-q"]
     argv += [str(word) for option in options.items() for word in option]
     argv += [word for plugin in disabled for word in ("-p", plugin)]
-    return subprocess.run([*argv, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    limit = 900 if runtime == "compose" else 500
+    return subprocess.run([*argv, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
 
 
 def evidence(target: Path) -> RunEvidence:
