@@ -38,8 +38,8 @@ BACKUPS = (
         "A sequence is behind the rows of its table, or behind where it was",
         why="The next inserts fail with duplicate keys, one per row, until the sequence has caught up.",
         remedy=(
-            "Let downgrade() keep the sequence, or setval() it to its column's maximum. Restore into an empty database, "
-            "or setval() every sequence to its column's maximum."
+            "Let downgrade() keep the sequence, or setval() it to its column's maximum. Restore into an empty "
+            "database, or setval() every sequence to its column's maximum."
         ),
     ),
     FindingKind(
