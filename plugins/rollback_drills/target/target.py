@@ -27,6 +27,7 @@ from rollback_drills.core.placeholders import Expansion
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.answer_tables import AgreedAnswer
 from rollback_drills.target.delivery_tables import Delivery, TrafficSettings
+from rollback_drills.target.discovery import PROJECT_FILE, table_of_project
 from rollback_drills.target.fields import Name, Table
 from rollback_drills.target.integration_tables import Flags, Integration, merged_delivery
 from rollback_drills.target.mistakes import explain
@@ -296,9 +297,11 @@ def _read(file: Path) -> bytes:
 
 
 def _parse(file: Path, raw: bytes) -> dict[str, Any]:
+    """The file's tables; of a ``pyproject.toml``, those below ``[tool.rollback-drills]``."""
     try:
-        return tomllib.loads(raw.decode())
+        document = tomllib.loads(raw.decode())
     except UnicodeDecodeError as error:
         raise TargetError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number with thousands of digits
         raise TargetError(f"{file} is not TOML: {error}") from None
+    return (table_of_project(document) or document) if file.name == PROJECT_FILE else document
