@@ -1,7 +1,7 @@
 """Before a release: what the downgrade of every migration does, with rows in the tables.
 
 `pytest drills -k "reversibility and 0007"` proves one revision; `--drill-since REV` those above it. Without a gateway:
-`pytest --pyargs rollback_drills.drills -k reversibility --drill-alembic path/to/alembic.ini`.
+`rollback-drills migrations path/to/alembic.ini`.
 """
 
 from __future__ import annotations

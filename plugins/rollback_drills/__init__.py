@@ -6,9 +6,13 @@ because the pytest entry point imports this package on every pytest run.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if not os.path.isdir(os.path.join(__path__[0], "drills")):  # a checkout, which has the drills at its top
+    __path__.append(os.path.dirname(os.path.dirname(__path__[0])))
 
 __all__ = [
     "AddedRuntime",

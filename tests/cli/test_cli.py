@@ -75,7 +75,7 @@ def test_doctor_exits_with_0_and_gives_the_same_reasons_for_skipped_drills_as_a_
     assert main(["doctor", "--target", str(small), "--runtime", "auto"]) == 0
     text = capsys.readouterr().out
     assert "ok       2.0: version            2.0" in text
-    assert f"--drill-target {small} --drill-runtime=embedded" in text
+    assert f"`rollback-drills run --target={small} --runtime=embedded`" in text
     said = " ".join(text.split())
     assert "runtime embedded, chosen by auto: private processes of this machine, since" in said
     _, _, row = said.partition("drills will run; the others need:")

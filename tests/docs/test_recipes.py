@@ -23,10 +23,6 @@ RECIPES = ROOT / "docs" / "guides" / "recipes"
 SCHEMAS = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor"
 KUBERNETES = "1.32"
 STAND_INS = {  # what a recipe names, and what the repository has of its kind
-    "--pyargs": "",
-    "rollback_drills.drills": "drills",
-    "target.toml": "fixtures/targets/reference.toml",
-    "--drill-target=target.toml": "--drill-target=fixtures/targets/reference.toml",
     "alembic.ini": "fixtures/gateway/alembic.ini",
     "git:origin/$BASE": "git:HEAD~1",
     "git:FETCH_HEAD": "git:HEAD~1",
@@ -66,11 +62,11 @@ def test_the_cron_job_is_valid() -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_the_units_are_valid(tmp_path: Path) -> None:
-    program = tmp_path / "pytest"
+    program = tmp_path / "rollback-drills"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     for name in ("rollback-drills.service", "rollback-drills.timer"):
-        text = (RECIPES / name).read_text().replace("/srv/drills/.venv/bin/pytest", str(program))
+        text = (RECIPES / name).read_text().replace("/srv/drills/.venv/bin/rollback-drills", str(program))
         (tmp_path / name).write_text(text)
     units = [str(tmp_path / name) for name in ("rollback-drills.service", "rollback-drills.timer")]
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=120)
@@ -92,7 +88,7 @@ def test_every_recipe_is_on_the_page_and_every_named_one_is_there() -> None:
 
 
 def command_lines() -> Iterator[str]:
-    """Every line of a recipe that calls pytest or rollback-drills."""
+    """Every line of a recipe that calls rollback-drills."""
     for name in ("github-reversibility.yml", "github-game-day.yml"):
         for job in documents(name)[0]["jobs"].values():
             yield from (step["run"] for step in job["steps"] if "run" in step)
@@ -103,11 +99,11 @@ def command_lines() -> Iterator[str]:
     ][0]
     yield shlex.join([*container["command"], *container["args"]])
     yield from re.findall(r"^ExecStart=(.*)$", (RECIPES / "rollback-drills.service").read_text(), re.MULTILINE)
-    yield from re.findall(r"&& (\S*pytest .*?) >", (RECIPES / "crontab").read_text())
+    yield from re.findall(r"&& (\S*rollback-drills .*?) >", (RECIPES / "crontab").read_text())
 
 
 def commands() -> list[str]:
-    found = [line for line in command_lines() if re.match(r"(\S*/)?(pytest|rollback-drills) ", line)]
+    found = [line for line in command_lines() if re.match(r"(\S*/)?rollback-drills ", line)]
     return sorted(set(found))
 
 
@@ -118,12 +114,13 @@ def test_no_command_is_overlooked() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_taken(command: str, tmp_path: Path) -> None:
-    program, *arguments = shlex.split(command)
+    _, *arguments = shlex.split(command)
     arguments = [STAND_INS.get(argument, argument) for argument in arguments]
-    arguments = [argument for argument in arguments if argument]
-    if program.endswith("pytest"):
+    argv = [sys.executable, "-m", "rollback_drills"]
+    if arguments[0] in ("run", "migrations"):
         arguments = [argument for argument in arguments if not argument.startswith("--junitxml")]
-        argv = [sys.executable, "-m", "pytest", *arguments, "--collect-only", "-q", "-p", "no:cacheprovider"]
+        target = ["--target=fixtures/targets/reference.toml"] if arguments[0] == "run" else []
+        argv += [*arguments, *target, "--collect-only", "-q", "-p", "no:cacheprovider"]
     else:
         sample = shutil.copytree(ROOT / "reports" / "sample", tmp_path / "shard")
         known = {
@@ -131,6 +128,6 @@ def test_commands_are_taken(command: str, tmp_path: Path) -> None:
             "game-days/$GITHUB_RUN_ID": str(tmp_path / "1"),
             "game-days/junit.xml": str(tmp_path / "junit.xml"),
         }
-        argv = [sys.executable, "-m", "rollback_drills", *(known.get(argument, argument) for argument in arguments)]
+        argv += [known.get(argument, argument) for argument in arguments]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTED = "pytest --pyargs rollback_drills.drills --drill-target=fixtures/targets/reference.toml"
+DOCUMENTED = "rollback-drills run --target=fixtures/targets/reference.toml"
 
 
 def build(tree: Path, into: Path, *targets: str) -> Path:
@@ -65,13 +65,15 @@ def test_the_wheel_built_from_the_sdist_is_the_wheel(dist: Path, unpacked: Path,
 
 @pytest.mark.slow
 def test_documented_command_performs_the_drills_of_the_wheel(installed: Path, tmp_path: Path) -> None:
+    """In a project whose own tests make pytest unusable for anything else."""
+    make_hostile(tmp_path)
     assert DOCUMENTED in (ROOT / "README.md").read_text()
     _, *arguments = DOCUMENTED.replace("fixtures/", f"{ROOT}/fixtures/").split()
-    pytest_here = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    selection = ["-q", "-n", "2", "-k", "test_prevention_every_flag", "--report-dir", str(tmp_path / "reports")]
     done = subprocess.run(
-        [*pytest_here, *arguments, "-k", "test_prevention_every_flag", f"--drill-report-dir={tmp_path / 'reports'}"],
+        [sys.executable, "-P", "-m", "rollback_drills", *arguments, *selection],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(installed)},
+        env={**os.environ, "PYTHONPATH": str(installed), "PYTEST_ADDOPTS": "--no-such-option"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -79,6 +81,14 @@ def test_documented_command_performs_the_drills_of_the_wheel(installed: Path, tm
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
     assert (tmp_path / "reports" / "latest" / "incident.html").exists()
+
+
+def make_hostile(project: Path) -> None:
+    """Options of plugins that are not there, warnings as errors, conftest files and modules that break pytest."""
+    (project / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\nfilterwarnings = error\n")
+    for name in ("conftest.py", "tests/conftest.py", "docker.py", "rollback_drills.py"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("raise RuntimeError('the project is not importable here')\n")
 
 
 def test_wheel_adds_one_name_and_everything_that_it_needs(installed: Path) -> None:
@@ -91,5 +101,6 @@ def test_wheel_adds_one_name_and_everything_that_it_needs(installed: Path) -> No
         "report/templates/incident.html.j2",
         "report/templates/incident.css",
         "drills/conftest.py",
+        "cli/pytest.toml",
     ):
         assert (package / file).exists(), file

@@ -24,7 +24,6 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def project(installed: Path, tmp_path: Path) -> Example:
     """The reader's project: the reference gateway, its releases as tags of a repository."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # one in a directory above is none of theirs
     directory = tmp_path / "project"
     directory.mkdir()
     identity = ("-c", "user.name=A reader", "-c", "user.email=reader@example.com")

@@ -26,8 +26,9 @@ def isolated(script: str) -> str:
 
 def imported_for_types() -> dict[str, str]:
     """The names that type checkers see, with the modules that they come from."""
-    (block,) = (node for node in ast.parse(FACE.read_text()).body if isinstance(node, ast.If))
-    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    blocks = [node for node in ast.parse(FACE.read_text()).body if isinstance(node, ast.If)]
+    (types,) = (block for block in blocks if ast.unparse(block.test) == "TYPE_CHECKING")
+    imports = [node for node in types.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 

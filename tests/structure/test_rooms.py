@@ -201,6 +201,7 @@ def test_the_entry_point_imports_pytest_and_the_standard_library_only():
     assert names <= {"pytest"} | sys.stdlib_module_names
     assert set(imports_of(PACKAGE / "__init__.py", module_level_only=True)) <= {
         "__future__.annotations",
+        "os",
         "typing.TYPE_CHECKING",
     }
 

@@ -47,11 +47,7 @@ class Example:
 
     def drill(self, selection: str, runtime: str = "embedded") -> RunEvidence:
         """Run some drills of a gateway with a fault: at least one must fail."""
-        command = (
-            f"pytest --pyargs rollback_drills.drills --drill-target target.toml --drill-runtime {runtime}"
-            f" -k '{selection}' -p no:cacheprovider"
-        )
-        done = self.shell(command)
+        done = self.shell(f"rollback-drills run --runtime={runtime} -k '{selection}' -p no:cacheprovider")
         assert done.returncode == 1, done.stdout
         return self.run()
 

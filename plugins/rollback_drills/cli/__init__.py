@@ -1,12 +1,13 @@
-"""The command ``rollback-drills``: everything before and after a run of pytest."""
+"""The command ``rollback-drills``: prepares and performs drills, and reads their reports."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from rollback_drills.cli import doctor_command, init_command, report_command, verify_command
+from rollback_drills.cli import doctor_command, init_command, report_command, run_command, verify_command
 
 _COMMANDS = {
     "init": (
@@ -20,7 +21,8 @@ _COMMANDS = {
         doctor_command.add_to,
         "Check a target file step by step, with a remedy for each problem",
         "Obtain the releases, start a disposable stack, migrate it, and check everything that the drills need of each "
-        "release. Exit codes: 0 drills can run; 1 there are problems, each named with its remedy; 2 wrong option.",
+        "release. Exit codes: 0 drills can run; 1 there are problems, each named with its remedy; 2 wrong option, "
+        "or no target file.",
     ),
     "report": (
         report_command.add_to,
@@ -37,6 +39,26 @@ _COMMANDS = {
     ),
 }
 
+# These take whatever pytest takes, and become pytest.
+_PYTEST_COMMANDS = {
+    "run": (
+        run_command.run,
+        "Perform the drills, apart from the project's own pytest configuration",
+        "Perform the drills with pytest, and without the project's own conftest.py, pytest.ini, addopts, warning "
+        "filters and plugins. Takes the options of pytest (-k, -n, -v, -x, --collect-only …) and those of the drills, "
+        "without --drill- in front: --target FILE, --runtime NAME, --report-dir DIR … (docs/reference/options.md). "
+        "The target file is target.toml, or [tool.rollback-drills] in pyproject.toml, of this directory or one above "
+        "it. `-p NAME` loads a plugin of your own. Exit codes: those of pytest; 4 there is no target file.",
+    ),
+    "migrations": (
+        run_command.migrations,
+        "Prove that every migration of an alembic.ini can be undone with data in it",
+        "Walk an Alembic history up and down with rows in every table. Takes a path to alembic.ini or pyproject.toml "
+        "(default: the one in this directory), then the options of `rollback-drills run`; those for Alembic without "
+        "--drill-alembic- in front: --python, --env NAME=VALUE … Exit codes: those of pytest; 4 there is no such file.",
+    ),
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -44,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 no problems, 1 problems, 2 the command could not run.
     """
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in _PYTEST_COMMANDS and not {"-h", "--help"} & set(given[1:2]):
+        return _PYTEST_COMMANDS[given[0]][0](given[1:])
+    options = _parser().parse_args(given)
     code: int = options.perform(options)
     return code
 
@@ -52,12 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rollback-drills",
-        description="Prepare and check a target, read and verify reports. pytest runs the drills.",
+        description="Prepare and check a target, perform drills, read and verify reports.",
     )
     parser.add_argument("--version", action="version", version=f"rollback-drills {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (add_to, summary, description) in _COMMANDS.items():
         add_to(commands.add_parser(name, help=summary, description=description))
+    for name, (_, summary, description) in _PYTEST_COMMANDS.items():
+        usage = f"rollback-drills {name} [ARGUMENTS OF PYTEST]"
+        command = commands.add_parser(name, help=summary, description=description, usage=usage)
+        command.add_argument("arguments", nargs="*", help="options and paths, as pytest takes them")
     return parser
 
 

@@ -14,7 +14,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rollback_drills.cli.exit_codes import OK, PROBLEMS
+from rollback_drills.cli.exit_codes import OK, PROBLEMS, USAGE
+from rollback_drills.core.errors import DrillError
+from rollback_drills.target.discovery import find_target
 
 if TYPE_CHECKING:
     from rollback_drills.cli.doctor import Diagnosis
@@ -27,7 +29,7 @@ _LONGEST = 1_500  # characters of one diagnosis
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--target", metavar="FILE", type=Path, default=Path("target.toml"), help="the target file; default: target.toml"
+        "--target", metavar="FILE", type=Path, help="the target file; default: the one that `rollback-drills run` finds"
     )
     parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="the runtime to check it on; default: auto")
     parser.set_defaults(perform=perform)
@@ -39,6 +41,11 @@ def perform(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # an orderly end, so that nothing is left behind
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, lambda received, _: sys.exit(128 + received))
+    try:
+        target = options.target or find_target(Path.cwd())
+    except DrillError as error:
+        print(error, file=sys.stderr)
+        return USAGE
     outcomes: Counter[str] = Counter()
     chosen: list[str] = []
 
@@ -47,27 +54,25 @@ def perform(options: argparse.Namespace) -> int:
         print("\n".join(lines_of(diagnosis, _columns())), flush=True)
 
     try:
-        with contextlib.closing(examine(options.target, options.runtime, _progress, chosen.append)) as diagnoses:
+        with contextlib.closing(examine(target, options.runtime, _progress, chosen.append)) as diagnoses:
             for diagnosis in diagnoses:
                 show(diagnosis)
         for runtime in chosen:
             _progress("listing the drills")
-            show(examine_drills(options.target, runtime))
+            show(examine_drills(target, runtime))
     except KeyboardInterrupt:
         print("interrupted; everything that was started has been removed", file=sys.stderr)
         return 130
     return _conclude(options.target, outcomes["problem"], chosen)
 
 
-def _conclude(target: Path, problems: int, chosen: list[str]) -> int:
+def _conclude(target: Path | None, problems: int, chosen: list[str]) -> int:
     if problems:
         several = "" if problems == 1 else "s"
         print(f"\n{problems} problem{several}: drills of this target would not prove what they should")
         return PROBLEMS
-    from rollback_drills.cli.doctor import drills_location
-
-    runtime = [f"--drill-runtime={each}" for each in chosen]
-    command = shlex.join(["pytest", *drills_location(), "--drill-target", str(target), *runtime])
+    named = [f"--target={target}"] if target is not None else []
+    command = shlex.join(["rollback-drills", "run", *named, *(f"--runtime={each}" for each in chosen)])
     print(f"\nall is well: `{command}`")
     return OK
 

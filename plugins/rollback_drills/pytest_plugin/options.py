@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
+from rollback_drills.core.command_line import shorter_names
 from rollback_drills.pytest_plugin import (
     alembic_walk,
     baseline,
@@ -42,9 +43,19 @@ _ANNOUNCING = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeo
 
 def add_options(parser: pytest.Parser) -> None:
     """Add every option, and every key of pytest's configuration."""
-    group = parser.getgroup("drill", "rollback drills")
+    group = cast(pytest.OptionGroup, _WithShorterNames(parser.getgroup("drill", "rollback drills")))
     for add in _OWNERS:
         add(parser, group)
+
+
+class _WithShorterNames:
+    """Adds options to a group, under `rollback-drills run` also without ``drill-``."""
+
+    def __init__(self, group: pytest.OptionGroup) -> None:
+        self._group = group
+
+    def addoption(self, name: str, **settings: Any) -> None:
+        self._group.addoption(name, *shorter_names(name), **settings)
 
 
 def announce_drills(config: pytest.Config) -> bool:

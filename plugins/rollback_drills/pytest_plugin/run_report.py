@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
+from rollback_drills.core.command_line import typed_command
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.journal import read_journals
@@ -182,7 +183,7 @@ class RunReporter:
             setup_seconds=round(self._setup_seconds, 3),
             workers=self._workers,
             interrupted=session.redactor.text(self._interrupted),
-            selection=session.redactor.text(shlex.join(config.invocation_params.args)),
+            selection=session.redactor.text(typed_command() or shlex.join(config.invocation_params.args)),
             target=system.target,
             runtime=self._runtime or RuntimeFacts(name=runtime.name, reason=runtime.reason),
             runbook=system.runbook,

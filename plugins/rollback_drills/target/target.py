@@ -30,6 +30,7 @@ from rollback_drills.core.secret_names import is_ordinary, secrets_in, secrets_o
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.answer_tables import AgreedAnswer
 from rollback_drills.target.delivery_tables import Delivery, TrafficSettings
+from rollback_drills.target.discovery import PROJECT_FILE, table_of_project
 from rollback_drills.target.fields import Name, Table
 from rollback_drills.target.integration_tables import Flags, Integration, merged_delivery
 from rollback_drills.target.mistakes import explain
@@ -334,6 +335,7 @@ def _read(file: Path) -> bytes:
 
 
 def _parse(file: Path, raw: bytes) -> dict[str, Any]:
+    """The file's tables; of a ``pyproject.toml``, those below ``[tool.rollback-drills]``."""
     try:
         parsed = tomllib.loads(raw.decode())
     except UnicodeDecodeError as error:
@@ -342,7 +344,7 @@ def _parse(file: Path, raw: bytes) -> dict[str, Any]:
         raise TargetError(f"{file} is not TOML: {error}") from None
     if _is_deeper(parsed, _DEEPEST):
         raise TargetError(f"{file} has more than {_DEEPEST} tables or arrays in each other", fix=_DOCUMENTED)
-    return parsed
+    return (table_of_project(parsed) or parsed) if file.name == PROJECT_FILE else parsed
 
 
 def _is_deeper(document: object, limit: int) -> bool:

@@ -8,13 +8,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-import rollback_drills
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.drills_path import drills_path
 
 _PROGRAM = "rollback_drills.pytest_plugin.listing"
 _TITLE = "drills"
@@ -27,16 +26,9 @@ class _ListedDrill(BaseModel):
     reasons: list[str]
 
 
-def drills_location() -> tuple[str, ...]:
-    """The arguments with which pytest finds the drills: of the installed package, or of this checkout."""
-    if find_spec("rollback_drills.drills") is not None:
-        return "--pyargs", "rollback_drills.drills"
-    return (str(Path(rollback_drills.__file__).parents[2] / "drills"),)
-
-
 def examine_drills(file: Path, runtime: str) -> Diagnosis:
     """How many drills can run with a target on a runtime, and why the others are skipped. Starts nothing."""
-    argv = [sys.executable, "-m", _PROGRAM, str(file.resolve()), runtime, *drills_location()]
+    argv = [sys.executable, "-m", _PROGRAM, str(file.resolve()), runtime, str(drills_path())]
     # The user's settings for other runs of pytest do not apply to this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     said = ""
