@@ -30,7 +30,7 @@ ENVIRONMENT = """
 | `DOCKER_HOST`, `DOCKER_CONTEXT` | which Docker engine the docker and compose runtimes use |
 | `DOCKER_CONFIG`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH` | how it is reached, as for the command `docker` |
 | `GITHUB_STEP_SUMMARY` | the file that the job summary is appended to |
-| `XDG_CACHE_HOME` | where the environments of `[python] requirements` are cached; unset: `~/.cache` |
+| `XDG_CACHE_HOME` | where environments and PostgreSQL's empty data directory are cached; unset: `~/.cache` |
 
 No other variable of the caller reaches a release, a migration or a command of the target. A target file reads the
 variables that it names as `${NAME}`.

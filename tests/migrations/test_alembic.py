@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import pytest
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations import Alembic
+from rollback_drills.runtimes.host import process
+from rollback_drills.runtimes.host.fork_server import ForkServers
 from rollback_drills.runtimes.protocols import CommandResult, ReleaseCommand
 from rollback_drills.target.target import Target
 
@@ -55,6 +56,7 @@ class Projects:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._servers = ForkServers(directory)  # some hundred commands
         self.calls: list[tuple[str, ...]] = []
 
     def add(self, release: str, scripts: Scripts) -> None:
@@ -74,9 +76,11 @@ class Projects:
         self.calls.append((release, *argv))
         filled = [sys.executable if argument == "{python}" else argument for argument in argv]
         root = self._directory / release
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        done = subprocess.run(filled, cwd=root, env=environment, capture_output=True, text=True, check=False)
-        return CommandResult(tuple(argv), done.returncode, done.stdout, done.stderr, 0.1, f"release {release}")
+        environment = process.clean_environment(self._directory)
+        done = process.run(
+            filled, cwd=root, env=environment, timeout=60, where=f"release {release}", start=self._servers.start
+        )
+        return replace(done, argv=tuple(argv))
 
 
 @pytest.fixture(scope="module")

@@ -7,20 +7,21 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
-from rollback_drills.core.errors import RuntimeUnavailableError, StackError
+from rollback_drills.core.errors import DrillError, RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
 from rollback_drills.runtimes.embedded import postgres
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, bundled_bin_dir, find_bin_dir
 from rollback_drills.runtimes.host.ports import free_port
+from rollback_drills.runtimes.protocols import CommandResult
 from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace
 
@@ -94,6 +95,65 @@ def test_a_port_that_another_program_takes_before_the_server(
         finally:
             server.stop()
             removal.close(own)
+
+
+@pytest.fixture
+def started(bin_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Starts a server with a cache of its own; which programs made its data directory."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    opened: list[tuple[PostgresServer, Workspace]] = []
+    used: list[str] = []
+    run = PostgresServer._run
+
+    def noted(self: PostgresServer, program: str, *arguments: str, **options: Path) -> CommandResult:
+        if "--version" not in arguments:
+            used.append(program)
+        return run(self, program, *arguments, **options)
+
+    monkeypatch.setattr(PostgresServer, "_run", noted)
+
+    def started() -> list[str]:
+        own = Workspace(f"copies-{time.monotonic_ns()}", str(os.getpid()))
+        server = PostgresServer(own, Meter(), bin_dir=bin_dir)
+        opened.append((server, own))
+        used.clear()
+        server.start()
+        with connect(server.admin_url) as connection:
+            assert connection.execute(b"SELECT count(*) FROM pg_database").fetchone() == (3,)
+        with pytest.raises(DrillError):
+            connect(server.admin_url.replace(server.password, opened[0][0].password + "x")).close()
+        return list(used)
+
+    yield started
+    for server, own in opened:
+        server.stop()
+        removal.close(own)
+    passwords = [server.password for server, _ in opened]
+    assert len(set(passwords)) == len(passwords)
+    for file in (each for each in (tmp_path / "cache").rglob("*") if each.is_file()):
+        assert not any(password.encode() in file.read_bytes() for password in passwords), file
+
+
+def test_initdb_runs_once_for_all_servers(started: Callable[[], list[str]], tmp_path: Path):
+    assert started() == ["initdb", "postgres"]
+    assert started() == ["postgres"]
+    (kept,) = (tmp_path / "cache" / "rollback-drills" / "clusters").iterdir()
+    assert not (kept / "postmaster.pid").exists()
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_kept_data_directory_that_is_damaged_is_made_anew(started: Callable[[], list[str]], tmp_path: Path):
+    started()
+    (kept,) = (tmp_path / "cache" / "rollback-drills" / "clusters").iterdir()
+    (kept / "global" / "pg_control").write_bytes(b"")
+    assert started() == ["postgres", "initdb", "postgres"]
+    assert started() == ["postgres"]
+
+
+def test_without_a_cache_every_server_has_its_own_initdb(started: Callable[[], list[str]], tmp_path: Path):
+    (tmp_path / "cache").write_text("not a directory")
+    assert started() == ["initdb", "postgres"]
+    assert started() == ["initdb", "postgres"]
 
 
 @pytest.fixture

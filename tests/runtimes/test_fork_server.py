@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -225,6 +226,15 @@ def test_a_server_ends_with_a_client_that_was_killed(runs: Runs, code: str):
     assert pids[1] in marked
     for pid in pids:
         poll_until(lambda pid=pid: gone(pid), what="the end of the server", timeout=10)
+
+
+def test_servers_that_nobody_closes_end_with_their_owner(runs: Runs):
+    """A stack that is kept leaves its runtime open."""
+    assert runs.child() is not None
+    server = runs.pid()
+    runs.servers = ForkServers(runs.workspace)
+    gc.collect()
+    poll_until(lambda: gone(server), what="the end of the server", timeout=10)
 
 
 def test_closing_ends_a_command_that_runs(runs: Runs):

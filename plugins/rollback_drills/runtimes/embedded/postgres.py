@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -23,6 +23,13 @@ from rollback_drills.core.errors import DrillError, RuntimeUnavailableError, Sta
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
+from rollback_drills.runtimes.embedded.clusters import (
+    copy_cluster,
+    discard_cluster,
+    keep_cluster,
+    kept_cluster,
+    scram_verifier,
+)
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.ports import free_port
 from rollback_drills.runtimes.protocols import CommandResult
@@ -48,6 +55,12 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "jit": "off",
 }
+# What initdb makes; its files do not depend on anything else.
+_CLUSTER = ("-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
+
+
+def _options() -> list[str]:
+    return [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
 
 
 def bundled_bin_dir() -> Path | None:
@@ -89,7 +102,8 @@ class PostgresServer:
         self._meter = meter
         self._workspace = workspace
         self.user = UNPRIVILEGED if os.geteuid() == 0 else None
-        self.bin_dir = self._reachable(find_bin_dir(bin_dir))
+        self._programs = find_bin_dir(bin_dir)
+        self.bin_dir = self._reachable(self._programs)
         self.password = secrets.token_urlsafe(24)
         self.data = workspace.path / "pgdata"  # created by `start`
         self.port = 0
@@ -165,9 +179,8 @@ class PostgresServer:
         self._frozen = []
 
     def _launch(self) -> None:
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         server = process.Process(
-            [str(self.bin_dir / "postgres"), "-D", str(self.data), "-p", str(self.port), *settings],
+            [str(self.bin_dir / "postgres"), "-D", str(self.data), "-p", str(self.port), *_options()],
             cwd=self.data,
             env=process.clean_environment(self._workspace.path),
             log=self._workspace.path / "postgres.log",
@@ -192,32 +205,48 @@ class PostgresServer:
     def _initialise(self) -> None:
         self.data = self._workspace.memory_directory("pgdata")
         self.data.chmod(0o700)
-        password_file = self._workspace.path / "pgpass.init"
-        password_file.touch(mode=0o600)
-        password_file.write_text(self.password)
+        owner = None
         if self.user is not None:
-            owner = pwd.getpwnam(self.user)
-            os.chown(self.data, owner.pw_uid, owner.pw_gid)
-            os.chown(password_file, owner.pw_uid, owner.pw_gid)
-        cluster = [
-            "-U",
-            SUPERUSER,
-            "-A",
-            "scram-sha-256",
-            f"--pwfile={password_file}",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-        ]
-        options = ["--no-sync", "--no-instructions", *self._without_posix_memory()]
-        result = self._run("initdb", "-D", str(self.data), *cluster, *options)
-        password_file.unlink()
-        if result.exit_code != 0:
+            account = pwd.getpwnam(self.user)
+            owner = account.pw_uid, account.pw_gid
+            os.chown(self.data, *owner)
+        kept = kept_cluster(self._programs, _CLUSTER)
+        if copy_cluster(kept, self.data, owner):
+            if self._set_password().ok:
+                return
+            discard_cluster(kept, self.data)  # damaged
+        with self._private_file(secrets.token_urlsafe(24)) as password:  # nobody's; replaced below
+            options = ["--no-sync", "--no-instructions", *self._without_posix_memory()]
+            self._require(self._run("initdb", "-D", str(self.data), f"--pwfile={password}", *_CLUSTER, *options))
+        keep_cluster(self.data, kept)
+        self._require(self._set_password())
+
+    def _set_password(self) -> CommandResult:
+        """Set the superuser's password without a server that others could reach meanwhile."""
+        statement = f"ALTER ROLE {SUPERUSER} PASSWORD '{scram_verifier(self.password)}'\n"
+        with self._private_file(statement) as file:
+            return self._run("postgres", "--single", "-D", str(self.data), *_options(), "postgres", stdin=file)
+
+    def _require(self, result: CommandResult) -> None:
+        if not result.ok:
             raise StackError(
                 "PostgreSQL's data directory could not be initialised",
                 cause=result.output,
                 fix=f"check that {self._workspace.path} has space left",
             )
+
+    @contextlib.contextmanager
+    def _private_file(self, content: str) -> Iterator[Path]:
+        """A file that only the account of the server can read."""
+        file = self._workspace.path / "pgpass.init"
+        file.touch(mode=0o600)
+        try:
+            file.write_text(content)
+            if self.user is not None:
+                shutil.chown(file, self.user)
+            yield file
+        finally:
+            file.unlink()
 
     def _without_posix_memory(self) -> tuple[str, ...]:
         """Options for an initdb that leaves nothing in /dev/shm if killed; before PostgreSQL 16 there are none."""
@@ -226,12 +255,13 @@ class PostgresServer:
             return ()
         return ("-c", f"dynamic_shared_memory_type={_SETTINGS['dynamic_shared_memory_type']}")
 
-    def _run(self, program: str, *arguments: str) -> CommandResult:
+    def _run(self, program: str, *arguments: str, stdin: Path | None = None) -> CommandResult:
         return process.run(
             [str(self.bin_dir / program), *arguments],
             cwd=self.data,
             env=process.clean_environment(self._workspace.path),
             timeout=START_TIMEOUT,
+            stdin=stdin,
             user=self.user,
         )
 

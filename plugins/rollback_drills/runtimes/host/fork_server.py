@@ -23,8 +23,9 @@ import socket
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
 from typing import IO
@@ -281,22 +282,25 @@ def _call(preloaded: Preloaded) -> str:
     )
 
 
-@dataclass(slots=True)
 class ForkServers:
-    """The fork servers of one runtime, started when they are first needed."""
+    """The fork servers of one runtime, started when they are first needed, and ended with this object at the latest."""
 
-    workspace: Path
-    preloaded: Sequence[Preloaded] = (ALEMBIC,)
-    _servers: dict[tuple[str, str], ForkServer] = field(default_factory=dict)
+    def __init__(self, workspace: Path, preloaded: Sequence[Preloaded] = (ALEMBIC,)) -> None:
+        self._workspace, self._preloaded = workspace, preloaded
+        self._servers: dict[tuple[str, str], ForkServer] = {}
+        # Also where a stack is kept, and nobody closes its runtime.
+        weakref.finalize(self, _close_all, self._servers)
 
     def start(self, argv: Sequence[str], directory: Path, environment: Mapping[str, str]) -> process.Child | None:
         """Start ``PYTHON -m MODULE …``; None for other commands, and for what only a plain process does equally."""
         if len(argv) < 3 or argv[1] != "-m":
             return None
-        ours = process.clean_environment(self.workspace)
-        if any(_READ_AT_START.fullmatch(name) and environment.get(name) != ours.get(name) for name in environment):
+        ours = process.clean_environment(self._workspace)
+        if any(
+            environment.get(name) != ours.get(name) for name in {*environment, *ours} if _READ_AT_START.fullmatch(name)
+        ):
             return None
-        for each in self.preloaded:
+        for each in self._preloaded:
             if argv[2] == each.module:
                 return self._server(argv[0], each).run(argv, argv[3:], directory, environment)
         return None
@@ -304,10 +308,14 @@ class ForkServers:
     def _server(self, interpreter: str, preloaded: Preloaded) -> ForkServer:
         key = (interpreter, preloaded.module)
         if key not in self._servers:
-            self._servers[key] = ForkServer(interpreter, preloaded, self.workspace)
+            self._servers[key] = ForkServer(interpreter, preloaded, self._workspace)
         return self._servers[key]
 
     def close(self) -> None:
-        for server in self._servers.values():
-            server.close()
-        self._servers.clear()
+        _close_all(self._servers)
+
+
+def _close_all(servers: dict[tuple[str, str], ForkServer]) -> None:
+    for server in servers.values():
+        server.close()
+    servers.clear()
