@@ -224,7 +224,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.stash[_WALK] = _start(session, items)
     except (DrillError, pytest.UsageError) as error:
         session.close_quietly()
-        report_mistake(config, items, str(error))
+        report_mistake(config, items, session.redactor.text(str(error)))
 
 
 def _start(session: DrillSession, items: Iterable[pytest.Item]) -> Walk:
