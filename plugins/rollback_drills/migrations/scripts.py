@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollback_drills.migrations.walker.client import ScriptHistory
@@ -20,7 +20,7 @@ _NAMES = ("revision", "down_revision", "depends_on", "branch_labels")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One script; ``title`` is the first line of its docstring."""
+    """One script; ``title`` is the first line of its docstring, ``content`` is kept, for a release may be removed."""
 
     id: str
     down: tuple[str, ...]
@@ -28,6 +28,7 @@ class Script:
     labels: tuple[str, ...]
     title: str
     path: Path
+    content: bytes = field(repr=False, compare=False)
 
     @property
     def file(self) -> str:
@@ -92,7 +93,7 @@ def read_scripts(directories: Iterable[Path]) -> Scripts:
 def scripts_of(history: ScriptHistory) -> Scripts:
     """The scripts as alembic has read them."""
     scripts = [
-        Script(each.id, each.down, each.depends_on, each.labels, each.doc, Path(each.path))
+        Script(each.id, each.down, each.depends_on, each.labels, each.doc, Path(each.path), each.source.encode())
         for each in history.revisions
     ]
     return Scripts(_ordered(scripts), tuple(each.message for each in history.problems))
@@ -100,7 +101,8 @@ def scripts_of(history: ScriptHistory) -> Scripts:
 
 def _read(file: Path) -> Script | str:
     try:
-        tree = ast.parse(file.read_bytes(), str(file))
+        content = file.read_bytes()
+        tree = ast.parse(content, str(file))
     except (OSError, SyntaxError, ValueError) as error:
         where = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         return f"{file.name} cannot be read{where}: {getattr(error, 'msg', None) or error}"
@@ -121,6 +123,7 @@ def _read(file: Path) -> Script | str:
         _names(values.get("branch_labels")),
         title,
         file,
+        content,
     )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rollback_drills.pytest_plugin.selection import interpreter_of
+
 if TYPE_CHECKING:
     from rollback_drills.migrations.reversibility.walk import Walk
-    from rollback_drills.migrations.scripts import Scripts
     from rollback_drills.pytest_plugin.session import DrillSession
     from rollback_drills.runtimes.embedded.builds import Build
 
@@ -61,41 +59,12 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
     )
 
 
-def read_scripts_of(session: DrillSession) -> Scripts:
-    """The scripts of the alembic.ini, read without running them; alembic is asked for what that does not show.
-
-    Raises:
-        DrillError: there are none, or the configuration cannot be read.
-    """
-    from rollback_drills.core.errors import DrillError
-    from rollback_drills.lab.alembic_start import list_scripts, open_configuration
-    from rollback_drills.migrations.ini import script_directories
-    from rollback_drills.migrations.scripts import COMPUTED, read_scripts, scripts_of
-
-    file, section = session.target.file, session.config.getoption("drill_alembic_name")
-    interpreter = interpreter_of(session.config)
-    with tempfile.TemporaryDirectory() as directory:
-        try:
-            places = script_directories(file, section)
-        except DrillError as unread:  # they may be in a package
-            try:
-                opened = open_configuration(file, section, interpreter, Path(directory))
-            except DrillError:
-                raise unread from None
-            places = tuple(Path(each) for each in opened.places)
-        found = read_scripts(places)
-        if any(COMPUTED in problem for problem in found.problems):
-            listed = list_scripts(file, section, interpreter, Path(directory))
-            found = scripts_of(listed) if listed.revisions else found
-    return found
-
-
-def open_walk(session: DrillSession, chosen: set[str], paths: Sequence[Path]) -> Walk:
+def open_walk(session: DrillSession, chosen: set[str], texts: Sequence[str]) -> Walk:
     """Start a server for the migrations alone, and the walk on it; the server ends with the session's workspace.
 
     Args:
         chosen: the revisions to prove.
-        paths: of all scripts.
+        texts: of all scripts.
 
     Raises:
         DrillError: env.py does not start, or what an option names is not there.
@@ -113,7 +82,7 @@ def open_walk(session: DrillSession, chosen: set[str], paths: Sequence[Path]) ->
         file_of_baseline = Path(settings.baseline)
     variables = _pairs(config)
     sql = _text(file_of_baseline) if file_of_baseline is not None else ""
-    build = _build(session, [sql, *(_source(path) for path in paths)])
+    build = _build(session, [sql, *texts])
     server, workspace = session.resources.open_server(session.runtime, build)
     opened = open_configuration(file, section, interpreter, workspace.path)
     environment = BareAlembicEnvironment(
@@ -160,24 +129,6 @@ def _tell(config: pytest.Config, *lines: str) -> None:
     for line in filter(None, lines) if reporter is not None and config.get_verbosity() >= 0 else ():
         reporter.ensure_newline()
         reporter.write_line(line)
-
-
-def _source(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def interpreter_of(config: pytest.Config) -> list[str]:
-    """The command line of the project's Python; a path is relative to where pytest is called.
-
-    A link stays a link: a virtual environment's Python finds its packages by the place at which it is called.
-    """
-    given = config.getoption("drill_alembic_python")
-    if not given:
-        return [sys.executable]
-    return [os.path.abspath(Path(config.invocation_params.dir, given)) if os.sep in given else given]
 
 
 def _pairs(config: pytest.Config) -> dict[str, str]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rollback_drills.evidence.model import DrillEvidence
     from rollback_drills.evidence.run import RunEvidence
     from rollback_drills.migrations.scripts import Scripts
-    from rollback_drills.pytest_plugin.session import DrillSession
     from rollback_drills.target.accepted import Accepted
 
 _DRILLS = "*test_reversibility*"
@@ -132,18 +131,14 @@ class Baseline:
         return f"baseline: {len(ordered)} findings are accepted from now on: {self.file}"
 
 
-def baseline_lines(session: DrillSession, run: RunEvidence) -> list[str]:
+def baseline_lines(baseline: Baseline, run: RunEvidence, scripts: Scripts | None) -> list[str]:
     """What the end of a run says about its baseline; writes the file where that was asked for.
 
     Raises:
         TargetError: the file cannot be written.
     """
-    from rollback_drills.pytest_plugin.revisions import revisions_of
-
-    baseline = session.baseline
     if baseline.file is None:
         return []
-    scripts = revisions_of(session).scripts
     if baseline.writes:
         return [baseline.write(run, scripts)]
     gone = baseline.gone(run)
@@ -156,13 +151,8 @@ def baseline_lines(session: DrillSession, run: RunEvidence) -> list[str]:
 
 def hashes_of(scripts: Scripts | None) -> Mapping[str, str]:
     """The SHA-256 of each script, by revision."""
-    found = {}
-    for each in scripts.scripts if scripts is not None else ():
-        try:
-            found[each.id] = hashlib.sha256(each.path.read_bytes()).hexdigest()
-        except OSError:  # of a release that was obtained for the collection only
-            continue
-    return found
+    known = scripts.scripts if scripts is not None else ()
+    return {each.id: hashlib.sha256(each.content).hexdigest() for each in known}
 
 
 def _findings(drills: Iterable[DrillEvidence]) -> Iterable[tuple[str, str]]:

@@ -16,8 +16,9 @@ from rollback_drills.core.errors import TargetError
 if TYPE_CHECKING:
     from rollback_drills.evidence.model import DrillEvidence, Finding
     from rollback_drills.evidence.run import RunEvidence
-    from rollback_drills.pytest_plugin.session import DrillSession
+    from rollback_drills.migrations.scripts import Scripts
     from rollback_drills.report.formats.sarif import Annotation, Place
+    from rollback_drills.target.target import Target
 
 _LINE = re.compile(r"\bat line (\d+)\b")
 _OF_UPGRADE = ("upgrade-", "revision-id", "revision-unproven", "seed-", "old-release")
@@ -31,21 +32,21 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
     )
 
 
-def annotate(session: DrillSession, run: RunEvidence) -> list[str]:
+def annotate(config: pytest.Config, run: RunEvidence, target: Target, scripts: Scripts | None) -> list[str]:
     """Write the file of ``--drill-sarif``; the lines for a workflow of GitHub Actions.
 
     Raises:
         TargetError: the file cannot be written.
     """
-    named = session.config.getoption("drill_sarif")
+    named = config.getoption("drill_sarif")
     in_workflow = os.environ.get("GITHUB_ACTIONS") == "true"
     if not named and not in_workflow:
         return []
     from rollback_drills.report.formats.sarif import annotations_of, sarif, workflow_commands
 
-    found: list[Annotation] = annotations_of(run, _Sources(session, run).place_of)
+    found: list[Annotation] = annotations_of(run, _Sources(target, scripts).place_of)
     if named:
-        file = Path(session.config.invocation_params.dir, named)
+        file = Path(config.invocation_params.dir, named)
         try:
             file.write_text(sarif(run, found), encoding="utf-8")
         except OSError as error:
@@ -57,14 +58,9 @@ def annotate(session: DrillSession, run: RunEvidence) -> list[str]:
 class _Sources:
     """The scripts of a run, and the file that stands for everything else: the target's."""
 
-    def __init__(self, session: DrillSession, run: RunEvidence) -> None:
-        from rollback_drills.pytest_plugin.revisions import revisions_of
-
-        target = session.target
+    def __init__(self, target: Target, scripts: Scripts | None) -> None:
         self._file = target.file
         self._root = Path(os.environ.get("GITHUB_WORKSPACE") or _repository(target.here)).resolve()
-        of_migrations = any("reversibility" in drill.id for drill in run.drills)
-        scripts = revisions_of(session).scripts if of_migrations else None  # a release may have to be obtained for it
         self._paths: dict[str, Path] = {each.id: each.path for each in scripts.scripts} if scripts is not None else {}
 
     def place_of(self, drill: DrillEvidence, finding: Finding) -> Place:

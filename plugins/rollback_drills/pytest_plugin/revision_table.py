@@ -16,6 +16,7 @@ from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 
 MOST: Final = 20  # revisions without -v
 _HEAD: Final = ("revision", "class", "loss", "lock", "time", "findings")
+_UNREACHED: Final = ("revision-unproven",)
 _LEAST: Final = 8  # columns that each keeps
 _EVERY: Final = Limits(rows=100_000)
 _STYLES: Final = {"failed": "red", "unknown": "yellow", "passed": ""}
@@ -40,6 +41,8 @@ def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iter
     if not rows:
         return
     notable = [row for row in rows if row.findings or row.losses or row.locks or row.verdict != "lossless"]
+    out_of_reach = [row for row in notable if row.findings == _UNREACHED][1:]  # one of them tells why
+    notable = [row for row in notable if row not in out_of_reach]
     notable.sort(key=lambda row: not row.findings)  # what is found must not be pushed out by what is only noted
     shown: Sequence[RevisionRow] = rows if verbose else notable[:MOST]
     if shown:

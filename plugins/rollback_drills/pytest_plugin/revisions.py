@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
+from rollback_drills.pytest_plugin.selection import SelectedRevisions
 
 if TYPE_CHECKING:
     from rollback_drills.migrations.reversibility.walk import Walk
@@ -18,7 +18,6 @@ UNKNOWN = "unknown"
 EVERY = "every revision of the image"
 NOTHING_NEW = "nothing new"
 _WALK = pytest.StashKey["Walk"]()
-_KEY = pytest.StashKey["SelectedRevisions"]()
 
 
 def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
@@ -36,22 +35,6 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedRevisions:
-    """The scripts of the release and the revisions to prove, or why these are not known.
-
-    ``in_image``: the scripts are only in an image. As nothing is started to collect tests, one item proves them all.
-    ``nothing_new``: all are read, and ``--drill-since`` leaves none.
-    """
-
-    scripts: Scripts | None
-    chosen: tuple[str, ...]
-    reason: str = ""
-    in_image: bool = False
-    nothing_new: bool = False
-    mistake: bool = False
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``revision`` in a drill's signature makes one item of each revision of the current release."""
     if "revision" in metafunc.fixturenames and metafunc.definition.get_closest_marker("drill"):
@@ -60,7 +43,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         try:
             session = session_of(metafunc.config)
             session.targets.see_fixture(getattr(metafunc.definition, "_fixtureinfo", None))
-            found = revisions_of(session)
+            found = session.revisions
         except pytest.UsageError:  # here it would become a traceback; it is raised again after collection
             found = SelectedRevisions(None, ())
         stands_in = EVERY if found.in_image else NOTHING_NEW if found.nothing_new else UNKNOWN
@@ -76,83 +59,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("there is no gateway to drill: --drill-alembic names migrations only")
 
 
-def revisions_of(session: DrillSession) -> SelectedRevisions:
-    """The revisions to prove; read once per process."""
-    if _KEY not in session.config.stash:
-        session.config.stash[_KEY] = _find(session)
-    return session.config.stash[_KEY]
-
-
-def _find(session: DrillSession) -> SelectedRevisions:
-    from rollback_drills.core.errors import DrillError
-    from rollback_drills.migrations.scripts import Scripts
-
-    source = session.target.releases
-    if not source.has_trees:
-        return SelectedRevisions(Scripts((), ()), (), in_image=True)
-    try:
-        scripts = _scripts(session)
-        if not scripts.ids:
-            problems = "\n".join(scripts.problems)
-            reason = f"no migration script was found{f': {problems}' if problems else ''}"
-            return SelectedRevisions(scripts, (), reason, mistake=not problems)
-        chosen = _since(session, scripts)
-    except DrillError as error:
-        return SelectedRevisions(None, (), str(error), mistake=True)
-    except LookupError as error:
-        return SelectedRevisions(None, (), str(error))
-    reason = "" if chosen else f"no revision is newer than {session.config.getoption('drill_since')}"
-    return SelectedRevisions(scripts, chosen, reason, nothing_new=not chosen)
-
-
-def _scripts(session: DrillSession) -> Scripts:
-    from rollback_drills.core.placeholders import fill
-    from rollback_drills.migrations.scripts import read_scripts
-    from rollback_drills.pytest_plugin.alembic_walk import read_scripts_of
-    from rollback_drills.runtimes.releases.trees import Trees
-    from rollback_drills.runtimes.workspace import removal
-    from rollback_drills.runtimes.workspace.directory import Workspace
-
-    target = session.target
-    if session.config.getoption("drill_alembic"):
-        return read_scripts_of(session)
-    if target.releases.path is not None:
-        values = {"here": str(target.here), "release": target.current}
-        return read_scripts([target.path(fill(target.releases.path, values)) / target.migrations.versions])
-    # If this process is killed in between, the next run removes the workspace.
-    workspace = Workspace(f"scripts-{secrets.token_hex(4)}", session.worker)
-    try:
-        tree = Trees(target, workspace.path).tree(target.current)
-        return read_scripts([tree / target.migrations.versions])
-    finally:
-        removal.close(workspace)
-
-
-def _since(session: DrillSession, scripts: Scripts) -> tuple[str, ...]:
-    """The revisions that ``--drill-since`` selects: those above one, or those that a branch adds or changes.
-
-    Raises:
-        LookupError: there is no such revision or commit.
-    """
-    since = session.config.getoption("drill_since")
-    if not since:
-        return scripts.ids
-    if not since.startswith("git:"):
-        return scripts.after(since)
-    from rollback_drills.pytest_plugin.since import changed_since
-
-    try:
-        return changed_since(since.removeprefix("git:"), scripts.scripts, session.target.here)
-    except LookupError as error:
-        raise LookupError(f"--drill-since {since}: {error}") from None
-
-
 @pytest.fixture(scope="session")
 def scripts(request: pytest.FixtureRequest) -> Scripts:
     """The migration scripts of the current release, read without running them or starting anything."""
     from rollback_drills.pytest_plugin.activation import session_of
 
-    found = revisions_of(session_of(request.config))
+    found = session_of(request.config).revisions
     if found.scripts is None:
         pytest.fail(f"the revisions are not known: {found.reason}", pytrace=False)
     return found.scripts
@@ -164,14 +76,14 @@ def walk(request: pytest.FixtureRequest) -> Iterator[Walk]:
     from rollback_drills.pytest_plugin.activation import session_of
 
     session = session_of(request.config)
-    reason = revisions_of(session).reason
-    if reason and not revisions_of(session).scripts:
+    reason = session.revisions.reason
+    if reason and not session.revisions.scripts:
         pytest.fail(f"the revisions are not known: {reason}", pytrace=False)
     if request.config.getoption("drill_alembic"):
         opened = request.config.stash.get(_WALK, None) or _start(session, request.session.items)
     else:
         opened = _walk_of_release(session, request)
-    found = revisions_of(session)
+    found = session.revisions
     opened.waiting = session.baseline.waiting(found.scripts)
     opened.strict_loss = request.config.getoption("drill_strict_loss")
     opened.chosen = found.chosen if found.chosen or found.nothing_new else None  # None: they are in an image
@@ -214,25 +126,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from rollback_drills.pytest_plugin.collection import report_mistake
 
     session = session_of(config)
-    found = revisions_of(session)
+    found = session.revisions
     if not session.performs or session.worker not in ("main", "gw0"):  # of several workers, one is enough to see it
         return
     try:
         if found.mistake:
             raise pytest.UsageError(found.reason)
-        if found.chosen:
-            config.stash[_WALK] = _start(session, items)
+        if found.chosen or found.in_image:
+            config.stash[_WALK] = walk = _start(session, items)
+            if found.in_image and not (walk.history.revisions or walk.history.problems):
+                places = ", ".join(walk.history.places)
+                raise pytest.UsageError(f"no migration script was found: alembic looks in {places}")
     except (DrillError, pytest.UsageError) as error:
         session.close_quietly()
-        report_mistake(config, items, str(error))
+        report_mistake(config, items, session.redactor.text(str(error)))
 
 
 def _start(session: DrillSession, items: Iterable[pytest.Item]) -> Walk:
     from rollback_drills.pytest_plugin.alembic_walk import open_walk
 
-    scripts = revisions_of(session).scripts
-    paths = [each.path for each in scripts.scripts] if scripts is not None else []
-    return open_walk(session, _selected(items), paths)
+    scripts = session.revisions.scripts
+    texts = [each.content.decode(errors="replace") for each in scripts.scripts] if scripts is not None else []
+    return open_walk(session, _selected(items), texts)
 
 
 def _selected(items: Iterable[pytest.Item]) -> set[str]:

@@ -152,8 +152,12 @@ class RunReporter:
             self.notes.append(str(error))
 
         try:
-            self.notes += baseline_lines(self._session, run)
-            self.commands = annotate(self._session, run)
+            of_migrations = any(
+                "reversibility" in drill.id for drill in run.drills
+            )  # else nothing has read the scripts
+            scripts = self._session.revisions.scripts if of_migrations else None
+            self.notes += baseline_lines(self._session.baseline, run, scripts)
+            self.commands = annotate(session.config, run, self._session.target, scripts)
         except DrillError as error:
             self.problem = self.problem or str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR

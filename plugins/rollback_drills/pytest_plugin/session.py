@@ -22,6 +22,7 @@ from rollback_drills.pytest_plugin.killed_runs import remove_left_overs
 from rollback_drills.pytest_plugin.marks import only_shows_something
 from rollback_drills.pytest_plugin.plans import Plans, sections_of
 from rollback_drills.pytest_plugin.report_directory import report_directory, require_writable
+from rollback_drills.pytest_plugin.selection import SelectedRevisions, selected_revisions
 from rollback_drills.pytest_plugin.signals import Signals
 from rollback_drills.pytest_plugin.target_choice import TargetChoice
 from rollback_drills.pytest_plugin.time_limit import time_limit
@@ -100,6 +101,11 @@ class DrillSession:
         """The random game days to play; None if no option asks for any."""
         return read_options(self.config, self.target)
 
+    @property
+    def revisions(self) -> SelectedRevisions:
+        """The migrations to prove, read from the scripts on first use."""
+        return selected_revisions(self.config, self.target, self.worker)
+
     def acceptances(self, accepted: Sequence[Accepted], *, writes: bool = True) -> Acceptances:
         """Accepted risks on the day on which this run began, those of the baseline included.
 
@@ -109,9 +115,7 @@ class DrillSession:
         today = self.config.stash[RUN].today
         if self.baseline.file is None or (self.baseline.writes and not writes):
             return Acceptances(accepted, today)
-        from rollback_drills.pytest_plugin.revisions import revisions_of
-
-        return Acceptances([*accepted, *self.baseline.accepted(revisions_of(self).scripts)], today)
+        return Acceptances([*accepted, *self.baseline.accepted(self.revisions.scripts)], today)
 
     def close(self) -> None:
         """End the journal, and remove the workspace and everything that runs from it, unless it is kept."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rollback_drills.migrations.scripts import Script
@@ -30,17 +31,20 @@ def changed_since(reference: str, scripts: Sequence[Script], here: Path) -> tupl
         if name.endswith(".py"):
             known[name] = described.split()[2]
             by_name.setdefault(Path(name).name, set()).add(known[name])
-    paths = [each.path.resolve() for each in scripts]
-    hashes = _git(root, "hash-object", "--stdin-paths", given="".join(f"{path}\n" for path in paths)).split()
-    chosen = []
-    for script, path, content in zip(scripts, paths, hashes, strict=True):
-        if path.is_relative_to(root):
-            same = known.get(path.relative_to(root).as_posix()) == content
-        else:
-            same = content in by_name.get(path.name, ())
-        if not same:
-            chosen.append(script.id)
-    return tuple(chosen)
+    return tuple(each.id for each in scripts if not _is_known(each, root, known, by_name))
+
+
+def _is_known(script: Script, root: Path, known: Mapping[str, str], by_name: Mapping[str, set[str]]) -> bool:
+    path = script.path.resolve()
+    blobs = {known.get(path.relative_to(root).as_posix())} if path.is_relative_to(root) else by_name.get(path.name, ())
+    return any(each is not None and _is_blob(each, script.content) for each in blobs)
+
+
+def _is_blob(name: str, content: bytes) -> bool:
+    """Whether git stores this content under a name; line ends may have been converted when it was checked out."""
+    algorithm = "sha256" if len(name) == 64 else "sha1"
+    texts = (content, content.replace(b"\r\n", b"\n"))
+    return any(hashlib.new(algorithm, b"blob %d\0" % len(text) + text).hexdigest() == name for text in texts)
 
 
 def _merge_base(reference: str, here: Path) -> str:
@@ -52,9 +56,9 @@ def _merge_base(reference: str, here: Path) -> str:
         return commit
 
 
-def _git(here: Path, *arguments: str, given: str | None = None, what: str = "") -> str:
+def _git(here: Path, *arguments: str, what: str = "") -> str:
     try:
-        result = subprocess.run(["git", *arguments], cwd=here, input=given, capture_output=True, text=True, check=False)
+        result = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False)
     except OSError as error:
         raise LookupError(f"git cannot be started: {error.strerror}") from None
     if result.returncode:

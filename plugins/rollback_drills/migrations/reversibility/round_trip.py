@@ -382,8 +382,8 @@ def _hint(error: StepError) -> str:
     if not re.search(r"(?i)extension .*is not available|extension control file", error.message):
         return ""
     return (
-        "; name a PostgreSQL that has it with database.bin_dir in a target file (--drill-target), or drill in Docker"
-        " (--drill-runtime=docker) with an image that has it as database.image"
+        "; name a PostgreSQL that has it with database.bin_dir in a target file (--drill-target), or drill the target"
+        " with --drill-runtime=docker and a database.image that has it"
     )
 
 

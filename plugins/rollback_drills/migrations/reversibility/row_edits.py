@@ -55,13 +55,6 @@ def takes_rows(conn: Connection, table: CatalogueTable, rows: Iterable[Mapping[s
     return True
 
 
-def is_referred_to(conn: Connection, tables: Iterable[CatalogueTable], name: str) -> bool:
-    """Whether a row refers to one of this table that is not there."""
-    dangling = [_dangling(table, key) for table in tables for key in table.foreign_keys if key.table == name]
-    query = " UNION ALL ".join(f"(SELECT 1 {each} LIMIT 1)" for each in dangling)
-    return bool(dangling) and bool(conn.execute(query.encode()).fetchall())
-
-
 def delete_dangling(conn: Connection, tables: Collection[CatalogueTable], names: set[str]) -> set[str]:
     """Delete the rows that refer to missing rows of these tables, and so on; the tables from which any was deleted.
 

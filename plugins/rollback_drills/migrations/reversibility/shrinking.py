@@ -12,7 +12,7 @@ from rollback_drills.migrations.reversibility.database import MigratedDatabase
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.generate.catalogue import Catalogue, CatalogueTable
 from rollback_drills.migrations.reversibility.generate.seeder import parents_first
-from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, is_referred_to, tables_in
+from rollback_drills.migrations.reversibility.row_edits import delete_rows, insert_rows, tables_in
 from rollback_drills.migrations.reversibility.snapshots import Row
 from rollback_drills.migrations.walker.client import StepError, StepOutcome
 from rollback_drills.postgres import connect
@@ -45,8 +45,7 @@ class InPlace:
         except psycopg.Error:
             return False
         step = walker.upgrade if self._direction == "upgrade" else walker.downgrade
-        whole = not is_referred_to(conn, self._database.tables.values(), table.name)
-        if whole and _is_same_failure(step(self._revision, attempt=True), self._error):
+        if _is_same_failure(step(self._revision, attempt=True), self._error):
             return True
         with contextlib.suppress(psycopg.Error):  # refused where a constraint is NOT VALID
             insert_rows(conn, table, rows)
@@ -103,7 +102,8 @@ def smallest(
     """Those of ``rows`` that the failure needs.
 
     Each table is halved as long as the step fails in the same way, then single rows are left out. Referring tables come
-    before those that they refer to: a row must not be blamed for what the search itself has taken away.
+    before those that they refer to: a row must not be blamed for what the search itself has taken away. What another
+    constraint then refuses is another failure.
 
     Args:
         first: the table to begin with, which the failure names.

@@ -17,6 +17,7 @@ from rollback_drills.migrations.walker.client import ScriptHistory
 from rollback_drills.postgres import RoleSettings, connect, restore_role_settings, role_settings
 from rollback_drills.target.system_tables import Migrations
 
+_STOPPING = {"upgrade-failed", "revision-id-too-long", "revision-unproven"}
 MAX_REPLAYED = 50  # after a restart that applied more revisions than this, a copy of the database is kept
 
 
@@ -143,6 +144,17 @@ class Walk:
         proofs = [self.prove(each) for each in chosen]
         self.verify()
         return proofs
+
+    def unreachable(self, revision: str) -> str:
+        """Why a revision cannot be proven, if a proof before it has shown that; otherwise empty.
+
+        The first proof that meets the failing revision has its finding; it is proven first, if it was to be proven.
+        """
+        proof = self.proofs.get(revision) or (self.prove(revision) if self._stuck else None)
+        if proof is None or proof.codes != {"revision-unproven"}:
+            return ""
+        first = next(each for each in self.proofs.values() if each.codes & _STOPPING)
+        return f"{revision} is not proven: {proof.reason}" if first is not proof else ""
 
     def verify(self) -> None:
         """Compare the schema as tracked step by step with a full fingerprint.
