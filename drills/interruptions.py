@@ -32,6 +32,8 @@ from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import CommandResult, Outcome
 
+from .procedures import note_touched
+
 MiddleFault = CommandFault | GatewayKilledStarting
 
 
@@ -228,6 +230,7 @@ def interrupt_everywhere(lab: Lab, drill: Drill, begin: Begin) -> None:
                 if cut.step == step:
                     _cut_off_within(lab, drill, begin, cut)
             _cut_off_after(lab, drill, begin, step, gateway_killed=step == operator.steps[-1])
+    note_touched(drill, lab.touched)
 
 
 def _judge_undisturbed(drill: Drill, procedure: Procedure, operator: Operator) -> None:
@@ -300,6 +303,10 @@ def running_stack(lab: Lab, drill: Drill) -> Iterator[Stack]:
     stack.command_log.listeners.append(drill.command)
     try:
         stack.must_start(stack.gateway.deploy(lab.target.current))
+        if not lab.traffic_watched:
+            for integration in lab.target.integrations_of(lab.target.current):
+                stack.client.deliver(integration)
+            lab.watch_traffic(stack)
         yield stack
     finally:
         lab.discard(stack)

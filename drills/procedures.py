@@ -110,24 +110,22 @@ def watch_traffic(stack: Stack, drill: Drill, lab: Lab) -> None:
     """
     with drill.aside():
         lab.watch_traffic(stack)
-    _tell_touched(drill, lab.touched)
+    note_touched(drill, lab.touched)
 
 
 def check_seed(stack: Stack, drill: Drill, lab: Lab) -> None:
     """After a rollback, every row of the seed is there, but for what deliveries to the previous release change."""
     names = stack.target.integrations_of(stack.target.previous)
-    found = lab.watch_again(stack, lambda: [stack.client.deliver(name) for name in names])
-    _tell_touched(drill, found)
+    note_touched(drill, lab.watch_again(stack, lambda: [stack.client.deliver(name) for name in names]))
     check_rows(drill, lab.seed_rows, stack.database)
 
 
-def _tell_touched(drill: Drill, names: Collection[str]) -> None:
+def note_touched(drill: Drill, names: Collection[str]) -> None:
+    """Say of which existing data the drill cannot prove that they survive, because traffic itself changes them."""
     if names:
-        told = ", ".join(sorted(names))
-        drill.observe("changed by traffic in rows that were there before, so not compared", told)
         drill.not_proven(
-            f"Whether the rollback keeps {told}: traffic itself changes it in rows that were there before. "
-            "Name it under database.volatile."
+            f"Whether the rollback keeps {', '.join(sorted(names))}: traffic itself changes it in rows that were there "
+            "before, so it was not compared. Name it under database.volatile."
         )
 
 

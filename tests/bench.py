@@ -133,7 +133,8 @@ def bench_recovery() -> None:
     seed = TARGET.with_name(f"bench-{os.getpid()}.sql")
     file = seed.with_suffix(".toml")
     text = TARGET.read_text().replace("rate = 25.0", "rate = 0")  # no window of clients, which nobody waits for by hand
-    assert text.count('seed = ["../gateway/seed-0.4.0.sql"]') == 1
+    assert text.count('seed = ["../gateway/seed-0.4.0.sql"]') == text.count("[migrations]\n") == 1
+    text = text.replace("[migrations]\n", "[migrations]\ntimeout = 900.0\n")
     file.write_text(text.replace('seed-0.4.0.sql"]', f'seed-0.4.0.sql", "{seed.name}"]'))
     seed.write_text(
         "INSERT INTO deliveries (delivery_id, integration, payload, received_at)\n"

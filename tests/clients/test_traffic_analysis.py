@@ -78,6 +78,16 @@ def test_a_stretch_that_does_not_end_lasts_to_the_end() -> None:
     assert seen.downtime_seconds == {"health": 1.92}
 
 
+def test_a_pause_for_the_suite_s_own_work_is_no_downtime() -> None:
+    requests = [request(number, "failed" if 2 <= due < 6 else "good", due=due) for number, due in _halves(20)]
+    seen = analyse(requests, Span(RATE, 0.0, 10.0), pauses=[(1.0, 3.0), (5.0, 8.0), (9.0, 9.5)])
+    assert seen.downtime_seconds == {kind: pytest.approx(2.0, abs=0.51) for kind in KINDS}
+
+
+def _halves(count: int) -> list[tuple[int, float]]:
+    return [(number, number / 2) for number in range(count)]
+
+
 def test_a_deliberate_refusal_is_an_answer() -> None:
     seen = analyse([request(n, o) for n, o in ((1, "good"), (3, "failed"), (5, "deliberate"))], Span(RATE, 0, 1))
     assert [(each.began, each.ended) for each in seen.downtime] == [(0.12, 0.2)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -325,6 +327,41 @@ def test_the_slowest_step_is_found_whenever_it_begins(
     with drill.recovery(), drill.step("only one"):
         clock.now += took
     assert "longest step: only one" in drill.findings_sentence
+
+
+def test_what_the_suite_looks_at_for_itself_is_no_recovery(make: Any, clock: Clock):
+    drill = make(plan={"objective": "full_restore", "objective_seconds": 10})
+    with drill:
+        with drill.aside():
+            clock.now += 100  # before the decision
+        with drill.recovery():
+            with drill.step("downgrade"), drill.aside():
+                clock.now += 7
+                with drill.aside():
+                    clock.now += 13
+            clock.now += 4
+        with drill.aside():
+            clock.now += 50
+    recovery = drill.evidence().recovery
+    assert (recovery.seconds, recovery.aside_seconds, recovery.ended, recovery.met) == (4, 20, 124, True)
+    assert drill.evidence().facts["the suite's own work during the recovery, not counted"] == "20.00 s"
+
+
+def test_clients_pause_while_the_suite_looks(make: Any):
+    paused: list[bool] = []
+
+    class Clients:
+        @contextmanager
+        def paused(self) -> Iterator[None]:
+            paused.append(True)
+            yield
+            paused.append(False)
+
+    drill = make()
+    drill.watch(Clients())
+    with drill, drill.aside(), drill.aside():
+        assert paused == [True]
+    assert paused == [True, False]
 
 
 def test_a_recovery_that_fails_has_no_duration(make: Any):

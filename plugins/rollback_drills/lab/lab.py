@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import psycopg
@@ -39,17 +39,14 @@ ROLE = "gateway"
 class ReferenceDatabase:
     """A database that was only ever upgraded to a revision.
 
-    ``seeded`` holds the seed's rows there; None below the previous release's head, where the seed is not valid.
+    ``seeded`` holds the seed's rows there, and ``rows`` are those without what is volatile now; None below the previous
+    release's head, where the seed is not valid.
     """
 
     schema: SchemaFingerprint
     columns: Mapping[str, Sequence[str]]
     seeded: LiveDatabase | None
-
-    @property
-    def rows(self) -> RowSet | None:
-        """The seed's rows, without what is volatile now."""
-        return self.seeded.rows() if self.seeded is not None else None
+    rows: RowSet | None = None
 
 
 class Lab:
@@ -70,6 +67,7 @@ class Lab:
         self._role_settings: dict[str, RoleSettings] = {}
         self._own_role_settings: RoleSettings = {}
         self._volatile = set(target.database.volatile)
+        self._rows: dict[tuple[str, frozenset[str]], RowSet] = {}
         self.traffic_watched = False
         self._converted: dict[str, frozenset[str]] = {}
         self._under_preparation: LiveDatabase | None = None
@@ -161,7 +159,14 @@ class Lab:
         """
         if self.target.previous not in self._templates:
             raise StackError("the lab has not been started")
-        return self._templates[self.target.previous].rows()
+        return self._rows_of(self._templates[self.target.previous])
+
+    def _rows_of(self, database: LiveDatabase) -> RowSet:
+        """The rows of a database that nothing changes, read once for what is volatile."""
+        key = (database.name, frozenset(self._volatile))
+        if key not in self._rows:
+            self._rows[key] = database.rows()
+        return self._rows[key]
 
     @property
     def touched(self) -> frozenset[str]:
@@ -178,7 +183,7 @@ class Lab:
             What was found now, as `rollback_drills.postgres.changed_columns` names it.
         """
         template = self._templates[stack.origin]
-        missing = stack.database.missing(template.rows()).rows
+        missing = stack.database.missing(self._rows_of(template)).rows
         found = template.differing_columns(stack.database, missing) if missing else frozenset[str]()
         self._volatile |= found
         self.traffic_watched = True
@@ -190,7 +195,7 @@ class Lab:
         A table whose rows differ from the seed's, and are changed once more by these deliveries, is changed by traffic.
         """
         template, database = self._templates[self.target.previous], stack.database
-        missing = database.missing(template.rows()).rows
+        missing = database.missing(self._rows_of(template)).rows
         if not missing:
             return frozenset()
         differing = template.differing_columns(database, missing)
@@ -265,7 +270,8 @@ class Lab:
         if revision not in self._references:
             with self.roles_kept():
                 self._references[revision] = self._make_reference(revision)
-        return self._references[revision]
+        reference = self._references[revision]
+        return reference if reference.seeded is None else replace(reference, rows=self._rows_of(reference.seeded))
 
     def _make_reference(self, revision: str) -> ReferenceDatabase:
         previous = self._templates[self.target.previous]

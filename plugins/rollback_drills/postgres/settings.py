@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import psycopg
+
+from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres.connection import Connection, quote_ident, quote_literal
 
 RoleSettings = Mapping[str, tuple[str, ...]]
@@ -32,17 +35,27 @@ def restore_role_settings(conn: Connection, wanted: RoleSettings) -> None:
 
     Args:
         conn: a superuser's autocommit connection.
+
+    Raises:
+        DrillError: the server refuses.
     """
     found = role_settings(conn)
     for role in sorted(found.keys() | wanted.keys()):
         if found.get(role, ()) == wanted.get(role, ()) or not _exists(conn, role):
             continue
         whom = f"ROLE {quote_ident(role) if role else 'ALL'}"
-        with conn.transaction():
-            conn.execute(f"ALTER {whom} RESET ALL".encode())
-            for setting in wanted.get(role, ()):
-                name, _, value = setting.partition("=")
-                alter_setting(conn, whom, name, value)
+        try:
+            with conn.transaction():
+                conn.execute(f"ALTER {whom} RESET ALL".encode())
+                for setting in wanted.get(role, ()):
+                    name, _, value = setting.partition("=")
+                    alter_setting(conn, whom, name, value)
+        except psycopg.Error as error:
+            raise DrillError(
+                f"the settings of {role or 'all roles'} cannot be set back",
+                cause=str(error).strip(),
+                fix="see what a migration sets with ALTER ROLE, and whether it takes that back",
+            ) from error
 
 
 def alter_setting(conn: Connection, whom: str, name: str, value: str) -> None:

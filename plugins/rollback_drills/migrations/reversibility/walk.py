@@ -164,7 +164,8 @@ class Walk:
         """
         if self._database is not None:
             self.memory = max(self.memory, self._database.walker.memory)
-            self._database.schema.verify()
+            with self._own_roles():
+                self._database.schema.verify()
 
     # --- the context of a revision -----------------------------------------------------------------------
 
