@@ -8,7 +8,7 @@ from pathlib import Path
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.backup import BackupAccount
-from rollback_drills.lab.backup_trial import Trial, try_out
+from rollback_drills.lab.backup_trial import BackupTrial, try_out
 from rollback_drills.lab.lab import Lab
 
 _SAME = (
@@ -22,7 +22,7 @@ def examine_backups(lab: Lab, private: Path) -> Iterator[Diagnosis]:
     Args:
         private: a directory for the files.
     """
-    trials: list[Trial] = []
+    trials: list[BackupTrial] = []
     try:
         for release in (lab.target.previous, lab.target.current):
             stack = lab.stack(release)
@@ -43,7 +43,7 @@ def examine_backups(lab: Lab, private: Path) -> Iterator[Diagnosis]:
     yield from _conclude(trials, int(number), account)
 
 
-def _conclude(trials: list[Trial], server: int, account: BackupAccount) -> Iterator[Diagnosis]:
+def _conclude(trials: list[BackupTrial], server: int, account: BackupAccount) -> Iterator[Diagnosis]:
     """All trials have passed."""
     one, other = trials
     if one.sha256 == other.sha256 and one.revision != other.revision:
