@@ -16,8 +16,9 @@ from typing import ClassVar
 import psycopg
 
 from rollback_drills.core.errors import BackupRefusedError, DrillError
-from rollback_drills.drill.checkers import Judge, Problems
+from rollback_drills.drill.checkers import Judge, Problems, check_database_at, check_kept
 from rollback_drills.drill.drill import Drill
+from rollback_drills.lab.before import StateBefore, take_state
 from rollback_drills.lab.faults import (
     COMMAND_FAULTS,
     CommandFault,
@@ -79,9 +80,12 @@ class Operator:
         cut: where this operator is cut off; None: nowhere.
         steps: the titles of the steps that were begun.
         cuts: where in these steps an operator can be cut off.
+        states: the state before the first downgrade, by the revision aimed at; shared by all operators of a procedure.
     """
 
     stack: Stack
+    lab: Lab
+    states: dict[str, StateBefore]
     command_faults: Sequence[CommandFault] = COMMAND_FAULTS
     cut: Cut | None = None
     steps: list[str] = field(default_factory=list)
@@ -91,6 +95,8 @@ class Operator:
         """Read the revision first: at the goal, there is nothing to do."""
         stack = self.stack
         if stack.database.revision() != revision:
+            if revision not in self.states:
+                self.states[revision] = take_state(stack, self.lab, revision)
             self.run(
                 f"the downgrade to {revision}",
                 lambda kill_when: stack.alembic.run(stack.target.current, "downgrade", revision, kill_when=kill_when),
@@ -156,6 +162,7 @@ class Procedure(ABC):
     def __init__(self, stack: Stack, lab: Lab) -> None:
         self.stack, self.lab, self.target = stack, lab, stack.target
         self.clean_up = ExitStack()
+        self.states: dict[str, StateBefore] = {}
 
     @abstractmethod
     def steps(self, operator: Operator) -> Iterator[str]:
@@ -166,7 +173,7 @@ class Procedure(ABC):
         """What has to hold when the last step is done."""
 
     def operator(self, cut: Cut | None = None) -> Operator:
-        return Operator(self.stack, self.command_faults, cut)
+        return Operator(self.stack, self.lab, self.states, self.command_faults, cut)
 
     def perform(self, operator: Operator, *, until: str | None = None) -> None:
         """From the top, to the end or to the end of the step ``until``.
@@ -189,6 +196,12 @@ class Procedure(ABC):
         found = Problems()
         self.check(found)
         return found.lines
+
+    def check_downgraded(self, judge: Judge, goal: str) -> None:
+        """The database is at the goal, and what was there before the first downgrade was kept."""
+        check_database_at(judge, self.stack, self.lab.only_upgraded_to(goal), goal)
+        if goal in self.states:
+            check_kept(judge, self.stack, self.lab, self.states[goal], goal)
 
     def where(self) -> str:
         """Where things are: what the next operator finds."""

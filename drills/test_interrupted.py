@@ -16,7 +16,6 @@ import pytest
 from rollback_drills.drill.checkers import (
     Judge,
     Problems,
-    check_database_at,
     check_disabled,
     check_restored,
     check_revision,
@@ -58,7 +57,7 @@ class QuickApplication(Procedure):
         operator.deploy(self.target.previous)
 
     def check(self, judge: Judge) -> None:
-        check_database_at(judge, self.stack, self.lab.only_upgraded_to(self.goal), self.goal)
+        self.check_downgraded(judge, self.goal)
         check_serves(judge, self.stack, self.target.previous, recovering=True)
 
 
@@ -79,7 +78,7 @@ class QuickDatabase(Procedure):
         self.stack.gateway.restart()  # the current release need not start on the older schema
 
     def check(self, judge: Judge) -> None:
-        check_database_at(judge, self.stack, self.lab.only_upgraded_to(self.goal), self.goal)
+        self.check_downgraded(judge, self.goal)
 
 
 class QuickFlags(Procedure):
@@ -124,7 +123,7 @@ class ScenarioB(Procedure):
         operator.deploy(self.target.current)
 
     def check(self, judge: Judge) -> None:
-        check_database_at(judge, self.stack, self.lab.only_upgraded_to(self.good), self.good)
+        self.check_downgraded(judge, self.good)
         check_serves(judge, self.stack, self.target.current, recovering=True)
 
 
@@ -181,7 +180,7 @@ class ScenarioC(Procedure):
         schema = restorable(self.stack.database.schema())
         check_schema(judge, restorable(reference.schema), schema, finding="restore-differs")
         if reference.rows is not None:
-            check_rows(judge, reference.rows, self.stack.database.rows())
+            check_rows(judge, reference.rows, self.stack.database)
         check_serves(judge, self.stack, self.target.previous, recovering=True)
 
     def drop_new(self) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rollback_drills.drill.checkers import (
-    check_deliveries,
     check_disabled,
     check_health_while_frozen,
     check_healthy,
-    check_rows,
     check_unusable,
     check_write_probe,
 )
@@ -21,11 +19,13 @@ from rollback_drills.runbook import sections
 
 from .procedures import (
     check_release_serves,
+    check_seed,
     check_still_stored,
     deploy,
     error_rate_of,
     errors_among,
     return_database_to,
+    take_deliveries,
 )
 
 WATCHED_ROUNDS = 3  # deliveries to each integration while the error rate is watched
@@ -48,7 +48,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
     assert target.flags.symptom is not None
     faulty = target.gated_of(target.current)[-1]
     with drill.step("The incident: deliveries of one integration fail"):
-        writes = check_deliveries(drill, stack, target.current)
+        writes = take_deliveries(stack, drill, lab, target.current)
         schema = stack.database.schema()
         stack.database.execute(target.flags.symptom.format(integration=faulty))
         planted = {entry.key for entry in schema.diff(stack.database.schema()).left_over}
@@ -84,7 +84,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         drill.check("errors among them", errors, expected=0.0, finding="errors-go-on")
         drill.observe("left to a person", sections.BY_HAND["monitor"])
     with drill.step("Document the incident", checklist="document"):
-        check_rows(drill, lab.seed_rows, stack.database.rows())
+        check_seed(stack, drill, lab)
         check_still_stored(stack, drill, writes)
         performed = {step.checklist for step in drill.evidence().steps}
         untouched = sorted(set(sections.CHECKLIST) - set(sections.BY_HAND) - performed)

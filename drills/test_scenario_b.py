@@ -10,15 +10,16 @@ import pytest
 
 from rollback_drills import postgres
 from rollback_drills.clients.delivery import Delivered
-from rollback_drills.drill.checkers import check_deliveries, check_rows, check_schema
+from rollback_drills.drill.checkers import check_rows, check_schema, check_sequences
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
+from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import FAILURE_MODES, REVISION, FailingMigration, failing_migration, plant, require_read
 from rollback_drills.migrations.failing import SLEEP_MARK
 from rollback_drills.postgres import SchemaFingerprint
 
-from .procedures import check_release_serves, check_still_stored, deploy, fullest_table
+from .procedures import check_release_serves, check_still_stored, deploy, fullest_table, take_deliveries
 
 SHOWN_BLIND = ("in-a-transaction", "outside-a-transaction")  # the others leave what the first one leaves
 GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has no lock_timeout worth the name
@@ -26,20 +27,21 @@ GIVE_UP_SECONDS = 15.0  # a migration that waits longer than this for a lock has
 
 @pytest.mark.drill("Scenario B: a migration fails", runbook="scenario-b", objective="database_rollback")
 @pytest.mark.parametrize("way", FAILURE_MODES)
-def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> None:
+def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill, lab: Lab) -> None:
     """The state is read first; what is left behind is removed, and nothing else; the good release serves again.
 
     Answering every failed migration with `downgrade -1` destroys a good revision wherever a transaction has rolled the
     failed one back. Two of these drills show on a copy what that costs.
     """
     target = stack.target
-    good, schema, rows = stack.database.revision(), stack.database.schema(), stack.database.rows()
+    good, schema = stack.database.revision(), stack.database.schema()
     table = fullest_table(stack)
     migration = failing_migration(way, table=table, down_revision=good)
     drill.fact("revision", good)
     drill.fact("way", way)
     with drill.step("Take deliveries under the good release"):
-        writes = check_deliveries(drill, stack, target.current)
+        writes = take_deliveries(stack, drill, lab, target.current)
+        rows, sequences = stack.database.rows(), stack.database.sequences()
 
     broken = plant(stack.commands, target, f"{target.current}-fails-{way}", migration)
     with drill.step(f"Deploy a release whose migration fails: {migration.why}"):
@@ -55,7 +57,8 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
             deploy(stack, drill, target.current)
         check_release_serves(stack, drill, target.current)
     with drill.step("Compare the data with what was there before"):
-        check_rows(drill, rows, stack.database.rows())
+        check_rows(drill, rows, stack.database)
+        check_sequences(drill, sequences, stack.database.sequences())
         check_still_stored(stack, drill, writes)
     if way in SHOWN_BLIND:
         account_for_clients(stack, drill)  # what follows is a demonstration that no client takes part in
@@ -161,7 +164,8 @@ def clean_up(stack: Stack, drill: Drill, migration: FailingMigration, good: str,
     with drill.step("Read the revision before touching anything", checklist="rollback-database"):
         found = stack.alembic.current(stack.target.current)
         drill.check("the revision is still the good one", found, expected=good, finding="failed-migration-left-traces")
-        observed = stack.database.schema()
+        with drill.aside():
+            observed = stack.database.schema()
         if not migration.cleanup:
             nothing = "the failed migration left no trace: there is nothing to undo"
             check_schema(drill, schema, observed, title=nothing, finding="failed-migration-left-traces")
@@ -171,7 +175,8 @@ def clean_up(stack: Stack, drill: Drill, migration: FailingMigration, good: str,
             drill.observe("invalid indexes", list(postgres.invalid_indexes(connection)))
     with drill.step("Remove by hand what no downgrade removes"):
         stack.database.execute_each(migration.cleanup)
-        after = stack.database.schema()
+        with drill.aside():
+            after = stack.database.schema()
         check_schema(drill, schema, after, title="the schema is as before", finding="cleanup-incomplete")
 
 

@@ -118,7 +118,7 @@ def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     stack.clients.give_up(since=manifest.began)
     with drill.step(f"Deploy release {target.current}", checklist="restart-services"):
         deploy(stack, drill, target.current)
-        check_rows(drill, rows, stack.database.rows())
+        check_rows(drill, rows, stack.database)
     check_release_serves(stack, drill, target.current)
 
 

@@ -1,8 +1,9 @@
 """What the harness costs beside the systems that it starts: ``make bench``.
 
 Runs the whole game day with one worker and with two, in turn, and prints where the wall time went; then with and
-without client traffic (``python tests/bench.py traffic``, alone). Where a Docker engine answers, it then compares a
-start of the docker runtime with the same start by hand (``python tests/bench.py start``, alone). Ratios are within one
+without client traffic (``python tests/bench.py traffic``, alone), and a recovery with a million rows beside the same
+commands by hand (``python tests/bench.py recovery``, alone). Where a Docker engine answers, it then compares a start of
+the docker runtime with the same start by hand (``python tests/bench.py start``, alone). Ratios are within one
 invocation, so that they hold on a noisy machine.
 """
 
@@ -33,6 +34,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "fixtures" / "targets" / "reference.toml"
 ROUNDS = 2
 STARTS = 7
+ROWS = 1_000_000
+RECOVERY_RATIO = 1.1  # how much longer than by hand a recovery may take
 START_RATIO = 1.2  # how much longer than by hand a start of the docker runtime may take
 Start = tuple[float, float, float]  # seconds until PostgreSQL answers, then until the gateway does, and both
 
@@ -57,8 +60,11 @@ def main() -> None:
             bench_traffic()
         case ["start"]:
             bench_start()
+        case ["recovery"]:
+            bench_recovery()
         case _:
             bench_game_day()
+            bench_recovery()
             bench_start()
 
 
@@ -117,6 +123,73 @@ def print_steps(run: RunEvidence) -> None:
     print(f"{'starting the lab':<28} {run.setup_seconds:8.1f}")
     for section, (seconds, harness) in sections.items():
         print(f"{section:<28} {seconds:8.1f} {harness:10.1f}")
+
+
+# --- a recovery with many rows ---------------------------------------------------------------------------
+
+
+def bench_recovery() -> None:
+    """Quick rollback 1 with a million rows: the drill's recovery time beside the same commands by hand, in turn."""
+    seed = TARGET.with_name(f"bench-{os.getpid()}.sql")
+    file = seed.with_suffix(".toml")
+    text = TARGET.read_text().replace("rate = 25.0", "rate = 0")  # no window of clients, which nobody waits for by hand
+    assert text.count('seed = ["../gateway/seed-0.4.0.sql"]') == 1
+    file.write_text(text.replace('seed-0.4.0.sql"]', f'seed-0.4.0.sql", "{seed.name}"]'))
+    seed.write_text(
+        "INSERT INTO deliveries (delivery_id, integration, payload, received_at)\n"
+        "SELECT 'bench-' || n, 'github', '{}', timestamptz '2026-01-01' + n * interval '1 s'\n"
+        f"FROM generate_series(1, {ROWS}) n;\n"
+    )
+    ours, hand, aside = [], [], 0.0
+    try:
+        for number in range(1, ROUNDS + 1):
+            print(
+                f"a recovery with {ROWS:,} rows, round {number} of {ROUNDS}: the drill, then by hand", file=sys.stderr
+            )
+            chosen = "test_quick_application and not interrupted"
+            _, run = game_day("-p", "no:xdist", "-k", chosen, "--drill-target", str(file))
+            (recovery,) = (drill.recovery for drill in run.drills if drill.recovery is not None)
+            assert recovery.seconds is not None
+            ours.append(recovery.seconds)
+            aside = max(aside, recovery.aside_seconds)
+            hand.append(recovery_by_hand(Target.load(file)))
+    finally:
+        file.unlink(missing_ok=True)
+        seed.unlink(missing_ok=True)
+    drill, by_hand = statistics.median(ours), statistics.median(hand)
+    print(f"\nrecovery with {ROWS:,} rows: {drill:.2f} s, and up to {aside:.2f} s of the suite's own work set aside")
+    print(f"the same commands by hand: {by_hand:.2f} s; ratio {drill / by_hand:.2f} (at most {RECOVERY_RATIO})")
+    if drill > by_hand * RECOVERY_RATIO:
+        sys.exit("the recovery time contains more than the target's own")
+
+
+def recovery_by_hand(target: Target) -> float:
+    """Stop, downgrade, deploy the previous release, ask it and deliver to each integration."""
+    from rollback_drills.lab.lab import Lab
+    from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
+
+    workspace, meter = Workspace(f"bench-{os.getpid()}-{time.monotonic_ns()}", "main"), Meter()
+    lab = Lab(target, EmbeddedRuntime(target, workspace, meter), meter, "bench")
+    try:
+        lab.start()
+        stack = lab.stack()
+        stack.must_start(stack.gateway.deploy(target.current))
+        for name in target.integrations_of(target.current):
+            stack.client.deliver(name)
+        goal = stack.alembic.head(target.previous)
+        began = time.monotonic()
+        stack.gateway.stop()
+        stack.alembic.downgrade(target.current, goal)
+        stack.must_start(stack.gateway.deploy(target.previous))
+        assert stack.client.healthy()
+        taken = [stack.client.deliver(name) for name in target.integrations_of(target.previous)]
+        seconds = time.monotonic() - began
+        assert all(each.acknowledged for each in taken)
+        lab.discard(stack)
+        return seconds
+    finally:
+        lab.close()
+        removal.close(workspace)
 
 
 # --- the docker runtime's start ------------------------------------------------------------------------

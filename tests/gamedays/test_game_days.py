@@ -176,7 +176,8 @@ def test_a_start_must_succeed_on_the_releases_own_schema(
     stack: Any = SimpleNamespace(alembic=SimpleNamespace(knows=lambda release, revision: revision in ("old", "new")))
     state = expected(revision=revision, migrates=migrates)
     judge = Problems()
-    DayContext(stack, state, judge, Path()).gateway_started(Outcome(started, 0.0, 1, "last words"))
+    lab: Any = None
+    DayContext(lab, stack, state, judge, Path()).gateway_started(Outcome(started, 0.0, 1, "last words"))
     assert (state.revision, state.running, bool(judge.lines)) == (after, started, violated)
 
 

@@ -18,8 +18,7 @@ from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.invariants import Invariants
 from rollback_drills.gamedays.model import ExpectedState
 from rollback_drills.gamedays.notation import parse_day
-from rollback_drills.lab.lab import ReferenceDatabase
-from rollback_drills.postgres import RowSet, SchemaFingerprint
+from rollback_drills.postgres import MissingRows, RowSet, SchemaFingerprint
 from rollback_drills.runtimes.protocols import Outcome
 from rollback_drills.target.target import Target
 
@@ -27,7 +26,8 @@ ROOT = Path(__file__).parents[2]
 TARGET = Target.load(ROOT / "fixtures" / "targets" / "reference.toml", {})
 HEADS = {"0.4.0": "old", "0.5.0": "new"}
 SCHEMA = SchemaFingerprint({"table deliveries": "CREATE TABLE"}, {})
-ROWS = RowSet({"public.seed": Counter({b"row": 2})}, {"public.seed": ("a",)})
+NOTHING = MissingRows({}, {})
+ROWS = RowSet({"public.seed": ("a",)}, {"public.seed": 2}, [])
 ACKNOWLEDGED = Answer(min(TARGET.delivery.accepted), {}, 0.0)
 DISABLED = Answer(503, {"detail": "integration disabled"}, 0.0)
 FAILED, LIMITED = Answer(500, "", 0.0), Answer(429, "", 0.0)
@@ -39,7 +39,7 @@ class Simulated:
 
     revision: str = "new"
     schema: SchemaFingerprint = SCHEMA
-    rows: RowSet = ROWS
+    missing: MissingRows = NOTHING
     healthy: bool = True
     version: str = "0.5.0"
     behaves: bool = True
@@ -69,7 +69,9 @@ class Simulated:
             write_probe=lambda: ACKNOWLEDGED if self.writable else FAILED,
             deliver=self.deliver,
         )
-        database = SimpleNamespace(revision=lambda: self.revision, schema=lambda: self.schema, rows=lambda: self.rows)
+        database = SimpleNamespace(
+            revision=lambda: self.revision, schema=lambda: self.schema, missing=lambda before: self.missing
+        )
         return SimpleNamespace(
             client=client,
             database=database,
@@ -87,8 +89,9 @@ TARGET_WITH_PROBE: Any = SimpleNamespace(
 
 
 def invariants(system: Simulated, state: ExpectedState) -> Invariants:
-    lab: Any = SimpleNamespace(only_upgraded_to=lambda revision: ReferenceDatabase(SCHEMA, ROWS))
-    return Invariants(lab, DayContext(system.stack(), state, RaisingJudge(), Path()))
+    reference = SimpleNamespace(schema=SCHEMA, rows=ROWS)
+    lab: Any = SimpleNamespace(only_upgraded_to=lambda revision: reference)
+    return Invariants(lab, DayContext(lab, system.stack(), state, RaisingJudge(), Path()))
 
 
 def check_after(line: str, system: Simulated, state: ExpectedState) -> str:
@@ -125,7 +128,7 @@ def test_the_steady_state_violates_nothing(line: str) -> None:
         ("crash", {"revision": "old"}, "revision-wrong"),
         ("restart", {"revision": "old"}, "startup-migration-undoes-rollback"),
         ("upgrade=0.5.0", {"schema": SchemaFingerprint({}, {})}, "schema-residue"),
-        ("restore", {"rows": RowSet({}, {})}, "rows-lost"),
+        ("restore", {"missing": MissingRows({"public.seed": 1}, {})}, "rows-lost"),
         ("crash", {"healthy": False}, "release-not-serving"),
         ("recreate", {"version": "0.4.0"}, "version-wrong"),
         ("recreate", {"behaves": False}, "wrong-code"),

@@ -46,7 +46,7 @@ def test_clone_is_faithful_and_ends_sessions(
     )
     expected = schema_fingerprint(in_use)
     create_database(server, "two", template="one", marker="run-2")
-    with connect(with_database(server_url, "two")) as clone:
+    with connect(with_database(server_url, "two"), search_path=None) as clone:
         assert expected.diff(schema_fingerprint(clone)).lines() == []
         assert clone.execute(b"SHOW search_path").fetchone() == ('public, "Odd schema", pg_catalog',)
         assert "database setting work_mem for drill_admin" in expected.objects

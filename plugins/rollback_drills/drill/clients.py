@@ -93,14 +93,15 @@ def _record_traffic(stack: Stack, drill: Drill) -> ClientTraffic | None:
     span, recovery = load.end(), drill.evidence().recovery
     trigger = drill.moment(recovery.started) if recovery is not None else None
     steady = None
-    if recovery is not None and recovery.seconds is not None:
-        steady = drill.moment(recovery.started + recovery.seconds)
+    if recovery is not None and recovery.ended is not None:
+        steady = drill.moment(recovery.ended)
     traffic = analyse(
         load.requests,
         span,
         trigger=trigger,
         steady=steady,
         objective=stack.target.objectives.downtime,
+        pauses=load.pauses,
         clock=drill.seconds_at,
     )
     drill.traffic(traffic)

@@ -88,6 +88,8 @@ class Recorder:
         self._traffic: ClientTraffic | None = None
         self._clients: StackClients | None = None
         self._clients_left_out = False
+        self._looking = False
+        self._aside: list[tuple[float, float]] = []  # seconds of the drill, from and until
         self._verdict: Verdict = "incomplete"
         self._reason = ""
         self._lacks: tuple[str, ...] = ()

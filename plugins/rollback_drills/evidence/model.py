@@ -141,6 +141,14 @@ class Recovery(Model):
     objective_seconds: float | None
     started: float
     seconds: float | None = Field(description="null if the steady state was never reached")
+    aside_seconds: float = Field(
+        default=0.0, description="what the suite looked at for itself meanwhile, clients paused; not in seconds"
+    )
+
+    @property
+    def ended(self) -> float | None:
+        """When the steady state was verified, in seconds of the drill."""
+        return None if self.seconds is None else self.started + self.seconds + self.aside_seconds
 
     @property
     def met(self) -> bool | None:

@@ -9,6 +9,7 @@ from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.traffic.records import fate
 from rollback_drills.drill.checkers import Judge
 from rollback_drills.gamedays.model import ExpectedState
+from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes.protocols import Outcome
 from rollback_drills.target.target import Target
@@ -22,6 +23,7 @@ class DayContext:
         directory: where backups are written.
     """
 
+    lab: Lab
     stack: Stack
     state: ExpectedState
     judge: Judge

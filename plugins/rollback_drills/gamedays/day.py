@@ -27,13 +27,17 @@ class Day:
         target = lab.target
         heads = {release: self.stack.alembic.head(release) for release in (target.previous, target.current)}
         self.state = ExpectedState.steady(target, heads)
-        self._context = DayContext(self.stack, self.state, judge, directory)
+        self._context = DayContext(lab, self.stack, self.state, judge, directory)
         self._invariants = Invariants(lab, self._context)
 
     def begin(self) -> None:
         """Start the current release, and check that it serves."""
         outcome = self.stack.gateway.deploy(self._lab.target.current)
         self._invariants.check_steady_state(outcome)
+        if not self._lab.traffic_watched:
+            for integration in self.state.integrations:
+                self._context.deliver(integration)
+            self._lab.watch_traffic(self.stack)
 
     def perform(self, operation: Operation) -> None:
         """Perform an operation, and check the invariants after it.

@@ -61,7 +61,7 @@ class Invariants:
             reference = self._lab.only_upgraded_to(revision)
             check_schema(self._judge, restorable(reference.schema), restorable(database.schema()))
             if reference.rows is not None:
-                check_rows(self._judge, reference.rows, database.rows())
+                check_rows(self._judge, reference.rows, database)
         self._check_writes()
 
     def _check_writes(self) -> None:

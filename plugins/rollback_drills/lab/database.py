@@ -15,12 +15,14 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.postgres import (
     Connection,
     DataFingerprint,
+    MissingRows,
     RowSet,
     SchemaFingerprint,
     SequenceState,
     with_account,
     with_database,
 )
+from rollback_drills.postgres.connection import SEARCH_PATH
 
 Row = tuple[Any, ...]
 _copies = count(1)
@@ -36,6 +38,10 @@ class LiveDatabase:
         role: the gateway's account, which owns the database.
         run: the marker of this run's databases.
         volatile: tables and columns (``schema.table``, ``schema.table.column``) that `rows` ignores.
+
+    Attributes:
+        search_path: of the suite's own sessions, in which SQL of the target file runs. A clone inherits it; what a
+            migration sets later does not reach these sessions.
     """
 
     def __init__(
@@ -43,6 +49,7 @@ class LiveDatabase:
     ) -> None:
         self._admin_url, self._role, self._password, self._run = admin_url, role, password, run
         self.name, self._volatile = name, volatile
+        self.search_path = SEARCH_PATH
         self._connection: Connection | None = None
 
     @property
@@ -104,7 +111,7 @@ class LiveDatabase:
             self._connection = None
 
     def _open(self) -> Connection:
-        connection = postgres.connect(self.admin_url)
+        connection = postgres.connect(self.admin_url, search_path=self.search_path)
         if not postgres.check_marker(connection, self._run):
             connection.close()
             raise _foreign(self.name)
@@ -151,21 +158,44 @@ class LiveDatabase:
 
     def columns(self) -> Mapping[str, Sequence[str]]:
         with self.connect() as connection:
-            return postgres.columns(connection)
+            return postgres.all_columns(connection)
 
     def data(self) -> DataFingerprint:
         with self.connect() as connection:
             return postgres.data_fingerprint(connection)
 
-    def rows(self) -> RowSet:
-        """A hash of every row, without the volatile columns, to prove that none is missing."""
+    def rows(self, only: Mapping[str, Sequence[str]] | None = None) -> RowSet:
+        """A hash of every row, without the volatile columns, to prove that none is missing.
+
+        Args:
+            only: the columns that another schema has; tables and columns that it lacks are left out.
+        """
         with self.connect() as connection:
-            lasting = {
-                table: tuple(name for name in names if f"{table}.{name}" not in self._volatile)
-                for table, names in postgres.columns(connection).items()
-                if table not in self._volatile
-            }
-            return postgres.row_hashes(connection, tables=lasting)
+            here = postgres.all_columns(connection)
+            shared = here if only is None else postgres.common_columns(here, only)
+            return postgres.row_hashes(connection, tables=postgres.without(shared, self._volatile))
+
+    def differing_columns(self, now: LiveDatabase, tables: Collection[str]) -> frozenset[str]:
+        """The columns, volatile ones left out, whose values in rows of this database differ in another one.
+
+        As `rollback_drills.postgres.changed_columns` has it; ``tables`` are those that may differ.
+        """
+        with self.connect() as before, now.connect() as after:
+            shared = postgres.common_columns(postgres.all_columns(before), postgres.all_columns(after))
+            wanted = {table: shared[table] for table in tables if table in shared}
+            return postgres.changed_columns(before, after, postgres.without(wanted, self._volatile))
+
+    def missing(self, before: RowSet) -> MissingRows:
+        """The rows of ``before`` that are gone or changed."""
+        with self.connect() as connection:
+            return before.missing_from(connection)
+
+    def learn_search_path(self) -> None:
+        """Take over what the gateway's role or this database sets, as the gateway's own sessions have it."""
+        with postgres.connect(self.url, search_path=None) as connection:
+            row = connection.execute(b"SELECT pg_catalog.current_setting('search_path')").fetchone()
+        self.disconnect()
+        self.search_path = str(row[0]) if row else SEARCH_PATH
 
     def sequences(self) -> Mapping[str, SequenceState]:
         with self.connect() as connection:
@@ -236,9 +266,11 @@ class LiveDatabase:
             raise _foreign(name)
 
     def _sibling(self, name: str) -> LiveDatabase:
-        return LiveDatabase(
+        sibling = LiveDatabase(
             self._admin_url, name, role=self._role, password=self._password, run=self._run, volatile=self._volatile
         )
+        sibling.search_path = self.search_path
+        return sibling
 
     @contextmanager
     def _admin(self) -> Iterator[Connection]:

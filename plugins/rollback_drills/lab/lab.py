@@ -7,6 +7,8 @@ once: the previous release's schema with the seed's rows, and the same upgraded 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
@@ -22,7 +24,7 @@ from rollback_drills.lab.backup_trial import AccountOnTrial
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import Alembic, Histories, remedy_in
-from rollback_drills.postgres import RowSet, SchemaFingerprint
+from rollback_drills.postgres import RoleSettings, RowSet, SchemaFingerprint
 from rollback_drills.runtimes.protocols import (
     CommandLog,
     ReleaseCommand,
@@ -35,13 +37,19 @@ ROLE = "gateway"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceDatabase:
-    """The schema and the seed's rows of a database that was only ever upgraded to a revision.
+    """A database that was only ever upgraded to a revision.
 
-    ``rows`` is None below the previous release's head, where the seed is not valid.
+    ``seeded`` holds the seed's rows there; None below the previous release's head, where the seed is not valid.
     """
 
     schema: SchemaFingerprint
-    rows: RowSet | None
+    columns: Mapping[str, Sequence[str]]
+    seeded: LiveDatabase | None
+
+    @property
+    def rows(self) -> RowSet | None:
+        """The seed's rows, without what is volatile now."""
+        return self.seeded.rows() if self.seeded is not None else None
 
 
 class Lab:
@@ -59,7 +67,11 @@ class Lab:
         self._histories: Histories = {}
         self._references: dict[str, ReferenceDatabase] = {}
         self._templates: dict[str, LiveDatabase] = {}
-        self._seed_rows: RowSet | None = None
+        self._role_settings: dict[str, RoleSettings] = {}
+        self._own_role_settings: RoleSettings = {}
+        self._volatile = set(target.database.volatile)
+        self.traffic_watched = False
+        self._converted: dict[str, frozenset[str]] = {}
         self._under_preparation: LiveDatabase | None = None
         self._commands = runtime.commands(CommandLog(), self._url_under_preparation)
         self._alembic = Alembic(self._commands, target, self._histories)
@@ -86,23 +98,49 @@ class Lab:
                 admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD {password}".encode())
         with postgres.connect(self.runtime.server.admin_url) as admin:
             postgres.prepare_server(admin, self.target.database.roles)
+            self._own_role_settings = postgres.role_settings(admin)
         previous = self._database("template_previous")
         self._create(previous)
         self._migrate(previous, self.target.previous)
+        previous.learn_search_path()
         for file in self.target.database.seed:
             self._seed(previous, file)
         if self.target.database.seed_command is not None:
             self._seed_by_command(previous, self.target.database.seed_command)
-        self._seed_rows = previous.rows()
-        self._templates[self.target.previous] = previous
+        self._keep_template(self.target.previous, previous)
         current = previous.clone("template_current")
         self._migrate(current, self.target.current)
-        self._templates[self.target.current] = current
+        current.learn_search_path()
+        self._keep_template(self.target.current, current)
+        self._reset_roles(self._own_role_settings)
+
+    def _keep_template(self, release: str, database: LiveDatabase) -> None:
+        """Keep a template, and what its migrations set for roles: that is no part of a database, and not cloned."""
+        self._templates[release] = database
+        with postgres.connect(self.runtime.server.admin_url) as admin:
+            self._role_settings[release] = postgres.role_settings(admin)
+
+    @contextmanager
+    def roles_kept(self) -> Iterator[None]:
+        """Set back afterwards what migrations of another database set for roles, which hold in every database."""
+        kept = self._reset_roles(self._role_settings[self.target.previous])
+        try:
+            yield
+        finally:
+            self._reset_roles(kept)
+
+    def _reset_roles(self, settings: RoleSettings) -> RoleSettings:
+        """Give every role these settings; those that it had."""
+        with postgres.connect(self.runtime.server.admin_url) as admin:
+            found = postgres.role_settings(admin)
+            postgres.restore_role_settings(admin, settings)
+        return found
 
     def disconnect(self) -> None:
         """Close the lab's own connections, and leave everything running."""
-        for template in self._templates.values():
-            template.disconnect()
+        references = [each.seeded for each in self._references.values() if each.seeded is not None]
+        for database in (*self._templates.values(), *references):
+            database.disconnect()
 
     def close(self) -> None:
         self.disconnect()
@@ -116,14 +154,65 @@ class Lab:
 
     @property
     def seed_rows(self) -> RowSet:
-        """Every row of the seed at the previous release's head.
+        """Every row of the seed at the previous release's head, without what is volatile now.
 
         Raises:
             StackError: the lab was not started.
         """
-        if self._seed_rows is None:
+        if self.target.previous not in self._templates:
             raise StackError("the lab has not been started")
-        return self._seed_rows
+        return self._templates[self.target.previous].rows()
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Columns and tables that were seen to change by mere traffic, beyond ``database.volatile``."""
+        return frozenset(self._volatile) - frozenset(self.target.database.volatile)
+
+    def watch_traffic(self, stack: Stack) -> frozenset[str]:
+        """Find what deliveries to a healthy release change in rows that were there before; all later looks ignore it.
+
+        Args:
+            stack: as it was made, with nothing but traffic since.
+
+        Returns:
+            What was found now, as `rollback_drills.postgres.changed_columns` names it.
+        """
+        template = self._templates[stack.origin]
+        missing = stack.database.missing(template.rows()).rows
+        found = template.differing_columns(stack.database, missing) if missing else frozenset[str]()
+        self._volatile |= found
+        self.traffic_watched = True
+        return found
+
+    def watch_again(self, stack: Stack, deliver: Callable[[], object]) -> frozenset[str]:
+        """After a rollback, find what deliveries to the previous release change in the seed's rows.
+
+        A table whose rows differ from the seed's, and are changed once more by these deliveries, is changed by traffic.
+        """
+        template, database = self._templates[self.target.previous], stack.database
+        missing = database.missing(template.rows()).rows
+        if not missing:
+            return frozenset()
+        differing = template.differing_columns(database, missing)
+        before = database.rows({table: template.columns()[table] for table in missing})
+        deliver()
+        moved = database.missing(before).rows
+        found = frozenset(
+            name for name in differing if any(name == each or name.startswith(f"{each}.") for each in moved)
+        )
+        self._volatile |= found
+        return found
+
+    def converted(self, revision: str) -> frozenset[str]:
+        """What a downgrade from the current release's head to ``revision`` has to change in the seed's rows."""
+        seeded = self.only_upgraded_to(revision).seeded
+        if seeded is None:
+            return frozenset()
+        if revision not in self._converted:
+            template = self._templates[self.target.current]
+            missing = seeded.missing(template.rows(self.only_upgraded_to(revision).columns)).rows
+            self._converted[revision] = template.differing_columns(seeded, missing) if missing else frozenset()
+        return self._converted[revision]
 
     @property
     def seeded(self) -> str | None:
@@ -138,6 +227,7 @@ class Lab:
         self.runtime.server.revive()
         self._database(name).drop()  # left by a kept stack, where all stacks share one database name
         database = self._templates[release or self.target.current].clone(name)
+        self._reset_roles(self._role_settings[release or self.target.current])
         command_log = CommandLog()
         commands = self.runtime.commands(command_log, lambda: database.url)
         gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
@@ -154,6 +244,7 @@ class Lab:
             clients=StackClients(self.target, client, lambda: gateway.base_url, self._sender),
             project=self.runtime.project(command_log),
             command_log=command_log,
+            origin=release or self.target.current,
         )
         gated = self.target.gated_of(self.target.current)
         if any(self.target.flag_default(name, each) is False for name in gated for each in self._templates):
@@ -167,28 +258,32 @@ class Lab:
         stack.gateway.remove()
         stack.client.close()
         stack.database.drop()
+        self._reset_roles(self._own_role_settings)
 
     def only_upgraded_to(self, revision: str) -> ReferenceDatabase:
         """The reference for a downgrade to ``revision``; made once, with the current release's scripts."""
         if revision not in self._references:
-            self._references[revision] = self._make_reference(revision)
+            with self.roles_kept():
+                self._references[revision] = self._make_reference(revision)
         return self._references[revision]
 
     def _make_reference(self, revision: str) -> ReferenceDatabase:
         previous = self._templates[self.target.previous]
         if revision == previous.revision():
-            return ReferenceDatabase(previous.schema(), self.seed_rows)
+            return ReferenceDatabase(previous.schema(), previous.columns(), previous)
         pristine = self._database(f"pristine_{next(self._numbers)}")
         # The seed is valid from the previous release's head: below it there are no rows to compare.
         seeded = revision != "base" and not self._alembic.knows(self.target.previous, revision)
         if seeded:
             pristine = previous.clone(pristine.name)
         else:
+            self._reset_roles(self._own_role_settings)
             self._create(pristine)
         if revision != "base":
             self._migrate(pristine, self.target.current, revision)
-        reference = ReferenceDatabase(pristine.schema(), pristine.rows() if seeded else None)
-        pristine.drop()
+        reference = ReferenceDatabase(pristine.schema(), pristine.columns(), pristine if seeded else None)
+        if not seeded:
+            pristine.drop()
         return reference
 
     def _url_under_preparation(self) -> str:
@@ -204,7 +299,7 @@ class Lab:
             role=role,
             password=password,
             run=self._run,
-            volatile=self.target.database.volatile,
+            volatile=self._volatile,
         )
 
     def _create(self, database: LiveDatabase) -> None:
@@ -240,7 +335,7 @@ class Lab:
         except OSError as error:
             what = f"the seed {file} cannot be read: {error.strerror}"
             raise StackError(what, fix="correct seed under [database]") from None
-        with postgres.connect(database.url) as connection:
+        with postgres.connect(database.url, search_path=None) as connection:
             try:
                 connection.execute(script)
             except psycopg.Error as error:

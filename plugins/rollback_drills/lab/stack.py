@@ -37,6 +37,8 @@ class Stack:
     command_log: CommandLog = field(default_factory=CommandLog)
     started_in: float = 0.0
     """How many seconds the last start by `must_start` took."""
+    origin: str = ""
+    """The release at whose head the database was made, with the seed's rows."""
 
     def set_flags(self, states: Mapping[str, bool]) -> None:
         """Edit the flags in the configuration, which the gateway reads when it is re-created."""

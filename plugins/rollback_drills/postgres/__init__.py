@@ -13,6 +13,7 @@ from rollback_drills.postgres.activity import (
     terminate,
     terminate_all,
 )
+from rollback_drills.postgres.changed_columns import changed_columns, without
 from rollback_drills.postgres.connection import (
     Connection,
     connect,
@@ -28,11 +29,9 @@ from rollback_drills.postgres.crash import crash
 from rollback_drills.postgres.data import (
     DataDiff,
     DataFingerprint,
-    RowSet,
     TableData,
     TableDiff,
     data_fingerprint,
-    row_hashes,
 )
 from rollback_drills.postgres.databases import (
     check_marker,
@@ -46,8 +45,10 @@ from rollback_drills.postgres.databases import (
     require_marker,
     swap_databases,
 )
+from rollback_drills.postgres.large_objects import LARGE_OBJECTS
 from rollback_drills.postgres.newest import newest_row
 from rollback_drills.postgres.relations import columns, common_columns, version_tables
+from rollback_drills.postgres.rows import MissingRows, RowSet, all_columns, row_hashes
 from rollback_drills.postgres.schema.fingerprint import (
     Change,
     SchemaDiff,
@@ -56,14 +57,18 @@ from rollback_drills.postgres.schema.fingerprint import (
     schema_fingerprint,
 )
 from rollback_drills.postgres.sequence_state import SequenceState, sequences
+from rollback_drills.postgres.settings import RoleSettings, restore_role_settings, role_settings
 
 __all__ = [
+    "LARGE_OBJECTS",
     "LOCK_MODES",
     "BackendSession",
     "Change",
     "Connection",
     "DataDiff",
     "DataFingerprint",
+    "MissingRows",
+    "RoleSettings",
     "RowSet",
     "SchemaDiff",
     "SchemaEntry",
@@ -71,7 +76,9 @@ __all__ = [
     "SequenceState",
     "TableData",
     "TableDiff",
+    "all_columns",
     "blocked",
+    "changed_columns",
     "check_marker",
     "columns",
     "common_columns",
@@ -94,6 +101,8 @@ __all__ = [
     "redact",
     "relation_locks",
     "require_marker",
+    "restore_role_settings",
+    "role_settings",
     "row_hashes",
     "schema_fingerprint",
     "sequences",
@@ -104,4 +113,5 @@ __all__ = [
     "version_tables",
     "with_account",
     "with_database",
+    "without",
 ]

@@ -3,7 +3,7 @@
 This package compares text that the server produced. The settings that change such text (time zone, date style, float
 digits, search path, ...) are therefore pinned twice: by `connect` for the whole session, overriding ``ALTER DATABASE
 ... SET`` and ``ALTER ROLE ... SET``, and by `read_pinned` around every read, so that connections opened elsewhere yield
-the same fingerprints.
+the same fingerprints. `connect` also resets what would end or hinder a session: time limits, read-only transactions.
 """
 
 from __future__ import annotations
@@ -44,7 +44,20 @@ SESSION_SETTINGS: Final[dict[str, str]] = {
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
 }
-# Pinned around a read only: the session keeps the application's search path. With an empty search path the server
+# What a migration may set for a role or a database, and what would then hinder the suite's own sessions: manual,
+# "Statement Behavior". Those of later versions are reset after connecting (`_LATER_LIMITS`).
+_UNHINDERED: Final[dict[str, str]] = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",
+    "role": "none",
+}
+_LATER_LIMITS: Final = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
+SEARCH_PATH: Final = '"$user", public'  # PostgreSQL's own
+# Pinned around a read only: the session keeps its own search path. With an empty search path the server
 # qualifies every name that it prints; with row_security=off it raises an error instead of hiding rows from a role that
 # is subject to a policy; JIT costs far more than it saves on catalogue queries.
 _READ_SETTINGS: Final[dict[str, str]] = {
@@ -121,7 +134,9 @@ def with_account(url: str, user: str, password: str) -> str:
     return urlunsplit((parts.scheme, account, *parts[2:]))
 
 
-def connect(url: str, *, autocommit: bool = True, timeout: float = 10.0) -> Connection:
+def connect(
+    url: str, *, autocommit: bool = True, timeout: float = 10.0, search_path: str | None = SEARCH_PATH
+) -> Connection:
     """Open a connection that depends on ``url`` alone.
 
     ``PG*`` variables, password files and service files of the caller have no influence. Prepared statements are off,
@@ -130,6 +145,7 @@ def connect(url: str, *, autocommit: bool = True, timeout: float = 10.0) -> Conn
     Args:
         url: libpq URL with host, user and database; libpq would take a missing one from the operating system.
         timeout: seconds; libpq rounds up to whole seconds, at least two.
+        search_path: of the session; None: the one that the role or the database sets, for SQL of the target's own.
 
     Raises:
         DrillError: libpq would misunderstand the URL, or the server cannot be reached.
@@ -154,11 +170,14 @@ def connect(url: str, *, autocommit: bool = True, timeout: float = 10.0) -> Conn
         application_name=APPLICATION_NAME,
         client_encoding="UTF8",
         connect_timeout=str(max(2, math.ceil(timeout))),
-        options=_options(str(parameters.get("options") or "")),
+        options=_options(str(parameters.get("options") or ""), search_path),
     )
     try:
         with _without_libpq_environment():
-            return psycopg.connect(make_conninfo("", **parameters), autocommit=autocommit, prepare_threshold=None)
+            connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True, prepare_threshold=None)
+        _reset_later_limits(connection)
+        connection.autocommit = autocommit
+        return connection
     except psycopg.OperationalError as error:
         raise DrillError(
             f"no connection to {redact(url)!r}",
@@ -200,6 +219,24 @@ def read_pinned(conn: Connection, statements: Sequence[str]) -> list[list[Row]]:
                 return results
 
 
+@contextmanager
+def pinned(conn: Connection) -> Iterator[None]:
+    """One snapshot under pinned settings, for reads that one round trip cannot do.
+
+    Args:
+        conn: an autocommit connection, outside a transaction.
+    """
+    with conn.transaction():
+        conn.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        pin(conn)
+        yield
+
+
+def pin(conn: Connection) -> None:
+    """Pin the settings for the rest of the transaction."""
+    conn.execute(_PIN.encode())
+
+
 _SAVEPOINT: Final = "rollback_drills_read"
 _URL_FIX: Final = "write it as postgresql://user:password@host:port/database"
 
@@ -224,10 +261,26 @@ def _require_libpq(url: str) -> None:
         )
 
 
-def _options(given: str) -> str:
+def _options(given: str, search_path: str | None) -> str:
     # Startup options override ALTER DATABASE/ROLE ... SET (manual: "Setting Parameters", "Parameter Interaction via the
     # Database"), and need no round trip of their own.
-    return " ".join([given, *(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())]).strip()
+    pinned = {**_UNHINDERED, **SESSION_SETTINGS}
+    if search_path is not None:
+        pinned["search_path"] = search_path
+    return " ".join([given, *(f"-c {name}={_option(value)}" for name, value in pinned.items())]).strip()
+
+
+def _option(value: str) -> str:
+    """Escaped as libpq wants it (manual, libpq: "options"): a backslash before each space and backslash."""
+    return re.sub(r"([\\ ])", r"\\\1", value)
+
+
+def _reset_later_limits(connection: Connection) -> None:
+    """Reset time limits that only newer servers know: an older one would refuse them among the startup options."""
+    version = connection.info.server_version
+    names = [name for name, since in _LATER_LIMITS.items() if version >= since]
+    if names:
+        connection.execute(";".join(f"SET {name} = 0" for name in names).encode())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The data fingerprint: shows whether rows changed, and is computed by the server.
+"""The data fingerprint: shows whether rows or large objects changed, and is computed by the server.
 
 The text of each row, under pinned settings and with columns in the order of their *names*, is hashed: the physical
 order of rows and columns does not matter. Generated columns are part of a row. Hashes are added up, so that a
@@ -10,8 +10,8 @@ against an adversary. They are comparable within one major version of PostgreSQL
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
@@ -21,10 +21,10 @@ import psycopg
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres.connection import Connection, Row, quote_literal, read_pinned
+from rollback_drills.postgres.large_objects import COLUMNS, LARGE_OBJECTS, ROWS, has_large_objects
 from rollback_drills.postgres.relations import VERSION_TABLE, columns, row_text
 
-RowHash = tuple[int, int]
-_SEEDS: Final = (7046029254386353131, 1442695040888963407)  # any two different numbers
+SEEDS: Final = (7046029254386353131, 1442695040888963407)  # any two different numbers
 _TABLES_PER_STATEMENT: Final = 100
 
 
@@ -107,45 +107,13 @@ class DataFingerprint:
         return {name: {"rows": table.rows, "digest": table.digest} for name, table in self.tables.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class RowSet:
-    """The rows of each table as a multiset of hashes: shows whether rows were lost even where others were added."""
-
-    tables: Mapping[str, Counter[RowHash]]
-    columns: Mapping[str, tuple[str, ...]]
-
-    def missing_from(self, after: RowSet) -> dict[str, int]:
-        """By table, the number of rows that ``after`` lacks; empty when none is. A changed row counts as missing.
-
-        Raises:
-            DrillError: a table was read over different columns.
-        """
-        lost = {}
-        for table, rows in self.tables.items():
-            if table in after.tables and self.columns[table] != after.columns[table]:
-                before, now = ", ".join(self.columns[table]), ", ".join(after.columns[table])
-                raise DrillError(
-                    f"the rows of {table} cannot be compared",
-                    cause=f"they were read over ({before}) and over ({now})",
-                    fix="read both over common_columns()",
-                )
-            count = (rows - after.tables.get(table, Counter())).total()
-            if count:
-                lost[table] = count
-        return lost
-
-    def extra_in(self, after: RowSet) -> dict[str, int]:
-        """By table, the number of rows that ``after`` has in addition."""
-        return after.missing_from(self)
-
-
 def data_fingerprint(
     conn: Connection,
     *,
     tables: Mapping[str, Sequence[str]] | None = None,
     ignore_tables: Sequence[str] = (VERSION_TABLE,),
 ) -> DataFingerprint:
-    """Fingerprint all data in one round trip; outside a transaction, in one snapshot.
+    """Fingerprint all data, and the large objects where there are any; outside a transaction, in one snapshot.
 
     Args:
         tables: what to read, as `columns` returns it; by default all tables of the catalogue but ``ignore_tables``.
@@ -157,7 +125,7 @@ def data_fingerprint(
     query = (
         "SELECT {name}, count(*), coalesce(sum(hashtextextended(t, {one})), 0)::text,"
         " coalesce(sum(hashtextextended(t, {two})), 0)::text"
-        " FROM (SELECT {row} AS t FROM ONLY {table}) AS rows_of"
+        " FROM ({source}) AS rows_of"
     )
     found = {name: (rows, one, two) for name, rows, one, two in _read(conn, wanted, query)}
     return DataFingerprint(
@@ -167,43 +135,23 @@ def data_fingerprint(
     )
 
 
-def row_hashes(
-    conn: Connection,
-    tables: Mapping[str, Sequence[str]] | None = None,
-    *,
-    ignore_tables: Sequence[str] = (VERSION_TABLE,),
-) -> RowSet:
-    """The multiset of rows of each table, in some 100 bytes per distinct row; otherwise as `data_fingerprint`."""
-    wanted = _wanted(conn, tables, ignore_tables)
-    query = (
-        "SELECT {name}, hashtextextended(t, {one}), hashtextextended(t, {two}), count(*)"
-        " FROM (SELECT {row} AS t FROM ONLY {table}) AS rows_of GROUP BY 2, 3"
-    )
-    found: dict[str, Counter[RowHash]] = {name: Counter() for name in wanted}
-    for name, one, two, count in _read(conn, wanted, query):
-        found[name][one, two] = count
-    return RowSet(MappingProxyType(found), MappingProxyType(wanted))
+def sources_of(tables: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """By table, SQL for the text of each of its rows, as column ``t``."""
+    return {
+        name: ROWS if name == LARGE_OBJECTS else f"SELECT {row_text(names)} AS t FROM ONLY {name}"
+        for name, names in tables.items()
+    }
 
 
-def _wanted(
-    conn: Connection, tables: Mapping[str, Sequence[str]] | None, ignore_tables: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    given = columns(conn, ignore_tables=ignore_tables) if tables is None else tables
-    return {table: tuple(sorted(names)) for table, names in given.items()}
+@contextmanager
+def unreadable() -> Iterator[None]:
+    """Explain why rows cannot be read.
 
-
-def _read(conn: Connection, wanted: Mapping[str, tuple[str, ...]], query: str) -> list[Row]:
-    """The rows of ``query`` for every table, in one round trip of statements small enough for the planner."""
-    one, two = _SEEDS
-    selects = (
-        query.format(name=quote_literal(name), one=one, two=two, row=row_text(names), table=name)
-        for name, names in wanted.items()
-    )
-    statements = [" UNION ALL ".join(group) for group in _groups(selects)]
-    if not statements:
-        return []
+    Raises:
+        DrillError: a table or column does not exist or may not be read.
+    """
     try:
-        return [row for rows in read_pinned(conn, statements) for row in rows]
+        yield
     except (
         psycopg.errors.UndefinedTable,
         psycopg.errors.UndefinedColumn,
@@ -214,6 +162,29 @@ def _read(conn: Connection, wanted: Mapping[str, tuple[str, ...]], query: str) -
             cause=str(error).strip(),
             fix="restrict the tables to those of columns(), and connect as a role that sees every row",
         ) from error
+
+
+def _wanted(
+    conn: Connection, tables: Mapping[str, Sequence[str]] | None, ignore_tables: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    if tables is not None:
+        return {table: tuple(sorted(names)) for table, names in tables.items()}
+    wanted = {table: tuple(sorted(names)) for table, names in columns(conn, ignore_tables=ignore_tables).items()}
+    return {**wanted, LARGE_OBJECTS: COLUMNS} if has_large_objects(conn) else wanted
+
+
+def _read(conn: Connection, wanted: Mapping[str, tuple[str, ...]], query: str) -> list[Row]:
+    """The rows of ``query`` for every table, in one round trip of statements small enough for the planner."""
+    one, two = SEEDS
+    selects = (
+        query.format(name=quote_literal(name), one=one, two=two, source=source)
+        for name, source in sources_of(wanted).items()
+    )
+    statements = [" UNION ALL ".join(group) for group in _groups(selects)]
+    if not statements:
+        return []
+    with unreadable():
+        return [row for rows in read_pinned(conn, statements) for row in rows]
 
 
 def _groups(selects: Iterable[str]) -> Iterable[list[str]]:

@@ -17,6 +17,7 @@ from psycopg import pq
 from rollback_drills.core.errors import DrillError
 from rollback_drills.postgres.activity import terminate_all
 from rollback_drills.postgres.connection import Connection, connect, quote_ident, quote_literal, redact
+from rollback_drills.postgres.settings import alter_setting
 
 MARKER: Final = "rollback_drills.run"
 PG15: Final = 150000
@@ -96,9 +97,20 @@ def create_database(
 
 
 def drop_database(conn: Connection, name: str) -> None:
-    """Drop ``name``, if it exists, and end its sessions (manual: DROP DATABASE, FORCE, PostgreSQL 13)."""
+    """Drop ``name``, if it exists, and end its sessions (manual: DROP DATABASE, FORCE, PostgreSQL 13).
+
+    Raises:
+        DrillError: the server refuses.
+    """
     _require_autocommit(conn, f"drop database {name!r}")
-    conn.execute(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)".encode())
+    try:
+        conn.execute(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)".encode())
+    except psycopg.Error as error:
+        raise DrillError(
+            f"the database {name} cannot be dropped",
+            cause=str(error).strip(),
+            fix="nothing is left to do: it goes with the disposable server at the end of the run",
+        ) from error
 
 
 def swap_databases(conn: Connection, live: str, fresh: str, *, aside: str) -> None:
@@ -180,7 +192,7 @@ def _copy_properties(conn: Connection, template: str, name: str) -> None:
     for role, setting in settings:
         parameter, _, value = setting.partition("=")
         whom = f"ROLE {quote_ident(role)} IN DATABASE {target}" if role else f"DATABASE {target}"
-        _alter_setting(conn, whom, parameter, value)
+        alter_setting(conn, whom, parameter, value)
     described = conn.execute(
         b"SELECT shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = %s",
         (template,),
@@ -188,14 +200,6 @@ def _copy_properties(conn: Connection, template: str, name: str) -> None:
     if described and described[0] is not None:
         conn.execute(f"COMMENT ON DATABASE {target} IS {quote_literal(described[0])}".encode())
     _copy_grants(conn, template, name)
-
-
-def _alter_setting(conn: Connection, whom: str, parameter: str, value: str) -> None:
-    # Only FROM CURRENT takes a list, such as a search_path, as it is stored; other forms would quote it again.
-    with conn.transaction():
-        conn.execute(b"SELECT pg_catalog.set_config(%s, %s, true)", (parameter, value))
-        parts = ".".join(quote_ident(part) for part in parameter.split("."))
-        conn.execute(f"ALTER {whom} SET {parts} FROM CURRENT".encode())
 
 
 def _copy_grants(conn: Connection, template: str, name: str) -> None:

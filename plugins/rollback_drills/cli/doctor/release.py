@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.rows import touched_rows
 from rollback_drills.cli.doctor.start_failure import not_started
 from rollback_drills.clients.answers import Answer, is_disabled, is_rate_limited, matches
 from rollback_drills.clients.delivery import Delivered
@@ -35,6 +36,7 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
         yield _version(stack, release)
         yield from _behaviours(stack, release)
         yield from _webhooks(stack, release)
+        yield from touched_rows(lab, stack, release)
         if lab.target.delivery.signature is not None:
             yield _signatures(stack, release)
         yield from _flags(stack, release)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.lab.lab import Lab
+from rollback_drills.lab.stack import Stack
 from rollback_drills.postgres import SchemaFingerprint, SequenceState
 from rollback_drills.report.text import count
 
@@ -28,6 +30,15 @@ def examine_rows(lab: Lab, title: str) -> Iterator[Diagnosis]:
 def _numbered(state: SequenceState) -> str:
     highest = state.maximum if state.increment > 0 else state.minimum
     return f"{', '.join(state.columns)}: it gives {state.next_value} next, and there are rows up to {highest}"
+
+
+def touched_rows(lab: Lab, stack: Stack, release: str) -> Iterator[Diagnosis]:
+    """The columns of seeded rows that the doctor's own deliveries have changed."""
+    found = sorted(lab.watch_traffic(stack))
+    if found:
+        volatile = json.dumps([*lab.target.database.volatile, *sorted(lab.touched)], ensure_ascii=False)
+        detail = f"deliveries change {', '.join(found)} in rows of the seed, as last_seen or a counter: not compared"
+        yield Diagnosis(f"{release}: touched rows", "note", detail, f"under [database], set volatile = {volatile}")
 
 
 def _found(lab: Lab, release: str) -> tuple[SchemaFingerprint, dict[str, int], dict[str, SequenceState]]:

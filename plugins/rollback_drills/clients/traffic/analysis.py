@@ -39,6 +39,7 @@ def analyse(
     trigger: float | None = None,
     steady: float | None = None,
     objective: float | None = None,
+    pauses: Sequence[tuple[float, float]] = (),
     clock: Clock = lambda moment: moment,
 ) -> ClientTraffic:
     """The evidence of a load, except for the accounting of deliveries.
@@ -47,13 +48,16 @@ def analyse(
         trigger: when the decision to roll back was made; None: no rollback, hence no phases.
         steady: when the steady state was verified; None: never.
         objective: maximum downtime, in seconds.
+        pauses: intervals in which clients were paused, for the suite's own work; they are no downtime.
     """
     ordered = sorted(requests, key=lambda request: request.number)
     stretches = downtime(ordered)
     length = interval_length(span.ended - span.began)
     totals: dict[str, float] = dict.fromkeys(sorted({each.kind for each in ordered}), 0.0)
     for stretch in stretches:
-        totals[stretch.kind] += (span.ended if stretch.ended is None else stretch.ended) - stretch.began
+        ended = span.ended if stretch.ended is None else stretch.ended
+        paused = sum(max(0.0, min(until, ended) - max(since, stretch.began)) for since, until in pauses)
+        totals[stretch.kind] += ended - stretch.began - paused
     return ClientTraffic(
         rate=span.rate,
         began=_rounded(clock(span.began)),

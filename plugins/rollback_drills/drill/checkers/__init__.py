@@ -12,6 +12,7 @@ from rollback_drills.drill.checkers.health import (
     check_unusable,
 )
 from rollback_drills.drill.checkers.judge import Judge, Problems
+from rollback_drills.drill.checkers.kept import check_kept, check_sequences
 from rollback_drills.drill.checkers.restored import check_restore_ends_well, check_restored
 from rollback_drills.drill.checkers.serves import (
     check_answers,
@@ -38,11 +39,13 @@ __all__ = [
     "check_health_while_frozen",
     "check_healthy",
     "check_healthy_means_serving",
+    "check_kept",
     "check_restore_ends_well",
     "check_restored",
     "check_revision",
     "check_rows",
     "check_schema",
+    "check_sequences",
     "check_serves",
     "check_stored",
     "check_taken",

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from pydantic_core import to_jsonable_python
 
-from rollback_drills.core.errors import DrillError
 from rollback_drills.drill.checkers.judge import Judge
+from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import ReferenceDatabase
 from rollback_drills.lab.stack import Stack
 from rollback_drills.postgres import RowSet, SchemaFingerprint
@@ -26,7 +26,7 @@ def check_database_at(
     check_revision(judge, stack, revision)
     check_schema(judge, reference.schema, stack.database.schema(), planted=planted)
     if reference.rows is not None:
-        check_rows(judge, reference.rows, stack.database.rows())
+        check_rows(judge, reference.rows, stack.database)
 
 
 def check_revision(judge: Judge, stack: Stack, revision: str, *, by_itself: bool = False) -> bool:
@@ -69,18 +69,16 @@ def check_schema(
     )
 
 
-def check_rows(judge: Judge, before: RowSet, after: RowSet) -> None:
+def check_rows(judge: Judge, before: RowSet, database: LiveDatabase) -> None:
     """Every row of ``before`` is still there, unaltered; further rows do no harm."""
-    try:
-        lost = before.missing_from(after)
-    except DrillError as error:  # the columns differ, so that no row can be compared: the schema check says why
-        judge.observe("rows could not be compared", str(error))
-        return
-    there = {table: rows.total() for table, rows in before.tables.items()}
+    missing = database.missing(before)
+    for table, names in missing.incomparable.items():  # the schema check says why
+        judge.observe(f"rows of {table} could not be compared", f"it no longer has {', '.join(names)}")
+    there = {table: count for table, count in before.counts.items() if table not in missing.incomparable}
     judge.check(
         "every row that was there before is there, unaltered",
-        {table: {"rows": rows - lost.get(table, 0)} for table, rows in there.items()},
+        {table: {"rows": rows - missing.rows.get(table, 0)} for table, rows in there.items()},
         expected={table: {"rows": rows} for table, rows in there.items()},
         finding="rows-lost",
-        detail=", ".join(f"{count} of {there[table]} rows of {table}" for table, count in lost.items()),
+        detail=", ".join(f"{count} of {there[table]} rows of {table}" for table, count in missing.rows.items()),
     )

@@ -35,9 +35,12 @@ BACKUPS = (
     FindingKind(
         "sequence-rewound",
         "critical",
-        "A sequence is behind the rows of its table",
+        "A sequence is behind the rows of its table, or behind where it was",
         why="The next inserts fail with duplicate keys, one per row, until the sequence has caught up.",
-        remedy="Restore into an empty database, or setval() every sequence to its column's maximum.",
+        remedy=(
+            "Let downgrade() keep the sequence, or setval() it to where it was; restore into an empty database, or "
+            "setval() every sequence to its column's maximum."
+        ),
     ),
     FindingKind(
         "writes-lost",

@@ -28,8 +28,8 @@ DATABASE = (
         "The downgrade does not restore the schema",
         why="What is left over makes the next upgrade fail; what is missing makes the previous release fail.",
         remedy=(
-            "Make downgrade() the exact inverse: types, defaults, constraints, indexes, comments, owners and "
-            "grants. The report lists every difference."
+            "Make downgrade() the exact inverse: types, defaults, constraints, indexes, comments, owners, grants, "
+            "settings of roles and large objects. The report lists every difference."
         ),
     ),
     FindingKind(
@@ -39,7 +39,9 @@ DATABASE = (
         why="The procedure that should protect customers' data destroys them.",
         remedy=(
             "Keep the rows in downgrade() (move them to a side table if the older schema cannot hold them), or "
-            "declare the loss and restore a backup instead."
+            "declare the loss and restore a backup instead. If requests or jobs change these rows by design "
+            "(last_seen, counters, queues), name the columns or tables under database.volatile; the doctor "
+            "proposes those that deliveries change."
         ),
     ),
     FindingKind(

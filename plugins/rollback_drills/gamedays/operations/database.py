@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from rollback_drills.drill.checkers import check_restored
+from rollback_drills.drill.checkers import check_kept, check_restored
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.model import ExpectedState, KeptBackup
 from rollback_drills.gamedays.operations.operation import Drawn, Operation
+from rollback_drills.lab.before import take_state
 from rollback_drills.target.target import Target
 
 
@@ -62,6 +63,7 @@ class DowngradeDatabase(Operation):
 
     def perform(self, day: DayContext) -> None:
         head = day.state.heads[self.argument]
+        before = take_state(day.stack, day.lab, head)
         result = day.stack.alembic.downgrade(day.target.current, head)
         day.judge.check(
             "the downgrade succeeds",
@@ -70,6 +72,8 @@ class DowngradeDatabase(Operation):
             finding="downgrade-failed",
             detail=result.output[-2000:],
         )
+        if day.stack.database.revision() == head:
+            check_kept(day.judge, day.stack, day.lab, before, head)
         day.state.revision = head
 
 

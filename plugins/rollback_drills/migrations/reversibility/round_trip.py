@@ -10,6 +10,7 @@ from rollback_drills.migrations.reversibility.database import MigratedDatabase, 
 from rollback_drills.migrations.reversibility.declarations import declared
 from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
 from rollback_drills.migrations.reversibility.interruptions import Interrupter
+from rollback_drills.migrations.reversibility.large_objects import read_large_objects
 from rollback_drills.migrations.reversibility.locks import Speed, locks_of, without_timeout
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.migrations.reversibility.restore import back_up, prove_restore
@@ -74,6 +75,7 @@ class RoundTrip:
         known = dict(database.schema.known)
         self._hints = [check.expression for table in database.tables.values() for check in table.checks]
         irreversible = bool(declarations.reason("irreversible"))
+        large_objects = read_large_objects(database.conn) if database.data else None
         backup = back_up(context.environment, database.name, database.conn) if irreversible else None
         up = self._upgrade()
         if up is None:
@@ -82,7 +84,8 @@ class RoundTrip:
         context.mark_applied(self._position)
         context.filled |= tables_filled_by(up.outcome)
         self._record_upgrade(up, known)
-        result = self._down_and_up_again(up)
+        # After a restart it is another database, whose large objects have other numbers.
+        result = self._down_and_up_again(up, large_objects if self._database is database else None)
         judge(proof, declarations, result, context.migrations.blocking if context.migrations is not None else 1.0)
         if backup is not None and proof.verdict == "irreversible by design":
             prove_restore(context.environment, backup, proof)
@@ -168,10 +171,10 @@ class RoundTrip:
 
     # --- down, and up again ------------------------------------------------------------------------------
 
-    def _down_and_up_again(self, up: ObservedStep) -> RoundTripResult:
+    def _down_and_up_again(self, up: ObservedStep, large_objects: Snapshot | None) -> RoundTripResult:
         """Add rows that only the new schema allows, downgrade, and upgrade again."""
         proof = self._proof
-        result = RoundTripResult(up=up, rows_before=dict(self._database.rows.known))
+        result = RoundTripResult(up=up, rows_before=dict(self._database.rows.known), large_before=large_objects)
         if self._database.data:
             self._add_new_rows(result)
         down = self._database.migrate("downgrade", proof.revision)
@@ -184,6 +187,8 @@ class RoundTrip:
         proof.down_seconds = sum(each.seconds for each in down.outcome.statements)
         database, touched = self._database, up.touched | down.touched  # a retry may have restarted the database
         if database.data:
+            if result.down_error is None:  # otherwise the database may be another one
+                result.large_downgraded = read_large_objects(database.conn)
             result.rows_downgraded = database.rows.snapshot(touched)
             result.rows_extended |= {
                 name: result.rows_before[name] for name in touched - up.touched if name in result.rows_before

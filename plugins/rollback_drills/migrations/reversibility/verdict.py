@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from rollback_drills.migrations.reversibility.database import ObservedStep
 from rollback_drills.migrations.reversibility.declarations import Declarations
+from rollback_drills.migrations.reversibility.large_objects import left_over, lost
 from rollback_drills.migrations.reversibility.proof import Interruption, Lock, Proof
 from rollback_drills.migrations.reversibility.snapshots import Loss, Snapshot, compare
 from rollback_drills.migrations.walker.client import StepError
@@ -24,8 +25,9 @@ class RoundTripResult:
     """The three steps of a round trip, and snapshots of the touched tables between them.
 
     ``rows_upgraded``: after the upgrade, of tables without a key. ``rows_extended``: after generated rows were added to
-    the new schema. ``broken``: no revision describes the state of the database. ``up_again_error`` remains where a
-    clean-up made the second upgrade succeed; ``up_again_failed`` says that it never did.
+    the new schema. ``large_before`` and ``large_downgraded`` are the large objects. ``broken``: no revision describes
+    the state of the database. ``up_again_error`` remains where a clean-up made the second upgrade succeed;
+    ``up_again_failed`` says that it never did.
     """
 
     up: ObservedStep
@@ -34,6 +36,8 @@ class RoundTripResult:
     rows_extended: dict[str, Snapshot] = field(default_factory=dict)
     rows_downgraded: dict[str, Snapshot] = field(default_factory=dict)
     rows_up_again: dict[str, Snapshot] = field(default_factory=dict)
+    large_before: Snapshot | None = None
+    large_downgraded: Snapshot | None = None
     down: ObservedStep | None = None
     up_again: ObservedStep | None = None
     down_error: StepError | None = None
@@ -125,9 +129,9 @@ def _judge_schema(proof: Proof, result: RoundTripResult) -> bool:
     net = result.up.refresh.delta.then(result.down.refresh.delta)
     kept, proof.renamed = without_names_of_not_null(net)
     difference = kept.diff()
-    proof.schema = difference.lines()
+    proof.schema = difference.lines() + left_over(result.large_before, result.large_downgraded)
     proof.reordered = net.reordered()
-    if not difference:
+    if not proof.schema:
         return True
     empty = not result.down.outcome.statements
     proof.find("downgrade-empty" if empty else "schema-residue", _detail(proof, proof.schema))
@@ -220,7 +224,7 @@ def _is_only_a_name(change: tuple[str | None, str | None]) -> bool:
 def losses_of(result: RoundTripResult) -> list[Loss]:
     """Old rows that the downgrade did not bring back, then new values that the second upgrade did not bring back."""
     assert result.down is not None
-    found: list[Loss] = []
+    found = lost(result.large_before, result.large_downgraded)
     for name in sorted(result.up.touched | result.down.touched):
         if name in result.rows_before:
             found += compare(_expected_below(result, name), result.rows_downgraded.get(name), written="before")

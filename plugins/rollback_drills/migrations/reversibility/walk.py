@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.migrations.reversibility.database import MigratedDatabase
@@ -14,6 +14,7 @@ from rollback_drills.migrations.reversibility.seed_losses import SeedLosses
 from rollback_drills.migrations.reversibility.snapshots import Snapshot
 from rollback_drills.migrations.reversibility.table_names import tables_filled_by
 from rollback_drills.migrations.walker.client import ScriptHistory
+from rollback_drills.postgres import RoleSettings, connect, restore_role_settings, role_settings
 from rollback_drills.target.system_tables import Migrations
 
 MAX_REPLAYED = 50  # after a restart that applied more revisions than this, a copy of the database is kept
@@ -45,6 +46,7 @@ class Walk:
         self._checkpoint: tuple[int, str] | None = None  # position and name of a copy without generated rows
         self._history: ScriptHistory | None = None
         self._seed_losses = SeedLosses(environment, seeded) if seeded is not None and data else None
+        self._roles: RoleSettings | None = None  # what migrations have set for roles, up to the position
         self.filled: set[str] = set()
         self.proofs: dict[str, Proof] = {}
         self.memory = 0
@@ -79,11 +81,17 @@ class Walk:
     def prove(self, revision: str) -> Proof:
         """Prove one revision; a second call returns the same proof.
 
+        What migrations set for roles holds on the whole server, so it is set back afterwards.
+
         Raises:
             StackError: the release has no such revision, or the walker has ended.
         """
         if revision in self.proofs:
             return self.proofs[revision]
+        with self._own_roles():
+            return self._prove(revision)
+
+    def _prove(self, revision: str) -> Proof:
         positions = {each.id: position for position, each in enumerate(self.history.revisions)}
         if revision not in positions:
             raise StackError(f"no script has the revision {revision}", cause=f"there are {len(positions)} scripts")
@@ -165,9 +173,31 @@ class Walk:
         else:
             proof = RoundTrip(self, revision, position).prove()
             if self._seed_losses is not None:
+                kept = self._roles_now()
                 proof.seed_losses = self._seed_losses.of(revision.id, self.history)
+                self._set_roles(kept)
         self.proofs[revision.id] = proof
         return proof
+
+    @contextlib.contextmanager
+    def _own_roles(self) -> Iterator[None]:
+        """Give roles what the walk's migrations have set for them; afterwards, what they had before."""
+        others = self._roles_now()
+        if self._roles is not None:
+            self._set_roles(self._roles)
+        try:
+            yield
+        finally:
+            self._roles = self._roles_now()
+            self._set_roles(others)
+
+    def _roles_now(self) -> RoleSettings:
+        with connect(self.environment.url(self.database.name)) as conn:
+            return role_settings(conn)
+
+    def _set_roles(self, settings: RoleSettings) -> None:
+        with connect(self.environment.url(self.database.name)) as conn:
+            restore_role_settings(conn, settings)
 
     def _apply_up_to(self, position: int) -> None:
         """Apply the revisions up to ``position`` without proving them."""

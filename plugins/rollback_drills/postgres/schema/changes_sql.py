@@ -51,7 +51,7 @@ _CATALOGUES: Final[dict[str, str]] = {
     "pg_description AS public": "objoid IN (SELECT oid FROM pg_namespace) AND classoid = 'pg_namespace'::regclass",
     "pg_seclabel": f"classoid NOT IN {_RELATION_PARTS}",
     "pg_constraint": "contypid <> 0",
-    "pg_db_role_setting": "setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    "pg_db_role_setting": "setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
     "pg_database": "datname = current_database()",
     "pg_shdescription": "objoid = (SELECT oid FROM pg_database WHERE datname = current_database())",
 }

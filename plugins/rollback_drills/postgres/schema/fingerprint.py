@@ -4,8 +4,9 @@ An exit code does not prove a rollback; an equal fingerprint does, for the schem
 object from its catalogue in a single round trip, which takes milliseconds and no process such as pg_dump.
 
 Left out by design: the order of columns (separate, `SchemaFingerprint.column_order`), which PostgreSQL cannot restore;
-members of extensions (the extension and its version are included); roles, tablespaces and other objects that all
-databases of a server share; subscriptions; large objects; planner statistics.
+members of extensions (the extension and its version are included); roles (but what they set for their sessions is
+included), tablespaces and other objects that all databases of a server share; subscriptions; large objects (they are
+data: see `rollback_drills.postgres.data`); planner statistics.
 """
 
 from __future__ import annotations
@@ -98,6 +99,11 @@ class SchemaFingerprint:
         """
         text = json.dumps(sorted(self.objects.items()), ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    def of_database(self) -> SchemaFingerprint:
+        """Without what roles set for their sessions: that is the server's, and no dump of one database contains it."""
+        own = {key: text for key, text in self.objects.items() if not key.startswith("role setting ")}
+        return SchemaFingerprint(MappingProxyType(own), self.column_order)
 
     def diff(self, after: SchemaFingerprint) -> SchemaDiff:
         """What is left over, missing or changed in ``after``."""

@@ -357,13 +357,18 @@ FROM {objects} JOIN pg_seclabel d ON d.classoid = o.classoid AND d.objoid = o.ob
 
 
 def database(version: int) -> str:
-    """Settings and comment of the database, without its name and the run's marker."""
+    """Settings and comment of the database, without its name and the run's marker; settings of roles."""
     return """SELECT 'database setting', split_part(o, '=', 1)
     || coalesce(' for ' || quote_ident(pg_get_userbyid(nullif(s.setrole, 0))), ''), substr(o, strpos(o,
       '=') + 1)
 FROM pg_db_role_setting s JOIN pg_database b ON b.oid = s.setdatabase AND b.datname = current_database(),
   LATERAL unnest(s.setconfig) AS o
 WHERE o !~ '^rollback_drills\\.'
+UNION ALL
+SELECT 'role setting', split_part(o, '=', 1) || ' of ' || coalesce(quote_ident(r.rolname), 'all roles'), substr(o,
+  strpos(o, '=') + 1)
+FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole, LATERAL unnest(s.setconfig) AS o
+WHERE s.setdatabase = 0 AND (s.setrole = 0 OR r.oid IS NOT NULL)
 UNION ALL
 SELECT 'comment on database', 'current', quote_literal(d.description)
 FROM pg_shdescription d JOIN pg_database b ON d.objoid = b.oid AND b.datname = current_database()

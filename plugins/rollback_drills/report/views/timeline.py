@@ -92,7 +92,7 @@ def timeline(drill: DrillEvidence, case_anchor: str, limits: Limits) -> Timeline
 
 
 def _total(drill: DrillEvidence) -> float:
-    recovered = drill.recovery.started + (drill.recovery.seconds or 0.0) if drill.recovery else 0.0
+    recovered = drill.recovery.ended or drill.recovery.started if drill.recovery else 0.0
     watched = drill.traffic.ended if drill.traffic else 0.0
     return max([drill.seconds, recovered, watched, *(step.at + step.seconds for step in drill.steps)])
 
@@ -102,8 +102,8 @@ def _marks(drill: DrillEvidence, total: float) -> Iterator[Tick]:
     if drill.recovery is not None:
         began = drill.recovery.started
         yield Tick(round(min(100.0, 100 * began / total), 2), "decision to roll back")
-        if drill.recovery.seconds is not None:
-            yield Tick(round(min(100.0, 100 * (began + drill.recovery.seconds) / total), 2), "steady state verified")
+        if drill.recovery.ended is not None:
+            yield Tick(round(min(100.0, 100 * drill.recovery.ended / total), 2), "steady state verified")
 
 
 def _downtime_lane(kind: str, length: float, traffic: ClientTraffic, total: float) -> Lane:
@@ -141,17 +141,26 @@ def split(step: Step) -> str:
     return f"target {seconds(min(step.target_seconds, step.seconds))}, harness {seconds(step.harness_seconds)}"
 
 
+_WORTH_TELLING = 0.05  # seconds
+
+
 def _recovery_lane(drill: DrillEvidence, total: float) -> Lane:
     recovery = drill.recovery
     assert recovery is not None
     reached = recovery.seconds is not None
-    length = recovery.seconds if recovery.seconds is not None else max(0.0, total - recovery.started)
-    bars = [_bar(recovery.started, length, total, "recovery" if reached and recovery.met is not False else "missed")]
+    length = (total if recovery.ended is None else recovery.ended) - recovery.started
+    bars = [
+        _bar(
+            recovery.started, max(0.0, length), total, "recovery" if reached and recovery.met is not False else "missed"
+        )
+    ]
     if recovery.objective_seconds is not None and recovery.started + recovery.objective_seconds < total:
         bars.append(_bar(recovery.started + recovery.objective_seconds, 0, total, "objective"))
     text = seconds(recovery.seconds) if reached else "not reached"
     began = f"decision to roll back at {seconds(recovery.started)}"
     alternative = f"{began}, recovered after {text}" if reached else f"{began}, the steady state was never reached"
+    if recovery.aside_seconds >= _WORTH_TELLING:
+        alternative += f"; {seconds(recovery.aside_seconds)} of the suite's own work in between are not counted"
     return Lane("Recovery", text, alternative, tuple(bars), ok=reached and recovery.met is not False)
 
 

@@ -1,6 +1,7 @@
 """Values for a column, as PostgreSQL prints them: the edge cases of its type, then examples from Hypothesis.
 
-Derandomised: a type has the same values in every run. No other module of the room imports Hypothesis.
+Derandomised: a type has the same values in every run, but for moments of the last minutes, which work that is under way
+has in production. No other module of the room imports Hypothesis.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +22,8 @@ from rollback_drills.migrations.reversibility.generate.catalogue import Type
 
 DRAWN: Final = 6  # values from Hypothesis per type, besides the edge cases
 LONG: Final = 1200  # characters of a "very long" text where the type has no limit
+RECENT: Final = (timedelta(seconds=10), timedelta(minutes=3))  # before now
+DECOMPOSED: Final = "Cafe\u0301 A\u030a"  # Unicode form NFD; normalize() composes it
 _SAFE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 _INTEGERS: Final = {"int2": 15, "int4": 31, "int8": 63}
 _LONG_TEXT: Final = "long 🚑 Größe ' \" \\ " * (LONG // 17)
@@ -120,12 +124,38 @@ def _simple(name: str, modifier: int) -> Iterable[str]:
     strategy = _STRATEGIES.get("json" if name == "jsonb" else name)
     write = json.dumps if name in ("json", "jsonb") else str
     drawn = _drawn(strategy.map(write), name) if strategy is not None else []
-    return [*_EDGES.get(name, _UNKNOWN), *drawn]
+    return [*_recent(name), *_EDGES.get(name, _UNKNOWN), *drawn]
+
+
+def _recent(name: str) -> list[str]:
+    """Moments of the last minutes."""
+    now = datetime.now(UTC)
+    match name:
+        case "timestamptz":
+            return [(now - ago).isoformat(sep=" ") for ago in RECENT]
+        case "timestamp":
+            return [(now - ago).replace(tzinfo=None).isoformat(sep=" ") for ago in RECENT]
+        case "date":
+            return [now.date().isoformat()]
+        case _:
+            return []
 
 
 def _texts(name: str, modifier: int) -> list[str]:
     longest = modifier - 4 if modifier >= 4 else 63 if name == "name" else LONG
-    values = [_LONG_TEXT[:longest], "", "é🚑'\"\\ ", "a", " b ", "NULL", "0", "é", "\n\t", "x" * min(longest, 100)]
+    values = [
+        _LONG_TEXT[:longest],
+        "",
+        "é🚑'\"\\ ",
+        DECOMPOSED,
+        "a",
+        " b ",
+        "NULL",
+        "0",
+        "é",
+        "\n\t",
+        "x" * min(longest, 100),
+    ]
     values += _drawn(st.text(_SAFE, max_size=min(longest, 30)), f"text {longest}")
     values += ["abc", "Zz", "k1", "{}"]
     if name in ("bpchar", "name"):
