@@ -65,12 +65,12 @@ def try_out(backups: Backups, database: LiveDatabase, directory: Path) -> Backup
         result = backups.restore_into(fresh, file)
         if not result.ok:
             fix = "correct what the error names, or account, dump or restore under [backup]"
-            return BackupTrial(failure_of("the restore command", result), fix)
+            return BackupTrial(failure_of("the restore command", result), fix, client=client)
         lines = RestoredDatabase.read(manifest, fresh).differences()
         if lines:
             more = [f"and {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
             problem = "\n".join(["the restored database is not the one that was backed up", *lines[:SHOWN], *more])
-            return BackupTrial(problem, "correct dump or restore under [backup]")
+            return BackupTrial(problem, "correct dump or restore under [backup]", client=client)
         return BackupTrial(revision=manifest.revision, sha256=manifest.sha256, client=client)
 
 
