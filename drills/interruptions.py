@@ -17,6 +17,7 @@ import psycopg
 
 from rollback_drills.core.errors import BackupRefusedError, DrillError
 from rollback_drills.drill.checkers import Judge, Problems, check_database_at, check_kept
+from rollback_drills.drill.checkers.restored import CORRECT
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.before import StateBefore, take_state
 from rollback_drills.lab.faults import (
@@ -246,7 +247,8 @@ def _judge_undisturbed(drill: Drill, procedure: Procedure, operator: Operator) -
         stopped, finding = f"{operator.steps[-1]!r} stops: {error}", error.finding
     except BackupRefusedError as refused:
         stopped, finding = f"{operator.steps[-1]!r} stops: {refused}", "backup-unusable"
-    drill.check("it gets to its end", stopped, expected="", finding=finding, detail=stopped, vital=True)
+    remedy = CORRECT if finding == "backup-unusable" else ""
+    drill.check("it gets to its end", stopped, expected="", finding=finding, detail=stopped, remedy=remedy, vital=True)
     with drill.together():
         procedure.check(drill)
 

@@ -14,6 +14,7 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.stack import Stack
+from rollback_drills.postgres.dump import restorable
 from rollback_drills.runtimes.protocols import CommandResult, ToolCommand
 
 from .literal_commands import (
@@ -40,7 +41,7 @@ def test_letter_clean(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
         drill.observe("rows destroyed", damage(stack))
     with to_the_letter(drill, "pg_dump --clean --if-exists, restored over the younger schema"):
         result = tool(stack, RESTORE, stack.database, file)
-        left = manifest.schema.diff(stack.database.schema()).lines()
+        left = restorable(manifest.schema).diff(restorable(stack.database.schema())).lines()
         drill.observe("exit code", result.exit_code)
         drill.observe("what differs from the backup's schema", left)
     key = _a_key(stack.database)

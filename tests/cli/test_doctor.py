@@ -92,6 +92,27 @@ def test_each_problem_is_named(doctor, old: str, new: str, title: str, detail: s
     assert detail in found[title]
 
 
+@pytest.mark.parametrize(
+    ("own", "detail"),
+    [
+        ('dump = ["sh", "-c", "false | cat > $1", "dump", "{file}"]', "its file is unusable: it is empty"),
+        ('dump = ["sh", "-c", "echo half > $1", "dump", "{file}"]', "cut short"),
+        ('restore = ["true", "{file}"]', "the restored database is not the one that was backed up"),
+    ],
+)
+def test_a_backup_is_looked_into_and_restored_into_nothing(doctor, own: str, detail: str):
+    found = problems(doctor(more=f"\n[backup]\n{own}\n", until="backup"))
+    assert detail in found["backup"]
+
+
+def test_sequences_that_the_seed_leaves_behind_are_noted(doctor, tmp_path: Path):
+    (tmp_path / "seed.sql").write_text("CREATE TABLE kinds (id serial); INSERT INTO kinds VALUES (5);")
+    found = doctor(more='\n[database]\nseed = ["seed.sql"]\n', until="backup")
+    assert found["sequences"].outcome == "note"
+    assert "kinds_id_seq behind" in found["sequences"].detail
+    assert "it gives 1 next, and there are rows up to 5" in found["sequences"].detail
+
+
 def test_lines_to_fill_in_are_noted(doctor):
     found = doctor(
         'path = "/health"',

@@ -13,10 +13,11 @@ from rollback_drills.postgres.dump import last_error, restorable, written_by
 
 
 @pytest.mark.parametrize("owner", ["gateway", '"Team A"', '"quo""ted"'])
-def test_the_owner_of_an_extension_is_in_no_dump(owner: str):
+def test_the_owner_of_an_extension_and_settings_of_roles_are_in_no_dump(owner: str):
     extension = "CREATE EXTENSION citext SCHEMA public VERSION '1.6'"
     table = f"CREATE TABLE public.extension (...) OWNER {owner}"
     objects = {"extension citext": f"{extension} OWNER {owner}", "table public.extension": table}
+    objects["role setting gateway.work_mem"] = "64MB"
     schema = restorable(SchemaFingerprint(MappingProxyType(objects), MappingProxyType({})))
     assert schema.objects == {"extension citext": extension, "table public.extension": table}
 

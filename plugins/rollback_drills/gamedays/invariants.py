@@ -27,6 +27,7 @@ from rollback_drills.drill.checkers import (
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.operations import Operation
 from rollback_drills.lab.lab import Lab
+from rollback_drills.postgres.dump import restorable
 from rollback_drills.runtimes.protocols import Outcome
 
 
@@ -58,7 +59,7 @@ class Invariants:
         check_revision(self._judge, self._stack, revision, by_itself=operation.starts_gateway)
         if operation.moves_schema:
             reference = self._lab.only_upgraded_to(revision)
-            check_schema(self._judge, reference.schema, database.schema())
+            check_schema(self._judge, restorable(reference.schema), restorable(database.schema()))
             if reference.rows is not None:
                 check_rows(self._judge, reference.rows, database)
         self._check_writes()

@@ -19,7 +19,7 @@ SHOWN: Final = 6  # lines of a difference
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BackupTrial:
     """What became of a backup.
 
     Attributes:
@@ -37,7 +37,7 @@ class Trial:
     client: tuple[int, str] | None = None
 
 
-def try_out(backups: Backups, database: LiveDatabase, directory: Path) -> Trial:
+def try_out(backups: Backups, database: LiveDatabase, directory: Path) -> BackupTrial:
     """Take a backup of a database, look into the file, and restore it into an empty database.
 
     Args:
@@ -53,25 +53,25 @@ def try_out(backups: Backups, database: LiveDatabase, directory: Path) -> Trial:
         result, manifest = backups.take(database, file)
         if not result.ok:
             fix = "use the pg_dump of the server's version, or correct account or dump under [backup]"
-            return Trial(failure_of("the dump command", result), fix)
+            return BackupTrial(failure_of("the dump command", result), fix)
         defect = defect_of(file)
         if defect:
             said = f", and says: {result.output.strip()}" if result.output.strip() else ""
             fix = "let dump under [backup] fail if pg_dump fails (pipefail), and write plain SQL to {file}"
-            return Trial(f"the dump command exits 0{said}; its file is unusable: {defect}", fix)
+            return BackupTrial(f"the dump command exits 0{said}; its file is unusable: {defect}", fix)
         client = written_by(file)
         fresh = database.create_empty()
         clean_up.callback(fresh.drop)
         result = backups.restore_into(fresh, file)
         if not result.ok:
             fix = "correct what the error names, or account, dump or restore under [backup]"
-            return Trial(failure_of("the restore command", result), fix)
+            return BackupTrial(failure_of("the restore command", result), fix, client=client)
         lines = RestoredDatabase.read(manifest, fresh).differences()
         if lines:
             more = [f"and {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
             problem = "\n".join(["the restored database is not the one that was backed up", *lines[:SHOWN], *more])
-            return Trial(problem, "correct dump or restore under [backup]")
-        return Trial(revision=manifest.revision, sha256=manifest.sha256, client=client)
+            return BackupTrial(problem, "correct dump or restore under [backup]", client=client)
+        return BackupTrial(revision=manifest.revision, sha256=manifest.sha256, client=client)
 
 
 class AccountOnTrial:

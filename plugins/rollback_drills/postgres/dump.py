@@ -49,12 +49,15 @@ _HEAD = 4096  # bytes that contain the versions
 
 
 def restorable(schema: SchemaFingerprint) -> SchemaFingerprint:
-    """The schema without what no dump holds: the owner of an extension, which is the role that restores it.
+    """The schema without what no dump of a database holds.
 
-    PostgreSQL has no ALTER EXTENSION … OWNER TO, so pg_dump writes none.
+    That is the owner of an extension, which is the role that restores it (PostgreSQL has no ALTER EXTENSION … OWNER TO,
+    so pg_dump writes none), and what roles set for their sessions, which is the server's.
     """
     objects = {
-        key: _OWNER.sub("", text) if key.startswith("extension ") else text for key, text in schema.objects.items()
+        key: _OWNER.sub("", text) if key.startswith("extension ") else text
+        for key, text in schema.objects.items()
+        if not key.startswith("role setting ")
     }
     return replace(schema, objects=MappingProxyType(objects))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.backup import BackupAccount
-from rollback_drills.lab.backup_trial import Trial, try_out
+from rollback_drills.lab.backup_trial import BackupTrial, try_out
 from rollback_drills.lab.lab import Lab
 
 _SAME = (
@@ -22,7 +22,7 @@ def examine_backups(lab: Lab, private: Path) -> Iterator[Diagnosis]:
     Args:
         private: a directory for the files.
     """
-    trials: list[Trial] = []
+    trials: list[BackupTrial] = []
     try:
         for release in (lab.target.previous, lab.target.current):
             stack = lab.stack(release)
@@ -35,6 +35,7 @@ def examine_backups(lab: Lab, private: Path) -> Iterator[Diagnosis]:
             if trial.problem:
                 where = f"of the database of release {release}, with {account.title}"
                 yield Diagnosis("backup", "problem", f"{where}: {trial.problem}", trial.fix)
+                yield from _newer_client(trial, int(number))
                 return
             trials.append(trial)
     except DrillError as error:
@@ -43,7 +44,7 @@ def examine_backups(lab: Lab, private: Path) -> Iterator[Diagnosis]:
     yield from _conclude(trials, int(number), account)
 
 
-def _conclude(trials: list[Trial], server: int, account: BackupAccount) -> Iterator[Diagnosis]:
+def _conclude(trials: list[BackupTrial], server: int, account: BackupAccount) -> Iterator[Diagnosis]:
     """All trials have passed."""
     one, other = trials
     if one.sha256 == other.sha256 and one.revision != other.revision:
@@ -53,12 +54,17 @@ def _conclude(trials: list[Trial], server: int, account: BackupAccount) -> Itera
     by = f" by pg_dump {client[1]}" if client is not None else ""
     detail = f"a dump of PostgreSQL {server}{by}, restored into an empty database with {account.title}"
     yield Diagnosis("backup", "ok", detail)
-    if client is not None and client[0] > server:
-        detail = (
-            f"pg_dump {client[1]} is newer than the server, PostgreSQL {server}: the server may not know its commands"
-        )
-        yield Diagnosis("backup client", "note", detail, "use the pg_dump of the server's version")
+    yield from _newer_client(other, server)
     if account.needed:
         detail = f"they need a superuser; with the gateway's account, which owns the database: {account.needed}"
         fix = 'set account = "superuser" under [backup] if production\'s backups run as one'
         yield Diagnosis("backup account", "note", detail, fix)
+
+
+def _newer_client(trial: BackupTrial, server: int) -> Iterator[Diagnosis]:
+    """pg_dump of a later version may write what the server does not know (manual: pg_dump, "Notes")."""
+    if trial.client is not None and trial.client[0] > server:
+        detail = (
+            f"pg_dump {trial.client[1]} is newer than the server, PostgreSQL {server}, which may not know all of it"
+        )
+        yield Diagnosis("backup client", "note", detail, "use the pg_dump of the server's version")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from rollback_drills.drill.checkers import check_kept, check_restored
+from rollback_drills.drill.checkers import check_kept, check_restore_ends_well, check_restored
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.model import ExpectedState, KeptBackup
 from rollback_drills.gamedays.operations.operation import Drawn, Operation
@@ -95,7 +95,7 @@ class TakeBackup(Operation):
 
 
 class RestoreBackup(Operation):
-    """The restored database alone is judged: the exit codes of the commands prove nothing."""
+    """The restored database is judged: that the command succeeds proves nothing."""
 
     kind = "restore"
     title_template = "RestoreBackup the last backup into a new database, and swap it with the live one"
@@ -115,7 +115,7 @@ class RestoreBackup(Operation):
         fresh = stack.database.create_empty()
         with ExitStack() as cleanup:
             cleanup.callback(fresh.drop)
-            stack.backups.restore_into(fresh, backup.file)
+            check_restore_ends_well(day.judge, stack.backups.restore_into(fresh, backup.file))
             check_restored(day.judge, backup.manifest, fresh)
             cleanup.pop_all()
         fresh.swap_with(stack.database).drop()
