@@ -3,3 +3,4 @@
 OK = 0
 PROBLEMS = 1  # the command ran, and found problems
 USAGE = 2  # the command could not run: a wrong option, a missing file, or one that must not be overwritten
+CLOSED_OUTPUT = 141  # as of a command that SIGPIPE has ended

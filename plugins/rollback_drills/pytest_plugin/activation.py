@@ -71,7 +71,10 @@ def _register(config: pytest.Config, session: DrillSession) -> None:
     manager.register(HtmlColumns(session), keys.HTML_COLUMNS)
     if manager.hasplugin("terminalreporter") or not manager.is_blocked("terminal"):
         session.drills.progress = StepProgress(config).step
-        manager.register(Summary(config, session, run_reporter), keys.SUMMARY)
+        summary = Summary(config, session, run_reporter)
+        manager.register(summary, keys.SUMMARY)
+        if config.stash.get(keys.STARTED, False):
+            summary.pytest_sessionstart()
     _schedule_in_groups(config)
     _write_pytest_html(config, session.directory)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rollback_drills.pytest_plugin.keys import MAY_EXECUTE
+
 if TYPE_CHECKING:
     from rollback_drills.migrations.reversibility.environment import MigrationEnvironment
     from rollback_drills.migrations.reversibility.walk import Walk
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 EVERY = "every revision of the image"
+EVERY_BUILT = "every revision of the release"
 _KEY = pytest.StashKey["SelectedRevisions"]()
 
 
@@ -62,13 +65,14 @@ def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
 class SelectedRevisions:
     """The scripts of the release and the revisions to prove, or why these are not known.
 
-    ``in_image``: the scripts are only in an image. As nothing is started to collect tests, one item proves them all.
+    ``unlisted``: what the one item for all of them is called. The scripts are only in an image, and nothing is started
+    to collect tests; or a command of the target's makes the tree, and ``--collect-only`` executes none.
     """
 
     scripts: Scripts | None
     chosen: tuple[str, ...]
     reason: str = ""
-    in_image: bool = False
+    unlisted: str = UNKNOWN
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,7 +86,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found = revisions_of(session)
         except pytest.UsageError:  # here it would become a traceback; it is raised again after collection
             found = SelectedRevisions(None, ())
-        metafunc.parametrize("revision", found.chosen or [EVERY if found.in_image else UNKNOWN])
+        metafunc.parametrize("revision", found.chosen or [found.unlisted])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -107,7 +111,9 @@ def _find(session: DrillSession) -> SelectedRevisions:
 
     source = session.target.releases
     if not source.has_trees:
-        return SelectedRevisions(Scripts((), ()), (), in_image=True)
+        return SelectedRevisions(Scripts((), ()), (), unlisted=EVERY)
+    if source.command is not None and not (session.performs or session.config.stash.get(MAY_EXECUTE, False)):
+        return SelectedRevisions(Scripts((), ()), (), unlisted=EVERY_BUILT)
     try:
         scripts = _scripts(session)
         if not scripts.ids:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-
 _ENDING = (signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed, or the connection lost
 
 
