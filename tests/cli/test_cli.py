@@ -139,3 +139,14 @@ def test_doctor_leaves_nothing_behind_when_it_is_ended(small: Path, temporary: P
         assert doctor.wait(timeout=60) == (143 if number == signal.SIGTERM else 130)
     left = [path for path in (temporary / root().name).iterdir() if path.is_dir()]
     assert left == []
+
+
+@pytest.mark.parametrize("arguments", [["init"], ["doctor", "--target", "absent.toml"]], ids=["init", "doctor"])
+def test_output_that_nobody_reads_is_no_traceback(arguments: list[str], tmp_path: Path):
+    """As in `rollback-drills … | head`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-m", "rollback_drills", *arguments]
+    done = subprocess.run(argv, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 
 import pytest
 from support.drill_project import Project, until
@@ -132,6 +133,59 @@ def test_killed_worker(project: Project) -> None:
     project.assert_nothing_left()
     assert "drill clean-up: removed what the killed run" in running.output
     assert {drill.verdict for drill in project.evidence().drills} == {"incomplete"}
+
+
+IN_A_MOMENT = """
+import pytest
+
+@pytest.mark.drill("Quick", runbook="quick-flags")
+@pytest.mark.parametrize("value", range(4))
+def test_quick(drill, value):
+    with drill.step("Look"):
+        drill.check("it holds", value, expected=value)
+"""
+KILLED_WHILE_COLLECTING = """
+
+def pytest_collection_modifyitems():
+    import os
+    if os.environ.get("PYTEST_XDIST_WORKER") in KILLED:
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_worker_that_dies_while_it_collects_is_replaced(project: Project) -> None:
+    """Every drill was performed: neither the exit code nor the document says otherwise."""
+    project.write(IN_A_MOMENT)
+    conftest = project.path / "conftest.py"
+    conftest.write_text(conftest.read_text() + KILLED_WHILE_COLLECTING.replace("KILLED", '("gw0",)', 1))
+    done = project.run("-n", "2")
+    done.assert_outcomes(passed=4)
+    assert (done.ret, project.evidence().verdict, project.evidence().interrupted) == (0, "passed", "")
+    done.stdout.fnmatch_lines(["a worker ended early: *; it was replaced, and every drill was performed"])
+
+
+def test_a_run_without_enough_workers_is_neither_green_nor_proven(project: Project) -> None:
+    project.write(IN_A_MOMENT)
+    conftest = project.path / "conftest.py"
+    conftest.write_text(conftest.read_text() + KILLED_WHILE_COLLECTING.replace("KILLED", '("gw0", "gw1")', 1))
+    done = project.run("-n", "2", "--max-worker-restart=0")
+    assert done.ret != 0
+    assert not project.runs() or project.evidence().verdict == "incomplete"
+
+
+def test_output_that_nobody_reads_stops_no_drill(project: Project) -> None:
+    """As in `pytest | head -1`."""
+    project.write(IN_A_MOMENT)
+    argv = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
+    with subprocess.Popen(argv, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        said = running.stderr.read().decode()
+        assert running.wait() == 0, said
+    assert said == ""
+    assert project.evidence().verdict == "passed"
 
 
 # --- stacks that are kept ------------------------------------------------------------------------------

@@ -265,3 +265,37 @@ def test_where_options_point_to_moves_no_report(
     project.run_here("--pyargs", "packaged", *target).assert_outcomes(passed=1)
     assert (service / "reports" / "latest" / "incident.html").is_file()
     assert not project.reports.exists()
+
+
+def test_a_report_directory_that_cannot_be_written_is_told_before_anything_is_started(project: Project) -> None:
+    project.write("def test_nothing(): pass")
+    (project.path / "file").touch()
+    assert_usage_error(
+        project.run_here("--drill-report-dir=file/reports"), "no report can be written to", "Not a directory"
+    )
+    assert_usage_error(
+        project.run_here("--drill-report-dir=/proc/reports"), "no report can be written to /proc/reports"
+    )
+    assert project.run_here("--drill-report-dir=deep/er", "--collect-only").ret == 0
+    assert not (project.path / "deep").exists()
+
+
+def test_collecting_executes_nothing_of_the_targets(project: Project) -> None:
+    """The target may be somebody else's: what there is can be seen before anything of it is executed."""
+    drill = """
+import pytest
+
+@pytest.mark.drill("Migrations", runbook="reversibility")
+def test_migrations(drill, revision):
+    pass
+"""
+    project.write(drill)
+    trap = project.path / "executed"
+    command = f'command = ["sh", "-c", "touch {trap}; mkdir $0", "{{tree}}"]'
+    project.target(lambda text: text.replace('path = "{here}/releases/{release}"', command))
+    done = project.run_here("--collect-only", "-q")
+    assert done.ret == 0, done.stdout.str()
+    done.stdout.fnmatch_lines(["*test_migrations?every revision of the release?"])
+    assert not trap.exists()
+    project.run_here("-q")
+    assert trap.exists(), "a run executes it"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -266,7 +268,8 @@ def test_a_memory_directory_is_removed_with_its_workspace(tmp_path: Path, monkey
     data = workspace.memory_directory("pgdata")
     (data / "file").write_text("x")
     assert data.resolve().is_relative_to(tmp_path)
-    assert len(list(data.resolve().parent.iterdir())) == 1
+    beside = {path.name for path in data.resolve().parent.iterdir()}
+    assert beside == {data.resolve().name, f"{data.resolve().name}.workspace"}
     removal.close(workspace)
     assert not workspace.path.exists()
     assert list(next(tmp_path.iterdir()).iterdir()) == []
@@ -339,3 +342,58 @@ def test_backends_that_outlive_their_postmaster_are_ended(bin_dir: Path):
     poll_until(lambda: not server._process.running, what="the postmaster's end", timeout=20)
     removal.close(workspace)
     assert [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_run_that_was_killed_under_another_tmpdir_is_swept(
+    owner: Callable[..., Owner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    killed, living, kept = owner("killed"), owner("living"), owner("kept", "keep")
+    killed.kill()
+    kept.kill()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    swept = [each for each in sweep() if each.run in ("killed", "living", "kept")]
+    assert [each.run for each in swept] == ["killed"]
+    assert "2 processes" in swept[0].message
+    assert not killed.path.exists()
+    assert (killed.alive(), living.alive(), kept.alive()) == ([False, False], [True, True], [True, True])
+
+
+def test_processes_of_a_deleted_workspace_end_unless_their_run_lives(owner: Callable[..., Owner], private: Path):
+    """As after somebody has emptied /tmp."""
+    killed, living = owner("killed"), owner("living")
+    for each in (killed, living):
+        shutil.rmtree(each.path)
+    killed.kill()
+    assert [each.run for each in sweep() if each.run in ("killed", "living")] == ["killed"]
+    assert (killed.alive(), living.alive()) == ([False, False], [True, True])
+
+
+def test_data_in_memory_do_not_outlive_their_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(workspaces, "MEMORY", tmp_path / "memory")
+    monkeypatch.setattr(workspaces, "MEMORY_FREE", 0)
+    (tmp_path / "memory").mkdir()
+    living, killed, closed = (Workspace(run, "main") for run in ("living", "killed", "closed"))
+    data = {each: each.memory_directory("pgdata").resolve() for each in (living, killed, closed)}
+    removal.close(closed)
+    killed.release_lock()
+    shutil.rmtree(killed.path)
+    assert [each.run for each in sweep() if each.run in ("living", "killed")] == ["killed"]
+    left = sorted(path.name for path in data[living].parent.iterdir())
+    assert left == ["living-main-pgdata", "living-main-pgdata.workspace"]
+    removal.close(living)
+    assert list(data[living].parent.iterdir()) == []
+
+
+def test_an_ordinary_users_workspace_is_closed_to_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Only PostgreSQL's account, under which root runs it, has to pass."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for user, mode in ((1000, 0o700), (0, 0o711)):
+        monkeypatch.setattr("os.geteuid", lambda user=user: user)
+        workspace = Workspace(f"of-{user}", "main")
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (root(), workspace.path)] == [mode, mode]
+        assert stat.S_IMODE(workspace.directory("data").stat().st_mode) == 0o700
+        removal.close(workspace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import datetime
 import hashlib
@@ -231,8 +232,13 @@ def test_several_mistakes_are_reported_at_once(tmp_path: Path):
         (b"", "mistakes"),
         (b"a = " + b"9" * 5_000, "not TOML"),
         (b"a = " + b"[" * 50_000, "not TOML"),
+        (b"[" + b".".join(b"a%d" % number for number in range(900)) + b"]", "more than 50 tables"),
+        (b"a = " + b"[" * 100 + b"]" * 100, "more than 50 tables"),
+        (codecs.BOM_UTF8 + b'name = "x"', "byte order mark"),
+        (b"a = '" + b"x" * 2_000_000 + b"'", "larger than 1 MB"),
+        (b"".join(b"x%d = 1\n" % number for number in range(20_000)), "more: is it a target file?"),
     ],
-    ids=["value", "table", "bytes", "empty", "digits", "depth"],
+    ids=["value", "table", "bytes", "empty", "digits", "depth", "tables", "arrays", "mark", "size", "keys"],
 )
 def test_what_is_no_toml_is_refused(tmp_path: Path, content: bytes, expected: str):
     file = tmp_path / "target.toml"

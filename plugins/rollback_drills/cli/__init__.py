@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from rollback_drills.cli import doctor_command, init_command, report_command, run_command, verify_command
+from rollback_drills.cli.exit_codes import CLOSED_OUTPUT
+from rollback_drills.core.closed_output import discard_output, is_closed_output
 
 _COMMANDS = {
     "init": (
@@ -64,13 +66,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 no problems, 1 problems, 2 the command could not run.
+        The exit code: 0 no problems, 1 problems, 2 the command could not run, 141 nobody reads its output any more.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in _PYTEST_COMMANDS and not {"-h", "--help"} & set(given[1:2]):
         return _PYTEST_COMMANDS[given[0]][0](given[1:])
-    options = _parser().parse_args(given)
-    code: int = options.perform(options)
+    try:
+        try:
+            options = _parser().parse_args(given)
+            code: int = options.perform(options)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if not is_closed_output(error):
+            raise
+        for stream in (sys.stdout, sys.stderr):
+            discard_output(stream)
+        return CLOSED_OUTPUT
     return code
 
 

@@ -72,7 +72,10 @@ def _register(config: pytest.Config, session: DrillSession) -> None:
     manager.register(HtmlColumns(session), keys.HTML_COLUMNS)
     if manager.hasplugin("terminalreporter") or not manager.is_blocked("terminal"):
         session.drills.progress = StepProgress(config).step
-        manager.register(Summary(config, session, run_reporter), keys.SUMMARY)
+        summary = Summary(config, session, run_reporter)
+        manager.register(summary, keys.SUMMARY)
+        if config.stash.get(keys.STARTED, False):
+            summary.pytest_sessionstart()
         if config.getoption("drill_alembic"):
             quieten(config)
             manager.register(WalkProgress(config), keys.WALK_PROGRESS)

@@ -106,9 +106,8 @@ def pytest_collection_finish(session: pytest.Session) -> Generator[None, object,
         from rollback_drills.pytest_plugin.left_out import left_out
 
         session_of(session.config).plans.select(marked)
-        session_of(session.config).plans.leave_out(
-            left_out(session.config, marked, session.config.stash.setdefault(_DESELECTED, []))
-        )
+        deselected: list[pytest.Item] = session.config.stash.get(_DESELECTED, [])
+        session_of(session.config).plans.leave_out(left_out(session.config, marked, deselected))
     if getattr(session.config.option, "loadgroup", False):
         session.items = [cast(pytest.Item, _WithGroup(item)) for item in items]
     try:

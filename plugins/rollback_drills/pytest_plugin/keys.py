@@ -30,6 +30,8 @@ CONFIGURED = pytest.StashKey[bool]()
 """Set in the config at the end of our ``pytest_configure``."""
 STARTED = pytest.StashKey[bool]()
 """Set in the config when the session has started."""
+MAY_EXECUTE = pytest.StashKey[bool]()
+"""Set in the config if the target's commands may be executed although tests are only collected."""
 RUN = pytest.StashKey[Run]()
 """The run that a process belongs to, in the config."""
 RUNTIME = pytest.StashKey[tuple[str, str]]()

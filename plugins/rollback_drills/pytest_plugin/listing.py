@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.pytest_plugin.activation import session_of
+from rollback_drills.pytest_plugin.keys import MAY_EXECUTE
 from rollback_drills.pytest_plugin.marks import mark_of
 from rollback_drills.pytest_plugin.recorder import lacking
 
@@ -24,6 +25,9 @@ class _Listing:
 
     def __init__(self) -> None:
         self.drills: list[dict[str, object]] = []
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[MAY_EXECUTE] = True  # the doctor has executed them already
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:

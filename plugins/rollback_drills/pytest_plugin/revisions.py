@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 EVERY = "every revision of the image"
+EVERY_BUILT = "every revision of the release"
 NOTHING_NEW = "nothing new"
 _WALK = pytest.StashKey["Walk"]()
 
@@ -46,8 +47,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found = session.revisions
         except pytest.UsageError:  # here it would become a traceback; it is raised again after collection
             found = SelectedRevisions(None, ())
-        stands_in = EVERY if found.in_image else NOTHING_NEW if found.nothing_new else UNKNOWN
-        metafunc.parametrize("revision", found.chosen or [stands_in])
+        metafunc.parametrize("revision", found.chosen or [_stands_in(found)])
+
+
+def _stands_in(found: SelectedRevisions) -> str:
+    """What the one item is called that stands for revisions that are not known."""
+    if found.unlisted:
+        return EVERY_BUILT
+    return EVERY if found.in_image else NOTHING_NEW if found.nothing_new else UNKNOWN
 
 
 @pytest.hookimpl(tryfirst=True)

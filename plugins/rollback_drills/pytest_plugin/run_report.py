@@ -39,6 +39,7 @@ class RunReporter:
         self._first_reports = not session.reports.exists()
         self._drills: dict[str, DrillEvidence] = {}
         self._interrupted = ""
+        self._lost_worker = ""
         self._target_seconds = self._setup_seconds = 0.0
         self._runtime: RuntimeFacts | None = None
         self._system: System | None = None
@@ -70,7 +71,7 @@ class RunReporter:
     def pytest_testnodedown(self, node: object, error: object) -> None:
         if not self._add_totals_of(node) and error is not None:
             message = str(error).strip().splitlines() or ["without a message"]
-            self._interrupted = f"a worker ended early: {message[-1]}"
+            self._lost_worker = f"a worker ended early: {message[-1]}"
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
@@ -92,6 +93,7 @@ class RunReporter:
             self._add_totals(totals_of(self._session))
         self._session.remove_left_overs()  # of workers that were killed
         self._recover_unfinished()
+        self._judge_lost_worker(session)
         if self._drills:
             self._add_those_not_run(session)
             self._write(session)
@@ -125,6 +127,21 @@ class RunReporter:
             if evidence.id not in self._drills:
                 reason = evidence.reason or "the process that performed the drill ended before the drill did"
                 self._drills[evidence.id] = evidence.model_copy(update={"reason": reason})
+
+    def _judge_lost_worker(self, session: pytest.Session) -> None:
+        """A worker that was lost before it had a drill is replaced: if all drills were performed, it is only noted.
+
+        Otherwise the run is interrupted, and its exit code says so too.
+        """
+        if not self._lost_worker:
+            return
+        performed = self._selected and all(plan.id in self._drills for plan in self._selected)
+        if performed and not any(drill.verdict == "incomplete" for drill in self._drills.values()):
+            self.notes.append(f"{self._lost_worker}; it was replaced, and every drill was performed")
+            return
+        self._interrupted = self._interrupted or self._lost_worker
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _add_those_not_run(self, session: pytest.Session) -> None:
         """Drills that were selected and not performed have proven nothing, which the report has to say."""

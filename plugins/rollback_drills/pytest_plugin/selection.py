@@ -25,6 +25,7 @@ class SelectedRevisions:
 
     ``in_image``: the scripts are only in an image, or only env.py knows where they are. As nothing is started to collect
     tests, one item proves them all.
+    ``unlisted``: to list them, code of the target has to run, and ``--collect-only`` runs none.
     ``nothing_new``: all are read, and ``--drill-since`` leaves none.
     """
 
@@ -32,30 +33,37 @@ class SelectedRevisions:
     chosen: tuple[str, ...]
     reason: str = ""
     in_image: bool = False
+    unlisted: bool = False
     nothing_new: bool = False
     mistake: bool = False
 
 
-def selected_revisions(config: pytest.Config, target: Target, worker: str) -> SelectedRevisions:
+def selected_revisions(config: pytest.Config, target: Target, worker: str, *, may_execute: bool) -> SelectedRevisions:
     """The revisions to prove; read once per process.
 
     Args:
         worker: the name of the process.
+        may_execute: whether code of the target may run.
     """
     if _KEY not in config.stash:
-        config.stash[_KEY] = _find(config, target, worker)
+        config.stash[_KEY] = _find(config, target, worker, may_execute)
     return config.stash[_KEY]
 
 
-def _find(config: pytest.Config, target: Target, worker: str) -> SelectedRevisions:
+def _find(config: pytest.Config, target: Target, worker: str, may_execute: bool) -> SelectedRevisions:
     from rollback_drills.core.errors import DrillError
     from rollback_drills.migrations.scripts import Scripts
 
     source = target.releases
     if not source.has_trees:
         return SelectedRevisions(Scripts((), ()), (), in_image=True)
+    unlisted = SelectedRevisions(Scripts((), ()), (), unlisted=True)
+    if source.command is not None and not may_execute:
+        return unlisted
     try:
-        scripts = _scripts(config, target, worker)
+        scripts = _scripts(config, target, worker, may_execute)
+        if scripts is None:
+            return unlisted
         if not scripts.ids:
             if config.getoption("drill_alembic") and not scripts.problems:
                 return SelectedRevisions(scripts, (), in_image=True)
@@ -71,7 +79,8 @@ def _find(config: pytest.Config, target: Target, worker: str) -> SelectedRevisio
     return SelectedRevisions(scripts, chosen, reason, nothing_new=not chosen)
 
 
-def _scripts(config: pytest.Config, target: Target, worker: str) -> Scripts:
+def _scripts(config: pytest.Config, target: Target, worker: str, may_execute: bool) -> Scripts | None:
+    """None: only code of the target knows them, and may not run."""
     from rollback_drills.core.placeholders import fill
     from rollback_drills.migrations.scripts import read_scripts
     from rollback_drills.runtimes.releases.trees import Trees
@@ -79,7 +88,7 @@ def _scripts(config: pytest.Config, target: Target, worker: str) -> Scripts:
     from rollback_drills.runtimes.workspace.directory import Workspace
 
     if config.getoption("drill_alembic"):
-        return _scripts_of_alembic(config, target.file)
+        return _scripts_of_alembic(config, target.file, may_execute)
     if target.releases.path is not None:
         values = {"here": str(target.here), "release": target.current}
         return read_scripts([target.path(fill(target.releases.path, values)) / target.migrations.versions])
@@ -111,8 +120,11 @@ def _since(config: pytest.Config, target: Target, scripts: Scripts) -> tuple[str
         raise LookupError(f"--drill-since {since}: {error}") from None
 
 
-def _scripts_of_alembic(config: pytest.Config, file: Path) -> Scripts:
+def _scripts_of_alembic(config: pytest.Config, file: Path, may_execute: bool) -> Scripts | None:
     """The scripts of the alembic.ini, read without running them; alembic is asked for what that does not show.
+
+    Returns:
+        None if alembic would have to be asked, and may not.
 
     Raises:
         DrillError: there are none, or the configuration cannot be read.
@@ -127,6 +139,8 @@ def _scripts_of_alembic(config: pytest.Config, file: Path) -> Scripts:
         try:
             places = script_directories(file, section)
         except DrillError as unread:  # they may be in a package
+            if not may_execute:
+                return None
             try:
                 opened = open_configuration(file, section, interpreter, Path(directory))
             except DrillError:
@@ -134,6 +148,8 @@ def _scripts_of_alembic(config: pytest.Config, file: Path) -> Scripts:
             places = tuple(Path(each) for each in opened.places)
         found = read_scripts(places)
         if any(COMPUTED in problem for problem in found.problems):
+            if not may_execute:
+                return None
             listed = list_scripts(file, section, interpreter, Path(directory))
             found = scripts_of(listed) if listed.revisions else found
     return found

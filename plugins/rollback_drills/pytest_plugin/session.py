@@ -17,7 +17,7 @@ from rollback_drills.drill.acceptance import Acceptances
 from rollback_drills.pytest_plugin.baseline import Baseline
 from rollback_drills.pytest_plugin.drill_factory import DrillFactory
 from rollback_drills.pytest_plugin.gamedays import RandomDays, read_options
-from rollback_drills.pytest_plugin.keys import RUN
+from rollback_drills.pytest_plugin.keys import MAY_EXECUTE, RUN
 from rollback_drills.pytest_plugin.killed_runs import remove_left_overs
 from rollback_drills.pytest_plugin.marks import only_shows_something
 from rollback_drills.pytest_plugin.plans import Plans, sections_of
@@ -104,7 +104,8 @@ class DrillSession:
     @property
     def revisions(self) -> SelectedRevisions:
         """The migrations to prove, read from the scripts on first use."""
-        return selected_revisions(self.config, self.target, self.worker)
+        may_execute = self.performs or self.config.stash.get(MAY_EXECUTE, False)
+        return selected_revisions(self.config, self.target, self.worker, may_execute=may_execute)
 
     def acceptances(self, accepted: Sequence[Accepted], *, writes: bool = True) -> Acceptances:
         """Accepted risks on the day on which this run began, those of the baseline included.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rollback_drills.core.closed_output import ForgivingOutput
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.model import DrillEvidence, Step
 from rollback_drills.pytest_plugin.keys import EVIDENCE
@@ -72,6 +74,13 @@ class Summary:
     def __init__(self, config: pytest.Config, session: DrillSession, run_reporter: RunReporter) -> None:
         self._config, self._session, self._run_reporter = config, session, run_reporter
         self._shown = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """`pytest drills | head`, or a closed terminal: the drills go on, and the report is written."""
+        writer: Any = getattr(self._config.pluginmanager.getplugin("terminalreporter"), "_tw", None)
+        if writer is not None and not isinstance(writer._file, ForgivingOutput):
+            writer._file = ForgivingOutput(writer._file)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Workers cannot write to the terminal: their steps are shown when their evidence arrives."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -32,8 +33,7 @@ def absent_from(root: Path, tags: Tags, names: Sequence[str]) -> tuple[str, ...]
     for name in names:
         pattern = "[_-]?".join(re.escape(part) for part in re.split("[_-]", name))
         try:
-            argv = ["git", "-C", str(root), "grep", "-q", "-i", "-I", "-E", "-e", pattern, commit]
-            found = subprocess.run(argv, capture_output=True, timeout=30, check=False)
+            found = _git(root, "grep", "-q", "-i", "-I", "-E", "-e", pattern, commit)
         except (OSError, subprocess.TimeoutExpired):
             return ()
         if found.returncode == 1:  # above 1: git failed
@@ -44,9 +44,7 @@ def absent_from(root: Path, tags: Tags, names: Sequence[str]) -> tuple[str, ...]
 def tags_of(root: Path) -> Tags | None:
     """The two newest versions among the tags with the same prefix; None if there are fewer."""
     try:
-        listed = subprocess.run(
-            ["git", "-C", str(root), "tag", "--list"], capture_output=True, text=True, timeout=30, check=False
-        )
+        listed = _git(root, "tag", "--list")
     except (OSError, subprocess.TimeoutExpired):
         return None
     versions: dict[str, list[tuple[Version, str]]] = {}
@@ -64,3 +62,12 @@ def tags_of(root: Path) -> Tags | None:
         return None
     prefix = series[0].replace("{", "{{").replace("}", "}}")
     return Tags(newest[0][1], newest[1][1], f"{prefix}{{release}}")
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Only read: a repository's own configuration may name programs (for a file monitor, hooks, missing objects)."""
+    safe = ["-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
+    argv = ["git", "--no-pager", *safe, "-C", str(root), *arguments]
+    # No protocol is allowed, so that nothing is fetched, by whatever command.
+    environment = os.environ | {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, check=False)

@@ -23,6 +23,7 @@ from rollback_drills.core.errors import DrillError, RuntimeUnavailableError, Sta
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres import connect
+from rollback_drills.runtimes.embedded.account import naming_environment, require_name
 from rollback_drills.runtimes.embedded.clusters import (
     copy_cluster,
     discard_cluster,
@@ -99,6 +100,7 @@ class PostgresServer:
     """One server, listening on 127.0.0.1 under a random password."""
 
     def __init__(self, workspace: Workspace, meter: Meter, *, bin_dir: Path | None = None) -> None:
+        require_name()
         self._meter = meter
         self._workspace = workspace
         self.user = UNPRIVILEGED if os.geteuid() == 0 else None
@@ -259,7 +261,7 @@ class PostgresServer:
         return process.run(
             [str(self.bin_dir / program), *arguments],
             cwd=self.data,
-            env=process.clean_environment(self._workspace.path),
+            env=process.clean_environment(self._workspace.path, naming_environment(self._workspace.path)),
             timeout=START_TIMEOUT,
             stdin=stdin,
             user=self.user,

@@ -12,6 +12,7 @@ from rollback_drills.core.errors import RuntimeUnavailableError, StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
 from rollback_drills.postgres.addresses import argument_values, argument_variables
+from rollback_drills.runtimes.embedded.account import require_name
 from rollback_drills.runtimes.embedded.builds import Build, build_with
 from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir, server_version
@@ -137,6 +138,7 @@ class EmbeddedRuntime:
                 cause=f"{target.file} has no gateway.start, or none of command, path and git under [releases]",
                 fix="add them, or use --drill-runtime=docker",
             )
+        require_name()
         bin_dir = find_bin_dir(_build_for(target).bin_dir)
         require_version(target, server_version(bin_dir, {"PATH": os.defpath}))
 

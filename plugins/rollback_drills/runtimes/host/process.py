@@ -23,6 +23,9 @@ from rollback_drills.runtimes.protocols import CommandResult
 WORKSPACE_VARIABLE = "ROLLBACK_DRILLS_WORKSPACE"
 """Marks every child, so that the leftovers of a killed run are found by their environment."""
 
+OWNER_VARIABLE = "ROLLBACK_DRILLS_OWNER"
+"""Names the process that has started a child: if that lives, so does the run, even if its workspace was deleted."""
+
 _File = int | IO[bytes]
 _FIRST_PAUSE, _LONGEST_PAUSE, _LAST_PAUSE = 0.01, 0.1, 1.0  # seconds between two checks of a running command
 
@@ -36,6 +39,7 @@ def clean_environment(workspace: Path, extra: Mapping[str, str] | None = None) -
         "LANG": "C.UTF-8",
         **(extra or {}),
         WORKSPACE_VARIABLE: str(workspace),
+        OWNER_VARIABLE: str(os.getpid()),
     }
 
 

@@ -21,6 +21,7 @@ from rollback_drills.core.private_files import private
 
 KEPT = "kept"
 ENGINE = "engine.json"  # names the Docker engine that holds the workspace's containers
+OWNED_BY = ".workspace"  # ends the name of a link beside data in memory: it leads back to their workspace
 MEMORY = Path("/dev/shm")  # where Linux keeps files in memory
 MEMORY_FREE = 2 << 30  # bytes that must be free there before data are put into it
 
@@ -89,6 +90,9 @@ class Workspace:
             return self.directory(name)
         target = _own_directory(MEMORY / root_name()) / f"{self.path.name}-{name}"
         link = self.path / name
+        back = target.with_name(target.name + OWNED_BY)
+        back.unlink(missing_ok=True)
+        back.symlink_to(self.path)
         link.symlink_to(target)  # the link first: a run killed in between leaves nothing that the removal cannot find
         target.mkdir(mode=0o700)
         return link

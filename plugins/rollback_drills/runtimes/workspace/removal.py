@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,11 @@ import psutil
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.runtimes.host import process
-from rollback_drills.runtimes.workspace import directory
+from rollback_drills.runtimes.workspace import directory, strays
 from rollback_drills.runtimes.workspace.directory import (
     ENGINE,
     KEPT,
+    OWNED_BY,
     Workspace,
     is_orphaned,
     registry_lock,
@@ -51,22 +53,58 @@ def close(workspace: Workspace) -> None:
 
 
 def sweep() -> list[Removal]:
-    """Remove every orphaned workspace of this user."""
+    """Remove every orphaned workspace of this user, and what is left of those that were deleted."""
     removals = []
     with registry_lock():
         for path in sorted(root().iterdir()):
-            if not path.is_dir() or path.is_symlink() or (path / KEPT).exists() or not is_orphaned(path):
-                continue
-            try:
-                ended = _remove(path)
-            except (OSError, StackError) as error:
-                message = f"what the killed run {path.name} left behind cannot be removed: {error}; see {path}"
-            else:
-                message = (
-                    f"removed what the killed run {path.name} left behind: {ended} processes or containers, and {path}"
-                )
-            removals.append(Removal(path.name.rpartition("-")[0], message))
+            if path.is_dir() and not path.is_symlink():
+                removals += _sweep_one(path)
+    own, marked = root(), strays.workspaces_of_processes()
+    for path in sorted({*marked, *strays.data_in_memory().values()}):
+        if path.is_dir():
+            if path.parent != own:
+                with registry_lock(path.parent):
+                    removals += _sweep_one(path)
+        else:
+            removals += _sweep_remains(path, [each for each in marked.get(path, ()) if each.is_running()])
     return removals
+
+
+def _sweep_remains(path: Path, processes: Sequence[psutil.Process]) -> list[Removal]:
+    """What still runs from a workspace that is gone, and its data in memory."""
+    data = [each for each, workspace in strays.data_in_memory().items() if workspace == path]
+    if any(map(strays.is_owned, processes)) or not (processes or data):
+        return []
+    return [_removal(path, lambda: _remove_remains(processes, data))]
+
+
+def _sweep_one(path: Path) -> list[Removal]:
+    if (path / KEPT).exists() or not is_orphaned(path):
+        return []
+    return [_removal(path, lambda: _remove(path))]
+
+
+def _removal(path: Path, remove: Callable[[], int]) -> Removal:
+    try:
+        ended = remove()
+    except (OSError, StackError) as error:
+        message = f"what the killed run {path.name} left behind cannot be removed: {error}; see {path}"
+    else:
+        message = f"removed what the killed run {path.name} left behind: {ended} processes or containers, and {path}"
+    return Removal(path.name.rpartition("-")[0], message)
+
+
+def _remove_remains(processes: Sequence[psutil.Process], data: Sequence[Path]) -> int:
+    process.end_all(processes)
+    for each in data:
+        _remove_data(each)
+    return len(processes)
+
+
+def _remove_data(data: Path) -> None:
+    remove_shared_memory(data)
+    shutil.rmtree(data, ignore_errors=not data.exists())
+    data.with_name(data.name + OWNED_BY).unlink(missing_ok=True)
 
 
 def remove_kept(path: Path) -> int:
@@ -96,7 +134,7 @@ def _remove(path: Path) -> int:
     for link in path.iterdir():
         target = link.resolve()
         if link.is_symlink() and target.parent == memory and target.name == f"{path.name}-{link.name}":
-            shutil.rmtree(target, ignore_errors=not target.exists())
+            _remove_data(target)
     shutil.rmtree(path, ignore_errors=False)
     return len(processes) + containers
 
