@@ -17,6 +17,7 @@ from rollback_drills.postgres import (
     RowSet,
     SchemaFingerprint,
     SequenceState,
+    Written,
     with_account,
     with_database,
 )
@@ -159,6 +160,16 @@ class LiveDatabase:
                 if table not in self._volatile
             }
             return postgres.row_hashes(connection, tables=lasting)
+
+    def moment(self) -> int:
+        """This moment, for `written_since`."""
+        with self.connect() as connection:
+            return postgres.moment(connection)
+
+    def written_since(self, moment: int) -> Written:
+        """The rows that were written since, by anybody, without the volatile tables and columns."""
+        with self.connect() as connection:
+            return postgres.written_since(connection, moment, ignore=self._volatile)
 
     def sequences(self) -> Mapping[str, SequenceState]:
         with self.connect() as connection:

@@ -55,6 +55,7 @@ from rollback_drills.postgres.schema.fingerprint import (
     schema_fingerprint,
 )
 from rollback_drills.postgres.sequence_state import SequenceState, sequences
+from rollback_drills.postgres.written import Written, WrittenRow, moment, written_since
 
 __all__ = [
     "LOCK_MODES",
@@ -70,6 +71,8 @@ __all__ = [
     "SequenceState",
     "TableData",
     "TableDiff",
+    "Written",
+    "WrittenRow",
     "blocked",
     "check_marker",
     "columns",
@@ -84,6 +87,7 @@ __all__ = [
     "invalid_indexes",
     "libpq_url",
     "mark",
+    "moment",
     "prepare_server",
     "quote_ident",
     "quote_literal",
@@ -102,4 +106,5 @@ __all__ = [
     "version_tables",
     "with_account",
     "with_database",
+    "written_since",
 ]
