@@ -10,11 +10,14 @@ from rollback_drills.clients.answers import TOO_MANY, Answer, is_agreed, is_disa
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.metrics import RequestCounters
 from rollback_drills.drill.checkers import (
+    Learnt,
     check_answers,
+    check_contents,
     check_database_at,
     check_deliveries,
     check_fresh,
     check_kept,
+    check_release_variable,
     check_restore_ends_well,
     check_restored,
     check_rows,
@@ -163,11 +166,24 @@ def downgrade(
 
 
 def deploy(stack: Stack, drill: Drill, release: str) -> None:
-    """Deploy a release; it has to start."""
+    """Deploy a release; it has to start. Under Compose, the previous one must be selected by the release variable."""
+    if release == stack.target.previous and stack.project is not None:
+        check_release_variable(drill, stack)
+        if stack.project.selection.needs_build:
+            _note_build(drill, stack.project.selection.variable)
     outcome = stack.gateway.deploy(release)
     drill.check(
         f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
     )
+
+
+def _note_build(drill: Drill, variable: str) -> None:
+    gap = (
+        f"That the Compose file brings the previous release back: {variable} changes only what is built, so that it "
+        "takes `docker compose up -d --build`. The drill has given the release's own image the name instead."
+    )
+    if gap not in drill.evidence().gaps:
+        drill.not_proven(gap)
 
 
 def check_release_serves(stack: Stack, drill: Drill, release: str, *, off: Collection[str] = ()) -> list[Delivered]:
@@ -311,6 +327,13 @@ def _is_settled(answer: Answer) -> bool:
 def check_still_stored(stack: Stack, drill: Drill, writes: Sequence[Delivered]) -> None:
     """These deliveries have survived. `account_for_clients` accounts for all others at the end of the drill."""
     check_stored(drill, stack, writes, title="every delivery taken before is still stored")
+
+
+def check_stored_as_sent(stack: Stack, drill: Drill, learnt: Learnt, release: str, names: Sequence[str]) -> None:
+    """Further deliveries leave in the database what those of a healthy state have left."""
+    with drill.step("Compare what deliveries leave in the database with what they left before"):
+        if doubt := check_contents(drill, stack, learnt, release, names):
+            drill.not_proven(doubt)
 
 
 def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[RequestCounters, list[Delivered]]:

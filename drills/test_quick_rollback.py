@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rollback_drills.core.errors import StackError
@@ -10,7 +12,10 @@ from rollback_drills.drill.checkers import (
     check_disabled,
     check_healthy,
     check_healthy_means_serving,
+    check_not_rolled_back_yet,
     check_revision,
+    learn_contents,
+    sampled,
 )
 from rollback_drills.drill.clients import account_for_clients
 from rollback_drills.drill.drill import Drill
@@ -19,11 +24,13 @@ from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations.alembic import JOINT
 from rollback_drills.target.system_tables import Downgrade
 
+from .flags import check_newer_flags, check_stays_off
 from .procedures import (
     check_release_serves,
     check_repetitions,
     check_seed,
     check_still_stored,
+    check_stored_as_sent,
     deploy,
     downgrade,
     return_database_to,
@@ -53,6 +60,9 @@ def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
     drill.fact("release", f"{target.current} → {target.previous}")
     with drill.step("Take deliveries under the current release"):
         writes = take_deliveries(stack, drill, lab, target.current)
+        check_not_rolled_back_yet(drill, stack)
+        common = sampled(target, target.previous)
+        learnt = learn_contents(stack, target.current, common)
 
     with drill.recovery():
         with drill.step("Stop the gateway", checklist="stop-service"):
@@ -66,8 +76,11 @@ def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
     with drill.step("Compare the data with what was there before"):
         check_seed(stack, drill, lab)
         check_still_stored(stack, drill, writes)
+    check_stored_as_sent(stack, drill, learnt, target.previous, common)
     check_repetitions(stack, drill, target.previous, writes)
     drill.fact("database revision at the end", stack.database.revision())
+    account_for_clients(stack, drill)  # before the drill stops the gateway again, for a reason of its own
+    check_newer_flags(stack, drill, target.previous)
 
 
 @pytest.mark.drill(
@@ -205,13 +218,16 @@ def check_restart_stays(stack: Stack, drill: Drill, goal: str) -> None:
 def test_quick_flags(stack: Stack, drill: Drill) -> None:
     """One integration is turned off without a deployment, timed against "instant", and turned on again.
 
-    Only re-creating the gateway reads the flag; the drill also shows what a mere restart does.
+    Only re-creating the gateway reads the flag; the drill also shows what a mere restart does. What is off stays off,
+    and writes nothing.
     """
     target = stack.target
     name = target.gated_of(target.current)[-1]
     others = [other for other in target.integrations_of(target.current) if other != name]
     with drill.step("Take deliveries with the flag on"):
         writes = check_deliveries(drill, stack, target.current)
+        known = sampled(target, target.current)
+        learnt = learn_contents(stack, target.current, known)
     with drill.step("Edit the flag and merely restart: the old environment stays"):
         stack.set_flags({name: False})
         stack.must_start(stack.gateway.restart())
@@ -219,6 +235,7 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
     with drill.recovery():
         with drill.step("Re-create the gateway", checklist="disable-or-rollback"):
             outcome = stack.gateway.recreate()
+            started = time.monotonic()
             drill.check(
                 "the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
             )
@@ -228,8 +245,13 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
             affected = [other for other in others if not stack.client.deliver(other).acknowledged]
             drill.check("integrations that are affected", affected, expected=[], finding="neighbour-affected")
             check_healthy(drill, stack)
-    with drill.step("Turn it on again"):
-        stack.set_flags({name: True})
-        stack.must_start(stack.gateway.recreate())
-        drill.check(f"{name} takes deliveries", stack.client.deliver(name).acknowledged, finding="flag-not-restored")
-        check_still_stored(stack, drill, writes)
+    with drill.together():  # each is looked at, whatever the others say
+        check_stays_off(stack, drill, name, since=started, repeated=REPEATED)
+        with drill.step("Turn it on again"):
+            stack.set_flags({name: True})
+            stack.must_start(stack.gateway.recreate())
+            drill.check(
+                f"{name} takes deliveries", stack.client.deliver(name).acknowledged, finding="flag-not-restored"
+            )
+            check_still_stored(stack, drill, writes)
+        check_stored_as_sent(stack, drill, learnt, target.current, known)

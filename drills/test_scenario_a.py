@@ -13,7 +13,7 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.pytest_plugin.shared_drills import SharedDrills
 
-from .disable_rounds import disable_rounds
+from .disable_rounds import flag_rounds
 from .procedures import deploy, error_rate_of, note_ungated
 
 
@@ -41,8 +41,10 @@ def perform_rounds(stack: Stack, drill: Drill) -> Rounds:
     """Only measure: each integration is judged in a drill of its own."""
     names = stack.target.integrations_of(stack.target.current)
     gated = stack.target.gated_of(stack.target.current)
-    plan = disable_rounds(gated)
+    plan = flag_rounds(gated)
     drill.fact("rounds", len(plan))
+    alone = sorted(name for off in plan if len(off) == 1 for name in off)
+    drill.fact("integrations that are off alone", f"{len(alone)} of {len(gated)}: {', '.join(alone) or 'none'}")
     drill.fact("integrations", len(names))
     answers: list[dict[str, Delivered]] = []
     for number, off in enumerate(plan, start=1):
@@ -106,6 +108,8 @@ def _suspects(failed: list[frozenset[str]], worked: list[frozenset[str]]) -> str
     """The neighbours that were off whenever it failed, and never when it worked."""
     if not failed:
         return "never"
+    if lone := sorted(next(iter(off)) for off in failed if len(off) == 1):
+        return f"when {' or '.join(lone)} alone is off"
     suspects = frozenset.intersection(*failed) - frozenset[str]().union(*worked)
     return f"whenever {' or '.join(sorted(suspects))} is off" if suspects else "for no single neighbour's flag"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.errors import BackupRefusedError
-from rollback_drills.drill.checkers import check_deliveries
+from rollback_drills.drill.checkers import check_deliveries, check_not_rolled_back_yet, learn_contents, sampled
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
@@ -16,6 +16,7 @@ from .procedures import (
     check_release_serves,
     check_repeated_after_restore,
     check_still_stored,
+    check_stored_as_sent,
     damage,
     deploy,
     given_up,
@@ -37,6 +38,8 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
     stack, target = previous_stack, previous_stack.target
     with drill.step(f"Take deliveries under release {target.previous}"):
         kept = check_deliveries(drill, stack, target.previous)
+        names = sampled(target, target.previous)
+        learnt = learn_contents(stack, target.previous, names)
     file, manifest = back_up(stack, drill, tmp_path)
     with drill.step(f"Upgrade to release {target.current}"):
         stack.gateway.stop()
@@ -44,6 +47,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
         deploy(stack, drill, target.current)
     with drill.step("Take deliveries that no backup holds"):
         check_deliveries(drill, stack, target.current)
+        check_not_rolled_back_yet(drill, stack)
     with drill.step("Damage the data"):
         destroyed = damage(stack)
         drill.observe("rows destroyed or altered", destroyed)
@@ -67,6 +71,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
     with drill.step("Account for the writes from before the backup"):
         check_still_stored(stack, drill, kept)
     check_repeated_after_restore(stack, drill, target.previous, lost)
+    check_stored_as_sent(stack, drill, learnt, target.previous, names)
     damaged.drop()
 
 

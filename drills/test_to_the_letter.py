@@ -15,7 +15,13 @@ import pytest
 
 from rollback_drills import postgres
 from rollback_drills.core.polling import poll_until
-from rollback_drills.drill.checkers import check_deliveries, check_revision, check_rows
+from rollback_drills.drill.checkers import (
+    check_deliveries,
+    check_not_rolled_back_yet,
+    check_release_variable,
+    check_revision,
+    check_rows,
+)
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import REVISION, failing_migration, plant, require_read
@@ -71,11 +77,15 @@ def test_letter_export(stack: Stack, drill: Drill) -> None:
     assert target.compose is not None
     variable = target.compose.release_variable
     up = f"docker compose up -d --no-build --no-deps {project.services[0]}"
+    with drill.step(f"Does {variable} select a release?"):
+        check_release_variable(drill, stack)
+        check_not_rolled_back_yet(drill, stack)
     bring_database_to(target.previous, stack, drill)
     with to_the_letter(drill, f"export {variable}={target.previous}; {up}"):
         mine = project.shell(up, variables={variable: target.previous})
         drill.observe("exit code", mine.exit_code)
-        drill.observe("version in that shell", _version(stack))
+        there, back = _version(stack), target.version_of(target.current)
+        drill.observe("version in that shell", there)
     with to_the_letter(drill, f"{up}, in another shell"):
         theirs = project.shell(up)
         version = _version(stack)
@@ -84,8 +94,8 @@ def test_letter_export(stack: Stack, drill: Drill) -> None:
             stack,
             drill,
             "rollback-lives-in-a-shell",
-            mine.ok and theirs.ok and version == target.current,
-            f"The next `docker compose up -d` from another shell brought {target.current} back, with exit code 0.",
+            mine.ok and theirs.ok and there == target.version_of(target.previous) and version == back,
+            f"The next `docker compose up -d` from another shell brought {back} back, with exit code 0.",
         )
     bring_database_to(target.previous, stack, drill)
     with drill.step("What holds: the line in .env", checklist="disable-or-rollback"):

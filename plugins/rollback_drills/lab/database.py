@@ -19,6 +19,7 @@ from rollback_drills.postgres import (
     RowSet,
     SchemaFingerprint,
     SequenceState,
+    Written,
     with_account,
     with_database,
 )
@@ -196,6 +197,16 @@ class LiveDatabase:
             row = connection.execute(b"SELECT pg_catalog.current_setting('search_path')").fetchone()
         self.disconnect()
         self.search_path = str(row[0]) if row else SEARCH_PATH
+
+    def moment(self) -> int:
+        """This moment, for `written_since`."""
+        with self.connect() as connection:
+            return postgres.moment(connection)
+
+    def written_since(self, moment: int) -> Written:
+        """The rows that were written since, by anybody, without the volatile tables and columns."""
+        with self.connect() as connection:
+            return postgres.written_since(connection, moment, ignore=self._volatile)
 
     def sequences(self) -> Mapping[str, SequenceState]:
         with self.connect() as connection:

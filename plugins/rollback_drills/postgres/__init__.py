@@ -58,6 +58,7 @@ from rollback_drills.postgres.schema.fingerprint import (
 )
 from rollback_drills.postgres.sequence_state import SequenceState, sequences
 from rollback_drills.postgres.settings import RoleSettings, restore_role_settings, role_settings
+from rollback_drills.postgres.written import Written, WrittenRow, moment, written_since
 
 __all__ = [
     "LARGE_OBJECTS",
@@ -76,6 +77,8 @@ __all__ = [
     "SequenceState",
     "TableData",
     "TableDiff",
+    "Written",
+    "WrittenRow",
     "all_columns",
     "blocked",
     "changed_columns",
@@ -92,6 +95,7 @@ __all__ = [
     "invalid_indexes",
     "libpq_url",
     "mark",
+    "moment",
     "newest_row",
     "prepare_server",
     "quote_ident",
@@ -114,4 +118,5 @@ __all__ = [
     "with_account",
     "with_database",
     "without",
+    "written_since",
 ]

@@ -264,12 +264,43 @@ class ServiceState:
     binds: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ReleaseSelection:
+    """What a compose file makes of the variable that is to select the release.
+
+    Args:
+        variable: its name.
+        differences: what `docker compose config` says differently of the gateway for the two releases, as dotted paths.
+        image: the image that the gateway's service names; empty if it names none.
+        build_differs: whether that build differs between the releases.
+    """
+
+    variable: str
+    differences: tuple[str, ...]
+    image: str
+    build_differs: bool
+
+    @property
+    def effective(self) -> bool:
+        """Whether the variable selects what runs. What is built counts only where nothing but a build is deployed."""
+        return self.needs_build or any(each.partition(".")[0] != "build" for each in self.differences)
+
+    @property
+    def needs_build(self) -> bool:
+        """Whether only a build brings the other release: the service names no image, and its build differs."""
+        return self.build_differs and not self.image
+
+
 class Project(Protocol):
     """A compose project in which a runbook's commands are run to the letter; only the compose runtime has one."""
 
     @property
     def services(self) -> tuple[str, str]:
         """The names of the gateway's and the database's service."""
+
+    @property
+    def selection(self) -> ReleaseSelection:
+        """What the compose file makes of the variable that is to select the release."""
 
     def shell(self, command: str, *, variables: Mapping[str, str] | None = None) -> CommandResult:
         """Run a line as an operator types it, in the project's directory.

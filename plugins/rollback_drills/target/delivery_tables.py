@@ -93,7 +93,8 @@ class Delivery(Content):
         default=None, description="deliveries per second that the gateway accepts from all clients together"
     )
     stored: str = Field(
-        description="SQL that returns the id of every stored copy of the deliveries %(ids)s, without DISTINCT"
+        description="SQL that returns the id of every stored copy of the deliveries %(ids)s, without DISTINCT; further "
+        "columns must be the same for the same delivery in every release and state, except for what always differs"
     )
 
     @model_validator(mode="after")

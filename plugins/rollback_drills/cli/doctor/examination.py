@@ -14,6 +14,7 @@ from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.cli.doctor.release import examine_release
 from rollback_drills.cli.doctor.rows import examine_rows
 from rollback_drills.cli.doctor.scripts import examine_scripts
+from rollback_drills.cli.doctor.selection import examine_selection
 from rollback_drills.cli.doctor.unfilled import left_to_fill_in
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
@@ -121,6 +122,7 @@ def _examine_stack(lab: Lab, private: Path, progress: Callable[[str], None]) -> 
         progress("obtaining the releases and starting PostgreSQL")
         lab.runtime.start()
         yield Diagnosis(title, "ok", _started(lab))
+        yield from examine_selection(lab)
         title = "migrations, seed"
         progress("migrating a new database with both releases")
         lab.prepare()

@@ -41,15 +41,6 @@ def _numbered(state: SequenceState) -> str:
     return f"{', '.join(state.columns)}: it gives {state.next_value} next, and there are rows up to {highest}"
 
 
-def touched_rows(lab: Lab, stack: Stack, release: str) -> Iterator[Diagnosis]:
-    """The columns of seeded rows that the doctor's own deliveries have changed."""
-    found = sorted(lab.watch_traffic(stack))
-    if found:
-        volatile = json.dumps([*lab.target.database.volatile, *sorted(lab.touched)], ensure_ascii=False)
-        detail = f"deliveries change {', '.join(found)} in rows of the seed, as last_seen or a counter: not compared"
-        yield Diagnosis(f"{release}: touched rows", "note", detail, f"under [database], set volatile = {volatile}")
-
-
 def _found(lab: Lab, release: str) -> tuple[SchemaFingerprint, dict[str, int], dict[str, SequenceState]]:
     """A release's schema, the rows per table, and the sequences that are behind their tables.
 

@@ -3,6 +3,8 @@
 Every checker takes a `Judge` first. It asks the stack, and states what was expected and observed.
 """
 
+from rollback_drills.drill.checkers.before import check_not_rolled_back_yet, check_release_variable
+from rollback_drills.drill.checkers.contents import Learnt, check_contents, learn_contents, sampled
 from rollback_drills.drill.checkers.database import check_database_at, check_revision, check_rows, check_schema
 from rollback_drills.drill.checkers.disabled import check_disabled
 from rollback_drills.drill.checkers.fresh import check_fresh
@@ -13,6 +15,7 @@ from rollback_drills.drill.checkers.health import (
 )
 from rollback_drills.drill.checkers.judge import Judge, Problems
 from rollback_drills.drill.checkers.kept import check_kept, check_sequences
+from rollback_drills.drill.checkers.refused import check_refusal_writes_nothing
 from rollback_drills.drill.checkers.restored import check_restore_ends_well, check_restored
 from rollback_drills.drill.checkers.serves import (
     check_answers,
@@ -29,9 +32,11 @@ from rollback_drills.drill.checkers.writes import check_writes
 
 __all__ = [
     "Judge",
+    "Learnt",
     "Problems",
     "check_answers",
     "check_behaviours",
+    "check_contents",
     "check_database_at",
     "check_deliveries",
     "check_disabled",
@@ -40,6 +45,9 @@ __all__ = [
     "check_healthy",
     "check_healthy_means_serving",
     "check_kept",
+    "check_not_rolled_back_yet",
+    "check_refusal_writes_nothing",
+    "check_release_variable",
     "check_restore_ends_well",
     "check_restored",
     "check_revision",
@@ -53,4 +61,6 @@ __all__ = [
     "check_version",
     "check_write_probe",
     "check_writes",
+    "learn_contents",
+    "sampled",
 ]

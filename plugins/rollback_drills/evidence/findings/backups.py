@@ -57,6 +57,18 @@ BACKUPS = (
         remedy="Store each delivery's id under a unique constraint, and let a repetition change nothing.",
     ),
     FindingKind(
+        "stored-differs",
+        "critical",
+        "Deliveries are not stored as they were sent",
+        why=(
+            "The delivery was acknowledged and its id is there, so that nobody sends it again; what was in it is lost."
+        ),
+        remedy=(
+            "Compare the rows of one delivery under both releases, and find the statement that writes the column. If "
+            "the difference is meant, leave that column out of `delivery.stored`, or accept the finding."
+        ),
+    ),
+    FindingKind(
         "writes-unexpected",
         "major",
         "Deliveries are stored although they were refused",

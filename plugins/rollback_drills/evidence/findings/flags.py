@@ -31,7 +31,8 @@ FLAGS = (
         "Disabling one integration changes another",
         why="The rollback of one integration becomes the next one's incident.",
         remedy=(
-            "Compare whole names, not prefixes (github and github_actions), and read each flag from its own variable."
+            "Compare whole names, not prefixes (github and github_actions), and read each flag from its own variable; "
+            "split a list before it is searched, also one with a single name."
         ),
     ),
     FindingKind(
@@ -69,6 +70,19 @@ FLAGS = (
             "without anyone's decision."
         ),
         remedy="Give the release the default that `defaults` states, or set every flag explicitly in each deployment.",
+    ),
+    FindingKind(
+        "flags-misread",
+        "critical",
+        "The previous release misreads the flags of the newer one",
+        why=(
+            "A rollback changes the image and keeps the environment: the older release starts with variables that "
+            "were set for the newer one."
+        ),
+        remedy=(
+            "Let every release ignore flags that it does not know, and never give a variable another meaning. Until "
+            "then, remove the newer release's variables as a step of the rollback."
+        ),
     ),
     FindingKind(
         "errors-not-visible",

@@ -46,6 +46,19 @@ RELEASES = (
         remedy="Make the deployment depend on the exported version, and read /version after every rollback.",
     ),
     FindingKind(
+        "release-variable-unused",
+        "critical",
+        "The variable that is to select the release changes nothing",
+        why=(
+            "Compose acts on the resolved file alone. Where it is the same for both releases, `docker compose up -d` "
+            "exits 0 and leaves the release that was to be rolled back."
+        ),
+        remedy=(
+            "Name the image by release, as `image: gateway:${VERSION:?set VERSION in .env}`, and keep the image of "
+            "each release. If another variable selects it, name that one under [compose] as `release_variable`."
+        ),
+    ),
+    FindingKind(
         "wrong-code",
         "critical",
         "The wrong code reports the right version",

@@ -10,7 +10,7 @@ from rollback_drills.runtimes.compose.project import ComposeProject
 from rollback_drills.runtimes.docker.cleanup import remove_stages
 from rollback_drills.runtimes.docker.containers import environment_of
 from rollback_drills.runtimes.docker.engine import Engine
-from rollback_drills.runtimes.protocols import CommandLog, CommandResult, ServiceState
+from rollback_drills.runtimes.protocols import CommandLog, CommandResult, ReleaseSelection, ServiceState
 
 SHELL_TIMEOUT = 600.0  # seconds for a line of a runbook, a build included
 
@@ -24,6 +24,10 @@ class LiteralProject:
     @property
     def services(self) -> tuple[str, str]:
         return self._copy.settings.gateway, self._copy.settings.database
+
+    @property
+    def selection(self) -> ReleaseSelection:
+        return self._copy.selection
 
     def shell(self, command: str, *, variables: Mapping[str, str] | None = None) -> CommandResult:
         with self._meter.target():

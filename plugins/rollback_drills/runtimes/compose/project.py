@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import docker.errors
@@ -21,10 +22,11 @@ from docker.models.containers import Container
 from rollback_drills.core.errors import RuntimeUnavailableError
 from rollback_drills.core.private_files import CALLERS_UMASK
 from rollback_drills.runtimes.compose.safety import Model, require_isolation
+from rollback_drills.runtimes.compose.selection import selection
 from rollback_drills.runtimes.docker.engine import VARIABLES, Engine, labels, namespace
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.ports import free_port
-from rollback_drills.runtimes.protocols import CommandResult
+from rollback_drills.runtimes.protocols import CommandResult, ReleaseSelection
 from rollback_drills.runtimes.releases.trees import LEFT_OUT
 from rollback_drills.target.system_tables import Compose
 from rollback_drills.target.target import Target
@@ -209,10 +211,19 @@ class ComposeProject:
         gateway = model["services"][self.settings.gateway]
         return str(gateway.get("image") or f"{self.name}-{self.settings.gateway}:latest")
 
-    @property
-    def names_an_image(self) -> bool:
-        """Whether the gateway's service names an image, rather than only a build."""
-        return "image" in self.model["services"][self.settings.gateway]
+    @cached_property
+    def selection(self) -> ReleaseSelection:
+        """What the user's files make of the release variable, set in .env, where services may read it as a file."""
+        file = self.directory / ENVIRONMENT
+        kept = file.read_text()
+        models = []
+        try:
+            for release in (self._target.current, self._target.previous):
+                self.edit_environment({self.settings.release_variable: release})
+                models.append(self._config(files=self.settings.files))
+        finally:
+            file.write_text(kept)
+        return selection(self.settings.release_variable, self.settings.gateway, *models)
 
     def container(self, service: str) -> Container | None:
         """The service's container in its current state, running or not; None if there is none."""

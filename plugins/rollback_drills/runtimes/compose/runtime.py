@@ -172,13 +172,14 @@ class ComposeRuntime:
         """Tag a release's image with the name that the compose file uses for it; return that name.
 
         If the name does not depend on the release, the current release has it, as in production. A service without an
-        image of its own has one name per project, which the deployed release takes, as a build would.
+        image of its own has one name per project, which the deployed release takes, as a build would: whether a build
+        would, the drills ask `ReleaseSelection`.
         """
         name = self._names.get(release)
         if name is None:
             name = self._names[release] = self.project_copy.image_of(release)
         holder = self._holders.get(name)
-        if holder is None or (holder != release and not self.project_copy.names_an_image):
+        if holder is None or (holder != release and not self.project_copy.selection.image):
             with translate_errors(f"the image of release {release} cannot be named {name}"):
                 self.engine.client.images.get(self.images.of_release(release)).tag(name)
             self._holders[name] = release
