@@ -16,6 +16,7 @@ from typing import ClassVar
 import psycopg
 
 from rollback_drills.core.errors import DrillError
+from rollback_drills.core.last_words import decisive
 from rollback_drills.drill.checkers import Judge, Problems
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.faults import (
@@ -35,7 +36,15 @@ MiddleFault = CommandFault | GatewayKilledStarting
 
 
 class StepFailedError(Exception):
-    """A step of a procedure did not do what it is there for."""
+    """A step of a procedure did not do what it is there for.
+
+    Attributes:
+        timed: whether a time limit has decided that.
+    """
+
+    def __init__(self, what: str, *, timed: bool = False) -> None:
+        super().__init__(what)
+        self.timed = timed
 
 
 class CutOffError(Exception):
@@ -112,7 +121,9 @@ class Operator:
                 raise CutOffError(happened=waiting.reached)
         result = command(None)
         if not result.ok:
-            raise StepFailedError(f"{what} exits {result.exit_code}: {result.output[-600:].strip()}")
+            timed = result.exit_code is None
+            how = "does not end in time" if timed else f"exits {result.exit_code}"
+            raise StepFailedError(f"{what} {how}: {decisive(result.output)}", timed=timed)
 
     def start(self, start: Callable[[], Outcome]) -> None:
         """Start the gateway; it has to start.
@@ -125,7 +136,7 @@ class Operator:
         if self._cut_off_by(fault):
             raise CutOffError(happened=fault.strike(self.stack, start))
         if not (outcome := start()).started:
-            raise StepFailedError(f"the gateway does not start: {outcome.log[-600:]}")
+            raise StepFailedError(f"the gateway does not start: {outcome.reason}", timed=outcome.timed_out)
 
     def _cut_off_by(self, fault: MiddleFault) -> bool:
         """Note that the fault can strike here; whether it does."""
@@ -170,21 +181,26 @@ class Procedure(ABC):
                 return
             operator.steps.append(title)
 
-    def problems(self, operator: Operator) -> list[str]:
+    def problems(self, operator: Operator) -> Problems:
         """Perform everything from the top: what does not hold at the end, or why it stops before."""
+        found = Problems()
         try:
             self.perform(operator)
         except (StepFailedError, DrillError) as error:
-            return [f"{operator.steps[-1]!r} stops: {error}", self.where()]
-        found = Problems()
-        self.check(found)
-        return found.lines
+            found.add(f"{operator.steps[-1]!r} stops: {error}; {self.where()}", timed=timed_out(error))
+        else:
+            self.check(found)
+        return found
 
     def where(self) -> str:
         """Where things are: what the next operator finds."""
         gateway = self.stack.gateway
         serves = f"release {gateway.release} runs" if gateway.running else "no gateway runs"
         return f"revision {self.stack.database.revision()}, {serves}"
+
+
+def timed_out(error: StepFailedError | DrillError) -> bool:
+    return isinstance(error, StepFailedError) and error.timed
 
 
 Begin = Callable[[Stack, Lab], Procedure]
@@ -198,14 +214,32 @@ def interrupt_everywhere(lab: Lab, drill: Drill, begin: Begin) -> None:
     """
     with _incident(lab, drill, begin) as procedure, drill.step("Undisturbed"):
         operator = procedure.operator()
-        problems = procedure.problems(operator)
-        drill.check("it leads to its end", problems, expected=[], finding="release-not-serving")
+        _check_undisturbed(drill, procedure, operator)
     with drill.together():
         for step in operator.steps:
             for cut in operator.cuts:
                 if cut.step == step:
                     _cut_off_within(lab, drill, begin, cut)
             _cut_off_after(lab, drill, begin, step, gateway_killed=step == operator.steps[-1])
+
+
+def _check_undisturbed(drill: Drill, procedure: Procedure, operator: Operator) -> None:
+    """What does not hold in the end is told by its own check, as in the drill of the procedure."""
+    try:
+        procedure.perform(operator)
+    except (StepFailedError, DrillError) as error:
+        step = operator.steps[-1]
+        drill.check(
+            "every step does what it is there for",
+            f"{step}: {error}",
+            expected="done",
+            finding="procedure-fails",
+            detail=f"{step!r} stops: {error}; {procedure.where()}",
+            vital=True,
+            timed=timed_out(error),
+        )
+    with drill.together():
+        procedure.check(drill)
 
 
 def _cut_off_within(lab: Lab, drill: Drill, begin: Begin, cut: Cut) -> None:
@@ -238,10 +272,11 @@ def _check_repetition(drill: Drill, procedure: Procedure, where: str) -> None:
     problems = procedure.problems(procedure.operator())
     drill.check(
         "performed again from its top, it leads to its end",
-        problems,
+        problems.lines,
         expected=[],
         finding="repeat-unsafe",
-        detail=f"cut off {where} and performed again: {'; '.join(problems)}",
+        detail=f"cut off {where} and performed again: {'; '.join(problems.lines)}",
+        timed=problems.timed,
     )
 
 

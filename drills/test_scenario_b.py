@@ -39,7 +39,7 @@ def test_scenario_b_failed_migration(way: str, stack: Stack, drill: Drill) -> No
     drill.fact("revision", good)
     drill.fact("way", way)
     with drill.step("Take deliveries under the good release"):
-        writes = check_deliveries(drill, stack, target.current)
+        writes = check_deliveries(drill, stack, target.current, finding="steady-state-missing")
 
     broken = plant(stack.commands, target, f"{target.current}-fails-{way}", migration)
     with drill.step(f"Deploy a release whose migration fails: {migration.why}"):

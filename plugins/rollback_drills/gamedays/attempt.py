@@ -36,6 +36,7 @@ class RaisingJudge:
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        timed: bool = False,
     ) -> bool:
         """Raises InvariantViolatedError where the two values differ."""
         if not strictly_equal(expected, observed):

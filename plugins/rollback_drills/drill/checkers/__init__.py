@@ -3,6 +3,7 @@
 Every checker takes a `Judge` first. It asks the stack, and states what was expected and observed.
 """
 
+from rollback_drills.drill.checkers.answered import check_answered, check_compared, without_answer
 from rollback_drills.drill.checkers.database import check_database_at, check_revision, check_rows, check_schema
 from rollback_drills.drill.checkers.disabled import check_disabled
 from rollback_drills.drill.checkers.health import (
@@ -28,8 +29,10 @@ from rollback_drills.drill.checkers.writes import check_writes
 __all__ = [
     "Judge",
     "Problems",
+    "check_answered",
     "check_answers",
     "check_behaviours",
+    "check_compared",
     "check_database_at",
     "check_deliveries",
     "check_disabled",
@@ -47,4 +50,5 @@ __all__ = [
     "check_version",
     "check_write_probe",
     "check_writes",
+    "without_answer",
 ]

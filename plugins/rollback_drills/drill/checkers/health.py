@@ -24,6 +24,7 @@ def check_health_while_frozen(judge: Judge, stack: Stack) -> Answer:
         answer.status is not None,
         finding="health-hangs",
         detail=answer.error,
+        timed=True,
     )
     judge.check(
         "it is not positive",
