@@ -36,15 +36,13 @@ def check_requests_under_way(stack: Stack, drill: Drill) -> None:
                 detail = f"a delivery to {name} was under way when release {stack.gateway.release} was stopped, and was"
                 drill.note_gap("requests-cut-off", f"{detail} cut off: {broken[0]}")
                 return
-        drill.check(
-            "a delivery that is under way is answered",
-            [*broken] if len(broken) == ATTEMPTS else [],
-            expected=[],
-            finding="stop-not-normal",
-            detail=f"in each of {ATTEMPTS} stops, a delivery to {name} that was under way was broken off by release "
-            f"{stack.gateway.release}: {'; '.join(dict.fromkeys(broken))}",
-            subject=stack.gateway.release or "",
-        )
+        if len(broken) == ATTEMPTS:  # the drill goes on: the rollback has still to be judged
+            drill.find(
+                "stop-not-normal",
+                f"in each of {ATTEMPTS} stops, a delivery to {name} that was under way was broken off by release "
+                f"{stack.gateway.release}: {'; '.join(dict.fromkeys(broken))}",
+                subject=stack.gateway.release or "",
+            )
 
 
 def stop_across(stack: Stack, integration: str) -> tuple[Answer, int | None]:

@@ -107,42 +107,57 @@ def test_scenario_a_integration(integration: str, rounds: Rounds, drill: Drill) 
             with drill.step(f"No flag turns {integration} off"):
                 note_ungated(drill, integration)
         else:
-            with drill.step(f"With {integration} off"):
-                rounds_off = [answer for off, answer in judged if integration in off]
-                drill.observe("rounds in which it was off", len(rounds_off))
-                check_disabled(drill, drill.target, integration, rounds_off)
-                if not rounds_off:
-                    drill.not_proven(f"{integration} is off: in no round in which it was, the gateway answered.")
-                drill.check(
-                    "refused but stored",
-                    [*rounds.stored_though_refused[integration]],
-                    expected=[],
-                    finding="writes-unexpected",
-                )
-        with drill.step(f"With {integration} on and others off"):
-            on = [(off, answer) for off, answer in judged if integration not in off]
-            failed = [(off, answer) for off, answer in on if not answer.acknowledged]
-            drill.check(
-                "rounds in which it did not work",
-                len(failed),
-                expected=0,
-                finding="neighbour-affected",
-                detail=_affected(integration, failed, [off for off, answer in on if answer.acknowledged]),
-            )
-            if not on and len(rounds.off) > 1:
-                drill.not_proven(f"{integration} works while others are off: no such round was answered.")
-            drill.check("acknowledged but not stored", [*rounds.lost[integration]], expected=[], finding="writes-lost")
-        with drill.step("With everything on again"):
-            again = rounds.restored.get(integration)
-            if again is None:
-                drill.not_proven(f"{integration} comes back when its flag is turned on: the gateway did not answer.")
-                return
-            drill.check(
-                "it takes deliveries",
-                again.acknowledged,
-                finding="flag-not-restored",
-                detail=f"with every flag on again, {integration} answers {again.answer.brief()}",
-            )
+            check_off(integration, rounds, drill, [answer for off, answer in judged if integration in off])
+        check_on(integration, rounds, drill, [(off, answer) for off, answer in judged if integration not in off])
+        check_restored_flag(integration, rounds, drill)
+
+
+def check_off(integration: str, rounds: Rounds, drill: Drill, answers: Sequence[Delivered]) -> None:
+    """In every round in which it was off and the gateway answered, it took nothing."""
+    with drill.step(f"With {integration} off"):
+        drill.observe("rounds in which it was off", len(answers))
+        check_disabled(drill, drill.target, integration, answers)
+        if not answers:
+            drill.not_proven(f"{integration} is off: in no round in which it was, the gateway answered.")
+        drill.check(
+            "refused but stored",
+            [*rounds.stored_though_refused[integration]],
+            expected=[],
+            finding="writes-unexpected",
+        )
+
+
+def check_on(
+    integration: str, rounds: Rounds, drill: Drill, answers: Sequence[tuple[frozenset[str], Delivered]]
+) -> None:
+    """In every round in which it was on and the gateway answered, it worked, whatever else was off."""
+    with drill.step(f"With {integration} on and others off"):
+        failed = [(off, answer) for off, answer in answers if not answer.acknowledged]
+        drill.check(
+            "rounds in which it did not work",
+            len(failed),
+            expected=0,
+            finding="neighbour-affected",
+            detail=_affected(integration, failed, [off for off, answer in answers if answer.acknowledged]),
+        )
+        if not answers and any(integration not in off for off in rounds.off):
+            drill.not_proven(f"{integration} works while others are off: no such round was answered.")
+        drill.check("acknowledged but not stored", [*rounds.lost[integration]], expected=[], finding="writes-lost")
+
+
+def check_restored_flag(integration: str, rounds: Rounds, drill: Drill) -> None:
+    """With every flag on again, it takes deliveries."""
+    with drill.step("With everything on again"):
+        again = rounds.restored.get(integration)
+        if again is None:
+            drill.not_proven(f"{integration} comes back when its flag is turned on: the gateway did not answer.")
+            return
+        drill.check(
+            "it takes deliveries",
+            again.acknowledged,
+            finding="flag-not-restored",
+            detail=f"with every flag on again, {integration} answers {again.answer.brief()}",
+        )
 
 
 def tell_silent(rounds: Rounds, drill: Drill) -> None:

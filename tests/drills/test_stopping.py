@@ -69,7 +69,7 @@ def test_a_gateway_that_answers_is_well(drill: Drill, reference_target: Target, 
 
 
 def test_one_that_exits_with_0_and_breaks_off_what_is_under_way_is_found(drill: Drill, reference_target: Target):
-    with pytest.raises(CheckFailedError):
+    with pytest.raises(CheckFailedError), drill:
         check_requests_under_way(stack_with(reference_target, 0, *[CLOSED] * ATTEMPTS), drill)
     (finding,) = drill.evidence().findings
     assert (finding.code, finding.subject) == ("stop-not-normal", "0.5.0")
