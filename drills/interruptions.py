@@ -16,6 +16,7 @@ from typing import ClassVar
 import psycopg
 
 from rollback_drills.core.errors import BackupRefusedError, DrillError
+from rollback_drills.core.last_words import decisive
 from rollback_drills.drill.checkers import Judge, Problems, check_database_at, check_kept
 from rollback_drills.drill.checkers.restored import CORRECT
 from rollback_drills.drill.drill import Drill
@@ -43,11 +44,12 @@ class StepFailedError(Exception):
 
     Attributes:
         finding: the code of what this is, where nothing has interrupted the procedure.
+        timed: whether a time limit has decided that.
     """
 
-    def __init__(self, what: str, *, finding: str) -> None:
+    def __init__(self, what: str, *, finding: str, timed: bool = False) -> None:
         super().__init__(what)
-        self.finding = finding
+        self.finding, self.timed = finding, timed
 
 
 class CutOffError(Exception):
@@ -131,7 +133,9 @@ class Operator:
                 raise CutOffError(happened=waiting.reached)
         result = command(None)
         if not result.ok:
-            raise StepFailedError(f"{what} exits {result.exit_code}: {_last_lines(result.output)}", finding=finding)
+            timed = result.exit_code is None
+            how = "does not end in time" if timed else f"exits {result.exit_code}"
+            raise StepFailedError(f"{what} {how}: {decisive(result.output)}", finding=finding, timed=timed)
 
     def start(self, start: Callable[[], Outcome]) -> None:
         """Start the gateway; it has to start.
@@ -144,7 +148,8 @@ class Operator:
         if self._cut_off_by(fault):
             raise CutOffError(happened=fault.strike(self.stack, start))
         if not (outcome := start()).started:
-            raise StepFailedError(f"the gateway does not start: {outcome.why}", finding="release-not-serving")
+            what = f"the gateway does not start: {outcome.reason}"
+            raise StepFailedError(what, finding="release-not-serving", timed=outcome.timed_out)
 
     def _cut_off_by(self, fault: MiddleFault) -> bool:
         """Note that the fault can strike here; whether it does."""
@@ -190,15 +195,16 @@ class Procedure(ABC):
                 return
             operator.steps.append(title)
 
-    def problems(self, operator: Operator) -> list[str]:
+    def problems(self, operator: Operator) -> Problems:
         """Perform everything from the top: what does not hold at the end, or why it stops before."""
+        found = Problems()
         try:
             self.perform(operator)
         except (StepFailedError, DrillError) as error:
-            return [f"{operator.steps[-1]!r} stops: {error}", self.where()]
-        found = Problems()
-        self.check(found)
-        return found.lines
+            found.add(f"{operator.steps[-1]!r} stops: {error}; {self.where()}", timed=timed_out(error))
+        else:
+            self.check(found)
+        return found
 
     def check_downgraded(self, judge: Judge, goal: str) -> None:
         """The database is at the goal, and what was there before the first downgrade was kept."""
@@ -211,6 +217,10 @@ class Procedure(ABC):
         gateway = self.stack.gateway
         serves = f"release {gateway.release} runs" if gateway.running else "no gateway runs"
         return f"revision {self.stack.database.revision()}, {serves}"
+
+
+def timed_out(error: StepFailedError | DrillError) -> bool:
+    return isinstance(error, StepFailedError) and error.timed
 
 
 Begin = Callable[[Stack, Lab], Procedure]
@@ -235,20 +245,27 @@ def interrupt_everywhere(lab: Lab, drill: Drill, begin: Begin) -> None:
 
 
 def _judge_undisturbed(drill: Drill, procedure: Procedure, operator: Operator) -> None:
-    """Whatever does not hold is judged by its own check: nothing was interrupted yet.
-
-    Raises:
-        DrillError: a step cannot be performed at all.
-    """
-    stopped, finding = "", None
+    """Whatever does not hold is judged by its own check, as in the drill of the procedure."""
+    stopped, finding, timed = "", "procedure-fails", False
     try:
         procedure.perform(operator)
-    except StepFailedError as error:
-        stopped, finding = f"{operator.steps[-1]!r} stops: {error}", error.finding
-    except BackupRefusedError as refused:
-        stopped, finding = f"{operator.steps[-1]!r} stops: {refused}", "backup-unusable"
+    except (StepFailedError, DrillError) as error:
+        stopped = f"{operator.steps[-1]!r} stops: {error}; {procedure.where()}"
+        if isinstance(error, StepFailedError):
+            finding, timed = error.finding, error.timed
+        elif isinstance(error, BackupRefusedError):
+            finding = "backup-unusable"
     remedy = CORRECT if finding == "backup-unusable" else ""
-    drill.check("it gets to its end", stopped, expected="", finding=finding, detail=stopped, remedy=remedy, vital=True)
+    drill.check(
+        "it gets to its end",
+        stopped,
+        expected="",
+        finding=finding,
+        detail=stopped,
+        remedy=remedy,
+        vital=True,
+        timed=timed,
+    )
     with drill.together():
         procedure.check(drill)
 
@@ -283,10 +300,11 @@ def _check_repetition(drill: Drill, procedure: Procedure, where: str) -> None:
     problems = procedure.problems(procedure.operator())
     drill.check(
         "performed again from its top, it leads to its end",
-        problems,
+        problems.lines,
         expected=[],
         finding="repeat-unsafe",
-        detail=f"cut off {where} and performed again: {'; '.join(problems)}",
+        detail=f"cut off {where} and performed again: {'; '.join(problems.lines)}",
+        timed=problems.timed,
     )
 
 

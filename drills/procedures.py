@@ -11,6 +11,7 @@ from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.metrics import RequestCounters
 from rollback_drills.drill.checkers import (
     Learnt,
+    check_answered,
     check_answers,
     check_contents,
     check_database_at,
@@ -42,13 +43,13 @@ def check_repetitions(stack: Stack, drill: Drill, release: str, writes: Collecti
     with drill.step("Senders repeat what they have sent before"):
         common = stack.target.integrations_of(release)
         again = [stack.client.deliver(each.integration, each.id) for each in writes if each.integration in common]
-        other = {
-            each.integration: each.answer.brief()
-            for each in again
-            if not is_agreed(agreed.of(each.integration), each.answer)
-        }
         copies = stack.copies([each.id for each in again])
         with drill.together():
+            other = {
+                each.integration: each.answer.brief()
+                for each in check_answered(drill, again)
+                if not is_agreed(agreed.of(each.integration), each.answer)
+            }
             drill.check(
                 f"{len(again)} repetitions are answered as agreed",
                 other,
@@ -80,8 +81,9 @@ def check_flag_defaults(stack: Stack, drill: Drill, release: str) -> None:
     with drill.step(f"Leave every flag of release {release} out of its environment"):
         stack.unset_flags()
         deploy(stack, drill, release)
-        delivered = [stack.client.deliver(name) for name in expected]
+        delivered = check_answered(drill, [stack.client.deliver(name) for name in expected])
         observed = {each.integration: _state(each, target) for each in delivered}
+        expected = {name: state for name, state in expected.items() if name in observed}
         wrong = [f"{name} is {observed[name]}" for name in expected if observed[name] != expected[name]]
         drill.check(
             "flags that are not set are what the target file says",
@@ -101,7 +103,7 @@ def _state(delivered: Delivered, target: Target) -> str:
 
 def take_deliveries(stack: Stack, drill: Drill, lab: Lab, release: str) -> list[Delivered]:
     """Deliver to every integration of a healthy release, and learn which existing rows mere traffic changes."""
-    delivered = check_deliveries(drill, stack, release)
+    delivered = check_deliveries(drill, stack, release, finding="steady-state-missing")
     watch_traffic(stack, drill, lab)
     return delivered
 
@@ -173,7 +175,12 @@ def deploy(stack: Stack, drill: Drill, release: str) -> None:
             _note_build(drill, stack.project.selection.variable)
     outcome = stack.gateway.deploy(release)
     drill.check(
-        f"release {release} starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
+        f"release {release} starts",
+        outcome.started,
+        finding="release-not-serving",
+        detail=outcome.why,
+        vital=True,
+        timed=outcome.timed_out,
     )
 
 

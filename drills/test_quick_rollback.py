@@ -8,6 +8,8 @@ import pytest
 
 from rollback_drills.core.errors import StackError
 from rollback_drills.drill.checkers import (
+    check_answered,
+    check_compared,
     check_deliveries,
     check_disabled,
     check_healthy,
@@ -37,6 +39,7 @@ from .procedures import (
     take_deliveries,
     watch_traffic,
 )
+from .stopping import check_requests_under_way
 
 REPEATED = 12  # deliveries to a disabled integration; of two workers one that ignores the flag escapes once in 4096
 
@@ -64,10 +67,16 @@ def test_quick_application(stack: Stack, drill: Drill, lab: Lab) -> None:
         common = sampled(target, target.previous)
         learnt = learn_contents(stack, target.current, common)
 
+    check_requests_under_way(stack, drill)
     with drill.recovery():
         with drill.step("Stop the gateway", checklist="stop-service"):
             stack.gateway.stop()
-            drill.check("nothing answers any more", stack.client.health().status, expected=None)
+            drill.check(
+                "nothing answers any more",
+                stack.client.health().status,
+                expected=None,
+                finding="stopped-release-answers",
+            )
         return_database_to(stack, drill, lab, target.previous)
         with drill.step(f"Deploy release {target.previous}", checklist="disable-or-rollback"):
             deploy(stack, drill, target.previous)
@@ -225,7 +234,7 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
     name = target.gated_of(target.current)[-1]
     others = [other for other in target.integrations_of(target.current) if other != name]
     with drill.step("Take deliveries with the flag on"):
-        writes = check_deliveries(drill, stack, target.current)
+        writes = check_deliveries(drill, stack, target.current, finding="steady-state-missing")
         known = sampled(target, target.current)
         learnt = learn_contents(stack, target.current, known)
     with drill.step("Edit the flag and merely restart: the old environment stays"):
@@ -237,21 +246,40 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
             outcome = stack.gateway.recreate()
             started = time.monotonic()
             drill.check(
-                "the gateway starts", outcome.started, finding="release-not-serving", detail=outcome.why, vital=True
+                "the gateway starts",
+                outcome.started,
+                finding="release-not-serving",
+                detail=outcome.why,
+                vital=True,
+                timed=outcome.timed_out,
             )
-        with drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health"):
+        verify = drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health")
+        with verify, drill.together():
             # Repeated, because not every worker process need have read the flag, and caches expire.
             check_disabled(drill, target, name, [stack.client.deliver(name) for _ in range(REPEATED)])
-            affected = [other for other in others if not stack.client.deliver(other).acknowledged]
-            drill.check("integrations that are affected", affected, expected=[], finding="neighbour-affected")
+            neighbours = check_answered(drill, [stack.client.deliver(other) for other in others])
+            affected = {each.integration: each.answer.brief() for each in neighbours if not each.acknowledged}
+            drill.check(
+                "integrations that are affected",
+                [*affected],
+                expected=[],
+                finding="neighbour-affected",
+                detail=f"while {name} is off: {affected}",
+            )
             check_healthy(drill, stack)
     with drill.together():  # each is looked at, whatever the others say
         check_stays_off(stack, drill, name, since=started, repeated=REPEATED)
         with drill.step("Turn it on again"):
             stack.set_flags({name: True})
             stack.must_start(stack.gateway.recreate())
-            drill.check(
-                f"{name} takes deliveries", stack.client.deliver(name).acknowledged, finding="flag-not-restored"
+            again = stack.client.deliver(name)
+            check_compared(
+                drill,
+                f"{name} takes deliveries",
+                again.answer,
+                again.acknowledged,
+                finding="flag-not-restored",
+                detail=f"{name} was off, is on again, and answers {again.answer.brief()}",
             )
             check_still_stored(stack, drill, writes)
         check_stored_as_sent(stack, drill, learnt, target.current, known)

@@ -83,11 +83,12 @@ class ReplayJudge:
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        timed: bool = False,
     ) -> bool:
         __tracebackhide__ = True
         found = detail or f"{title}: expected {expected!r}, observed {observed!r}"
         again = f"{found} (again: --drill-replay={self._line})"
-        return self._drill.check(title, observed, expected=expected, finding=finding, detail=again)
+        return self._drill.check(title, observed, expected=expected, finding=finding, detail=again, timed=timed)
 
     def observe(self, title: str, value: JsonValue) -> None:
         self._drill.observe(title, value)

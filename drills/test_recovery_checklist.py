@@ -108,8 +108,8 @@ def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
         account_for_clients(stack, drill)  # before the schema goes, and with it everything that is stored
         with drill.step("Take the schema away: `downgrade base`"):
             stack.alembic.downgrade(stack.target.current, "base")
-            drill.check(
+            if drill.check(
                 "the database is at base", stack.database.revision(), expected="base", finding="downgrade-failed"
-            )
-            delivered = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
-            check_unusable(drill, stack, delivered)
+            ):
+                delivered = stack.client.deliver(stack.target.integrations_of(stack.target.previous)[0])
+                check_unusable(drill, stack, delivered)

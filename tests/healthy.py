@@ -1,9 +1,10 @@
 """Performs game days on the healthy reference gateway, one after the other, and demands that none has a finding.
 
-    python tests/healthy.py RUNS [--within SECONDS] [options of pytest]
+    python tests/healthy.py RUNS [--within SECONDS] [--beside PROCESSES] [options of pytest]
 
 Exit code 0: no run had a finding or an error; 1: at least one had. `--within` begins no run that would end later,
-after the first; how many of the runs were performed is said at the end.
+after the first; how many of the runs were performed is said at the end. `--beside` lets so many processes compute
+without an end beside them: an overloaded machine proves less, and accuses nobody.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rollback_drills.evidence.run import RunEvidence
@@ -28,9 +31,10 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("runs", type=int)
     parser.add_argument("--within", type=float, default=math.inf, metavar="SECONDS")
+    parser.add_argument("--beside", type=int, default=0, metavar="PROCESSES")
     given, options = parser.parse_known_args(arguments)
     runs, bad, performed, longest, start = given.runs, 0, 0, 0.0, time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="healthy-") as directory:
+    with tempfile.TemporaryDirectory(prefix="healthy-") as directory, busy(given.beside):
         for number in range(1, runs + 1):
             began = time.monotonic()
             if performed >= LEAST and began - start + longest > given.within:
@@ -47,6 +51,18 @@ def main(arguments: list[str]) -> int:
     left = f"; {runs - performed} of {runs} were not performed, for lack of time" if performed < runs else ""
     print(f"{performed - bad} of {performed} runs without a finding{left}")
     return 1 if bad else 0
+
+
+@contextmanager
+def busy(number: int) -> Iterator[None]:
+    """So many processes that compute without an end, until the block ends."""
+    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
 
 
 def problems(reports: Path, done: subprocess.CompletedProcess[str]) -> list[str]:

@@ -123,14 +123,14 @@ def test_a_refusal_may_have_the_status_of_an_acknowledgement(reference_target: T
     assert is_acknowledged(target, "jira", taken)
     assert is_acknowledged(target, "github", ignored)
     assert (fate(target, "jira", ignored), fate(target, "jira", taken)) == ("refused", "acknowledged")
-    line = [1, "delivery", "jira", "id", 1.0, 1.0, 1.1, 200, "", '{"status": "ignored"}']
+    line = [1, "delivery", "jira", "id", 1.0, 1.0, 1.1, 200, "", '{"status": "ignored"}', "application/json"]
     assert (judged(target, line).outcome, judged(target, line).fate) == ("deliberate", "refused")
 
 
 def test_the_load_judges_the_text_by_a_pattern(reference_target: Target):
     target = target_with(reference_target, status=503, pattern="^off$", not_pattern="database")
     for text, outcome in (("off", "deliberate"), ("off: no database", "failed"), ("", "failed")):
-        line = [1, "delivery", "jira", "id", 1.0, 1.0, 1.1, 503, "", text]
+        line = [1, "delivery", "jira", "id", 1.0, 1.0, 1.1, 503, "", text, "text/plain"]
         assert judged(target, line).outcome == outcome, text
 
 

@@ -30,7 +30,7 @@ def test_an_answer_has_status_and_json(make: Any, server: Server):
     [
         (b"{broken", "application/json", "{broken"),
         (b"[" * 100_000, "application/json", "[" * 2_000),
-        (b"\xff\xfe", "application/json", "\ufffd\ufffd"),
+        (b"\xff\xfd", "application/json", "\ufffd\ufffd"),
         (b"plain", "text/plain", "plain"),
         (b"\xe9", "text/plain; charset=latin-1", "é"),
         (b"x", "text/plain; charset=no-such", "x"),

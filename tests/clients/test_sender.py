@@ -103,11 +103,12 @@ def test_a_pause_sends_nothing_and_leaves_nothing_on_its_way(
 def test_the_steady_state_is_waited_for(sender: Sender, server: Server, reference_target: Target) -> None:
     server.reply = reply(500, "{}")
     load = begin(sender, with_load(reference_target, rate=200.0), server.url)
+    window = reference_target.traffic.window
     assert load.wait_for(at_least(10), timeout=PATIENCE)
-    assert load.hold(time.monotonic(), timeout=0.2) is None
+    assert load.hold(time.monotonic(), window=window, timeout=0.2) is None
     turned = time.monotonic()
     server.reply = good
-    moment = load.hold(turned, timeout=PATIENCE)
+    moment = load.hold(turned, window=window, timeout=PATIENCE)
     assert moment is not None
     assert turned + 9 * 2 / 200 <= moment <= time.monotonic()
     load.end()

@@ -15,6 +15,7 @@ from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers import (
     Problems,
+    check_compared,
     check_disabled,
     check_fresh,
     check_healthy_means_serving,
@@ -37,6 +38,7 @@ class Judged:
         self.remedies: list[str] = []
         self.passed: list[str | None] = []
         self.observed: list[str] = []
+        self.details: list[str] = []
 
     def check(
         self,
@@ -47,8 +49,11 @@ class Judged:
         finding: str | None = None,
         detail: str = "",
         remedy: str = "",
+        timed: bool = False,
     ) -> bool:
-        self.remedies += [remedy] if observed != expected else []
+        if observed != expected:
+            self.remedies.append(remedy)
+            self.details.append(detail)
         (self.passed if observed == expected else self.failed).append(finding)
         return observed == expected
 
@@ -101,6 +106,37 @@ def test_another_refusal_than_the_agreed_one_is_found(reference_target: Target, 
     other = Answer(503, {"status": "database down"}, 0.01)
     check_disabled(judge, reference_target, "github", [delivered(other, acknowledged=False)])
     assert (judge.failed, judge.passed) == (["disabled-answer-differs"], ["flag-ignored"])
+
+
+SILENT = Answer(None, None, 5.0, "ReadTimeout: the answer was not complete within 5 s")
+
+
+def test_a_disabled_integration_that_does_not_answer_is_not_told_as_another_answer(
+    reference_target: Target, judge: Judged
+):
+    agreed = agreed_answer(reference_target, "github")
+    check_disabled(judge, reference_target, "github", [delivered(SILENT, acknowledged=False)] * 2)
+    assert (judge.failed, judge.passed) == (["no-answer"], ["flag-ignored"])
+    assert judge.details == [f"2 of 2 deliveries got no answer (github): {SILENT.error}"]
+    both = Judged()
+    each = [delivered(SILENT, acknowledged=False), delivered(agreed, acknowledged=False)]
+    check_disabled(both, reference_target, "github", each)
+    assert (both.failed, both.passed) == (["no-answer"], ["flag-ignored", "disabled-answer-differs"])
+
+
+@pytest.mark.parametrize(("answer", "found"), [(SILENT, "no-answer"), (Answer(200, "1", 0.1), "version-wrong")])
+def test_no_answer_is_no_wrong_answer(judge: Judged, answer: Answer, found: str):
+    assert not check_compared(judge, "version", answer, answer.body, expected="2", finding="version-wrong")
+    assert judge.failed == [found]
+
+
+def test_a_problem_that_a_time_limit_has_decided_is_known_as_one():
+    problems = Problems()
+    assert not problems.timed
+    problems.check("late", observed=False, timed=True)
+    assert problems.timed
+    problems.check("wrong", observed=False)
+    assert not problems.timed
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,12 @@ from rollback_drills.core.errors import (
     DrillError,
     DrillTimeoutError,
 )
+from rollback_drills.core.machine import MachineLoad
 from rollback_drills.core.redaction import MASK, Redactor
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import (
     CheckFailedError,
+    OverloadedError,
     Plan,
 )
 from rollback_drills.drill.steps import OUTPUT_LIMIT
@@ -52,6 +54,14 @@ def clock() -> Clock:
     return Clock()
 
 
+def idle(*, late: float = 0.0) -> MachineLoad:
+    return MachineLoad(load=0.5, cpus=2, slowdown=1.0, late=late)
+
+
+def overloaded(*, late: float = 0.0) -> MachineLoad:
+    return MachineLoad(load=20.0, cpus=2, slowdown=8.0, late=late)
+
+
 @pytest.fixture
 def make(tmp_path: Path, reference_target: Target, clock: Clock):
     def make(**options: Any) -> Drill:
@@ -62,7 +72,7 @@ def make(tmp_path: Path, reference_target: Target, clock: Clock):
             meter=clock,
             redactor=Redactor([SECRET]),  # type: ignore[arg-type]
             directory=tmp_path / "run",
-            **options,
+            **{"machine": idle, **options},
         )
 
     return make
@@ -322,6 +332,7 @@ def test_the_slowest_step_is_found_whenever_it_begins(
         redactor=Redactor(),
         timeout=1e9,  # type: ignore[arg-type]
         directory=tmp_path_factory.getbasetemp(),
+        machine=idle,
     )
     clock.now += started
     with drill.recovery(), drill.step("only one"):
@@ -362,6 +373,55 @@ def test_clients_pause_while_the_suite_looks(make: Any):
     with drill, drill.aside(), drill.aside():
         assert paused == [True]
     assert paused == [True, False]
+
+
+def test_an_overloaded_machine_misses_no_objective(make: Any, clock: Clock):
+    drill = make(machine=overloaded, plan={"objective": "feature_flag", "objective_seconds": 10.0})
+    with drill, drill.recovery(), drill.step("slow"):
+        clock.now += 70
+    evidence = drill.evidence()
+    assert (evidence.verdict, evidence.findings) == ("passed", ())
+    assert evidence.recovery is not None
+    assert (evidence.recovery.seconds, evidence.recovery.met) == (70.0, None)
+    assert (
+        "recovered after 70.0 s, the objective is 10 s, but the machine was overloaded (load 20.0" in evidence.gaps[0]
+    )
+
+
+def test_what_no_overload_explains_is_the_targets(make: Any, clock: Clock):
+    drill = make(machine=overloaded, plan={"objective": "feature_flag", "objective_seconds": 10.0})
+    with drill.recovery(), drill.step("slow"):
+        clock.now += 90
+    assert [finding.code for finding in drill.evidence().findings] == ["objective-missed"]
+
+
+def test_a_time_limit_proves_nothing_on_an_overloaded_machine(make: Any):
+    drill = make(machine=overloaded)
+    with drill, drill.step("ask"):
+        assert not drill.check("it answers", False, finding="no-answer", timed=True)
+        assert drill.check("it is right", 1, expected=1, finding="version-wrong", timed=True)
+    evidence = drill.evidence()
+    assert (evidence.verdict, evidence.findings, [check.title for check in evidence.steps[0].checks]) == (
+        "passed",
+        (),
+        ["it is right"],
+    )
+    assert evidence.gaps[0].startswith("“it answers” is not proven: the machine was overloaded")
+
+
+def test_what_no_time_limit_has_decided_is_judged_on_any_machine(make: Any):
+    drill = make(machine=overloaded)
+    with pytest.raises(CheckFailedError), drill, drill.step("ask"):
+        drill.check("it is right", 1, expected=2, finding="version-wrong")
+
+
+def test_a_drill_that_cannot_go_on_because_of_the_machine_is_skipped(make: Any):
+    drill = make(machine=overloaded)
+    with pytest.raises(OverloadedError), drill, drill.step("deploy"):
+        drill.check("it starts", False, finding="release-not-serving", vital=True, timed=True)
+    evidence = drill.evidence()
+    assert (evidence.verdict, evidence.findings) == ("skipped", ())
+    assert "the machine was overloaded" in evidence.reason
 
 
 def test_a_recovery_that_fails_has_no_duration(make: Any):

@@ -13,6 +13,7 @@ import pytest
 
 from rollback_drills.clients.answers import Answer, is_acknowledged
 from rollback_drills.clients.delivery import Delivered
+from rollback_drills.clients.gateway import Comparison
 from rollback_drills.gamedays.attempt import InvariantViolatedError, RaisingJudge
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.invariants import Invariants
@@ -62,10 +63,13 @@ class Simulated:
 
     def stack(self) -> Any:
         client = SimpleNamespace(
-            health=lambda: Answer(200 if self.healthy else 503, {}, 0.0),
+            health=lambda: Answer(200 if self.healthy else 503, {"status": "ok"}, 0.0),
             healthy=lambda: self.healthy,
-            version=lambda: self.version,
-            behaviour=lambda release: {"GET /": (release, release if self.behaves else "another")},
+            ask_version=lambda: Answer(200, self.version, 0.0),
+            version_in=lambda answer: answer.body,
+            comparisons=lambda release: {
+                "GET /": Comparison(ACKNOWLEDGED, release, release if self.behaves else "another")
+            },
             write_probe=lambda: ACKNOWLEDGED if self.writable else FAILED,
             deliver=self.deliver,
         )
@@ -84,7 +88,11 @@ class Simulated:
 
 PROBE = SimpleNamespace(method="GET", path="/writable", status=ACKNOWLEDGED.status, body=None)
 TARGET_WITH_PROBE: Any = SimpleNamespace(
-    write_probe=PROBE, version_of=TARGET.version_of, delivery=TARGET.delivery, disabled_answer=TARGET.disabled_answer
+    write_probe=PROBE,
+    health=TARGET.health,
+    version_of=TARGET.version_of,
+    delivery=TARGET.delivery,
+    disabled_answer=TARGET.disabled_answer,
 )
 
 

@@ -50,7 +50,7 @@ ONLY_IN: dict[str, set[str]] = {
     "httpx": {"clients.http"},
     "yaml": {"cli.init"},
     "packaging": {"cli.init"},
-    "h11": {"clients.traffic.sender_program", "runtimes.host.readiness"},
+    "h11": {"clients.traffic.sender_program", "clients.under_way", "runtimes.host.readiness"},
     "psycopg": {"postgres", "lab", "migrations.reversibility"},
     "sqlalchemy": {"migrations.walker.program", "migrations.walker.statements"},
     "alembic": {"migrations.walker.program"},

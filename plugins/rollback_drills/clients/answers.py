@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from rollback_drills.clients.decoding import BODY_LIMIT
 from rollback_drills.evidence.model import strictly_equal
 from rollback_drills.target.answer_tables import AgreedAnswer
 from rollback_drills.target.probe_tables import Probe
 from rollback_drills.target.target import Target
 
-BODY_LIMIT = 2_000  # characters of a body that is not JSON that are recorded
 TOO_MANY = 429
-TEXT_LIMIT = 1 << 16  # characters of a body that patterns are matched against
+QUOTED = 200  # characters of a body in a sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, or why there was none (``status`` is None); ``text`` is the body's text up to ``TEXT_LIMIT``."""
+    """An answer, or why there was none (``status`` is None); ``text`` is the body's, up to ``decoding.TEXT_LIMIT``."""
 
     status: int | None
     body: JsonValue
@@ -28,6 +29,11 @@ class Answer:
     error: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer at all, right or wrong: without one nothing can be compared."""
+        return self.status is not None
 
     def brief(self) -> JsonValue:
         """For the evidence: status and body, or the transport error."""
@@ -67,7 +73,23 @@ def is_agreed(agreed: AgreedAnswer, answer: Answer) -> bool:
 
 def matches(probe: Probe, answer: Answer) -> bool:
     """Whether an answer has the probe's status, and contains the probe's body."""
-    return answer.status == probe.status and (probe.body is None or contains(answer.body, probe.body))
+    return not difference(probe, answer)
+
+
+def difference(probe: Probe, answer: Answer) -> str:
+    """What is wrong about the answer to a probe, in a few words; empty if it is the probe's."""
+    if not answer.answered:
+        return f"no answer ({answer.error})"
+    if answer.status != probe.status:
+        return f"{answer.status} instead of {probe.status}"
+    if probe.body is None or contains(answer.body, probe.body):
+        return ""
+    return f"{answer.status} with {_quoted(answer.body)} instead of {_quoted(probe.body)}"
+
+
+def _quoted(value: JsonValue) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
 
 
 def contains(whole: JsonValue, part: JsonValue) -> bool:

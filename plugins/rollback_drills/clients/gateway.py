@@ -7,7 +7,8 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -16,13 +17,26 @@ from rollback_drills.clients.answers import Answer, is_acknowledged, is_agreed, 
 from rollback_drills.clients.delivery import Delivered, PreparedDelivery, prepare
 from rollback_drills.clients.http import HttpClient
 from rollback_drills.clients.metrics import RequestCounters, read_counters
+from rollback_drills.clients.under_way import ALLOWED_IN_PATHS, DeliveryUnderWay
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, fill_json
+from rollback_drills.evidence.model import strictly_equal
 from rollback_drills.target.probe_tables import Fingerprint, Probe, Routes
 from rollback_drills.target.target import Target
 
-_Comparison = tuple[JsonValue, JsonValue]  # expected and observed
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An answer that distinguishes the releases: what was expected, what was observed in it."""
+
+    answer: Answer
+    expected: JsonValue
+    observed: JsonValue
+
+    @property
+    def equal(self) -> bool:
+        return strictly_equal(self.expected, self.observed)
 
 
 class GatewayClient:
@@ -38,6 +52,7 @@ class GatewayClient:
         self._target, self._meter = target, meter
         self.delivered = delivered if delivered is not None else []
         self._last_delivery = -math.inf
+        self._base_url = base_url
         self._http = HttpClient(base_url, meter)
 
     def close(self) -> None:
@@ -87,8 +102,14 @@ class GatewayClient:
 
     def version(self) -> JsonValue:
         """The version that the gateway reports, or its answer if that has none."""
+        return self.version_in(self.ask_version())
+
+    def ask_version(self) -> Answer:
+        return self.request("GET", self._target.version.path)
+
+    def version_in(self, answer: Answer) -> JsonValue:
+        """The version in an answer of `ask_version`, or the answer if it is none."""
         asked = self._target.version
-        answer = self.request("GET", asked.path)
         if answer.status != 200:
             return answer.brief()
         said = answer.headers.get(asked.header) if asked.header is not None else pointer(answer.body, asked.pointer)
@@ -97,33 +118,37 @@ class GatewayClient:
         found = re.search(asked.pattern, said if isinstance(said, str) else json.dumps(said))
         return found[1 if found.re.groups else 0] if found else None
 
-    def behaviour(self, release: str) -> dict[str, _Comparison]:
+    def behaviour(self, release: str) -> dict[str, tuple[JsonValue, JsonValue]]:
         """Expected and observed answers that distinguish this release from the other, by request."""
+        return {request: (shown.expected, shown.observed) for request, shown in self.comparisons(release).items()}
+
+    def comparisons(self, release: str) -> dict[str, Comparison]:
+        """As `behaviour`, with the answers."""
         return dict([*self._behaviours(release), *self._routes(release), *self._absent_integrations(release)])
 
-    def _behaviours(self, release: str) -> Iterator[tuple[str, _Comparison]]:
+    def _behaviours(self, release: str) -> Iterator[tuple[str, Comparison]]:
         for probe in self._target.behaviours:
             if probe.release == release:
                 answer = self._probe(probe)
                 expected: JsonValue = {"status": probe.status, "body": probe.body}
                 observed = expected if matches(probe, answer) else answer.brief()
-                yield f"{probe.method} {probe.path}", (expected, observed)
+                yield f"{probe.method} {probe.path}", Comparison(answer, expected, observed)
 
-    def _routes(self, release: str) -> Iterator[tuple[str, _Comparison]]:
+    def _routes(self, release: str) -> Iterator[tuple[str, Comparison]]:
         routes = self._target.version.routes
         if routes is not None and release in routes.releases:
             answer = self.request("GET", routes.path)
             compared = _compare_routes(routes, routes.releases[release], answer)
             yield f"GET {routes.path} at {routes.pointer or '/'}", compared
 
-    def _absent_integrations(self, release: str) -> Iterator[tuple[str, _Comparison]]:
+    def _absent_integrations(self, release: str) -> Iterator[tuple[str, Comparison]]:
         agreed = self._target.delivery.absent
         if agreed is None:
             return
         for name in self._target.absent_from(release):
             absent, answer = agreed.of(name), self.deliver(name).answer
             observed = absent.brief() if is_agreed(absent, answer) else answer.brief()
-            yield f"a delivery to {name}", (absent.brief(), observed)
+            yield f"a delivery to {name}", Comparison(answer, absent.brief(), observed)
 
     def _probe(self, probe: Probe) -> Answer:
         return self.request(probe.method, probe.path, timeout=self._target.timeout_of(probe))
@@ -132,6 +157,22 @@ class GatewayClient:
         """Deliver one webhook with a new id, signed as the target file says."""
         unique = unique or f"drill-{uuid4().hex}"
         return self._deliver(integration, unique, prepare(self._target, integration, unique))
+
+    def begin_delivery(self, integration: str) -> DeliveryUnderWay:
+        """Send the first half of a delivery; `DeliveryUnderWay.finish` sends the rest, and is counted as delivered."""
+        self._keep_pace()
+        unique = f"drill-{uuid4().hex}"
+        prepared = prepare(self._target, integration, unique)
+        body, headers = prepared.body.encode(), list(prepared.headers)
+        if prepared.signer is not None:
+            headers += prepared.signer.headers(body, unique, int(time.time()))
+
+        def done(answer: Answer) -> None:
+            self._note(integration, unique, answer)
+
+        timeout, url = self._target.gateway.request_timeout, self._base_url()
+        path = quote(prepared.path, safe=ALLOWED_IN_PATHS)
+        return DeliveryUnderWay(url, prepared.method, path, headers, body, timeout, done)
 
     def deliver_forged(self, integration: str) -> dict[str, Delivered]:
         """Deliver without the secret: unsigned, and signed with another key.
@@ -159,6 +200,10 @@ class GatewayClient:
         if prepared.signer is not None:
             headers |= prepared.signer.headers(body, unique, int(time.time()))
         answer = self.request(prepared.method, prepared.path, content=body or None, headers=headers)
+        return self._note(integration, unique, answer)
+
+    def _note(self, integration: str, unique: str, answer: Answer) -> Delivered:
+        """Remember a delivery, to be accounted for."""
         acknowledged = is_acknowledged(self._target, integration, answer)
         delivered = Delivered(unique, integration, answer, acknowledged, time.monotonic())
         self.delivered.append(delivered)
@@ -186,11 +231,12 @@ class GatewayClient:
         return read_counters(metrics, self.request("GET", metrics.path))
 
 
-def _compare_routes(routes: Routes, wanted: Fingerprint, answer: Answer) -> _Comparison:
+def _compare_routes(routes: Routes, wanted: Fingerprint, answer: Answer) -> Comparison:
     """The entries that a release should have, or their number, and those in its answer."""
     expected: JsonValue = [*sorted(wanted)] if isinstance(wanted, tuple) else wanted
     found = pointer(answer.body, routes.pointer)
     if answer.status != 200 or not isinstance(found, dict | list):
-        return expected, {"status": answer.status, "there": "neither a list nor an object"}
+        there: JsonValue = {"status": answer.status, "there": "neither a list nor an object"}
+        return Comparison(answer, expected, there if answer.answered else answer.brief())
     entries = sorted(each if isinstance(each, str) else json.dumps(each) for each in found)
-    return expected, [*entries] if isinstance(wanted, tuple) else len(entries)
+    return Comparison(answer, expected, [*entries] if isinstance(wanted, tuple) else len(entries))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import json
 import socket
 import threading
 import time
@@ -14,10 +12,9 @@ from typing import Any
 import httpx
 from pydantic import JsonValue
 
-from rollback_drills.clients.answers import BODY_LIMIT, TEXT_LIMIT, Answer
+from rollback_drills.clients.answers import Answer
+from rollback_drills.clients.decoding import ACCEPT_ENCODING, MOST_BYTES, TEXT_LIMIT, text_of, value_of
 from rollback_drills.core.meter import Meter
-
-_MOST_BYTES = 16_000_000  # of one answer
 
 
 class HttpClient:
@@ -27,6 +24,7 @@ class HttpClient:
         self._base_url, self._meter = base_url, meter
         # Neither proxies nor credentials of the caller, and no connection kept across restarts of the gateway.
         self._client = httpx.Client(
+            headers={"Accept-Encoding": ACCEPT_ENCODING},
             trust_env=False,
             verify=False,  # plain HTTP to the loopback address: reading the CA bundle would cost 0.1 s a drill
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -66,12 +64,12 @@ class HttpClient:
                 with limit, sent as response:
                     received = _read(response)
                 limit.check()
-            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-                reason = f"{type(error).__name__}: {error}".strip(": ")
-                return Answer(None, None, time.monotonic() - started, limit.passed or reason)
+                content_type = response.headers.get("content-type", "")
+                text = text_of(received, content_type, response.headers.get("content-encoding", ""))
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                return Answer(None, None, time.monotonic() - started, limit.passed or limit.described(error))
         seconds = time.monotonic() - started
-        text = received.decode(_charset(response), errors="replace")
-        body = _body(response, received, text)
+        body = value_of(text, response.status_code, content_type)
         return Answer(response.status_code, body, seconds, headers=response.headers, text=text[:TEXT_LIMIT])
 
 
@@ -104,39 +102,32 @@ class _TimeLimit:
         if self.passed:
             raise httpx.ReadTimeout(self.passed)
 
+    def described(self, error: Exception) -> str:
+        """Why there is no answer."""
+        if isinstance(error, httpx.TimeoutException):
+            return f"{type(error).__name__}: {self._missed}"
+        return f"{type(error).__name__}: {error}".strip(": ")
+
+    @property
+    def _missed(self) -> str:
+        return f"the answer was not complete within {self._seconds:g} s"
+
     def _cut(self) -> None:
-        self.passed = f"ReadTimeout: the answer was not complete within {self._seconds:g} s"
+        self.passed = f"ReadTimeout: {self._missed}"
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _read(response: httpx.Response) -> bytes:
-    """The body.
+    """The body as it came, perhaps compressed.
 
     Raises:
         httpx.ReadError: it is too long.
     """
     content = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         content += chunk
-        if len(content) > _MOST_BYTES:
-            raise httpx.ReadError(f"the body is longer than {_MOST_BYTES} bytes")
+        if len(content) > MOST_BYTES:
+            raise httpx.ReadError(f"the body is longer than {MOST_BYTES} bytes")
     return bytes(content)
-
-
-def _body(response: httpx.Response, content: bytes, text: str) -> JsonValue:
-    if "json" in response.headers.get("content-type", ""):
-        try:
-            parsed: JsonValue = json.loads(content)
-        except (ValueError, RecursionError):
-            return text[:BODY_LIMIT]
-        return parsed
-    return text if response.is_success else text[:BODY_LIMIT]
-
-
-def _charset(response: httpx.Response) -> str:
-    try:
-        return codecs.lookup(response.charset_encoding or "utf-8").name
-    except LookupError:
-        return "utf-8"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rollback_drills.clients.answers import BODY_LIMIT, Answer
+from rollback_drills.clients.answers import Answer
+from rollback_drills.clients.decoding import BODY_LIMIT
 from rollback_drills.core.errors import StackError
 from rollback_drills.target.probe_tables import Metrics
 

@@ -18,6 +18,7 @@ from rollback_drills.clients.traffic import (
 )
 from rollback_drills.clients.traffic.accounting import LISTED
 from rollback_drills.core.errors import DrillError
+from rollback_drills.core.machine import measure
 from rollback_drills.drill.checkers import check_writes
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import CheckFailedError
@@ -95,6 +96,9 @@ def _record_traffic(stack: Stack, drill: Drill) -> ClientTraffic | None:
     drill.observe("requests", sum(sum(results.values()) for results in traffic.requests.values()))
     drill.observe("downtime", dict(traffic.downtime_seconds), "s")
     drill.observe("sent late at worst", traffic.latest_send_seconds, "s")
+    drill.observe("the machine in the end", str(measure(late=traffic.latest_send_seconds, burst=0.01)))
+    if stack.clients.pace.reason:
+        drill.fact("client traffic", stack.clients.pace.reason)
     paused: list[JsonValue] = [[round(drill.seconds_at(moment), 3) for moment in pause] for pause in load.pauses]
     if paused:
         drill.observe("periods in which clients were paused, from and until", paused, "s")
@@ -142,6 +146,7 @@ def _judge_objectives(drill: Drill, writes: Writes, trigger: float, traffic: Cli
             finding="rpo-objective-missed",
             detail=f"the oldest lost write was {writes.rpo_seconds or 0:.1f} s old at the trigger, the objective is "
             f"{writes.rpo_objective_seconds:g} s{drill.longest_step(trigger - (writes.rpo_seconds or 0), trigger)}",
+            timed=True,
         )
     if traffic is not None and traffic.downtime_objective_seconds is not None:
         drill.check(
@@ -150,6 +155,7 @@ def _judge_objectives(drill: Drill, writes: Writes, trigger: float, traffic: Cli
             finding="downtime-objective-missed",
             detail=f"clients were without a good answer for {traffic.longest_downtime:.1f} s, the objective is "
             f"{traffic.downtime_objective_seconds:g} s{_longest_step(drill, traffic)}",
+            timed=True,
         )
 
 

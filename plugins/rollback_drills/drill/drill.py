@@ -15,8 +15,8 @@ from typing import Self
 
 from rollback_drills.clients.traffic import StackClients
 from rollback_drills.drill.plan import (
-    AcceptedRiskError,
     CheckFailedError,
+    UnprovenError,
     first_line,
     sentence,
 )
@@ -43,7 +43,7 @@ class Drill(StepRecorder):
 
     def conclude(self, error: BaseException | None, *, reason: str = "") -> DrillEvidence:
         """Decide the verdict and write it to the journal. A later call, with an error of the teardown, replaces it."""
-        if isinstance(error, AcceptedRiskError) and not self.findings_sentence:
+        if isinstance(error, UnprovenError) and not self.findings_sentence:
             return self.skip(str(error))
         if error is None:
             self._verdict = "failed" if self.findings_sentence else "passed"
@@ -133,11 +133,13 @@ class Drill(StepRecorder):
         if aside:
             self.fact("the suite's own work during the recovery, not counted", f"{aside:.2f} s")
         if measured.met is False:
-            self.find(
-                "objective-missed",
-                f"recovered after {measured.seconds:.1f} s, the objective is {measured.objective_seconds:g} s"
-                f"{self.longest_step(measured.started, verified)}",
-            )
+            said = f"recovered after {measured.seconds:.1f} s, the objective is {measured.objective_seconds:g} s"
+            overload = self.overload(times=(measured.seconds or 0) / (measured.objective_seconds or 1))
+            if overload:
+                self._recovery = measured.model_copy(update={"objective_seconds": None})
+                self.not_proven(f"The objective: {said}, but {overload}.")
+                return
+            self.find("objective-missed", f"{said}{self.longest_step(measured.started, verified)}")
 
     def _verified(self) -> float:
         """When the steady state was verified, by clients as well; seconds of the drill."""
@@ -145,7 +147,7 @@ class Drill(StepRecorder):
         clients = self._clients
         if clients is None or not clients.asking or self._clients_left_out:
             return verified
-        with self.step("StackClients see the steady state for a whole window"):
+        with self.step("Clients see the steady state for a whole window"):
             held = clients.hold(self.moment(verified))
             self.check(
                 f"{clients.window} requests of every kind are good, one after the other",
@@ -153,6 +155,7 @@ class Drill(StepRecorder):
                 expected="good",
                 finding="steady-state-not-held",
                 detail=f"all checks have passed, and then {held.seen}",
+                timed=True,
             )
         return verified if held.moment is None else max(verified, self.seconds_at(held.moment))
 

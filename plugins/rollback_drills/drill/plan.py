@@ -16,8 +16,16 @@ class CheckFailedError(AssertionError):
     """A check failed."""
 
 
-class AcceptedRiskError(Exception):
-    """The drill cannot go on after an accepted finding: the rest of it stays unproven."""
+class UnprovenError(Exception):
+    """The drill cannot go on, and nobody is to blame: the rest of it stays unproven."""
+
+
+class AcceptedRiskError(UnprovenError):
+    """The drill cannot go on after an accepted finding."""
+
+
+class OverloadedError(UnprovenError):
+    """The drill cannot go on: on an overloaded machine, something took longer than its time limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -13,6 +13,7 @@ from rollback_drills.core.clock import Clock
 from rollback_drills.core.errors import (
     DrillError,
 )
+from rollback_drills.core.machine import MachineLoad, measure
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.drill.acceptance import Acceptances
@@ -39,6 +40,8 @@ from rollback_drills.evidence.revisions import RevisionEvidence
 from rollback_drills.runbook.sections import SECTIONS
 from rollback_drills.target.target import Target
 
+LATELY = 60.0  # seconds; of the load's requests, those that were due since then tell of late timers
+
 
 class Recorder:
     """The record of one drill. Secrets are removed before anything is recorded.
@@ -50,6 +53,7 @@ class Recorder:
         acceptances: the risks that are accepted today.
         clock: gives the time of the start.
         sections: the runbook's sections, titles by id.
+        machine: measures the machine, where a time limit has decided against the target.
     """
 
     def __init__(
@@ -66,12 +70,14 @@ class Recorder:
         acceptances: Acceptances | None = None,
         clock: Clock | None = None,
         sections: Mapping[str, str] = SECTIONS,
+        machine: Callable[..., MachineLoad] = measure,
     ) -> None:
         if plan.runbook not in sections:
             raise DrillError(f"no runbook section {plan.runbook!r}", fix=f"use one of {', '.join(sections)}")
         self.plan, self.target = plan, target
         self._meter, self._redactor, self._directory, self._journal = meter, redactor, directory, journal
         self._timeout, self._on_step, self._acceptances = timeout, on_step, acceptances or Acceptances()
+        self._machine = machine
         self._started_at = (clock or Clock()).now()
         self._began, self._target_began = meter.elapsed(), meter.target_seconds
         self._open: OpenStep | None = None
@@ -184,6 +190,17 @@ class Recorder:
     def not_proven(self, reason: str) -> None:
         """Say, in one sentence, what this drill could not prove and why: its section is then proven only in part."""
         self._gaps.append(self._redactor.text(reason))
+
+    def overload(self, *, times: float = 1.0) -> str:
+        """Why a time that was measured now proves nothing, as a sentence; empty if it does.
+
+        Args:
+            times: how many times the limit it was: what the machine's slowness cannot explain is the target's.
+        """
+        clients = self._clients
+        machine = self._machine(late=clients.latest_send(LATELY) if clients is not None else 0.0)
+        explained = machine.overloaded and times <= max(machine.slowdown, 1.0)
+        return f"the machine was overloaded ({machine})" if explained else ""
 
     def measured_for(self, drills: str) -> None:
         """Name the drills that judge what this one only measures."""

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import JsonValue
+
 from rollback_drills.core.errors import DrillError, DrillTimeoutError
-from rollback_drills.drill.plan import AcceptedRiskError, CheckFailedError, OpenStep, short
+from rollback_drills.drill.plan import (
+    AcceptedRiskError,
+    CheckFailedError,
+    OpenStep,
+    OverloadedError,
+    UnprovenError,
+    short,
+)
 from rollback_drills.drill.record import Recorder, plain
 from rollback_drills.evidence.findings.catalogue import entry
 from rollback_drills.evidence.model import Check, Command, Observation, Step, strictly_equal
@@ -47,7 +56,7 @@ class StepRecorder(Recorder):
         try:
             yield
         except BaseException as error:
-            failed = isinstance(error, AssertionError | AcceptedRiskError)
+            failed = isinstance(error, AssertionError | UnprovenError)
             self._close(step, "failed" if failed else "error", error)
             raise
         self._close(step, "failed" if any(check.fails for check in step.checks) else "passed", None)
@@ -63,6 +72,7 @@ class StepRecorder(Recorder):
         subject: str = "",
         remedy: str = "",
         vital: bool = False,
+        timed: bool = False,
     ) -> bool:
         """Record what was expected and observed; fail like an assert when they differ.
 
@@ -75,6 +85,7 @@ class StepRecorder(Recorder):
             subject, remedy: as for `find`.
             vital: the rest of the drill makes no sense without it. Where the finding is accepted, the drill is then
                 skipped, and the rest counts as not proven.
+            timed: a time limit has decided this. If the machine is overloaded, a difference is recorded as not proven.
 
         Returns:
             Whether they are equal.
@@ -82,6 +93,7 @@ class StepRecorder(Recorder):
         Raises:
             CheckFailedError: they differ (inside `together`: at the end of that block).
             AcceptedRiskError: they differ, the risk is accepted, and the check is vital.
+            OverloadedError: they differ, a time limit has decided it on an overloaded machine, and the check is vital.
             DrillError: the catalogue has no such code.
         """
         __tracebackhide__ = True
@@ -90,6 +102,9 @@ class StepRecorder(Recorder):
             entry(finding)  # a code that does not exist is a mistake in the drill, also while the check passes
         passed = strictly_equal(plain(expected), plain(observed))
         title, wanted, seen = self._redactor.text(title), self._json(expected), self._json(observed)
+        if timed and not passed and (overload := self.overload()):
+            self._leave_open(step, title, wanted, seen, overload, vital=vital)
+            return False
         at, message = round(self._now(), 4), f"{title}: expected {short(wanted)}, observed {short(seen)}"
         found = None
         if finding is not None and not passed:
@@ -110,6 +125,17 @@ class StepRecorder(Recorder):
         self._deferred.append(message)
         return False
 
+    def _leave_open(
+        self, step: OpenStep, title: str, wanted: JsonValue, seen: JsonValue, overload: str, *, vital: bool
+    ) -> None:
+        """Record a difference that proves nothing, because the machine was overloaded."""
+        value: JsonValue = {"expected": wanted, "observed": seen, "not judged": overload}
+        step.observations.append(Observation(title=title, value=value, at=round(self._now(), 4)))
+        reason = f"“{title}” is not proven: {overload}."
+        self.not_proven(reason)
+        if vital:
+            raise OverloadedError(reason)
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make all checks of the block before failing, so that the report shows everything that is wrong."""
@@ -120,7 +146,7 @@ class StepRecorder(Recorder):
         failures = self._deferred = []
         try:
             yield
-        except AcceptedRiskError:
+        except UnprovenError:
             if not failures:
                 raise
         finally:

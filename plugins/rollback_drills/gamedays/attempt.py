@@ -37,6 +37,7 @@ class RaisingJudge:
         finding: str | None = None,
         detail: str = "",
         remedy: str = "",
+        timed: bool = False,
     ) -> bool:
         """Raises InvariantViolatedError where the two values differ."""
         if not strictly_equal(expected, observed):

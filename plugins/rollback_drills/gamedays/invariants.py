@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from rollback_drills.drill.checkers import (
     check_behaviours,
+    check_compared,
     check_disabled,
     check_healthy,
     check_healthy_means_serving,
@@ -104,15 +105,19 @@ class Invariants:
         if not state.must_serve:
             check_healthy_means_serving(self._judge, delivered, state.revision)
         elif integration in state.was_off:
-            self._judge.check(
+            check_compared(
+                self._judge,
                 f"{integration}, which was off, takes deliveries again",
+                delivered.answer,
                 delivered.acknowledged,
                 finding="flag-not-restored",
                 detail=f"{integration} was off, is on again, and answers {delivered.answer.brief()}",
             )
         elif state.disabled:
-            self._judge.check(
+            check_compared(
+                self._judge,
                 f"{integration}, which is on, takes deliveries while others are off",
+                delivered.answer,
                 delivered.acknowledged,
                 finding="neighbour-affected",
                 detail=f"{integration} is on while others are off, and answers {delivered.answer.brief()}",

@@ -17,11 +17,13 @@ import psycopg
 from rollback_drills import postgres
 from rollback_drills.clients.gateway import GatewayClient
 from rollback_drills.clients.traffic import Sender, StackClients
+from rollback_drills.clients.traffic.pace import Cost, pace_of
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.lab.backup import Backups
 from rollback_drills.lab.backup_trial import AccountOnTrial
 from rollback_drills.lab.database import LiveDatabase
+from rollback_drills.lab.pace import learn
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RoleSettings, RowSet, SchemaFingerprint
@@ -59,6 +61,7 @@ class Lab:
 
     def __init__(self, target: Target, runtime: Runtime, meter: Meter, run: str, sender: Sender | None = None) -> None:
         self.target, self.runtime, self.meter, self._run, self._sender = target, runtime, meter, run, sender
+        self.pace = pace_of(target)
         self.role_password = secrets.token_urlsafe(24)
         self._numbers = count(1)
         self._histories: Histories = {}
@@ -134,6 +137,23 @@ class Lab:
             postgres.restore_role_settings(admin, settings)
         return found
 
+    def learn_pace(self) -> None:
+        """Learn what both releases can take of the drills' own traffic, each on its own schema.
+
+        A rate that a healthy release cannot serve is lowered: otherwise the drills would judge their own load.
+        """
+        if self._sender is None or not self.target.traffic.rate:
+            return
+        costs: list[Cost] = []
+        for release in (self.target.previous, self.target.current):
+            stack = self.stack(release)
+            try:
+                if (cost := learn(stack, release, self._sender)) is not None:
+                    costs.append(cost)
+            finally:
+                self.discard(stack)
+        self.pace = pace_of(self.target, max(costs, key=lambda cost: cost.seconds, default=None))
+
     def disconnect(self) -> None:
         """Close the lab's own connections, and leave everything running."""
         references = [each.seeded for each in self._references.values() if each.seeded is not None]
@@ -143,6 +163,11 @@ class Lab:
     def close(self) -> None:
         self.disconnect()
         self.runtime.close()
+
+    @property
+    def sender(self) -> Sender | None:
+        """Sends the load of each drill; None: no client traffic."""
+        return self._sender
 
     @property
     def role(self) -> tuple[str, str]:
@@ -246,7 +271,7 @@ class Lab:
             alembic=Alembic(commands, self.target, self._histories),
             backups=Backups(self.target, commands, self._choose_account),
             client=client,
-            clients=StackClients(self.target, client, lambda: gateway.base_url, self._sender),
+            clients=StackClients(self.target, client, lambda: gateway.base_url, self._sender, self.pace),
             project=self.runtime.project(command_log),
             command_log=command_log,
             origin=release or self.target.current,

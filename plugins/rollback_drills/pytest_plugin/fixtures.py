@@ -106,13 +106,27 @@ def _open_stack(request: pytest.FixtureRequest, drill: Drill, lab: Lab, release:
 
 
 def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
+    from rollback_drills.clients.answers import difference
+
     with drill.step(f"Steady state: release {release} serves"):
         outcome = stack.gateway.deploy(release)
         drill.check(
-            f"release {release} starts", outcome.started, finding="steady-state-missing", detail=outcome.why, vital=True
+            f"release {release} starts",
+            outcome.started,
+            finding="steady-state-missing",
+            detail=outcome.why,
+            vital=True,
+            timed=outcome.timed_out,
         )
-        healthy, answer = stack.client.healthy(), stack.client.health().brief()
-        drill.check("it is healthy", healthy, finding="steady-state-missing", detail=f"/health says {answer}")
+        answer = stack.client.health()
+        wrong = difference(stack.target.health, answer)
+        drill.check(
+            "it is healthy",
+            not wrong,
+            finding="steady-state-missing",
+            detail=f"/health gives {wrong}",
+            timed=not answer.answered,
+        )
         drill.fact("database revision at the start", stack.database.revision())
     stack.clients.begin()
 

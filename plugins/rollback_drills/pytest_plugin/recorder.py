@@ -16,7 +16,7 @@ import rollback_drills
 from rollback_drills.core.errors import DrillError
 from rollback_drills.drill import clients
 from rollback_drills.drill.drill import Drill
-from rollback_drills.drill.plan import AcceptedRiskError, CheckFailedError
+from rollback_drills.drill.plan import CheckFailedError, UnprovenError
 from rollback_drills.drill.stops import check_stops
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.pytest_plugin.gamedays import NO_DAYS
@@ -73,8 +73,9 @@ class OutcomeRecorder:
             result = yield
         except (Exception, pytest.fail.Exception) as error:
             if drill is not None and stack is not None:
+                check_stops(stack, drill)
                 clients.record_clients(stack, drill)
-            if isinstance(error, AcceptedRiskError):
+            if isinstance(error, UnprovenError):
                 _end(item, error)
             raise
         if drill is not None and stack is not None:
@@ -142,7 +143,7 @@ class OutcomeRecorder:
 
 
 class SetupSkipper:
-    """Skips a drill that an accepted risk has ended in one of its fixtures.
+    """Skips a drill that an accepted risk, or an overloaded machine, has ended in one of its fixtures.
 
     Not part of `OutcomeRecorder`, whose own hook must not wrap others.
     """
@@ -151,7 +152,7 @@ class SetupSkipper:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         try:
             return (yield)
-        except AcceptedRiskError as end:
+        except UnprovenError as end:
             _end(item, end)
 
 
@@ -173,7 +174,7 @@ def _skip_if_lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> No
         pytest.skip("; ".join(reasons))
 
 
-def _end(item: pytest.Item, end: AcceptedRiskError) -> NoReturn:
+def _end(item: pytest.Item, end: UnprovenError) -> NoReturn:
     """The rest of the drill is not proven: it is skipped, unless an earlier finding fails it."""
     drill = item.stash.get(_DRILL, None)
     if drill is not None and drill.findings_sentence:

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from rollback_drills.core.last_words import decisive
+
 UrlSource = Callable[[], str]
 """Returns the database's current libpq URL; after a restore it may be another database."""
 
@@ -86,8 +88,13 @@ class Outcome:
     log: str = ""
 
     @property
-    def why(self) -> str:
-        """Why it did not start, and the end of its log; empty if it did."""
+    def timed_out(self) -> bool:
+        """Whether it did not start because it did not answer in time; on an overloaded machine that proves nothing."""
+        return not self.started and self.exit_code is None
+
+    @property
+    def reason(self) -> str:
+        """Why it did not start, with the decisive words of its log; empty if it did."""
         if self.started:
             return ""
         if self.exit_code is None:
@@ -96,7 +103,13 @@ class Outcome:
             reason = "it exited with code 0 at once: a gateway has to stay in the foreground"
         else:
             reason = f"it exited with code {self.exit_code}"
-        return f"{reason}\n{self.log}".rstrip()
+        words = decisive(self.log)
+        return f"{reason}: {words}" if words else reason
+
+    @property
+    def why(self) -> str:
+        """Why it did not start, and the end of its log; empty if it did."""
+        return self.reason if self.log.strip() in self.reason else f"{self.reason}\n{self.log}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +117,14 @@ class Stop:
     """How the gateway ended when it was asked to stop.
 
     ``exit_code`` is negative if a signal ended it, -9 also if it had to be killed after ``gateway.stop_timeout``.
+    ``left`` describes the processes that outlived it; ``answering``: one of them still listened on the gateway's port.
     """
 
     release: str
     exit_code: int | None
     log: str
+    left: tuple[str, ...] = ()
+    answering: bool = False
 
 
 class Gateway(Protocol):

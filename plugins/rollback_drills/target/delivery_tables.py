@@ -116,9 +116,12 @@ class TrafficSettings(Table):
     """The load during a drill: health probes and deliveries in turn, at a constant rate."""
 
     rate: Annotated[float, Field(ge=0, le=1000)] = Field(
-        default=25.0, description="requests per second in each drill, of all kinds together; 0: no client traffic"
+        default=25.0,
+        description="requests per second in each drill, of all kinds together; 0: no client traffic; lowered where a "
+        "healthy release cannot serve it",
     )
     window: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10,
-        description="consecutive good answers of each kind that end a recovery",
+        description="consecutive good answers of each kind that end a recovery; fewer where they would take more than "
+        "half of `gateway.ready_timeout`",
     )

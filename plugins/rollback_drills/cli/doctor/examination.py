@@ -16,12 +16,16 @@ from rollback_drills.cli.doctor.rows import examine_rows
 from rollback_drills.cli.doctor.scripts import examine_scripts
 from rollback_drills.cli.doctor.selection import examine_selection
 from rollback_drills.cli.doctor.unfilled import left_to_fill_in
+from rollback_drills.clients.traffic import Sender
+from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core.errors import DrillError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
 from rollback_drills.lab.lab import Lab
 from rollback_drills.migrations import JOINT
 from rollback_drills.runtimes import resolve
+from rollback_drills.runtimes.host.conversation import PipedConversation
+from rollback_drills.runtimes.host.process import clean_environment
 from rollback_drills.runtimes.workspace import removal
 from rollback_drills.runtimes.workspace.directory import Workspace, root
 from rollback_drills.target.target import Target
@@ -86,13 +90,22 @@ def _examine(
             meter = Meter()
             started = choice.make(target, workspace, meter)
             opened.callback(started.close)
-            lab = Lab(target, started, meter, run)
+            sender = _sender(workspace.path) if target.traffic.rate else None
+            if sender is not None:
+                opened.callback(sender.close)
+            lab = Lab(target, started, meter, run, sender)
             opened.callback(lab.disconnect)
             for secret in (lab.role_password, *started.secrets()):
                 redactor.add_known(secret)
             yield from _examine_stack(lab, workspace.path, progress)
     except DrillError as error:
         yield Diagnosis.of("stack", error)
+
+
+def _sender(directory: Path) -> Sender:
+    """The process that sends the drills' traffic."""
+    environment, log = clean_environment(directory), directory / "traffic.log"
+    return Sender(lambda: PipedConversation(ARGV, cwd=directory, env=environment, log=log))
 
 
 def _files(target: Target) -> Iterator[Diagnosis]:

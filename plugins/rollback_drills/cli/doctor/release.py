@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
 from rollback_drills.cli.doctor.rows import touched_rows
 from rollback_drills.cli.doctor.start_failure import not_started
+from rollback_drills.cli.doctor.traffic import examine_traffic
 from rollback_drills.clients.answers import Answer, is_disabled, is_rate_limited, matches
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.core.errors import DrillError
@@ -39,6 +40,8 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
         yield from touched_rows(lab, stack, release)
         if lab.target.delivery.signature is not None:
             yield _signatures(stack, release)
+        if lab.sender is not None:
+            yield examine_traffic(stack, lab.sender, release)
         yield from _flags(stack, release)
         for name, reason in lab.target.ungated_of(release).items():
             yield Diagnosis(f"{release}: {name}", "note", f"it has no flag: {reason}")
@@ -77,13 +80,15 @@ def _write_probe(stack: Stack, release: str, probe: WriteProbe) -> Diagnosis:
 
 def _behaviours(stack: Stack, release: str) -> Iterator[Diagnosis]:
     """What distinguishes this release from the other: [[behaviours]], [version.routes] and delivery.absent."""
-    asked = stack.client.behaviour(release)
-    for request, (expected, observed) in asked.items():
-        if observed != expected:
-            detail = f"{request}: {_json(observed)} instead of {_json(expected)}"
+    asked = stack.client.comparisons(release)
+    for request, shown in asked.items():
+        if not shown.equal:
+            detail = f"{request}: {_json(shown.observed)} instead of {_json(shown.expected)}"
             fix = "correct [[behaviours]], [version.routes] or delivery.absent"
+            if not shown.answer.answered:
+                fix = "allow more under [gateway] as request_timeout, if it is only slow"
             yield Diagnosis(f"{release}: behaviour", "problem", detail, fix)
-    if asked and all(observed == expected for expected, observed in asked.values()):
+    if asked and all(shown.equal for shown in asked.values()):
         yield Diagnosis(f"{release}: behaviour", "ok", f"{count(len(asked), 'answer')} of this release")
 
 

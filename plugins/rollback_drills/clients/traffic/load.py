@@ -12,21 +12,24 @@ from uuid import uuid4
 
 from rollback_drills.clients.delivery import prepare
 from rollback_drills.clients.traffic.analysis import Span, held
+from rollback_drills.clients.traffic.pace import asked_rate
 from rollback_drills.clients.traffic.records import DELIVERY, HEALTH, Request, judged
 from rollback_drills.clients.traffic.sender import Line, Sender
 from rollback_drills.clients.traffic.sender_program import DIGITS, Template
+from rollback_drills.clients.under_way import ALLOWED_IN_PATHS
 from rollback_drills.core.errors import StackError
 from rollback_drills.target.target import Target
 
 MOST_IN_FLIGHT = 500  # more would exceed a process's open files, and no client waits that long
 _GRACE = 5.0  # seconds that the sender has to answer, beyond the requests' own limit
-_ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, plus the characters that start or escape a query
 
 
 class Load:
     """A load that runs until `end` and records its requests."""
 
-    def __init__(self, sender: Sender, target: Target, kinds: Sequence[Sequence[Template]], base_url: str) -> None:
+    def __init__(
+        self, sender: Sender, target: Target, kinds: Sequence[Sequence[Template]], base_url: str, rate: float
+    ) -> None:
         self._sender, self._target = sender, target
         self._kinds = tuple(templates[0].kind for templates in kinds)
         self._requests: list[Request] = []
@@ -35,8 +38,7 @@ class Load:
         self._problem: StackError | None = None
         self._ended: Span | None = None
         self._pauses: list[tuple[float, float]] = []
-        # Every other request is a delivery: at the limit's rate they use half of it, the drill has the rest.
-        self.rate = min(target.traffic.rate, target.delivery.rate_limit or target.traffic.rate)
+        self.rate = rate
         sender.listen(self._receive, self._fail)
         self.began = time.monotonic()
         sender.send(
@@ -71,9 +73,8 @@ class Load:
                 self._problem is None
             )
 
-    def hold(self, since: float, *, timeout: float) -> float | None:
+    def hold(self, since: float, *, window: int, timeout: float) -> float | None:
         """When clients had seen the steady state for a whole window after ``since``; None: not in time."""
-        window = self._target.traffic.window
         self.wait_for(lambda requests: held(requests, since, window, self._kinds) is not None, timeout=timeout)
         return held(self.requests, since, window, self._kinds)
 
@@ -133,16 +134,20 @@ class Load:
             self._changed.notify_all()
 
 
-def begin(sender: Sender, target: Target, base_url: str) -> Load:
-    """Start the target file's load: health probes and, in turn, deliveries to the integrations of both releases."""
+def begin(sender: Sender, target: Target, base_url: str, *, rate: float | None = None) -> Load:
+    """Start the target file's load: health probes and, in turn, deliveries to the integrations of both releases.
+
+    Args:
+        rate: requests per second; by default, the target file's.
+    """
     marker = f"load-{uuid4().hex[:16]}-"
     common = target.integrations_of(target.previous)
     deliveries = [_delivery(target, name, marker) for name in common]
-    return Load(sender, target, [[_health(target)], deliveries], base_url)
+    return Load(sender, target, [[_health(target)], deliveries], base_url, rate or asked_rate(target))
 
 
 def _health(target: Target) -> Template:
-    path = quote(target.health.path, safe=_ALLOWED_IN_PATHS)
+    path = quote(target.health.path, safe=ALLOWED_IN_PATHS)
     return Template(HEALTH, "", target.health.method, path, [], "", "", None, None, target.timeout_of(target.health))
 
 
@@ -154,7 +159,7 @@ def _delivery(target: Target, integration: str, prefix: str) -> Template:
         kind=DELIVERY,
         integration=integration,
         method=prepared.method,
-        path=quote(prepared.path, safe=_ALLOWED_IN_PATHS),
+        path=quote(prepared.path, safe=ALLOWED_IN_PATHS),
         headers=prepared.headers,
         body=prepared.body,
         marker=marker,

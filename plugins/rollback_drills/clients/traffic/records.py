@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import JsonValue
-
-from rollback_drills.clients.answers import Answer, is_acknowledged, is_disabled, matches
+from rollback_drills.clients.answers import Answer, difference, is_acknowledged, is_disabled
+from rollback_drills.clients.decoding import TEXT_LIMIT, value_of
 from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
 from rollback_drills.target.target import Target
 
@@ -23,7 +21,8 @@ Fate = Literal["acknowledged", "refused", "uncertain"]
 class Request:
     """One request; times are seconds on the monotonic clock. Without an answer (``status`` None) ``error`` says why.
 
-    ``number`` counts the load's requests in the order in which they were due.
+    ``number`` counts the load's requests in the order in which they were due; ``problem`` says what was wrong about a
+    failed one.
     """
 
     number: int
@@ -37,6 +36,7 @@ class Request:
     error: str
     outcome: Outcome
     fate: Fate | None = None
+    problem: str = ""
 
     @property
     def seconds(self) -> float:
@@ -63,23 +63,20 @@ def fate(target: Target, integration: str, answer: Answer) -> Fate:
 
 def judged(target: Target, line: list[Any]) -> Request:
     """A line from the sender, judged as the target file says."""
-    number, kind, integration, name, due, sent, ended, status, error, text = line
-    answer = Answer(status, _parsed(text), ended - due, error, text=text)
+    number, kind, integration, name, due, sent, ended, status, error, text, content_type = line
+    body = value_of(text, status, content_type) if status is not None else None
+    answer = Answer(status, body, ended - due, error, text=text[:TEXT_LIMIT])
     if kind == HEALTH:
-        good = matches(target.health, answer)
-        return Request(number, kind, "", "", due, sent, ended, status, error, "good" if good else "failed")
-    outcome: Outcome = "failed"
-    became = fate(target, integration, answer)
-    if became == "acknowledged":
-        outcome = "good"
-    elif is_disabled(target, integration, answer):
-        outcome = "deliberate"
-    return Request(number, kind, integration, name, due, sent, ended, status, error, outcome, became)
+        wrong = difference(target.health, answer)
+        outcome: Outcome = "failed" if wrong else "good"
+        return Request(number, kind, "", "", due, sent, ended, status, error, outcome, problem=wrong)
+    became, outcome, wrong = fate(target, integration, answer), "good", ""
+    if became != "acknowledged":
+        deliberate = is_disabled(target, integration, answer)
+        outcome = "deliberate" if deliberate else "failed"
+        wrong = "" if deliberate else f"{integration} {_refusal(answer)}"
+    return Request(number, kind, integration, name, due, sent, ended, status, error, outcome, became, wrong)
 
 
-def _parsed(text: str) -> JsonValue:
-    try:
-        parsed: JsonValue = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return parsed
+def _refusal(answer: Answer) -> str:
+    return f"{answer.status}, which acknowledges nothing" if answer.answered else f"no answer ({answer.error})"

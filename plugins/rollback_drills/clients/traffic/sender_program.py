@@ -1,8 +1,8 @@
 """The load itself: a program that sends requests at a constant rate, whatever their results.
 
-It runs in its own Python process, so that harness and requests do not delay each other, and needs only h11 and
-`signing`. Orders come as lines of JSON on standard input (`begin`, `pause`, `resume`, `end`); the result of each
-request is written as a line of JSON as soon as it is known. The program ends when its input ends.
+It runs in its own Python process, so that harness and requests do not delay each other, and needs only h11,
+`signing` and `decoding`. Orders come as lines of JSON on standard input (`begin`, `pause`, `resume`, `end`); the result
+of each request is written as a line of JSON as soon as it is known. The program ends when its input ends.
 
 Open loop: request number ``i`` is due at ``begin + i / rate`` on the monotonic clock, and waits for no other request.
 Each has its own connection, as clients have after a gateway's restart.
@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 
 import h11
 
+from rollback_drills.clients.decoding import ACCEPT_ENCODING, text_of
 from rollback_drills.clients.signing import Signer
 
 LIMIT = 1 << 24  # bytes of one order
 MOST_BYTES = 1 << 20  # of one answer; a longer one is an error
 DIGITS = 8  # hexadecimal, of the number at the end of an id
-KEPT_BYTES = 1 << 16  # of an answer's body, where it is recorded
 CHUNK = 1 << 16
 NOT_SENT = "not sent: too many in flight"
 REFUSED = "connection refused"
@@ -60,6 +60,8 @@ class Template:
         if self.signer is not None:
             headers += self.signer.headers(body, self.id_of(number), int(time.time()))
         fixed = [("Host", host), ("Connection", "close"), ("Content-Length", str(len(body)))]
+        if "accept-encoding" not in {name.lower() for name, _ in headers}:
+            fixed.append(("Accept-Encoding", ACCEPT_ENCODING))
         head = h11.Request(
             method=self.method,
             target=self._named(self.path, number).encode(),
@@ -74,6 +76,33 @@ class Template:
 def template(order: dict[str, Any]) -> Template:
     """Parses a request from standard input."""
     return Template(**order | {"signer": Signer(**order["signer"]) if order["signer"] is not None else None})
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came back: an answer, with its text where that is wanted, or why there is none."""
+
+    status: int | None = None
+    error: str = ""
+    text: str = ""
+    content_type: str = ""
+
+
+def received(response: h11.Response, body: bytes, keep_body_of: list[int] | None) -> Received:
+    """The answer, decoded as probes are.
+
+    Raises:
+        ValueError: it is not compressed as it says.
+    """
+    if keep_body_of is not None and response.status_code not in keep_body_of:
+        return Received(response.status_code)
+    said = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+    content_type = said.get("content-type", "")
+    return Received(
+        response.status_code,
+        text=text_of(body, content_type, said.get("content-encoding", "")),
+        content_type=content_type,
+    )
 
 
 class SenderLoad:
@@ -126,7 +155,7 @@ class SenderLoad:
         templates = self._kinds[number % len(self._kinds)]
         template = templates[number // len(self._kinds) % len(templates)]
         if len(self._in_flight) >= self._most:
-            self._report(template, number, due, due, None, NOT_SENT, b"")
+            self._report(template, number, due, due, Received(error=NOT_SENT))
             return
         task = self._loop.create_task(self._send(template, number, due))
         self._in_flight.add(task)
@@ -135,44 +164,39 @@ class SenderLoad:
     async def _send(self, template: Template, number: int, due: float) -> None:
         sent = time.monotonic()
         self._latest = max(self._latest, sent - due)
-        status, error, body = None, "", b""
         try:
             async with asyncio.timeout_at(sent + template.timeout):
-                status, body = await self._exchange(template, number)
+                received = await self._exchange(template, number)
         except (OSError, h11.ProtocolError, ValueError) as problem:
-            error = described(problem)
-        self._report(template, number, due, sent, status, error, body)
+            received = Received(error=described(problem))
+        self._report(template, number, due, sent, received)
 
-    def _report(
-        self, template: Template, number: int, due: float, sent: float, status: int | None, error: str, body: bytes
-    ) -> None:
-        wanted = template.keep_body_of is None or status in template.keep_body_of
-        text = body[:KEPT_BYTES].decode(errors="replace") if wanted else ""
-        ended = due if error == NOT_SENT else time.monotonic()
-        name = template.id_of(number)
-        self._write([number, template.kind, template.integration, name, due, sent, ended, status, error, text])
+    def _report(self, template: Template, number: int, due: float, sent: float, received: Received) -> None:
+        ended = due if received.error == NOT_SENT else time.monotonic()
+        name, answer = template.id_of(number), [received.status, received.error, received.text, received.content_type]
+        self._write([number, template.kind, template.integration, name, due, sent, ended, *answer])
 
-    async def _exchange(self, template: Template, number: int) -> tuple[int, bytes]:
-        """Status and body of a complete answer; anything else raises."""
+    async def _exchange(self, template: Template, number: int) -> Received:
+        """A complete answer; anything else raises."""
         head, content = template.event(number, self._netloc)
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
             connection = h11.Connection(h11.CLIENT)
             data = [connection.send(head), connection.send(h11.Data(content)), connection.send(h11.EndOfMessage())]
             writer.write(b"".join(part for part in data if part))
-            status, body = 0, bytearray()
+            response, body = None, bytearray()
             while True:
                 event = connection.next_event()
                 if event is h11.NEED_DATA:
                     connection.receive_data(await reader.read(CHUNK))
                 elif isinstance(event, h11.Response):
-                    status = event.status_code
+                    response = event
                 elif isinstance(event, h11.Data):
                     body += event.data
                     if len(body) > MOST_BYTES:
                         raise ValueError("the answer is too long")
-                elif isinstance(event, h11.EndOfMessage):
-                    return status, bytes(body)
+                elif isinstance(event, h11.EndOfMessage) and response is not None:
+                    return received(response, bytes(body), template.keep_body_of)
                 elif not isinstance(event, h11.InformationalResponse):
                     raise ConnectionResetError
         finally:

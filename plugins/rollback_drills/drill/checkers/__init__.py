@@ -3,6 +3,7 @@
 Every checker takes a `Judge` first. It asks the stack, and states what was expected and observed.
 """
 
+from rollback_drills.drill.checkers.answered import check_answered, check_compared, without_answer
 from rollback_drills.drill.checkers.before import check_not_rolled_back_yet, check_release_variable
 from rollback_drills.drill.checkers.contents import Learnt, check_contents, learn_contents, sampled
 from rollback_drills.drill.checkers.database import check_database_at, check_revision, check_rows, check_schema
@@ -34,8 +35,10 @@ __all__ = [
     "Judge",
     "Learnt",
     "Problems",
+    "check_answered",
     "check_answers",
     "check_behaviours",
+    "check_compared",
     "check_contents",
     "check_database_at",
     "check_deliveries",
@@ -63,4 +66,5 @@ __all__ = [
     "check_writes",
     "learn_contents",
     "sampled",
+    "without_answer",
 ]

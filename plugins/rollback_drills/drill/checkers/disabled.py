@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rollback_drills.clients.answers import is_disabled
 from rollback_drills.clients.delivery import Delivered
+from rollback_drills.drill.checkers.answered import check_answered
 from rollback_drills.drill.checkers.judge import Judge
 from rollback_drills.target.target import Target
 
@@ -21,7 +22,9 @@ def check_disabled(judge: Judge, target: Target, integration: str, delivered: Se
     agreed = target.disabled_answer(integration)
     assert agreed is not None, f"nothing turns {integration} off"
     expected = agreed.brief()
-    answers = [each.answer for each in delivered]
+    answers = [each.answer for each in check_answered(judge, delivered)]
+    if not answers:
+        return
     other = [answer.brief() for answer in answers if not is_disabled(target, integration, answer)]
     variant = next((answer.brief() for answer in answers if answer.brief() != expected), None)
     if variant is not None and not other:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.delivery import Delivered
+from rollback_drills.drill.checkers.answered import check_compared
 from rollback_drills.drill.checkers.judge import Judge
 from rollback_drills.drill.checkers.serves import check_write_probe
 from rollback_drills.lab.faults import PostgresFrozen, injected
@@ -24,6 +25,7 @@ def check_health_while_frozen(judge: Judge, stack: Stack) -> Answer:
         answer.status is not None,
         finding="health-hangs",
         detail=answer.error,
+        timed=True,
     )
     judge.check(
         "it is not positive",
@@ -37,8 +39,10 @@ def check_health_while_frozen(judge: Judge, stack: Stack) -> Answer:
 
 def check_healthy_means_serving(judge: Judge, delivered: Delivered, revision: str) -> bool:
     """Where the health check is positive, on whatever revision, a delivery is taken."""
-    return judge.check(
+    return check_compared(
+        judge,
         "/health says healthy and a delivery is acknowledged",
+        delivered.answer,
         delivered.acknowledged,
         finding="health-lies",
         detail=f"/health is positive at revision {revision}, and a delivery to {delivered.integration} "

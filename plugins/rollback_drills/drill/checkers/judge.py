@@ -21,6 +21,7 @@ class Judge(Protocol):
         finding: str | None = None,
         detail: str = "",
         remedy: str = "",
+        timed: bool = False,
     ) -> bool:
         """Compare two values.
 
@@ -28,6 +29,7 @@ class Judge(Protocol):
             finding: the catalogue's code for a difference.
             detail: what the finding says; by default title, expected and observed.
             remedy: what to do in this case; by default the catalogue's remedy.
+            timed: a time limit has decided this. On an overloaded machine a difference then proves nothing.
 
         Returns:
             Whether they are equal. A judge may raise instead where they differ.
@@ -47,6 +49,7 @@ class Problems:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.findings: list[str] = []
+        self._timed = 0
 
     def check(
         self,
@@ -57,13 +60,23 @@ class Problems:
         finding: str | None = None,
         detail: str = "",
         remedy: str = "",
+        timed: bool = False,
     ) -> bool:
         if strictly_equal(expected, observed):
             return True
         if finding is not None:
             self.findings.append(finding)
-        self.lines.append(detail or f"{title}: expected {expected!r}, observed {observed!r}")
+        self.add(detail or f"{title}: expected {expected!r}, observed {observed!r}", timed=timed)
         return False
+
+    def add(self, line: str, *, timed: bool = False) -> None:
+        self.lines.append(line)
+        self._timed += timed
+
+    @property
+    def timed(self) -> bool:
+        """Whether there are problems, and time limits have decided all of them."""
+        return 0 < self._timed == len(self.lines)
 
     def observe(self, title: str, value: JsonValue) -> None:
         """Not a problem."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 
-from rollback_drills.clients.answers import is_rate_limited, matches
+from rollback_drills.clients.answers import difference, is_rate_limited, matches
 from rollback_drills.clients.delivery import Delivered
+from rollback_drills.drill.checkers.answered import check_compared, without_answer
 from rollback_drills.drill.checkers.disabled import check_disabled
 from rollback_drills.drill.checkers.judge import Judge
 from rollback_drills.lab.stack import Stack
@@ -33,20 +35,27 @@ def check_healthy(judge: Judge, stack: Stack, *, recovering: bool = False) -> bo
     Args:
         recovering: wait for it as long as a start may take, because a crash or a freeze has just ended.
     """
-    healthy = stack.becomes_healthy() if recovering else stack.client.healthy()
+    if recovering:
+        stack.becomes_healthy()
+    answer = stack.client.health()
+    wrong = difference(stack.target.health, answer)
     return judge.check(
         "the gateway is healthy",
-        healthy,
+        not wrong,
         finding="release-not-serving",
-        detail="" if healthy else f"the health check is answered {stack.client.health().brief()}",
+        detail=f"the health check gives {wrong}" if wrong else "",
+        timed=not answer.answered,
     )
 
 
 def check_version(judge: Judge, stack: Stack, release: str) -> None:
     """The gateway reports the version of the release that was deployed."""
-    judge.check(
+    answer = stack.client.ask_version()
+    check_compared(
+        judge,
         "it reports its version",
-        stack.client.version(),
+        answer,
+        stack.client.version_in(answer),
         expected=stack.target.version_of(release),
         finding="version-wrong",
     )
@@ -54,8 +63,9 @@ def check_version(judge: Judge, stack: Stack, release: str) -> None:
 
 def check_behaviours(judge: Judge, stack: Stack, release: str) -> None:
     """What runs is the release's code: every version lies as easily as it tells the truth."""
-    for request, (expected, observed) in stack.client.behaviour(release).items():
-        judge.check(f"{request} answers as only {release} does", observed, expected=expected, finding="wrong-code")
+    for request, shown in stack.client.comparisons(release).items():
+        title = f"{request} answers as only {release} does"
+        check_compared(judge, title, shown.answer, shown.observed, expected=shown.expected, finding="wrong-code")
 
 
 def check_write_probe(judge: Judge, stack: Stack, *, usable: bool = True) -> None:
@@ -71,16 +81,24 @@ def check_write_probe(judge: Judge, stack: Stack, *, usable: bool = True) -> Non
         finding="write-probe-failed",
         detail=f"{probe.method} {probe.path} is answered {answer.brief()}"
         + ("" if usable else ", although the schema is gone"),
+        timed=not answer.answered,
     )
 
 
 def check_deliveries(
-    judge: Judge, stack: Stack, release: str, *, rounds: int = 1, off: Collection[str] = ()
+    judge: Judge,
+    stack: Stack,
+    release: str,
+    *,
+    rounds: int = 1,
+    off: Collection[str] = (),
+    finding: str = "release-not-serving",
 ) -> list[Delivered]:
     """Deliver ``rounds`` times to every integration of a release: each is acknowledged, and stored.
 
     Args:
         off: integrations that are turned off; they give the agreed answer instead.
+        finding: as for `check_taken`.
 
     Returns:
         The deliveries to the others.
@@ -90,21 +108,36 @@ def check_deliveries(
         if name in names:
             check_disabled(judge, stack.target, name, [stack.client.deliver(name)])
     delivered = [stack.client.deliver(name) for _ in range(rounds) for name in names if name not in off]
-    check_taken(judge, stack, delivered)
+    check_taken(judge, stack, delivered, finding=finding)
     return delivered
 
 
-def check_taken(judge: Judge, stack: Stack, delivered: Sequence[Delivered]) -> None:
-    """Every delivery is acknowledged, and what is acknowledged is stored."""
+def check_taken(
+    judge: Judge, stack: Stack, delivered: Sequence[Delivered], *, finding: str = "release-not-serving"
+) -> None:
+    """Every delivery is acknowledged, and what is acknowledged is stored.
+
+    Args:
+        finding: the code if one is not; before the trigger, `steady-state-missing`.
+    """
     refused = {each.integration: each.answer.brief() for each in delivered if not each.acknowledged}
     limited = any(is_rate_limited(stack.target, each.integration, each.answer) for each in delivered)
     judge.check(
         f"all {len(delivered)} deliveries are acknowledged",
         {**refused},
         expected={},
-        finding="deliveries-rate-limited" if limited else "release-not-serving",
+        finding="deliveries-rate-limited" if limited else finding,
+        detail="" if limited or not refused else _refusals(delivered),
+        timed=not any(each.answer.answered for each in delivered if not each.acknowledged),
     )
     check_stored(judge, stack, delivered)
+
+
+def _refusals(delivered: Sequence[Delivered]) -> str:
+    """Which deliveries were not acknowledged, and what they got instead."""
+    answered = [each for each in delivered if each.answer.answered and not each.acknowledged]
+    said = [f"{each.integration}: {json.dumps(each.answer.brief(), ensure_ascii=False)}" for each in answered]
+    return "; ".join(filter(None, (*said, without_answer(delivered))))
 
 
 def check_stored(

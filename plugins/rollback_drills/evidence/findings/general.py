@@ -50,6 +50,13 @@ GENERAL = (
         ),
     ),
     FindingKind(
+        "procedure-fails",
+        "critical",
+        "The procedure does not lead to its end, although nothing disturbs it",
+        why="On the night of the rollback it stops at the same step, with the gateway down.",
+        remedy="Perform the step that the detail names by hand, and read what it says.",
+    ),
+    FindingKind(
         "repeat-unsafe",
         "critical",
         "Repeated after an interruption, the procedure does not complete",

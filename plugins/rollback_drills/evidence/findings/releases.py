@@ -16,6 +16,19 @@ RELEASES = (
         ),
     ),
     FindingKind(
+        "no-answer",
+        "major",
+        "The gateway gives no answer",
+        why=(
+            "What is not answered is neither right nor wrong: nothing is known of the version, the code or the flag "
+            "that was asked for, and senders wait as long as the drill did."
+        ),
+        remedy=(
+            "Read the log of the start that the detail names, and look for what it waits for: a lock, a pool, another "
+            "service. If the answer is right and only slow, allow more with `request_timeout` under [gateway]."
+        ),
+    ),
+    FindingKind(
         "deliveries-rate-limited",
         "major",
         "Deliveries run into the gateway's rate limit",
@@ -100,6 +113,39 @@ RELEASES = (
             "Limit every wait on the database (connect, statement and pool timeouts, and a limit on the whole "
             "check) and answer 503."
         ),
+    ),
+    FindingKind(
+        "stopped-release-answers",
+        "critical",
+        "The stopped release still answers",
+        why=(
+            "A part of the deliveries still goes to the code that was to be rolled back, on a schema that it does not "
+            "know, and every check after the rollback may have asked the wrong release."
+        ),
+        remedy=(
+            "End the processes that the detail names when the gateway is told to stop: let it be one process in the "
+            "foreground, or let it forward the signal and wait for its workers (`exec` in a shell command)."
+        ),
+    ),
+    FindingKind(
+        "stop-leaves-processes",
+        "major",
+        "Processes of the stopped release go on running",
+        why=(
+            "They work with the code that was to be rolled back: on queues, on schedules, on the database that is "
+            "being downgraded."
+        ),
+        remedy="End all of them when the gateway is told to stop, and wait until they have ended.",
+    ),
+    FindingKind(
+        "requests-cut-off",
+        "info",
+        "A stop cuts off requests that are under way",
+        why=(
+            "Nobody was told that these requests were done, so that senders repeat them; but each rollback looks like "
+            "an outage to them. The gateway has no handler of the signal that stops it."
+        ),
+        remedy="Handle the signal: take no new requests, answer those that are under way, then exit with 0.",
     ),
     FindingKind(
         "stop-not-normal",

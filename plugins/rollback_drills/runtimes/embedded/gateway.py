@@ -12,7 +12,7 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
 from rollback_drills.core.polling import poll_until
 from rollback_drills.postgres.addresses import database_values
-from rollback_drills.runtimes.host import logs, process
+from rollback_drills.runtimes.host import logs, process, survivors
 from rollback_drills.runtimes.host.ports import free_port, is_free
 from rollback_drills.runtimes.host.readiness import answers
 from rollback_drills.runtimes.protocols import Outcome, Stop, UrlSource
@@ -46,6 +46,7 @@ class EmbeddedGateway:
         self._database_url = database_url
         self._port = free_port()
         self._log = workspace / f"{name}.gateway.log"
+        self._mark = str(workspace / name)
         self._deployment = Deployment(target)
         self._argv: list[str] = []
         self._created: dict[str, str] = {}  # the whole environment that the process was created with
@@ -108,7 +109,8 @@ class EmbeddedGateway:
         values = process_values(self._target, release, self._trees, self._workspace, self._database_url())
         values["port"] = str(self._port)
         self._visible = self._deployment.environment(values)
-        self._created = process.clean_environment(self._workspace, self._visible)
+        marks = {survivors.GATEWAY_VARIABLE: self._mark}
+        self._created = process.clean_environment(self._workspace, self._visible | marks)
         self._argv = [fill(argument, values) for argument in self._target.gateway.start or ()]
 
     def _port_was_taken(self) -> bool:
@@ -124,16 +126,24 @@ class EmbeddedGateway:
         return self._start()
 
     def stop(self) -> None:
-        if self._process is not None:
-            asked = self._process.running
-            with self._meter.target():
-                self._process.stop(
-                    Signals[self._target.gateway.stop_signal or "SIGTERM"],
-                    timeout=self._target.gateway.stop_timeout,
-                )
-            if asked:
-                self._deployment.stopped(self._process.exit_code, self._process.tail())
-            self._process = None
+        child = self._process
+        if child is None:
+            return
+        asked = child.running
+        with self._meter.target():
+            willing = child.ask_to_end(
+                Signals[self._target.gateway.stop_signal or "SIGTERM"], timeout=self._target.gateway.stop_timeout
+            )
+        # Before anything is killed: in production nobody would.
+        left = survivors.survivors(self._mark) if asked and willing else []
+        answering = survivors.listening(left, self._port)
+        told = tuple(map(survivors.described, left))
+        with self._meter.target():
+            child.kill()
+        process.end_all(left)
+        if asked:
+            self._deployment.stopped(child.exit_code, child.tail(), left=told, answering=answering)
+        self._process = None
 
     def kill(self) -> None:
         child = self._process

@@ -112,6 +112,12 @@ class Process:
 
     def stop(self, number: Signals = SIGTERM, *, timeout: float) -> bool:
         """Ask the process to end, and kill it after ``timeout`` seconds; return whether it ended by itself."""
+        willing = self.ask_to_end(number, timeout=timeout)
+        self.kill()
+        return willing
+
+    def ask_to_end(self, number: Signals = SIGTERM, *, timeout: float) -> bool:
+        """As `stop`, but whatever the process leaves behind goes on, and it itself after ``timeout`` seconds, too."""
         willing = True
         if self.running:
             # Only the leader: a server forwards the signal to its children in its own order.
@@ -121,7 +127,6 @@ class Process:
                 self._popen.wait(timeout)
             except subprocess.TimeoutExpired:
                 willing = False
-        self.kill()
         return willing
 
     def kill(self) -> None:

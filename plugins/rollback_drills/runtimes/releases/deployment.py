@@ -43,9 +43,9 @@ class Deployment:
     def begin(self, release: str, *, migrate: bool) -> None:
         self.release, self.migrates = release, migrate
 
-    def stopped(self, exit_code: int | None, log: str) -> None:
+    def stopped(self, exit_code: int | None, log: str, *, left: tuple[str, ...] = (), answering: bool = False) -> None:
         """Record how the gateway ended when it was asked to stop."""
-        self.stops.append(Stop(self.required(), exit_code, log))
+        self.stops.append(Stop(self.required(), exit_code, log, left, answering))
 
     def environment(self, values: Mapping[str, str]) -> dict[str, str]:
         """The target file's variables, filled in, overridden by the configured ones."""
