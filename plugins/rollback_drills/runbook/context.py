@@ -37,6 +37,7 @@ class KnownProject:
 
     Args:
         services: by name; empty if nothing is known of them.
+        others: the services of other compose files in the repository.
         variables: what the compose files use or pass on; None if that cannot be told.
         env_files: the files that a service reads its environment from.
         exists: whether there is a file or directory of that path, relative to where the runbook is followed; True as
@@ -46,6 +47,7 @@ class KnownProject:
     """
 
     services: dict[str, KnownService] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
     variables: frozenset[str] | None = None
     env_files: frozenset[str] = frozenset()
     exists: Callable[[str], bool] = lambda path: True

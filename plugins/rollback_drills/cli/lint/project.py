@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _DEFAULTED = re.compile(r"\$\{(?P<name>\w+)(:?[-?](?P<default>[^}]*))?\}|\$(?P<b
 _PORT = re.compile(r"^(\[?[\d.:a-f]+\]?:)?(?P<port>\d+):\d+(/\w+)?$")
 _TARGET = re.compile(r"^(?P<names>[A-Za-z][\w. -]*?)\s*::?(?!=)", re.MULTILINE)
 _OPEN_MAKEFILE = re.compile(r"^-?include\b|^[^\t#\n]*%[^\n:]*:|^\$\(", re.MULTILINE)
+_MOST = 50  # files that are read
 _LARGEST = 1_000_000  # bytes of a file that is read
 
 
@@ -71,6 +73,7 @@ def context_around(runbook: Path) -> Context:
 
 def _around(directory: Path, files: list[Path], runbook: Path) -> Context:
     project = _project(directory, files, runbook)
+    project = _with_others(project, directory, files)
     try:
         facts = read_compose(files[0])
     except ValueError:
@@ -79,6 +82,22 @@ def _around(directory: Path, files: list[Path], runbook: Path) -> Context:
     others = [name for name in project.services if name != facts.database]
     gateway = (built if len(built) == 1 else others if len(others) == 1 else [""])[0]
     return Context(gateway, facts.database or "", project=project)
+
+
+def _with_others(project: KnownProject, directory: Path, files: list[Path]) -> KnownProject:
+    """With what other compose files and Makefiles of the repository have, as the runbook may mean those."""
+    top = _top(directory)
+    listed = (_git(top, "ls-files", "*compose*.y*ml", "*Makefile") or "").splitlines() if top is not None else []
+    paths = [path for name in listed[:_MOST] if top is not None and (path := top / name) not in files]
+    texts = [text for path in paths if "compose" in path.name and (text := _text(path)) is not None]
+    documents = [document for text in texts if (document := _document(text)) is not None]
+    services = frozenset(str(name) for document in documents for name in document["services"])
+    variables = project.variables
+    if variables is not None:
+        variables |= frozenset(_variables(texts, documents, directory))
+    several = any(path.name == "Makefile" and path.parent != directory.resolve() for path in paths)
+    targets = None if several else project.make_targets
+    return replace(project, others=services, variables=variables, make_targets=targets)
 
 
 def _project(directory: Path, files: list[Path], runbook: Path) -> KnownProject:

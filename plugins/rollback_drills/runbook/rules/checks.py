@@ -54,11 +54,11 @@ _SENDS = (
     ),
     *("--upload-file", "--post-data", "--post-file", "--body-data"),
 )
-_NO_CHECK = re.compile(
-    r"metrics|prometheus|/query|grafana|/logs?\b|alert|raw\.githubusercontent|\.(sh|tar|t?gz|zip|json|ya?ml|txt|deb|rpm|sql)\b"
-    r"|hooks\.|slack|pagerduty|/download|/export|/backup|cheat\.sh|ifconfig|ipinfo",
+_CHECKED = re.compile(
+    r"(^|[/._-])(health\w*|ready\w*|readiness|live(z|ness)?|status|ping|version|alive|up|heartbeat)([/?.]|$)",
     re.IGNORECASE,
 )
+_PATH = re.compile(r"^(https?://)?[^/]*(?P<path>/.*)?$")
 _IGNORED = re.compile(r"^(true|:)$")
 _OFF = re.compile(r"[\"']?(false|off|0|no|disabled)\b", re.IGNORECASE)
 
@@ -99,18 +99,24 @@ def check_ignores_status(flow: Flow, context: Context) -> Iterator[Instruction]:
     """A request whose status is neither shown nor used."""
     for call in flow.calls:
         request = request_of(call)
-        if (
-            request is None
-            or not _reads(request)
-            or _NO_CHECK.search(request.url)
-            or call.command.tested in {"until", "while", "!"}
-        ):
+        if request is None or not _reads(request) or not _checks(call, request, context):
+            continue
+        if call.command.tested in {"until", "while", "!"}:
             continue
         if request.fails:
             if _masked(call) and not call.command.feeds and not call.command.substituted:
                 yield at(call)
         elif not _sees_status(call, request):
             yield at(call)
+
+
+def _checks(call: Call, request: WebRequest, context: Context) -> bool:
+    """Whether a request is a check of the gateway: of its health or a webhook, or one whose answer is thrown away."""
+    path = _PATH.match(request.url)
+    asked = (path["path"] or "/") if path is not None else ""
+    thrown = any(each.target == "/dev/null" and each.descriptor != "2" for each in call.command.redirections)
+    unread = thrown or "/dev/null" in request.options.all_of("-o", "--output", "-O", "--output-document")
+    return asked == "/" or unread or bool(_CHECKED.search(asked)) or _asks_webhook(request, context)
 
 
 def _masked(call: Call) -> bool:

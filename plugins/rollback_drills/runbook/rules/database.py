@@ -15,13 +15,15 @@ _PSQL = ("dhpUvfcLoFPRT", "dbname host port username set variable file command o
 _PG = ("dEfFhIjLnNpPStTUZ", "dbname host port username file format jobs schema table role encoding")
 _CREATEDB = ("DEhlOpTU", "template owner username host port encoding locale tablespace maintenance-db")
 _DROPDB = ("hpU", "host port username maintenance-db")
+_OF_A_ROLLBACK = {"current", "downgrade", "upgrade", "stamp"}
 _RELATIVE = re.compile(r"([\w.-]+@)?(heads?|current)?-\d+")
 _CREATES = re.compile(r"\bCREATE\s+DATABASE\s+\"?(?P<name>[\w$<>{}-]+)", re.IGNORECASE)
 _DROPS = re.compile(r"\bDROP\s+DATABASE\s+(IF\s+EXISTS\s+)?\"?(?P<name>[\w$<>{}-]+)\"?(?!.*\bFORCE\b)", re.IGNORECASE)
 _EMPTIES = re.compile(r"\bDROP\s+SCHEMA\s+\"?public|\bRENAME\s+TO\b|\bTRUNCATE\b", re.IGNORECASE)
 _ENDS_SESSIONS = re.compile(r"pg_terminate_backend|\bREVOKE\s+CONNECT\b|ALLOW_CONNECTIONS\s+false", re.IGNORECASE)
 _ASIDE = re.compile(
-    r"restor|_new\b|_tmp|temp|scratch|_test|test_|verify|rehears|_old\b|damaged|_bak|_backup|staging|copy"
+    r"restor|_new\b|_tmp|temp|scratch|_test|test_|verify|rehears|_old\b|damaged|_bak|_backup|staging|copy",
+    re.IGNORECASE,
 )
 _READS = {"cat", "gunzip", "zcat", "gzip", "bzcat", "bunzip2", "xzcat", "xz", "zstd", "zstdcat", "pv", "unzip", "lz4"}
 _SCRIPT = re.compile(
@@ -52,7 +54,8 @@ def blind_downgrade(flow: Flow, context: Context) -> Iterator[Instruction]:
 def exec_needs_running_gateway(flow: Flow, context: Context) -> Iterator[Instruction]:
     """Alembic by `docker compose exec`, in the gateway that may not be running."""
     for call in flow.calls:
-        migrates = call.program == "alembic" or (call.program == "flask" and call.arguments[:1] == ("db",))
+        named = call.program == "alembic" or (call.program == "flask" and call.arguments[:1] == ("db",))
+        migrates = named and bool(_OF_A_ROLLBACK & set(call.arguments))
         if not migrates or not context.is_gateway(call.inside) or call.remote or call.own_container:
             continue
         if not any(_starts_gateway(each, context) for each in flow.earlier(call)):

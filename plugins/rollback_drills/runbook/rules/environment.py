@@ -19,7 +19,8 @@ _ENV_FILE = re.compile(r"(^|/)(\.env(\.[\w.-]+)?|[\w.-]+\.env)$")
 _EXAMPLE = re.compile(r"example|sample|template|dist$|bak|backup|old|orig|save|prev|before|\.\d{4,}|<|\$")
 _EDITORS = {"nano", "vi", "vim", "nvim", "emacs", "code", "$EDITOR", "${EDITOR}", "$VISUAL", "ed", "micro"}
 _LOOKS = {"cat", "grep", "rg", "less", "more", "head", "tail", "diff", "ls", "source", ".", "test", "wc", "stat"}
-_RELEASE = re.compile(r"(VERSION|TAG|IMAGE|RELEASE)")
+_RELEASE = re.compile(r"VERSION|TAG|IMAGE|RELEASE|DIGEST|(GIT|COMMIT)_SHA")
+_CHOICE = re.compile(r"v?\d+(\.\d+)+[\w.-]*|true|false|on|off", re.IGNORECASE)
 
 
 def restart_keeps_environment(flow: Flow, context: Context) -> Iterator[Instruction]:
@@ -103,13 +104,19 @@ def rollback_lives_in_a_shell(flow: Flow, context: Context) -> Iterator[Instruct
         automatic = automatic or _exports_all(call)
         if call.inside or call.remote or call.command.function:
             continue
-        names = [name for name, _ in call.assignments if _counts(name, flow, context)]
+        names = [name for name, value in call.assignments if _rolls_back(name, value, flow, context)]
         lasting = names and all(re.search(rf"\b{re.escape(name)}\b", _without(kept, call)) for name in names)
         if not names or lasting:
             continue
         exported = call.program == "export" or (not call.words and automatic)
         if _brings_up(call) or (exported and any(map(_brings_up, _after(flow, call)))):
             yield at(call)
+
+
+def _rolls_back(name: str, value: str, flow: Flow, context: Context) -> bool:
+    """Whether a variable chooses a release or a flag, by its name or its value."""
+    chosen = bool(_RELEASE.search(name) or _CHOICE.fullmatch(value) or _is_flag(name, context))
+    return chosen and _counts(name, flow, context)
 
 
 def _brings_up(call: Call) -> bool:

@@ -28,6 +28,7 @@ _BRACKETS = re.compile(r"^\[[A-Za-z][A-Za-z _-]*[A-Za-z]\]$")
 _PROGRAMS_WITH_BRACES = {"jq", "awk", "find", "xargs", "printf", "helm", "yq", "sed", "perl", "python", "python3"}
 _NAMES_VARIABLES = {"grep", "echo", "read", "unset", "export", "printenv", "declare", "local", "printf", "test"}
 _SPACED_BRACES = re.compile(r"(?<!['\"%$])\{\{ [A-Za-z][\w -]* \}\}")
+_SYNOPSIS = {"[options]", "[args]", "[arguments]", "[flags]", "[command]", "[OPTIONS]", "[ARGS]"}
 _OPENS = re.compile(r"^\s*(if|for|while|until|case|select)\b|[{(]\s*$")
 _EXPANSION = re.compile(r"^\$\{?(?P<name>[A-Za-z_]\w*)(?P<rest>[^}]*)\}?$")
 _TELLS_WHAT = re.compile(
@@ -48,7 +49,7 @@ def placeholder_redirects(flow: Flow, context: Context) -> Iterator[Instruction]
 
 def placeholder_not_set(flow: Flow, context: Context) -> Iterator[Instruction]:
     """A word that stands for another one, in a spelling that a shell takes literally."""
-    told = set[int]()
+    told = {block.fence.line + each.line for block in flow.blocks for each in block.placeholders if each.redirects}
     for call in flow.calls:
         if not call.outermost or call.line in told:
             continue
@@ -72,7 +73,11 @@ def _candidates(call: Call) -> Iterator[str]:
         braced = call.program not in _PROGRAMS_WITH_BRACES and (call.program != "curl" or "/" in part)
         if braced and (found := _BRACES.search(part)):
             yield found[1]
-        if _BRACKETS.match(part) and call.program not in {"test", "grep", "sed", "tr", "ls", "rm", "cp", "echo"}:
+        if (
+            _BRACKETS.match(part)
+            and part not in _SYNOPSIS
+            and call.program not in {"test", "grep", "sed", "tr", "ls", "rm", "cp", "echo"}
+        ):
             yield part
 
 

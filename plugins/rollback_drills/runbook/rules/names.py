@@ -38,7 +38,7 @@ def service_not_there(flow: Flow, context: Context) -> Iterator[Instruction]:
         if _elsewhere(flow, call, project):
             continue
         for name in compose.services:
-            if _PLAIN.fullmatch(name) and name not in project.services and not name.isdigit():
+            if _PLAIN.fullmatch(name) and name not in {*project.services, *project.others} and not name.isdigit():
                 known = ", ".join(sorted(project.services))
                 yield at(call, f"the compose file has no service {name}, only {known}{_similar(name, project)}")
 
@@ -86,6 +86,8 @@ def file_not_there(flow: Flow, context: Context) -> Iterator[Instruction]:
     made = _made_files(flow)
     for call in flow.calls:
         if call.inside or call.remote or call.command.function or _elsewhere(flow, call, project):
+            continue
+        if any(each.program in {"cd", "pushd"} for each in flow.until(call)):
             continue
         for name in _files(call):
             known = name.removeprefix("./")
@@ -190,6 +192,8 @@ def port_not_there(flow: Flow, context: Context) -> Iterator[Instruction]:
     if any(ports is None for ports in published) or not any(published):
         return
     known = {port for ports in published for port in ports or ()}
+    if known <= {80, 443}:  # a proxy stands before them all
+        return
     forwarded = " ".join(call.text for call in (*flow.above, *flow.calls) if _forwards(call))
     for call in flow.calls:
         request = request_of(call)

@@ -12,6 +12,7 @@ from rollback_drills.runbook.instruction import Instruction, at
 from rollback_drills.runbook.options import read_options
 
 _ASIDE = re.compile(r"clean.?up|tear.?down|rehears|local|development|practice|staging", re.IGNORECASE)
+_FILE_ASIDE = re.compile(r"test|rehears|scratch|[._-](ci|e2e|dev|local)\b", re.IGNORECASE)
 _BRANCHES = {"main", "master", "develop", "trunk", "-", ".", "HEAD"}
 _RELEASED = re.compile(r":v?\d+\.\d+[\w.-]*$|:latest$|:<[^>]*(version|tag|release)[^>]*>$", re.IGNORECASE)
 _LOOKING = {"ls", "cat", "echo", "cd", "pwd", "printf", "head", "tail", "grep", "sleep", "date"}
@@ -45,7 +46,7 @@ def _removes(call: Call, context: Context) -> bool:
 def _another_project(call: Call) -> bool:
     """Whether it is about a project beside the usual one: `-p rehearsal`, `-f compose.test.yaml`."""
     words = " ".join(call.arguments)
-    return bool(re.search(r"(^|\s)(-p|--project-name)[ =]", words) or re.search(r"test|rehears|scratch", words))
+    return bool(re.search(r"(^|\s)(-p|--project-name)[ =]", words) or _FILE_ASIDE.search(words))
 
 
 def _saves_logs(call: Call) -> bool:
