@@ -13,7 +13,7 @@ from rollback_drills.core.errors import TargetError
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runbook import linter
-from rollback_drills.runbook.markdown import Context
+from rollback_drills.runbook.context import Context
 from rollback_drills.target.target import Target
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
+from rollback_drills.runbook.context import Context
+from rollback_drills.runbook.flow import flows_of
 from rollback_drills.runbook.linter import RULES, find
-from rollback_drills.runbook.markdown import Context, shell_blocks
+from rollback_drills.runbook.page import read_page
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CONTEXT = Context("gateway", "db", webhook="/webhooks/{integration}", flag="FLAG_{NAME}_ENABLED")
@@ -84,5 +86,5 @@ run("docker compose down")
 docker compose down
 ~~~
 """
-    lines = [(each.line, each.text) for block in shell_blocks(text) for each in block]
+    lines = [(each.line, each.text) for flow in flows_of(read_page(text)) for each in flow.calls]
     assert lines == [(12, "docker compose down"), (18, "docker compose down")]

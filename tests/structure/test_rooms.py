@@ -18,18 +18,20 @@ PACKAGE = ROOT / "plugins" / "rollback_drills"
 # What each room may import of this project, from the ground up.
 ROOMS: dict[str, set[str]] = {
     "core": set(),
-    "runbook": set(),
     "evidence": {"core"},
     "postgres": {"core"},
     "target": {"core", "evidence"},
     "report": {"core", "evidence"},
+    "runbook": {"core", "evidence"},
     "runtimes": {"core", "target", "postgres"},
     "clients": {"core", "evidence", "target", "runtimes"},
     "migrations": {"core", "target", "postgres", "runtimes"},
     "lab": {"core", "target", "postgres", "runtimes", "clients", "migrations"},
     "drill": {"core", "evidence", "runbook", "target", "postgres", "runtimes", "clients", "lab"},
     "gamedays": {"core", "evidence", "target", "postgres", "runtimes", "clients", "lab", "drill"},
-    "cli": {"core", "target", "postgres", "runtimes", "clients", "migrations", "lab", "report"},
+    "cli": {
+        *("core", "evidence", "target", "postgres", "report", "runbook", "runtimes", "clients", "migrations", "lab"),
+    },
 }
 ROOMS["pytest_plugin"] = set(ROOMS) - {"cli"}
 ROOMS["testing"] = {"core", "target", "postgres", "runtimes"}
@@ -48,7 +50,10 @@ ONLY_IN: dict[str, set[str]] = {
     "requests": {"runtimes.docker", "runtimes.compose"},
     "jinja2": {"report"},
     "httpx": {"clients.http"},
-    "yaml": {"cli.init"},
+    "yaml": {"cli.init", "cli.lint"},
+    "markdown_it": {"runbook.page"},
+    "tree_sitter": {"runbook.shell", "runbook.tree"},
+    "tree_sitter_bash": {"runbook.shell"},
     "packaging": {"cli.init"},
     "h11": {"clients.traffic.sender_program", "clients.under_way", "runtimes.host.readiness"},
     "psycopg": {"postgres", "lab", "migrations.reversibility"},
@@ -61,6 +66,9 @@ DISTRIBUTIONS = {
     "markupsafe": "jinja2",
     "pydantic_core": "pydantic",
     "xdist": "pytest-xdist",
+    "markdown_it": "markdown-it-py",
+    "tree_sitter": "tree-sitter",
+    "tree_sitter_bash": "tree-sitter-bash",
     "yaml": "pyyaml",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

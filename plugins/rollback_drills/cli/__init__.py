@@ -7,7 +7,14 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from rollback_drills.cli import doctor_command, init_command, report_command, run_command, verify_command
+from rollback_drills.cli import (
+    doctor_command,
+    init_command,
+    lint_command,
+    report_command,
+    run_command,
+    verify_command,
+)
 from rollback_drills.cli.exit_codes import CLOSED_OUTPUT
 from rollback_drills.core.closed_output import discard_output, is_closed_output
 
@@ -25,6 +32,13 @@ _COMMANDS = {
         "Obtain the releases, start a disposable stack, migrate it, and check everything that the drills need of each "
         "release. Exit codes: 0 drills can run; 1 there are problems, each named with its remedy; 2 wrong option, "
         "or no target file.",
+    ),
+    "lint": (
+        lint_command.add_to,
+        "Check a runbook's commands without performing them",
+        "Read the shell blocks of a runbook, and report the commands that exit 0 and leave the wrong state, names that "
+        "do not exist, placeholders, and what a shell does not read as it is meant. Runs nothing. "
+        "Exit codes: 0 no findings; 1 findings; 2 a file cannot be read, or the target file is wrong.",
     ),
     "report": (
         report_command.add_to,
