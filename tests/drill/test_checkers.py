@@ -21,6 +21,7 @@ from rollback_drills.drill.checkers import (
     check_healthy_means_serving,
     check_restore_ends_well,
     check_restored,
+    check_sequences,
     check_stored,
     check_taken,
     check_writes,
@@ -173,6 +174,19 @@ def test_writes_are_judged_by_three_counts(judge: Judged):
     assert judge.failed == ["writes-duplicated"]
 
 
+# --- downgrades ----------------------------------------------------------------------------------------
+
+
+def test_a_sequence_that_a_downgrade_rewinds_is_found(judge: Judged):
+    before, behind = sequence(10), sequence(1, highest=10)
+    check_sequences(judge, {"t_id_seq": before}, {"t_id_seq": sequence(12)})
+    check_sequences(judge, {"t_id_seq": behind}, {"t_id_seq": behind})  # the seed has left it behind
+    assert judge.failed == []
+    check_sequences(judge, {"t_id_seq": before}, {"t_id_seq": behind})
+    check_sequences(judge, {"t_id_seq": before}, {"t_id_seq": sequence(8)})
+    assert judge.failed == ["sequence-rewound"] * 2
+
+
 # --- restores ------------------------------------------------------------------------------------------
 
 
@@ -181,6 +195,9 @@ class Same:
 
     def __init__(self, line: str = "") -> None:
         self.line = line
+
+    def of_database(self) -> Same:
+        return self
 
     def diff(self, other: Same) -> Any:
         return Difference(other.line if other.line != self.line else "")

@@ -173,6 +173,18 @@ def test_volatile_columns_and_tables_are_left_out_of_the_rows(server_url: str, d
         lasting.disconnect()
 
 
+def test_sql_of_the_target_runs_in_the_search_path_of_the_healthy_database(database: LiveDatabase):
+    database.execute(f"CREATE SCHEMA app; ALTER DATABASE {database.name} SET search_path = app, public")
+    database.learn_search_path()
+    database.execute("CREATE TABLE parcels (number int)")
+    database.execute(f"ALTER DATABASE {database.name} SET search_path = nowhere")  # as a migration may leave it
+    database.disconnect()
+    assert database.query("SELECT number FROM parcels") == []
+    copy = database.clone()
+    assert copy.query("SHOW search_path") == [("app, public",)]
+    copy.drop()
+
+
 def test_a_clone_is_equal_and_independent(database: LiveDatabase, server_url: str):
     database.execute("CREATE TABLE t AS SELECT generate_series(1, 3) AS a")
     copy = database.clone()
