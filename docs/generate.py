@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 from rollback_drills.evidence.findings.catalogue import CATALOGUE
 from rollback_drills.evidence.findings.entry import FindingKind
 from rollback_drills.evidence.schema import evidence_schema
+from rollback_drills.runbook.kinds import STATIC_KINDS
+from rollback_drills.runbook.linter import RULES
 from rollback_drills.target.target import Target
 
 DOCS = Path(__file__).resolve().parent
@@ -32,6 +34,7 @@ def pages() -> dict[str, str]:
     return {
         "reference/findings.md": "\n".join(findings()) + "\n",
         "reference/detection.md": "\n".join(detection()) + "\n",
+        "reference/runbook-lint.md": "\n".join(runbook_lint()) + "\n",
         "reference/options.md": "\n".join(["# Options", "", GENERATED, *options_page()]) + "\n",
         "reference/target-file.md": "\n".join(target_file()) + "\n",
         "reference/evidence.schema.json": json.dumps(evidence_schema(), indent=2) + "\n",
@@ -79,6 +82,68 @@ def detection() -> Iterator[str]:
 def cell(text: str) -> str:
     """A text in a cell of a table."""
     return text.replace("|", "\\|")
+
+
+LINT = """
+`rollback-drills lint ROLLBACK.md` reads the shell blocks of a runbook and reports the commands that mislead, without
+performing any of them. It needs no engine and no target, and takes about a second.
+
+```sh
+rollback-drills lint docs/ROLLBACK.md                        # names from the nearest compose file, Makefile, Git tags
+rollback-drills lint docs/ROLLBACK.md --target target.toml   # also the routes, flags and releases of the target
+rollback-drills lint docs/ROLLBACK.md --format github        # annotations beside the lines of a pull request
+rollback-drills lint docs/ROLLBACK.md --format sarif > lint.sarif
+```
+
+The exit code is 0 without findings, 1 with findings, and 2 if a file cannot be read or the target file is wrong.
+
+## What it reads
+
+- Fenced blocks for a shell (`bash`, `sh`, `shell`, `zsh`, `console` and the like). A block without a language counts if
+  it parses as shell and begins with a well-known program. Commands in sentences and tables do not count.
+- Where a block shows prompts (`$ `), only the lines with a prompt.
+- Programs within programs: `sudo`, `env`, `sh -c '…'`, `ssh HOST '…'`, `docker compose exec SERVICE …`, `poetry run …`.
+- The commands below one heading are followed in their order: a database that was just created is not a full one, and
+  `set -e` holds for the rest of the page.
+
+## When it says nothing
+
+When in doubt. Names of services, files, targets, tags and ports are judged only if a compose file was found in the
+runbook's repository and can be read completely: not with `include` or `extends`, not in a shallow clone for tags, not
+after `ssh`, `git checkout`, a second `cd` or with `-p` and `-f`. A block that the parser does not understand is
+reported only if `bash -n`, which runs nothing, refuses it too.
+
+## Accept a finding
+
+Name its code and the reason, in the line, above the line, or for a whole block in a comment of the page:
+
+````markdown
+```bash
+docker compose down   # rollback-drills: ignore down-destroys-evidence: the logs are in Loki
+```
+
+<!-- rollback-drills: ignore blind-downgrade: the deployment checks the revision first -->
+````
+
+A suppression without a reason, with an unknown code, or with nothing to suppress is itself a finding. JSON and SARIF
+contain the accepted findings with their reasons.
+
+## Findings
+
+Those that a [drill shows in a disposable stack](runbook-commands.md), too:
+"""
+
+
+def runbook_lint() -> Iterator[str]:
+    yield from ("# Lint a runbook", "", GENERATED, *LINT.splitlines())
+    yield from ("", "| code | severity | what is wrong |", "|---|---|---|")
+    for code in RULES:
+        entry = CATALOGUE[code]
+        yield f"| [`{code}`](findings.md#{code}) | {entry.severity} | {entry.title} |"
+    yield from ("", "Those that the text alone shows:")
+    for entry in STATIC_KINDS:
+        yield from ("", f"### {entry.code}", "", f"**{entry.title}** ({entry.severity})", "", entry.why, "")
+        yield f"*What to do:* {entry.remedy}"
 
 
 def found_by(entry: FindingKind, drills: dict[str, set[str]], planted: list[Fault]) -> str:
