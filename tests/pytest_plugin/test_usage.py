@@ -291,7 +291,7 @@ def test_migrations(drill, revision):
 """
     project.write(drill)
     trap = project.path / "executed"
-    command = f'command = ["sh", "-c", "touch {trap}; mkdir $0", "{{tree}}"]'
+    command = f'command = ["sh", "-c", "touch {trap}; mkdir $0", "{{tree}}", "{{release}}"]'
     project.target(lambda text: text.replace('path = "{here}/releases/{release}"', command))
     done = project.run_here("--collect-only", "-q")
     assert done.ret == 0, done.stdout.str()
