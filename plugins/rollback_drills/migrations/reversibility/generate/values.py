@@ -10,7 +10,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
+from rollback_drills.core.clock import Clock
 from rollback_drills.migrations.reversibility.generate.catalogue import Type
 
 DRAWN: Final = 6  # values from Hypothesis per type, besides the edge cases
@@ -129,7 +130,7 @@ def _simple(name: str, modifier: int) -> Iterable[str]:
 
 def _recent(name: str) -> list[str]:
     """Moments of the last minutes."""
-    now = datetime.now(UTC)
+    now = Clock().now()
     match name:
         case "timestamptz":
             return [(now - ago).isoformat(sep=" ") for ago in RECENT]
