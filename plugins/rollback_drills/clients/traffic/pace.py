@@ -95,5 +95,5 @@ def asked_rate(target: Target) -> float:
 
 def _rounded(rate: float) -> float:
     """Down to two digits."""
-    digits = 1 - math.floor(math.log10(rate))
-    return math.floor(rate * 10**digits) / 10**digits
+    scale: float = 10.0 ** (1 - math.floor(math.log10(rate)))
+    return math.floor(rate * scale) / scale

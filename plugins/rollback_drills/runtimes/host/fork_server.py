@@ -30,6 +30,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import IO
 
+from rollback_drills.core.private_files import UMASK
 from rollback_drills.runtimes.host import process
 
 _PROGRAM = Path(__file__).with_name("fork_program.py")
@@ -166,7 +167,7 @@ class ForkServer:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                umask=process.UMASK,
+                umask=UMASK,
             )
         self.usable = self._server is not None and self._loads(self._server)
         if not self.usable:
