@@ -23,8 +23,8 @@ _KEY = pytest.StashKey["SelectedRevisions"]()
 class SelectedRevisions:
     """The scripts of the release and the revisions to prove, or why these are not known.
 
-    ``in_image``: the scripts are only in an image, or only env.py knows where they are. As nothing is started to collect
-    tests, one item proves them all.
+    ``in_image``: the scripts are only in an image, or only env.py knows where they are. As nothing is started to
+    collect tests, one item proves them all.
     ``nothing_new``: all are read, and ``--drill-since`` leaves none.
     """
 
