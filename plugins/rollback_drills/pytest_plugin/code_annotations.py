@@ -75,11 +75,12 @@ class _Sources:
 
     def _named(self, detail: str) -> Path | None:
         """The script that a finding of the history as a whole names."""
-        files = {path.name: path for path in self._paths.values()}
-        directories = {path.parent for path in self._paths.values()}
+        files: dict[str, Path] = {path.name: path for path in self._paths.values()}
+        directories: set[Path] = {path.parent for path in self._paths.values()}
         for name in re.findall(r"[\w.-]+\.py\b", detail):
-            for path in (files.get(name), *(directory / name for directory in directories)):
-                if path is not None and path.is_file():
+            candidates = [files[name]] if name in files else [each / name for each in directories]
+            for path in candidates:
+                if path.is_file():
                     return path
         return None
 

@@ -126,7 +126,7 @@ def _judge_downgrade(proof: Proof, declarations: Declarations, result: RoundTrip
         proof.find("sequence-rewound", _detail(proof, result.colliding.values()))
     _judge_second_upgrade(proof, result, restored)
     proof.losses = losses_of(result)
-    _judge_losses(proof, declarations, restored, strict_loss or not _only_adds(result))
+    _judge_losses(proof, declarations, restored, strict_loss or not _drops_what_was_added(proof, result))
     _classify(proof, declarations, result, restored)
     _judge_declarations(proof, declarations, result, restored)
 
@@ -168,9 +168,10 @@ def _judge_second_upgrade(proof: Proof, result: RoundTripResult, restored: bool)
             proof.find("upgrade-not-repeatable", _detail(proof, differs.diff().lines()))
 
 
-def _only_adds(result: RoundTripResult) -> bool:
-    """Whether the upgrade adds columns and tables, and takes none away: it moves nothing from one to the other."""
-    return not any(entry.key.startswith(("column ", "table ")) for entry in result.up.refresh.delta.diff().missing)
+def _drops_what_was_added(proof: Proof, result: RoundTripResult) -> bool:
+    """Whether all that is lost are columns and tables that the upgrade added, and it moved nothing into them."""
+    moved = any(entry.key.startswith(("column ", "table ")) for entry in result.up.refresh.delta.diff().missing)
+    return not moved and all(loss.dropped or loss.table not in result.rows_downgraded for loss in proof.losses)
 
 
 def _judge_losses(proof: Proof, declarations: Declarations, restored: bool, strict: bool) -> None:
@@ -184,7 +185,7 @@ def _judge_losses(proof: Proof, declarations: Declarations, restored: bool, stri
     uncovered = [loss for loss in proof.losses if restored or not loss.dropped]
     if old := [loss for loss in uncovered if loss.written == "before"]:
         proof.find("rows-lost", _detail(proof, (loss.line() for loss in old)))
-    elif uncovered and not strict and all(loss.dropped for loss in uncovered):
+    elif uncovered and not strict:
         proof.undeclared = True
     elif uncovered:
         proof.find("loss-undeclared", _detail(proof, (loss.line() for loss in proof.losses)))
