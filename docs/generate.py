@@ -92,7 +92,7 @@ performing any of them. It needs no engine and no target, and takes about a seco
 rollback-drills lint docs/ROLLBACK.md                        # names from the nearest compose file, Makefile, Git tags
 rollback-drills lint docs/ROLLBACK.md --target target.toml   # also the routes, flags and releases of the target
 rollback-drills lint docs/ROLLBACK.md --format github        # annotations beside the lines of a pull request
-rollback-drills lint docs/ROLLBACK.md --format sarif > lint.sarif
+rollback-drills lint docs/ROLLBACK.md --format sarif         # for code scanning
 ```
 
 The exit code is 0 without findings, 1 with findings, and 2 if a file cannot be read or the target file is wrong.

@@ -88,6 +88,7 @@ def test_command_works(command: str, tmp_path: Path) -> None:
         known["path/to/alembic.ini"] = "fixtures/gateway/alembic.ini"
         known |= {name: str(make_a_report(tmp_path / name, name)) for name in arguments if name.startswith("shard-")}
         known |= {name: str(tmp_path / name) for name in ("again", "merged", "all.xml")}
+        known |= {"docs/ROLLBACK.md": "fixtures/gateway/ROLLBACK.md", "target.toml": "fixtures/targets/reference.toml"}
         argv += [known.get(argument, argument) for argument in arguments]
         if arguments[0] in ("run", "migrations"):
             argv += ["--collect-only", "-q", "-p", "no:cacheprovider"]

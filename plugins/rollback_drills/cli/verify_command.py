@@ -8,8 +8,6 @@ from pathlib import Path
 
 from rollback_drills.cli.exit_codes import OK, PROBLEMS, USAGE
 from rollback_drills.core.errors import DrillError
-from rollback_drills.report.filing.manifest import verify
-from rollback_drills.report.filing.rerender import run_directory
 from rollback_drills.report.text import count, visible
 
 
@@ -25,6 +23,9 @@ def perform(options: argparse.Namespace) -> int:
 
 
 def _verify_one(directory: Path) -> int:
+    from rollback_drills.report.filing.manifest import verify
+    from rollback_drills.report.filing.rerender import run_directory
+
     try:
         found = verify(run_directory(directory))
     except DrillError as error:

@@ -142,8 +142,9 @@ def _commands_of(fence: Fence) -> tuple[str, bool]:
         if prompt and not end:
             line = " " * prompt.end() + line[prompt.end() :]
         elif end:
-            end = "" if line.strip() == end else end
-            found.append(line)
+            more = _CONTINUED.match(line)  # of a here-document, whose end must begin its line
+            found.append(line[more.end() :] if more else line)
+            end = "" if found[-1].strip() == end else end
             continue
         elif continued:
             more = _CONTINUED.match(line)

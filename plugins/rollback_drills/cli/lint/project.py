@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from rollback_drills.cli.init.compose_file import read_compose
 from rollback_drills.runbook.context import Context, KnownProject, KnownService
-from rollback_drills.target.target import Target
+
+if TYPE_CHECKING:
+    from rollback_drills.target.target import Target
 
 _NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yaml")
