@@ -145,7 +145,7 @@ class Recorder:
         return finding
 
     def note_gap(self, code: str, detail: str, *, subject: str = "") -> None:
-        """Record a gap that the target file declares: every report shows it, and it fails no drill.
+        """Record a known gap, as one that the target file declares: every report shows it, and no drill fails by it.
 
         Raises:
             DrillError: the catalogue has no such code.

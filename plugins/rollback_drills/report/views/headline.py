@@ -155,4 +155,4 @@ def _on_accepted_risks(run: RunEvidence) -> Iterator[str]:
             only = f" ({risk.only})" if risk.only else ""
             yield f"Accepted risk {risk.code}{only} of {risk.owner}: {risk.said}."
     if gaps := sum(finding.severity == "info" for drill in run.drills for finding in drill.findings):
-        yield f"{count(gaps, 'known gap')}, declared in the target file."
+        yield f"{count(gaps, 'known gap')}."
