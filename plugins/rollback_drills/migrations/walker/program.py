@@ -166,6 +166,9 @@ class WalkerProgram:
         try:
             self.run_env_once()
         except BaseException as error:
+            if not self.entered and type(error).__name__ == "NoEventLoopError":  # of anyio: env.py expects its loop
+                run_in_worker_thread(self.run_env_once)
+                return
             if self.entered or not self.takes_connection(error):
                 raise
             connection = self.connect()
@@ -370,6 +373,18 @@ def forget_enums(context: Any) -> None:
     memo = getattr(context.impl, "memo", None)
     if isinstance(memo, dict):
         memo.clear()
+
+
+def run_in_worker_thread(function: Any) -> None:
+    """Run a function as a project's own command does that calls alembic from an event loop of anyio."""
+    import importlib
+
+    threads = importlib.import_module("anyio.to_thread")  # the project's own: it has raised the error
+
+    async def main() -> None:
+        await threads.run_sync(function)
+
+    importlib.import_module("anyio").run(main)
 
 
 def _missing(name: str) -> Any:
