@@ -127,7 +127,8 @@ def record(drill: Drill, proof: Proof) -> None:
     if proof.reordered:
         drill.observe("columns in another order, which PostgreSQL cannot restore", sorted(proof.reordered))
     strong = [
-        f"{lock.mode} on {lock.relation}{f' ({lock.work})' if lock.work else ''}, {lock.known}" for lock in proof.locks
+        f"{lock.direction}: {lock.mode} on {lock.relation}{f' ({lock.work})' if lock.work else ''}, {lock.known}"
+        for lock in proof.every_lock
     ]
     if strong:
         drill.observe("strongest locks on what was there", strong)
@@ -152,7 +153,7 @@ def test_reversibility_locks(walk: Walk, drill: Drill) -> None:
         drill.observe("revisions proven", len(walk.proofs))
         drill.observe("memory of the walker", walk.memory, "bytes")
     with drill.step("See whether migrations wait for locks without a limit"):
-        waiting = {proof.revision: ", ".join(proof.without_timeout) for proof in walk.proofs.values()}
+        waiting = {proof.revision: ", ".join(proof.waiting_for) for proof in walk.proofs.values()}
         waiting = {revision: tables for revision, tables in waiting.items() if tables}
         drill.observe("in the baseline", sorted(walk.waiting & waiting.keys()))
         waiting = {revision: tables for revision, tables in waiting.items() if revision not in walk.waiting}

@@ -73,6 +73,24 @@ context.configure(connection=connection)
 with context.begin_transaction():
     context.run_migrations()
 """
+FROM_THREAD = """
+import anyio.from_thread
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+
+def run(connection):
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+async def main():
+    engine = create_async_engine(context.config.get_main_option("sqlalchemy.url"))
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+anyio.from_thread.run(main)
+"""
 PREPARES = "import sys, os\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'src'))\n" + ENV
 MULTIDB = """
 from alembic import context
@@ -102,6 +120,13 @@ def test_braces_that_are_no_placeholder_stay():
 
 def test_arguments_are_alembics_own(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):
     with started(write(tmp_path, BY_ARGUMENT), postgres_server, workspace, arguments=["db={url}"]) as walk:
+        assert walk.prove("one").verdict == "lossy"
+
+
+def test_env_py_may_expect_an_event_loop_of_anyio(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    with started(write(tmp_path, FROM_THREAD), postgres_server, workspace) as walk:
         assert walk.prove("one").verdict == "lossy"
 
 

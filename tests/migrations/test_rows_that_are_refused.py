@@ -195,5 +195,5 @@ def test_the_downgrade_is_judged_by_its_locks_too(
     with walking(project, postgres_server, workspace, migrations=settings) as walk:
         proof = walk.prove("two")
     assert proof.codes == {"migration-blocks-production"}
-    assert proof.without_timeout == ["public.t"]
-    assert [(each.direction, each.work) for each in proof.locks if each.work] == [("downgrade", "rewrite")]
+    assert (proof.without_timeout, proof.down_without_timeout) == ([], ["public.t"])
+    assert [(each.direction, each.work) for each in proof.every_lock if each.work] == [("downgrade", "rewrite")]

@@ -9,6 +9,13 @@ from rollback_drills.postgres.connection import read_pinned
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^".]+)'
 _COLUMN = re.compile(rf"(?P<table>{_NAME}(?:\.{_NAME})?)\.(?P<column>{_NAME})")
+# Sequences of identities, and those that a default calls; one that a column merely owns numbers nothing.
+_USED = """SELECT d.objid::regclass::text, d.refobjid::regclass::text || '.' || quote_ident(a.attname) FROM pg_depend d
+JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'i' AND d.refobjsubid > 0
+UNION SELECT d.refobjid::regclass::text, f.adrelid::regclass::text || '.' || quote_ident(a.attname) FROM pg_depend d
+JOIN pg_attrdef f ON f.oid = d.objid JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass"""
 MAY_MOVE = re.compile(r"(?i)sequence|serial|identity|setval|nextval|restart|rename|autoincrement|server_default")
 
 
@@ -18,11 +25,13 @@ def colliding_columns(conn: Connection) -> dict[str, str]:
     Raises:
         psycopg.Error: a query fails.
     """
+    (used,) = read_pinned(conn, [_USED])
+    numbered = {(str(sequence), str(column)) for sequence, column in used}
     checks, said = [], {}
     for name, state in sequences(conn).items():
         for column in state.columns:
             place = _COLUMN.fullmatch(column)
-            if place is None:
+            if place is None or (name, column) not in numbered:
                 continue
             exists = f"SELECT FROM {place['table']} WHERE {place['column']} = {state.next_value}"
             checks.append(f"SELECT {quote_literal(column)} WHERE EXISTS ({exists})")

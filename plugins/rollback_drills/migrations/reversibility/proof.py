@@ -97,6 +97,8 @@ class Proof:
     renamed: list[str] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
     without_timeout: list[str] = field(default_factory=list)
+    down_locks: list[Lock] = field(default_factory=list)
+    down_without_timeout: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
     up_seconds: float = 0.0
     down_seconds: float = 0.0
@@ -115,6 +117,16 @@ class Proof:
         self.findings.append(ProofFinding(code, detail))
 
     @property
+    def every_lock(self) -> list[Lock]:
+        """The locks of the upgrade and of the downgrade, those that block clients first."""
+        return sorted([*self.locks, *self.down_locks], key=lambda lock: not lock.blocks)
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """The relations for which a step waits without a limit, in either direction."""
+        return sorted({*self.without_timeout, *self.down_without_timeout})
+
+    @property
     def codes(self) -> set[str]:
         return {found.code for found in self.findings}
 
@@ -127,7 +139,7 @@ class Proof:
         """Plain JSON values, as the evidence holds them."""
         losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.losses]
         seed_losses: list[JsonValue] = [{**asdict(loss), "line": loss.line()} for loss in self.seed_losses]
-        locks: list[JsonValue] = [{**asdict(lock), "blocks": lock.blocks} for lock in self.locks]
+        locks: list[JsonValue] = [{**asdict(lock), "blocks": lock.blocks} for lock in self.every_lock]
         interruptions: list[JsonValue] = [
             {
                 "direction": each.direction,
@@ -153,7 +165,7 @@ class Proof:
             "reordered": {table: list(after) for table, (_, after) in self.reordered.items()},
             "renamed": list(self.renamed),
             "locks": locks,
-            "without_lock_timeout": list(self.without_timeout),
+            "without_lock_timeout": list(self.waiting_for),
             "rewritten": list(self.rewritten),
             "up_seconds": round(self.up_seconds, 5),
             "down_seconds": round(self.down_seconds, 5),

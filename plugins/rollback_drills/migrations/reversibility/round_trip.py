@@ -120,10 +120,9 @@ class RoundTrip:
         proof, migrations = self._proof, self._context.migrations
         sizes: Mapping[str, int] = migrations.rows if migrations is not None else {}
         proof.down_seconds = sum(each.seconds for each in down.outcome.statements)
-        locks = locks_of(down.outcome, down.refresh, known, sizes, Speed(self._database.conn), "downgrade")
-        waiting = without_timeout(down.outcome, locks, known)
-        proof.without_timeout = sorted({*proof.without_timeout, *waiting})
-        proof.locks = sorted([*proof.locks, *locks], key=lambda lock: not lock.blocks)
+        speed = Speed(self._database.conn)
+        proof.down_locks = locks_of(down.outcome, down.refresh, known, sizes, speed, "downgrade")
+        proof.down_without_timeout = without_timeout(down.outcome, proof.down_locks, known)
 
     def _restore_state(self, result: RoundTripResult) -> None:
         """Leave the database as the next revision expects it, rows included."""

@@ -71,7 +71,7 @@ def judge(
         _judge_failed_downgrade(proof, result, declarations.reason("irreversible"))
     else:
         _judge_downgrade(proof, declarations, result, strict_loss)
-    for lock in proof.locks:
+    for lock in proof.every_lock:
         _judge_lock(proof, lock, blocking)
 
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:  # Python 3.8 has no such generics; annotations are never eval
         StatementRefusedError,
         StepRecord,
         describe,
+        keep_settings,
         last_line,
         query,
+        run_in_worker_thread,
     )
 
 MARKER = """
@@ -166,6 +168,9 @@ class WalkerProgram:
         try:
             self.run_env_once()
         except BaseException as error:
+            if not self.entered and type(error).__name__ == "NoEventLoopError":  # of anyio: env.py expects its loop
+                run_in_worker_thread(self.run_env_once)
+                return
             if self.entered or not self.takes_connection(error):
                 raise
             connection = self.connect()
@@ -346,23 +351,6 @@ def make_environment(walker: WalkerProgram) -> Any:
         environment, lambda: perform(**arguments), arguments.get("engine_name")
     )
     return environment
-
-
-def keep_settings(connection: Any, commit: Any) -> None:
-    """Commit the transaction that env.py has begun, and keep what it has SET LOCAL for the migrations."""
-    if connection.dialect.name != "postgresql":
-        return
-    names = ("lock_timeout", "statement_timeout", "search_path", "role")
-    ask = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
-    before = query(connection, ask)[0]
-    commit()
-    after = query(connection, ask)[0]
-    for position, name in enumerate(names):
-        if before[position] != after[position]:
-            quoted = before[position].replace("'", "''")
-            query(connection, f"SELECT set_config('{name}', '{quoted}', false)")
-    commit()
-    connection.connection.commit()
 
 
 def forget_enums(context: Any) -> None:

@@ -298,3 +298,32 @@ def _raised_at(error: BaseException) -> int:
 
 def last_line(error: BaseException) -> str:
     return traceback.format_exception_only(type(error), error)[-1].strip()
+
+
+def keep_settings(connection: Any, commit: Any) -> None:
+    """Commit the transaction that env.py has begun, and keep what it has SET LOCAL for the migrations."""
+    if connection.dialect.name != "postgresql":
+        return
+    names = ("lock_timeout", "statement_timeout", "search_path", "role")
+    ask = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
+    before = query(connection, ask)[0]
+    commit()
+    after = query(connection, ask)[0]
+    for position, name in enumerate(names):
+        if before[position] != after[position]:
+            quoted = before[position].replace("'", "''")
+            query(connection, f"SELECT set_config('{name}', '{quoted}', false)")
+    commit()
+    connection.connection.commit()
+
+
+def run_in_worker_thread(function: Any) -> None:
+    """Run a function as a project's own command does that calls alembic from an event loop of anyio."""
+    import importlib
+
+    threads = importlib.import_module("anyio.to_thread")  # the project's own: it has raised the error
+
+    async def main() -> None:
+        await threads.run_sync(function)
+
+    importlib.import_module("anyio").run(main)
