@@ -100,8 +100,9 @@ def test_each_problem_is_named(doctor, old: str, new: str, title: str, detail: s
         ('restore = ["true", "{file}"]', "the restored database is not the one that was backed up"),
     ],
 )
-def test_a_backup_is_looked_into_and_restored_into_nothing(doctor, own: str, detail: str):
-    found = problems(doctor(more=f"\n[backup]\n{own}\n", until="backup"))
+def test_a_backup_is_looked_into_and_restored_into_nothing(doctor, tmp_path: Path, own: str, detail: str):
+    (tmp_path / "seed.sql").write_text("CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (5);")
+    found = problems(doctor(more=f'\n[database]\nseed = ["seed.sql"]\n\n[backup]\n{own}\n', until="backup"))
     assert detail in found["backup"]
 
 

@@ -48,6 +48,10 @@ class Clock:
     def elapsed(self) -> float:
         return self.now
 
+    @contextmanager
+    def recovery(self) -> Iterator[None]:
+        yield
+
 
 @pytest.fixture
 def clock() -> Clock:

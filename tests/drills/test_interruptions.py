@@ -52,6 +52,8 @@ class FakeLab:
         self.target = target
         self.stacks: list[Any] = []
         self.discarded = 0
+        self.traffic_watched = True
+        self.touched: frozenset[str] = frozenset()
 
     def stack(self) -> Any:
         database = SimpleNamespace(at="0012")
@@ -192,7 +194,7 @@ def test_a_command_that_fails_undisturbed_is_quoted_with_its_last_line_whole(lab
         interrupt_everywhere(lab, drill, Fails)
     (finding,) = drill.evidence().findings
     assert finding.code == "downgrade-failed"
-    assert finding.detail == f"'Downgrade' stops: the downgrade exits 1: {long}"
+    assert finding.detail == f"'Downgrade' stops: the downgrade exits 1: {long}; revision 0012, no gateway runs"
 
 
 def test_what_is_left_beside_a_stack_is_cleaned_up_whatever_happens(lab: Any, drill: Drill):

@@ -13,7 +13,7 @@ import pytest
 
 from rollback_drills.clients.answers import Answer, is_acknowledged
 from rollback_drills.clients.delivery import Delivered
-from rollback_drills.clients.gateway import Comparison
+from rollback_drills.clients.gateway import ComparedAnswer
 from rollback_drills.gamedays.attempt import InvariantViolatedError, RaisingJudge
 from rollback_drills.gamedays.context import DayContext
 from rollback_drills.gamedays.invariants import Invariants
@@ -68,7 +68,7 @@ class Simulated:
             ask_version=lambda: Answer(200, self.version, 0.0),
             version_in=lambda answer: answer.body,
             comparisons=lambda release: {
-                "GET /": Comparison(ACKNOWLEDGED, release, release if self.behaves else "another")
+                "GET /": ComparedAnswer(ACKNOWLEDGED, release, release if self.behaves else "another")
             },
             write_probe=lambda: ACKNOWLEDGED if self.writable else FAILED,
             deliver=self.deliver,

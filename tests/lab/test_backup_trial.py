@@ -18,6 +18,7 @@ from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.restored import RestoredDatabase
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.embedded.runtime import EmbeddedCommands
+from rollback_drills.runtimes.host.fork_server import ForkServers
 from rollback_drills.runtimes.host.tools import HostTools
 from rollback_drills.runtimes.protocols import CommandLog
 from rollback_drills.runtimes.releases.trees import Trees
@@ -39,7 +40,8 @@ SUPERUSER, GATEWAY = BackupAccount(superuser=True), BackupAccount(superuser=Fals
 def commands(reference_target: Target, postgres_server: PostgresServer, workspace: Workspace) -> EmbeddedCommands:
     trees = Trees(reference_target, workspace.path)
     tools = HostTools(reference_target, workspace.path, Meter(), postgres_server.bin_dir)
-    return EmbeddedCommands(reference_target, trees, tools, CommandLog(), lambda: postgres_server.admin_url)
+    servers = ForkServers(workspace.path)
+    return EmbeddedCommands(reference_target, trees, tools, servers, CommandLog(), lambda: postgres_server.admin_url)
 
 
 @pytest.fixture

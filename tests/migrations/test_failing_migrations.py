@@ -88,8 +88,11 @@ def test_each_mode_fails_as_intended_on_any_table(engine: Engine, name: str):
     run(engine, migration.script, "downgrade")
 
 
+REVISION_IDS = st.text(max_size=8).filter(lambda text: "," not in text)  # a comma joins several
+
+
 @pytest.mark.parametrize("mode", FAILURE_MODES)
-@given(name=st.text(min_size=1).filter(lambda text: "\0" not in text and text.isprintable()), down=st.text(max_size=8))
+@given(name=st.text(min_size=1).filter(lambda text: "\0" not in text and text.isprintable()), down=REVISION_IDS)
 def test_every_script_compiles_whatever_the_names(mode: str, name: str, down: str):
     migration = failing_migration(mode, table=quote_ident(name), down_revision=down)
     module = types.ModuleType("migration")

@@ -10,7 +10,7 @@ from rollback_drills.pytest_plugin.options import every_option
 def test_every_option_of_the_list_stands_in_the_help(pytester: pytest.Pytester) -> None:
     help_text = pytester.runpytest_inprocess("--help").stdout.str()
     listed = every_option()
-    assert len(listed) == 13
+    assert len(listed) == 19
     for option in listed:
         assert f"  {option.name}" in help_text
         assert " ".join(option.help.split()[:3]) in " ".join(help_text.split())
@@ -29,4 +29,5 @@ def test_a_key_of_the_configuration_belongs_to_its_option() -> None:
 
 
 def test_a_switch_takes_no_value() -> None:
-    assert [option.name for option in every_option() if not option.metavar] == ["--drill-keep-stack"]
+    switches = {option.name for option in every_option() if not option.metavar}
+    assert switches == {"--drill-keep-stack", "--drill-strict-loss", "--drill-baseline-write"}

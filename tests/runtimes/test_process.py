@@ -19,6 +19,7 @@ from rollback_drills.core.errors import StackError
 from rollback_drills.core.polling import poll_until
 from rollback_drills.runtimes.host import process
 from rollback_drills.runtimes.host.process import (
+    OWNER_VARIABLE,
     WORKSPACE_VARIABLE,
     Process,
     clean_environment,
@@ -93,7 +94,7 @@ def test_nothing_is_inherited(python: Callable[..., CommandResult], tmp_path: Pa
         monkeypatch.setenv(name, value)
     seen = json.loads(python("import json, os; print(json.dumps(dict(os.environ)))").stdout)
     seen.pop("LC_CTYPE", None)  # Python itself may set it
-    assert set(seen) == {"PATH", "HOME", "TMPDIR", "LANG", WORKSPACE_VARIABLE}
+    assert set(seen) == {"PATH", "HOME", "TMPDIR", "LANG", OWNER_VARIABLE, WORKSPACE_VARIABLE}
     assert {seen["HOME"], seen["TMPDIR"], seen[WORKSPACE_VARIABLE]} == {str(tmp_path)}
     assert not set(seen["PATH"].split(":")) - {"/bin", "/usr/bin"}
 

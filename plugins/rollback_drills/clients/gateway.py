@@ -27,7 +27,7 @@ from rollback_drills.target.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparedAnswer:
     """An answer that distinguishes the releases: what was expected, what was observed in it."""
 
     answer: Answer
@@ -122,33 +122,33 @@ class GatewayClient:
         """Expected and observed answers that distinguish this release from the other, by request."""
         return {request: (shown.expected, shown.observed) for request, shown in self.comparisons(release).items()}
 
-    def comparisons(self, release: str) -> dict[str, Comparison]:
+    def comparisons(self, release: str) -> dict[str, ComparedAnswer]:
         """As `behaviour`, with the answers."""
         return dict([*self._behaviours(release), *self._routes(release), *self._absent_integrations(release)])
 
-    def _behaviours(self, release: str) -> Iterator[tuple[str, Comparison]]:
+    def _behaviours(self, release: str) -> Iterator[tuple[str, ComparedAnswer]]:
         for probe in self._target.behaviours:
             if probe.release == release:
                 answer = self._probe(probe)
                 expected: JsonValue = {"status": probe.status, "body": probe.body}
                 observed = expected if matches(probe, answer) else answer.brief()
-                yield f"{probe.method} {probe.path}", Comparison(answer, expected, observed)
+                yield f"{probe.method} {probe.path}", ComparedAnswer(answer, expected, observed)
 
-    def _routes(self, release: str) -> Iterator[tuple[str, Comparison]]:
+    def _routes(self, release: str) -> Iterator[tuple[str, ComparedAnswer]]:
         routes = self._target.version.routes
         if routes is not None and release in routes.releases:
             answer = self.request("GET", routes.path)
             compared = _compare_routes(routes, routes.releases[release], answer)
             yield f"GET {routes.path} at {routes.pointer or '/'}", compared
 
-    def _absent_integrations(self, release: str) -> Iterator[tuple[str, Comparison]]:
+    def _absent_integrations(self, release: str) -> Iterator[tuple[str, ComparedAnswer]]:
         agreed = self._target.delivery.absent
         if agreed is None:
             return
         for name in self._target.absent_from(release):
             absent, answer = agreed.of(name), self.deliver(name).answer
             observed = absent.brief() if is_agreed(absent, answer) else answer.brief()
-            yield f"a delivery to {name}", Comparison(answer, absent.brief(), observed)
+            yield f"a delivery to {name}", ComparedAnswer(answer, absent.brief(), observed)
 
     def _probe(self, probe: Probe) -> Answer:
         return self.request(probe.method, probe.path, timeout=self._target.timeout_of(probe))
@@ -231,12 +231,12 @@ class GatewayClient:
         return read_counters(metrics, self.request("GET", metrics.path))
 
 
-def _compare_routes(routes: Routes, wanted: Fingerprint, answer: Answer) -> Comparison:
+def _compare_routes(routes: Routes, wanted: Fingerprint, answer: Answer) -> ComparedAnswer:
     """The entries that a release should have, or their number, and those in its answer."""
     expected: JsonValue = [*sorted(wanted)] if isinstance(wanted, tuple) else wanted
     found = pointer(answer.body, routes.pointer)
     if answer.status != 200 or not isinstance(found, dict | list):
         there: JsonValue = {"status": answer.status, "there": "neither a list nor an object"}
-        return Comparison(answer, expected, there if answer.answered else answer.brief())
+        return ComparedAnswer(answer, expected, there if answer.answered else answer.brief())
     entries = sorted(each if isinstance(each, str) else json.dumps(each) for each in found)
-    return Comparison(answer, expected, [*entries] if isinstance(wanted, tuple) else len(entries))
+    return ComparedAnswer(answer, expected, [*entries] if isinstance(wanted, tuple) else len(entries))

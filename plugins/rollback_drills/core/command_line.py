@@ -6,6 +6,8 @@ import os
 
 TYPED_COMMAND = "ROLLBACK_DRILLS_COMMAND"  # environment variable: the command as it was typed
 
+_AMBIGUOUS = ("--alembic-baseline",)  # without --alembic- it is another option
+
 
 def typed_command() -> str:
     """What was typed after ``rollback-drills``; empty in a run of plain pytest."""
@@ -26,6 +28,6 @@ def shorter_names(option: str) -> tuple[str, ...]:
     if not command:
         return ()
     short = "--" + option.removeprefix("--drill-")
-    if command == "migrations" and short.startswith("--alembic-"):
+    if command == "migrations" and short.startswith("--alembic-") and short not in _AMBIGUOUS:
         return short, "--" + short.removeprefix("--alembic-")
     return (short,)

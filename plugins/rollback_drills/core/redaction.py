@@ -21,6 +21,7 @@ _PASSES = 4  # a mask may let another pattern match; two passes settle all but c
 
 _KEYWORD = r"(?:passw(?:or)?d|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|credential)"
 _VALUE = r"(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\\+\"[^\"]*+\"|[^\s\"',;&}]+)"
+_PLACEHOLDER = r"(?!VALUE\b)"  # NAME=VALUE, as a remedy writes it
 # scheme://user:password@host, the password up to the last @ before the next slash or blank
 _URL_PASSWORD = re.compile(r"(?P<keep>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,40}+://[^\s:/@]*+:)[^\s/]*(?=@)", re.I)
 _AUTHORIZATION = re.compile(
@@ -28,11 +29,13 @@ _AUTHORIZATION = re.compile(
 )
 _BEARER = re.compile(r"(?P<keep>\bbearer\s++)[\w.~+/=-]{8,}", re.I)
 # name=value and "name": "value", quoted or not, also inside a JSON string (with \" for the quotation marks)
-_NAMED_VALUE = re.compile(rf"(?P<keep>{_KEYWORD}[\w.-]{{0,80}}+\\*[\"']?\s*+[:=]\s*+){_VALUE}", re.I | re.S)
+_NAMED_VALUE = re.compile(
+    rf"(?P<keep>{_KEYWORD}[\w.-]{{0,80}}+\\*[\"']?\s*+[:=]\s*+){_PLACEHOLDER}{_VALUE}", re.I | re.S
+)
 # STRIPE_KEY=…: the weaker words only in the names of variables, since "key: value" is everywhere
 _VARIABLE = re.compile(
     r"(?P<keep>(?<![A-Za-z0-9_])(?![A-Z_]{0,40}(?:PRIMARY|FOREIGN|UNIQUE|PUBLIC|EVENT|IDEMPOTENCY|ROUTING)_KEY)"
-    rf"(?:[A-Z][A-Z0-9]{{0,40}}+_){{1,8}}+(?:KEY|DSN|PWD|AUTH|COOKIE)\\*[\"']?\s*+[:=]\s*+){_VALUE}",
+    rf"(?:[A-Z][A-Z0-9]{{0,40}}+_){{1,8}}+(?:KEY|DSN|PWD|AUTH|COOKIE)\\*[\"']?\s*+[:=]\s*+){_PLACEHOLDER}{_VALUE}",
     re.S,
 )
 _COOKIE = re.compile(r"(?P<keep>(?<![\w])(?:set-)?cookie\\*[\"']?\s*+[:=]\s*+\\*[\"']?)[^\s\"'\\][^\r\n\"'\\]*+", re.I)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -228,5 +229,8 @@ class Recorder:
 
 def plain(value: object) -> JsonValue:
     """The value as JSON; a type that JSON lacks becomes its text."""
-    plain: JsonValue = to_jsonable_python(value, fallback=str)
+    try:
+        plain: JsonValue = to_jsonable_python(value, fallback=str)
+    except UnicodeEncodeError:  # a key with a lone surrogate, which pydantic does not represent
+        plain = json.loads(json.dumps(value, default=str))
     return sorted(plain, key=str) if isinstance(value, set | frozenset) and isinstance(plain, list) else plain

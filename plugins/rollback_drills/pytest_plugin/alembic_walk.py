@@ -13,7 +13,7 @@ from rollback_drills.pytest_plugin.selection import interpreter_of
 if TYPE_CHECKING:
     from rollback_drills.migrations.reversibility.walk import Walk
     from rollback_drills.pytest_plugin.session import DrillSession
-    from rollback_drills.runtimes.embedded.builds import Build
+    from rollback_drills.runtimes.embedded.builds import PostgresBuild
 
 _PLACEHOLDERS = "{url}, {host}, {port}, {user}, {password} and {database} are replaced"
 
@@ -114,13 +114,13 @@ def open_walk(session: DrillSession, chosen: set[str], texts: Sequence[str]) -> 
     return walk
 
 
-def _build(session: DrillSession, texts: Iterable[str]) -> Build:
+def _build(session: DrillSession, texts: Iterable[str]) -> PostgresBuild:
     """The target file's PostgreSQL, or one that has the extensions which scripts create."""
-    from rollback_drills.runtimes.embedded.builds import Build, build_with, extensions_in
+    from rollback_drills.runtimes.embedded.builds import PostgresBuild, build_with, extensions_in
 
     named = session.target.database.bin_dir
     if named:
-        return Build(Path(named))
+        return PostgresBuild(Path(named))
     return build_with(frozenset().union(*map(extensions_in, texts)))
 
 

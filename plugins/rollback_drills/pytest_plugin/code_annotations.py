@@ -44,7 +44,7 @@ def annotate(config: pytest.Config, run: RunEvidence, target: Target, scripts: S
         return []
     from rollback_drills.report.formats.sarif import annotations_of, sarif, workflow_commands
 
-    found: list[Annotation] = annotations_of(run, _Sources(target, scripts).place_of)
+    found: list[Annotation] = annotations_of(run, _ScriptPlaces(target, scripts).place_of)
     if named:
         file = Path(config.invocation_params.dir, named)
         try:
@@ -55,7 +55,7 @@ def annotate(config: pytest.Config, run: RunEvidence, target: Target, scripts: S
     return list(workflow_commands(found)) if in_workflow else []
 
 
-class _Sources:
+class _ScriptPlaces:
     """The scripts of a run, and the file that stands for everything else: the target's."""
 
     def __init__(self, target: Target, scripts: Scripts | None) -> None:

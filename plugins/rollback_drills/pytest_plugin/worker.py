@@ -15,7 +15,7 @@ from rollback_drills.evidence.run import RuntimeFacts
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runtimes import Choice
-from rollback_drills.runtimes.embedded.builds import Build
+from rollback_drills.runtimes.embedded.builds import PostgresBuild
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, server_version
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment
@@ -85,7 +85,7 @@ class WorkerResources:
         self._sender.open()
         return self._sender
 
-    def open_server(self, choice: Choice, build: Build) -> tuple[PostgresServer, Workspace]:
+    def open_server(self, choice: Choice, build: PostgresBuild) -> tuple[PostgresServer, Workspace]:
         """A disposable PostgreSQL and nothing else, for drills that need no gateway; `close` ends it.
 
         Args:

