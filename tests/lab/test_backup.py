@@ -200,7 +200,7 @@ def test_the_password_is_in_the_environment_of_a_command_and_not_in_its_argument
 ):
     """``{database_url}`` has none: libpq takes PGPASSWORD, and whatever is not libpq the whole DATABASE_URL."""
     show = "import os, sys; print(sys.argv[1], os.environ['PGPASSWORD'], os.environ['DATABASE_URL'])"
-    own = Backup(dump=("{python}", "-c", show, "{database_url}", "{file}"))
+    own = Backup(account="superuser", dump=("{python}", "-c", show, "{database_url}", "{file}"))
     backups = Backups(reference_target.model_copy(update={"backup": own}), commands)
     result, _ = backups.take(taken.database, tmp_path / "none.sql")
     argument, password, whole = result.stdout.split()
