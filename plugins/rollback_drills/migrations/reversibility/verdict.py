@@ -207,8 +207,10 @@ def _judge_declarations(proof: Proof, declarations: Declarations, result: RoundT
     """A declaration in the script itself has to be true."""
     if proof.losses:
         return
-    complete = _compared(result) and not proof.empty & _touched(result)
-    complete = complete and not result.refused_rows and not result.up_again_failed
+    touched = _touched(result)
+    # A revision that touches no table loses nothing, whatever rows there are.
+    compared = _compared(result) if touched else bool(result.rows_extended or result.rows_before)
+    complete = compared and not proof.empty & touched and not result.refused_rows and not result.up_again_failed
     if "lossy" in declarations.own and complete:
         proof.find("declaration-untrue", f"{proof.revision} is declared to lose data, but loses none")
     if "irreversible" in declarations.own and restored:
