@@ -85,7 +85,9 @@ def test_command_works(command: str, tmp_path: Path) -> None:
         written = make_a_report(tmp_path)
         argv = [sys.executable, "-m", "rollback_drills"]
         known = {"reports/latest": str(written), "path/to/your/project": str(tmp_path)}
-        known["path/to/alembic.ini"] = "fixtures/gateway/alembic.ini"
+        known["path/to/alembic.ini"] = known["alembic.ini"] = "fixtures/gateway/alembic.ini"
+        known["migrations.json"] = str(tmp_path / "migrations.json")
+        (tmp_path / "migrations.json").write_text('{"version": 1, "findings": []}')
         known |= {name: str(make_a_report(tmp_path / name, name)) for name in arguments if name.startswith("shard-")}
         known |= {name: str(tmp_path / name) for name in ("again", "merged", "all.xml")}
         known |= {"docs/ROLLBACK.md": "fixtures/gateway/ROLLBACK.md", "target.toml": "fixtures/targets/reference.toml"}
