@@ -113,6 +113,7 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
             result.exit_code is not None,
             finding="migration-blocks-clients",
             detail=f"it still waited for the lock on {table} after {GIVE_UP_SECONDS:g} s, with all clients behind it",
+            timed=True,
         )
     drill.check("it fails", result.ok, expected=False, finding="false-green")
     for attempt in attempts:
@@ -123,6 +124,7 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
             delivered.acknowledged,
             finding="migration-blocks-clients",
             detail=f"a delivery behind the waiting migration was answered {delivered.answer.brief()}",
+            timed=not delivered.answer.answered,
         )
     return result.output
 
