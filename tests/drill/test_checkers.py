@@ -100,7 +100,7 @@ def test_a_flag_that_one_worker_ignores_is_found(reference_target: Target, judge
     agreed, taken = agreed_answer(reference_target, "github"), Answer(202, {"status": "accepted"}, 0.01)
     answers = [delivered(agreed, acknowledged=False), delivered(taken, acknowledged=True)]
     check_disabled(judge, reference_target, "github", answers)
-    assert judge.failed == ["flag-ignored", "disabled-answer-differs"]
+    assert (judge.failed, judge.passed) == (["flag-ignored"], ["disabled-answer-differs"])
 
 
 def test_another_refusal_than_the_agreed_one_is_found(reference_target: Target, judge: Judged):

@@ -13,6 +13,7 @@ import pytest
 
 from rollback_drills.clients.traffic import Request, Sender
 from rollback_drills.clients.traffic.sender import ARGV
+from rollback_drills.core.machine import MachineLoad
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.polling import poll_until
 from rollback_drills.core.redaction import Redactor
@@ -68,7 +69,12 @@ def drill(lab: Lab, stack: Stack, tmp_path: Path) -> Drill:
 
 def make_drill(target: Target, meter: Meter, directory: Path) -> Drill:
     plan = Plan("drills/test_x.py::test_y", "t", "scenario-a")
-    return Drill(plan, target=target, meter=meter, redactor=Redactor(), directory=directory)
+    return Drill(plan, target=target, meter=meter, redactor=Redactor(), directory=directory, machine=idle)
+
+
+def idle(*, late: float = 0.0) -> MachineLoad:
+    """What these tests measure is not excused by the load of the machine that runs them."""
+    return MachineLoad(load=0.5, cpus=2, slowdown=1.0, late=late)
 
 
 def wait_for(stack: Stack, number: int) -> tuple[Request, ...]:
