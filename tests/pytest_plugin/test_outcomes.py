@@ -449,3 +449,29 @@ def test_pytest_html_elsewhere(project: Project) -> None:
     page = Page((project.path / "out" / "x.html").read_text())
     (link,) = {link.partition("#")[0] for row in rows_of(page) for link in row.links}
     assert (project.path / "out" / link).resolve() == project.run_directory / "incident.html"
+
+
+@pytest.mark.parametrize("signal", ["pytest.exit('terminated (SIGTERM)', returncode=143)", "raise KeyboardInterrupt"])
+def test_an_error_that_a_signal_has_caused_does_not_keep_the_run_from_ending(project: Project, signal: str) -> None:
+    project.write(
+        f"""
+import pytest
+
+@pytest.mark.drill("Interrupted", runbook="quick-flags")
+def test_interrupted(drill):
+    with drill.step("Wait"):
+        try:
+            {signal}
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+@pytest.mark.drill("Never begun", runbook="quick-flags")
+def test_never_begun(drill):
+    raise AssertionError("the run goes on")
+"""
+    )
+    result = project.run()
+    assert result.ret in (143, pytest.ExitCode.INTERRUPTED)
+    verdicts = {each.id.rpartition("::")[2]: each.verdict for each in project.evidence().drills}
+    assert verdicts["test_interrupted"] == "incomplete"
+    assert verdicts.get("test_never_begun", "not run") == "not run"

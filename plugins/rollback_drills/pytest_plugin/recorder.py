@@ -72,6 +72,7 @@ class OutcomeRecorder:
         try:
             result = yield
         except (Exception, pytest.fail.Exception) as error:
+            _let_the_run_end(error)
             if drill is not None and stack is not None:
                 check_stops(stack, drill)
                 clients.record_clients(stack, drill)
@@ -154,6 +155,9 @@ class SetupSkipper:
             return (yield)
         except UnprovenError as end:
             _end(item, end)
+        except Exception as error:
+            _let_the_run_end(error)
+            raise
 
 
 def lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> list[str]:
@@ -172,6 +176,19 @@ def _skip_if_lacking(session: DrillSession, item: pytest.Item, mark: Mark) -> No
             if capabilities.missing_capabilities(session.target, (name,), runtime=session.runtime.name)
         )
         pytest.skip("; ".join(reasons))
+
+
+def _let_the_run_end(error: BaseException) -> None:
+    """Raise the Ctrl-C, or what a signal has raised, that another error has taken the place of.
+
+    Signal handlers raise wherever the program is. Within a lock of `threading`, what leaves the ``with`` statement is
+    then "RuntimeError: release unlocked lock": it is no error of the drill, and the run has to end nonetheless.
+    """
+    hidden = error.__context__
+    while hidden is not None:
+        if isinstance(hidden, KeyboardInterrupt | pytest.exit.Exception):
+            raise hidden from None
+        hidden = hidden.__context__
 
 
 def _end(item: pytest.Item, end: UnprovenError) -> NoReturn:
