@@ -301,7 +301,7 @@ def test_scripts_of_a_release_are_read_in_a_workspace_that_the_next_run_sweeps(p
     project.target(lambda text: text.replace(path, 'command = ["sh", "{here}/obtain.sh", "{release}", "{tree}"]'))
     obtain.write_text(f"touch {begun}; exec sleep 600\n")
     options = ("--drill-target", "system/target.toml", "-p", "no:xdist")
-    running = project.start("drills", "-k", "reversibility", "--collect-only", *options)
+    running = project.start("drills", "-k", "reversibility", *options)
     until(begun.exists, "the release being obtained")
     running.signal(signal.SIGKILL).end()
     assert [path.name.partition("-")[0] for path in project.workspaces()] == ["scripts"]
