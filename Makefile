@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OWN := tests --ignore tests/faults --ignore tests/docker --ignore tests/examples --ignore tests/soak
+# A worker that has no test left takes one from another's queue.
+WORKERS := -n $(JOBS) --dist worksteal
 RUNS ?= 20
 # How long the campaigns of make soak are: runs that are killed, histories, seconds of random game days.
 MOMENTS ?= 50
@@ -66,22 +68,22 @@ types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(READY) ## the suite's own tests that need no Docker, without the slow ones and the planted faults
-	$(BIN)/pytest $(OWN) -n $(JOBS) -q -m "not slow"
+	$(BIN)/pytest $(OWN) $(WORKERS) -q -m "not slow"
 
 slow: $(READY) ## those of the suite's own tests that take long: documented commands, the same again on workers
-	$(BIN)/pytest $(OWN) -n $(JOBS) -q -m slow
+	$(BIN)/pytest $(OWN) $(WORKERS) -q -m slow
 
 sentinels: $(READY)
-	$(BIN)/pytest tests/faults -n $(JOBS) -q -k "$(SENTINELS)"
+	$(BIN)/pytest tests/faults $(WORKERS) -q -k "$(SENTINELS)"
 
 faults: $(READY) ## plant every fault and see it caught, and every healthy variant without a finding (FAULTS=rest: the faults that make test leaves out; FAULTS=healthy: the variants)
-	$(BIN)/pytest tests/faults -n $(JOBS) -q $(FAULTS_$(FAULTS))
+	$(BIN)/pytest tests/faults $(WORKERS) -q $(FAULTS_$(FAULTS))
 
 healthy: $(READY) ## perform RUNS (20) game days on the healthy gateway, which must have no finding at all (WITHIN=seconds)
 	$(BIN)/python tests/healthy.py $(RUNS) $(if $(WITHIN),--within $(WITHIN)) -n $(JOBS) $(DRILLS)
 
 docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
-	$(BIN)/pytest tests/docker -n $(JOBS) -q
+	$(BIN)/pytest tests/docker $(WORKERS) -q
 
 examples: $(READY) ## the projects of examples/, drilled as their pages say, from the wheel alone; two of them need Docker
 	$(BIN)/pytest tests/examples -n 0 -q $(if $(EXAMPLES),-k "$(EXAMPLES)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollback_drills.drill.checkers import check_deliveries
+from rollback_drills.drill.checkers import check_answered, check_deliveries
 from rollback_drills.drill.checkers.fresh import REMEDY as STALE_REMEDY
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
@@ -61,7 +61,8 @@ def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
         deploy(stack, drill, target.current)
         drill.check("the gateway is healthy nonetheless", stack.client.healthy(), finding="release-not-serving")
     with drill.step("Deliver to every integration"):
-        ungated = [name for name in names if stack.client.deliver(name).acknowledged]
+        answered = check_answered(drill, [stack.client.deliver(name) for name in names])
+        ungated = [each.integration for each in answered if each.acknowledged]
         drill.check(
             "integrations that take deliveries all the same",
             ungated,
@@ -94,6 +95,6 @@ def test_prevention_error_rate(stack: Stack, drill: Drill) -> None:
             stack.database.execute(stack.target.flags.symptom.format(integration=name))
         with stack.clients.paused():  # their failures would be counted as well
             traffic, delivered = error_rate_of(stack, names, rounds=1)
-        failed = sum(not each.acknowledged for each in delivered)
+        failed = sum(not each.acknowledged for each in check_answered(drill, delivered))
         drill.check("deliveries that fail", failed, expected=len(names))
         drill.check("errors that are counted", int(traffic.errors), expected=failed, finding="errors-not-visible")

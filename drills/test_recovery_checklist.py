@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollback_drills.drill.checkers import (
+    check_answered,
     check_disabled,
     check_health_while_frozen,
     check_healthy,
@@ -55,6 +56,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         stack.database.execute(target.flags.symptom.format(integration=faulty))
         planted = {entry.key for entry in schema.diff(stack.database.schema()).left_over}
         failed = stack.client.deliver(faulty)
+        check_answered(drill, [failed])
         drill.check("a delivery fails", failed.acknowledged, expected=False)
     with drill.recovery():
         with drill.step("Stop the affected service", checklist="stop-service"):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from rollback_drills.core.polling import poll_until
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.runtimes.host.process import WORKSPACE_VARIABLE
+from support.forked_pytest import run_pytest
 
 SMALL = Path(__file__).parent / "small"
 T = TypeVar("T")
@@ -138,7 +140,13 @@ class Project:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """pytest as a process of its own: for whatever starts a stack, or workers."""
-        return self.pytester.runpytest_subprocess(*arguments)
+        begun = time.monotonic()
+        temporary = tempfile.mkdtemp(prefix="runpytest-", dir=self.path)
+        done = run_pytest((f"--basetemp={temporary}", *arguments), directory=self.path)
+        print(done.stdout)
+        print(done.stderr, file=sys.stderr)
+        lines = done.stdout.splitlines(), done.stderr.splitlines()
+        return pytest.RunResult(done.returncode, *lines, time.monotonic() - begun)
 
     def run_here(self, *arguments: str) -> pytest.RunResult:
         """pytest in this process: quicker, for drills without a stack."""

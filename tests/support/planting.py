@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rollback_drills.evidence.run import RunEvidence
+from support.forked_pytest import run_pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = ROOT / "fixtures" / "faults"
@@ -26,11 +27,10 @@ def perform(
     """Run the drills that a -k expression selects; the report is written beside the target file."""
     options = {"-k": drills, "--drill-target": target, "--drill-report-dir": target.parent / "reports"}
     disabled = (f"no:{plugin}" for plugin in ("cacheprovider", "html", "xdist"))
-    argv = [sys.executable, "-m", "pytest", "drills", "--drill-runtime", runtime, "-q"]
-    argv += [str(word) for option in options.items() for word in option]
-    argv += [word for plugin in disabled for word in ("-p", plugin)]
-    limit = 900 if runtime == "compose" else 500
-    return subprocess.run([*argv, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
+    words: list[str | Path] = ["drills", "--drill-runtime", runtime, "-q"]
+    words += [word for option in options.items() for word in option]
+    words += [word for plugin in disabled for word in ("-p", plugin)]
+    return run_pytest([*words, *arguments], directory=ROOT, timeout=900 if runtime == "compose" else 500)
 
 
 def evidence(target: Path) -> RunEvidence:

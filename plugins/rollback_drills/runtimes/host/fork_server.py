@@ -159,19 +159,22 @@ class ForkServer:
         self._server: subprocess.Popen[bytes] | None = None
         self.socket, theirs = socket.socketpair()
         with theirs, contextlib.suppress(OSError):  # the plain command says what is wrong with the interpreter
-            self._server = subprocess.Popen(
-                [interpreter, "-c", _call(preloaded)],
-                cwd=workspace,
-                env=process.clean_environment(workspace),
-                stdin=theirs.fileno(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                umask=UMASK,
-            )
+            self._server = self._start([interpreter, "-c", _call(preloaded)], workspace, theirs.fileno())
         self.usable = self._server is not None and self._loads(self._server)
         if not self.usable:
             self.close()
+
+    def _start(self, argv: Sequence[str], workspace: Path, requests: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            argv,
+            cwd=workspace,
+            env=process.clean_environment(workspace),
+            stdin=requests,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            umask=UMASK,
+        )
 
     def _loads(self, server: subprocess.Popen[bytes]) -> bool:
         """Whether the libraries could be imported, and without a word: the plain command would print it each time."""
