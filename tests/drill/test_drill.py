@@ -1,104 +1,29 @@
-"""A drill without pytest: steps, checks, findings, recovery time, and what is recorded of them."""
+"""A drill without pytest: its steps, checks, findings and verdicts."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.lone_drill import SECRET, Clock, result
 
 from rollback_drills.core.errors import (
     DrillError,
     DrillTimeoutError,
 )
-from rollback_drills.core.machine import MachineLoad
-from rollback_drills.core.redaction import MASK, Redactor
+from rollback_drills.core.redaction import MASK
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import (
     CheckFailedError,
-    OverloadedError,
-    Plan,
 )
-from rollback_drills.drill.steps import OUTPUT_LIMIT
 from rollback_drills.evidence.journal import Journal, read_journals
-from rollback_drills.evidence.model import DrillEvidence, Writes
+from rollback_drills.evidence.model import Writes
 from rollback_drills.migrations.reversibility.proof import Interruption, Lock, Proof
 from rollback_drills.migrations.reversibility.snapshots import Loss
-from rollback_drills.runtimes.protocols import CommandResult
-from rollback_drills.target.target import Target
-
-SECRET = "hunter2-and-more"
-
-
-class Clock:
-    """A meter whose time passes only where a test says so."""
-
-    def __init__(self) -> None:
-        self.now, self.target_seconds = 100.0, 0.0
-
-    def elapsed(self) -> float:
-        return self.now
-
-    @contextmanager
-    def recovery(self) -> Iterator[None]:
-        yield
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def idle(*, late: float = 0.0) -> MachineLoad:
-    return MachineLoad(load=0.5, cpus=2, slowdown=1.0, late=late)
-
-
-def overloaded(*, late: float = 0.0) -> MachineLoad:
-    return MachineLoad(load=20.0, cpus=2, slowdown=8.0, late=late)
-
-
-@pytest.fixture
-def make(tmp_path: Path, reference_target: Target, clock: Clock):
-    def make(**options: Any) -> Drill:
-        plan = {"id": "drills/test_x.py::test_y[1]", "title": "t", "runbook": "scenario-a"} | options.pop("plan", {})
-        return Drill(
-            Plan(**plan),
-            target=reference_target,
-            meter=clock,
-            redactor=Redactor([SECRET]),  # type: ignore[arg-type]
-            directory=tmp_path / "run",
-            **{"machine": idle, **options},
-        )
-
-    return make
-
-
-@pytest.fixture
-def drill(make: Any) -> Drill:
-    return make()
-
-
-def result(output: str = "", *argv: str, code: int | None = 0, seconds: float = 0.5) -> CommandResult:
-    return CommandResult(argv or ("tool",), code, output, "", seconds, "here")
-
-
-def loss(**changes: Any) -> dict[str, Any]:
-    return {"table": "t", "column": "c", "rows": 1, "written": "after", "example": "x", "line": "one row"} | changes
-
-
-def everything_written(drill: Drill, tmp_path: Path) -> str:
-    files = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
-    return drill.evidence().model_dump_json() + "".join(files) + " ".join(map(str, tmp_path.rglob("*")))
-
 
 # --- steps ---------------------------------------------------------------------------------------------
 
@@ -289,159 +214,6 @@ def test_commands_outside_steps_are_not_recorded(drill: Drill):
     assert drill.evidence().steps == ()
 
 
-# --- recovery ------------------------------------------------------------------------------------------
-
-OBJECTIVE = {"plan": {"objective": "feature_flag", "objective_seconds": 10.0}}
-
-
-def test_recovery_is_measured_from_decision_to_steady_state(make: Any, clock: Clock):
-    with make(**OBJECTIVE) as drill:
-        with drill.step("before"):
-            clock.now += 50
-        with drill.recovery():
-            with drill.step("act"):
-                clock.now += 4
-            clock.now += 1
-        clock.now += 100
-    recovery = drill.evidence().recovery
-    assert (recovery.started, recovery.seconds, recovery.met) == (50, 5, True)
-
-
-def test_a_missed_objective_is_a_finding_that_names_the_slowest_step(make: Any, clock: Clock):
-    clock.now += 0.00004999  # the step begins at the very moment of the decision, whichever way both are rounded
-    drill = make(**OBJECTIVE)
-    with pytest.raises(CheckFailedError, match="longest step: slow"), drill:  # noqa: PT012 - the drill is the statement
-        with drill.step("before, and longer"):
-            clock.now += 60.00004
-        with drill.recovery():
-            with drill.step("slow"):
-                clock.now += 9
-            with drill.step("quick"):
-                clock.now += 2
-    evidence = drill.evidence()
-    assert evidence.findings[0].code == "objective-missed"
-    assert "recovered after 11.0 s, the objective is 10 s" in evidence.findings[0].detail
-
-
-@given(started=st.floats(0, 1000), took=st.floats(11, 100))
-def test_the_slowest_step_is_found_whenever_it_begins(
-    tmp_path_factory: Any, reference_target: Any, started: float, took: float
-):
-    clock = Clock()
-    plan = Plan("d", "t", "scenario-a", objective="feature_flag", objective_seconds=10.0)
-    drill = Drill(
-        plan,
-        target=reference_target,
-        meter=clock,
-        redactor=Redactor(),
-        timeout=1e9,  # type: ignore[arg-type]
-        directory=tmp_path_factory.getbasetemp(),
-        machine=idle,
-    )
-    clock.now += started
-    with drill.recovery(), drill.step("only one"):
-        clock.now += took
-    assert "longest step: only one" in drill.findings_sentence
-
-
-def test_what_the_suite_looks_at_for_itself_is_no_recovery(make: Any, clock: Clock):
-    drill = make(plan={"objective": "full_restore", "objective_seconds": 10})
-    with drill:
-        with drill.aside():
-            clock.now += 100  # before the decision
-        with drill.recovery():
-            with drill.step("downgrade"), drill.aside():
-                clock.now += 7
-                with drill.aside():
-                    clock.now += 13
-            clock.now += 4
-        with drill.aside():
-            clock.now += 50
-    recovery = drill.evidence().recovery
-    assert (recovery.seconds, recovery.aside_seconds, recovery.ended, recovery.met) == (4, 20, 124, True)
-    assert drill.evidence().facts["the suite's own work during the recovery, not counted"] == "20.00 s"
-
-
-def test_clients_pause_while_the_suite_looks(make: Any):
-    paused: list[bool] = []
-
-    class Clients:
-        @contextmanager
-        def paused(self) -> Iterator[None]:
-            paused.append(True)
-            yield
-            paused.append(False)
-
-    drill = make()
-    drill.watch(Clients())
-    with drill, drill.aside(), drill.aside():
-        assert paused == [True]
-    assert paused == [True, False]
-
-
-def test_an_overloaded_machine_misses_no_objective(make: Any, clock: Clock):
-    drill = make(machine=overloaded, plan={"objective": "feature_flag", "objective_seconds": 10.0})
-    with drill, drill.recovery(), drill.step("slow"):
-        clock.now += 70
-    evidence = drill.evidence()
-    assert (evidence.verdict, evidence.findings) == ("passed", ())
-    assert evidence.recovery is not None
-    assert (evidence.recovery.seconds, evidence.recovery.met) == (70.0, None)
-    assert (
-        "recovered after 70.0 s, the objective is 10 s, but the machine was overloaded (load 20.0" in evidence.gaps[0]
-    )
-
-
-def test_what_no_overload_explains_is_the_targets(make: Any, clock: Clock):
-    drill = make(machine=overloaded, plan={"objective": "feature_flag", "objective_seconds": 10.0})
-    with drill.recovery(), drill.step("slow"):
-        clock.now += 90
-    assert [finding.code for finding in drill.evidence().findings] == ["objective-missed"]
-
-
-def test_a_time_limit_proves_nothing_on_an_overloaded_machine(make: Any):
-    drill = make(machine=overloaded)
-    with drill, drill.step("ask"):
-        assert not drill.check("it answers", False, finding="no-answer", timed=True)
-        assert drill.check("it is right", 1, expected=1, finding="version-wrong", timed=True)
-    evidence = drill.evidence()
-    assert (evidence.verdict, evidence.findings, [check.title for check in evidence.steps[0].checks]) == (
-        "passed",
-        (),
-        ["it is right"],
-    )
-    assert evidence.gaps[0].startswith("“it answers” is not proven: the machine was overloaded")
-
-
-def test_what_no_time_limit_has_decided_is_judged_on_any_machine(make: Any):
-    drill = make(machine=overloaded)
-    with pytest.raises(CheckFailedError), drill, drill.step("ask"):
-        drill.check("it is right", 1, expected=2, finding="version-wrong")
-
-
-def test_a_drill_that_cannot_go_on_because_of_the_machine_is_skipped(make: Any):
-    drill = make(machine=overloaded)
-    with pytest.raises(OverloadedError), drill, drill.step("deploy"):
-        drill.check("it starts", False, finding="release-not-serving", vital=True, timed=True)
-    evidence = drill.evidence()
-    assert (evidence.verdict, evidence.findings) == ("skipped", ())
-    assert "the machine was overloaded" in evidence.reason
-
-
-def test_a_recovery_that_fails_has_no_duration(make: Any):
-    drill = make(**OBJECTIVE)
-    with pytest.raises(CheckFailedError), drill, drill.recovery(), drill.step("s"):
-        drill.check("c", 1, expected=2)
-    assert drill.evidence().recovery.seconds is None
-    assert drill.evidence().recovery.met is False
-
-
-def test_without_an_objective_nothing_is_missed(drill: Drill, clock: Clock):
-    with drill, drill.recovery():
-        clock.now += 10_000
-    assert drill.evidence().recovery.met is None
-
-
 # --- verdicts ------------------------------------------------------------------------------------------
 
 
@@ -509,110 +281,3 @@ def test_a_proof_of_a_revision_is_recorded_whole(drill: Drill):
 def test_a_proof_that_is_misspelt_is_refused(drill: Drill, changes: dict[str, Any]):
     with pytest.raises(ValidationError):
         drill.revision({"revision": "0002", "verdict": "lossless"} | changes)
-
-
-# --- what is recorded ----------------------------------------------------------------------------------
-
-
-def test_no_secret_is_recorded_anywhere(make: Any, tmp_path: Path):
-    journal = Journal(tmp_path / "journal.jsonl")
-    drill = make(journal=journal)
-    with pytest.raises(AssertionError), drill:  # noqa: PT012 - the drill is the statement
-        drill.fact("url", f"postgresql://u:{SECRET}@h/d")
-        drill.not_proven(f"gap {SECRET}")
-        drill.measured_for(f"drills {SECRET}")
-        drill.revision({"revision": SECRET, "verdict": "lossy", "losses": [loss(example=SECRET)]})
-        drill.attach(f"title {SECRET}", f"text {SECRET}", name=f"{SECRET}.txt")
-        with drill.step(f"step {SECRET}"):
-            drill.check(f"check {SECRET}", {SECRET: [SECRET]}, expected={SECRET: [SECRET]})
-            drill.observe(f"seen {SECRET}", SECRET)
-            drill.command(result(f"said {SECRET}", "tool", "--password", "abc", SECRET))
-            drill.command(result(f"{SECRET}\n" * 2_000, f"tool-{SECRET}"))
-            drill.find("false-green", f"detail {SECRET}", {"data": SECRET})
-        with drill.step("fails"):
-            raise AssertionError(f"exception {SECRET}")
-    journal.close()
-    written = everything_written(drill, tmp_path)
-    assert SECRET not in written
-    assert '"abc"' not in written
-    assert written.count(MASK) > 10
-
-
-def test_a_failing_check_does_not_tell_a_secret(drill: Drill):
-    with drill.step("s"), pytest.raises(CheckFailedError) as caught:
-        drill.check("c", SECRET, expected="x", finding="false-green")
-    assert SECRET not in str(caught.value)
-
-
-def test_long_output_is_cut_in_the_middle_and_kept_beside(drill: Drill, tmp_path: Path):
-    output = "BEGIN" + "x" * (3 * OUTPUT_LIMIT) + "END"
-    with drill.step("s"):
-        drill.command(result(output, "/usr/bin/tool", seconds=0.0))
-        drill.command(result("y" * OUTPUT_LIMIT))
-    long, short = drill.evidence().steps[0].commands
-    (artifact,) = drill.evidence().artifacts
-    assert long.output.startswith("BEGIN")
-    assert long.output.endswith("END")
-    assert f"{len(output) - OUTPUT_LIMIT} characters left out, see {artifact.path}" in long.output
-    assert len(long.output) < OUTPUT_LIMIT + 300
-    assert short.output == "y" * OUTPUT_LIMIT
-    content = (tmp_path / "run" / artifact.path).read_bytes()
-    assert content.decode() == output
-    assert (artifact.size, artifact.sha256) == (len(content), hashlib.sha256(content).hexdigest())
-
-
-@pytest.mark.parametrize("name", ["a/../../b", "..", ".", "", "x" * 500 + ".log", "ü\n:*?\0", "-rf"])
-def test_artifacts_stay_in_their_directory(drill: Drill, tmp_path: Path, name: str):
-    path = drill.attach("t", "text", name=name)
-    file = tmp_path / "run" / path
-    assert file.read_text() == "text"
-    assert file.resolve().parent == (tmp_path / "run" / "artifacts").resolve()
-
-
-def test_artifacts_of_the_same_name_do_not_replace_each_other(make: Any, tmp_path: Path):
-    drills = [make(), make()]
-    paths = [drill.attach("t", text, name="log.txt") for drill, text in zip(drills * 2, "abcd", strict=True)]
-    assert [(tmp_path / "run" / path).read_text() for path in paths] == list("abcd")
-    assert len(set(paths)) == 4
-    assert all(path.endswith(".txt") for path in paths)
-
-
-def test_a_command_killed_at_its_limit_has_no_exit_code(drill: Drill):
-    with drill.step("s"):
-        drill.command(result("", code=None, seconds=500))
-    (command,) = drill.evidence().steps[0].commands
-    assert (command.exit_code, command.at, command.where) == (None, 0, "here")
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@given(value=ANYTHING, text=st.text(st.characters(), max_size=10))
-def test_whatever_is_observed_can_be_recorded(tmp_path_factory: Any, reference_target: Any, value: Any, text: str):
-    """Lone surrogates, NaN and infinities come out of broken gateways, and JSON has none of them."""
-    drill = Drill(
-        Plan("d", "t", "scenario-a"),
-        target=reference_target,
-        meter=Clock(),
-        redactor=Redactor(),  # type: ignore[arg-type]
-        directory=tmp_path_factory.getbasetemp() / "anything",
-    )
-    with drill.step(f"s{text}"):
-        drill.observe(text, value)
-        drill.find("false-green", text, value)
-        drill.command(result(text, "tool", text))
-        drill.fact(text, value)
-        try:
-            drill.check(text, value, expected="something else", detail=text)
-        except CheckFailedError as failure:
-            str(failure).encode()
-    drill.attach(text, text, name=text)
-    written = drill.evidence().model_dump_json()
-    json.dumps(json.loads(written), allow_nan=False).encode()
-    assert DrillEvidence.from_json(written) == drill.evidence()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from html.parser import HTMLParser
 
 import pytest
-from support.drill_project import Project
+from support.drill_project import Project, verdicts
 
 from rollback_drills.evidence.model import DrillEvidence
-from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.manifest import verify
 
 DRILLS = """
@@ -110,10 +108,6 @@ EXPECTED = {
     "test_known": ("failed", "it holds: expected 2, observed 1"),
     "test_misused": ("error", "'outside of a step' was recorded outside a step"),
 }
-
-
-def verdicts(run: RunEvidence) -> dict[str, tuple[str, str]]:
-    return {drill.id.split("::")[-1]: (drill.verdict, drill.reason) for drill in run.drills}
 
 
 def test_every_outcome(project: Project) -> None:
@@ -245,102 +239,6 @@ def test_without_another_plugin(project: Project, plugin: str) -> None:
     assert verify(project.run_directory).changes == ()
 
 
-# --- ending early --------------------------------------------------------------------------------------
-
-EARLY = """
-import pytest
-
-drilled = pytest.mark.drill("A drill", runbook="quick-flags")
-
-@drilled
-def test_1(drill):
-    with drill.step("Look"):
-        pass
-
-@drilled
-def test_2(drill):
-    with drill.step("Look"):
-        drill.check("it holds", 1, expected=2)
-
-@drilled
-def test_3(drill):
-    "Never reached."
-
-@drilled
-def test_4(drill):
-    "Never reached."
-"""
-
-
-@pytest.mark.parametrize("how", [["-x"], ["--maxfail=1", "-n", "1"]], ids=["one process", "a worker"])
-def test_what_an_early_end_leaves_out(project: Project, how: list[str]) -> None:
-    project.write(EARLY)
-    result = project.run(*how)
-    assert result.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
-    run = project.evidence()
-    assert run.interrupted == "stopping after 1 failures"
-    not_run = ("not run", "stopping after 1 failures")
-    assert {name: verdict[0] for name, verdict in verdicts(run).items()} == {
-        "test_1": "passed",
-        "test_2": "failed",
-        "test_3": "not run",
-        "test_4": "not run",
-    }
-    assert verdicts(run)["test_3"] == verdicts(run)["test_4"] == not_run
-    result.stdout.fnmatch_lines(["*A drill* not run *", "Of the others, 1 passed and 2 not run."])
-    assert "Not run because" in (project.run_directory / "incident.html").read_text()
-
-
-def test_no_drill_left_after_selection(project: Project) -> None:
-    project.write(EARLY)
-    result = project.run_here("-k", "nothing")
-    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert not project.reports.exists()
-    result.stdout.no_fnmatch_line("*html report*")
-
-
-CRASH = """
-import os
-import pytest
-
-@pytest.mark.drill("Crashes", runbook="quick-flags")
-def test_crash(drill):
-    with drill.step("Before"):
-        pass
-    with drill.step("The end"):
-        os._exit(9)
-
-@pytest.mark.drill("Goes on", runbook="quick-flags")
-def test_other(drill):
-    with drill.step("Look"):
-        pass
-"""
-
-
-@pytest.mark.slow
-def test_crash_of_a_worker(project: Project) -> None:
-    project.write(CRASH)
-    result = project.run("-n", "2")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    drills = project.drills()
-    assert drills["test_other"].verdict == "passed"
-    crashed = drills["test_crash"]
-    assert (crashed.verdict, crashed.reason) == (
-        "incomplete",
-        "the process that performed the drill ended before the drill did",
-    )
-    assert [step.title for step in crashed.steps] == ["Before"]
-    assert project.evidence().interrupted == "a worker ended early: Not properly terminated"
-    project.assert_nothing_left()
-
-
-def test_crash_of_the_only_process(project: Project) -> None:
-    project.write(CRASH)
-    assert project.run().ret == 9
-    (journal,) = project.reports.glob("*/journal/main.jsonl")
-    assert "Before" in journal.read_text()
-
-
 # --- workers -------------------------------------------------------------------------------------------
 
 GROUPED = """
@@ -380,98 +278,3 @@ def test_chosen_distribution_is_respected(project: Project) -> None:
     result = project.run("-n", "2", "--dist", "load", "-v")
     result.stdout.fnmatch_lines(["scheduling tests via LoadScheduling"])
     assert len(workers_of(project.drills(), "test_grouped")) == 2
-
-
-# --- pytest-html ---------------------------------------------------------------------------------------
-
-HOSTILE = """
-import pytest
-
-@pytest.mark.parametrize("value", ["<script>alert(1)</script>", '"><img src=x onerror=alert(2)>'])
-@pytest.mark.drill("<script>alert(3)</script>", runbook="quick-flags", objective="feature_flag")
-def test_hostile(drill, value):
-    with drill.recovery(), drill.step(value):
-        drill.check("it holds", value, expected=1)
-"""
-
-
-class Page(HTMLParser):
-    """The tags, links and texts of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.data = self.seen = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        named = dict(attributes)
-        self.links += [named["href"] or ""] if "href" in named else []
-        self.data = named.get("data-jsonblob") or self.data
-
-    def handle_data(self, text: str) -> None:
-        self.seen += text
-
-
-def rows_of(page: Page) -> list[Page]:
-    import json
-
-    tests = json.loads(page.data)["tests"].values()
-    return [Page("".join(test["resultsTableRow"])) for results in tests for test in results]
-
-
-def test_pytest_html(project: Project) -> None:
-    project.write(HOSTILE)
-    project.run_here()
-    page = Page((project.run_directory / "pytest.html").read_text())
-    assert {"Verdict", "Recovery", "Findings"} <= set(page.seen.split())
-    assert "incident.html" in page.links
-    rows = rows_of(page)
-    assert len(rows) == 2
-    for row in rows:
-        assert set(row.tags) <= {"td", "a"}
-        (link,) = row.links
-        document, _, anchor = link.partition("#")
-        assert document == "incident.html"
-        assert f'id="{anchor}"' in (project.run_directory / document).read_text()
-        assert "failed" in row.seen
-        assert "never of 10 s" in row.seen
-    assert "<script>alert(1)</script>" in rows[0].seen
-    assert "<script>alert" not in (project.run_directory / "incident.html").read_text()
-
-
-def test_pytest_html_elsewhere(project: Project) -> None:
-    project.write(HOSTILE)
-    project.run_here("--html=out/x.html", "--self-contained-html")
-    assert not (project.run_directory / "pytest.html").exists()
-    page = Page((project.path / "out" / "x.html").read_text())
-    (link,) = {link.partition("#")[0] for row in rows_of(page) for link in row.links}
-    assert (project.path / "out" / link).resolve() == project.run_directory / "incident.html"
-
-
-@pytest.mark.parametrize("signal", ["pytest.exit('terminated (SIGTERM)', returncode=143)", "raise KeyboardInterrupt"])
-def test_an_error_that_a_signal_has_caused_does_not_keep_the_run_from_ending(project: Project, signal: str) -> None:
-    project.write(
-        f"""
-import pytest
-
-@pytest.mark.drill("Interrupted", runbook="quick-flags")
-def test_interrupted(drill):
-    with drill.step("Wait"):
-        try:
-            {signal}
-        finally:
-            raise RuntimeError("release unlocked lock")
-
-@pytest.mark.drill("Never begun", runbook="quick-flags")
-def test_never_begun(drill):
-    raise AssertionError("the run goes on")
-"""
-    )
-    result = project.run()
-    assert result.ret in (143, pytest.ExitCode.INTERRUPTED)
-    verdicts = {each.id.rpartition("::")[2]: each.verdict for each in project.evidence().drills}
-    assert verdicts["test_interrupted"] == "incomplete"
-    assert verdicts.get("test_never_begun", "not run") == "not run"

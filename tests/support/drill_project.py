@@ -108,6 +108,11 @@ class Running:
         return self.process.wait(PATIENCE)
 
 
+def verdicts(run: RunEvidence) -> dict[str, tuple[str, str]]:
+    """Verdict and reason by the name of the test."""
+    return {drill.id.split("::")[-1]: (drill.verdict, drill.reason) for drill in run.drills}
+
+
 class Project:
     """A directory with a target, drills, and a temporary directory of its own."""
 
