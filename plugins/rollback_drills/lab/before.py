@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
+from rollback_drills.migrations.reversibility.declarations import declared
 from rollback_drills.postgres import RowSet, SequenceState, without
 from rollback_drills.postgres.dump import DUMP, RESTORE
 from rollback_drills.runtimes.protocols import ToolCommand
@@ -68,16 +69,26 @@ def sequences_rewound(before: Mapping[str, SequenceState], now: Mapping[str, Seq
     return found
 
 
-def declared_lossy(stack: Stack, before: StateBefore, goal: str) -> dict[str, str]:
-    """The reasons of the revisions that a downgrade goes back past, if all of them are declared lossy; else empty."""
+def declared_lossy(stack: Stack, before: StateBefore, goal: str, tables: Collection[str]) -> dict[str, str]:
+    """The reasons of the revisions that are declared lossy and may have lost rows of these tables.
+
+    Of the revisions that a downgrade goes back past, those may have lost a table's rows whose scripts name it. A
+    revision is declared in its script or in the target file. Empty if nothing is declared for one of the tables.
+    Whether a revision loses more than it declares is judged of each revision alone, where every migration is proven.
+    """
     alembic, current = stack.alembic, stack.target.current
     past = alembic.at_or_below(current, before.revision) - alembic.at_or_below(current, goal)
-    declared = {**stack.target.migrations.lossy, **stack.target.migrations.irreversible}
-    reasons = {
-        revision: next((why for pattern, why in declared.items() if fnmatchcase(revision, pattern)), "")
-        for revision in past
-    }
-    return reasons if all(reasons.values()) else {}
+    found: dict[str, str] = {}
+    declared_for = set()
+    for revision in past:
+        source = alembic.source(current, revision)
+        declarations = declared(revision, source, stack.target.migrations)
+        reason = declarations.reason("lossy") or declarations.reason("irreversible")
+        named = {table for table in tables if table.rpartition(".")[2] in re.findall(r"\w+", source)}
+        if reason and named:
+            found[revision] = reason
+            declared_for |= named
+    return found if declared_for >= {*tables} else {}
 
 
 @contextmanager

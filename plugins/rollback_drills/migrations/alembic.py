@@ -15,6 +15,8 @@ from rollback_drills.target.target import Target
 _HISTORY_LINE = re.compile(r"(?P<down>\S+(?:, \S+)*)(?: \([^)]*\))? -> (?P<revision>[^\s,]+)")
 # `alembic current` prints the revision first; other lines are env.py's own output.
 _CURRENT_LINE = re.compile(r"(?P<revision>\S+)(?: \([^)]*\))*\s*")
+# alembic/script/base.py, Script.log_entry, as `alembic show` prints it
+_PATH_LINE = re.compile(r"^Path: (?P<path>.+)$", re.MULTILINE)
 _BASE = "<base>"
 JOINT = ", "
 """Separates revisions where a database or a release has several heads."""
@@ -102,6 +104,15 @@ class Alembic:
             found.add(each := pending.pop())
             pending += below.get(each, ())
         return frozenset(found)
+
+    def source(self, release: str, revision: str) -> str:
+        """The text of a revision's script, wherever the release's tree is; empty where it cannot be read."""
+        shown = _PATH_LINE.search(self.run(release, "show", revision).stdout)
+        if shown is None:
+            return ""
+        command = ReleaseCommand(release, ["cat", shown["path"].strip()], self._target.migrations.directory, None)
+        result = self._commands.run(command, timeout=self._target.migrations.timeout)
+        return result.stdout if result.ok else ""
 
     def _each(self, release: str, verb: str, revisions: Sequence[str], database_url: str | None) -> CommandResult:
         """Run one command per revision until one fails; the result of the last."""

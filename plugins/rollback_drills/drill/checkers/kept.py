@@ -14,10 +14,10 @@ from rollback_drills.postgres import SequenceState
 def check_kept(judge: Judge, stack: Stack, lab: Lab, before: StateBefore, goal: str) -> None:
     """Compare with the state before, over what both schemas can hold.
 
-    Where every revision that was undone is declared lossy, lost rows are recorded, and are no finding.
+    Where a revision that may have lost them is declared lossy, lost rows are recorded, and are no finding.
     """
     lost = rows_lost(stack, lab, before)
-    reasons = declared_lossy(stack, before, goal) if lost else {}
+    reasons = declared_lossy(stack, before, goal, lost) if lost else {}
     told = ", ".join(f"{count} of {before.rows.counts[table]} rows of {table}" for table, count in lost.items())
     if reasons:
         judge.observe("rows that the downgrade destroys, as declared", {"rows": {**lost}, "declared": {**reasons}})
