@@ -65,6 +65,14 @@ class _PytestServer(ForkServer):
         )
 
 
+def _read_by_python() -> dict[str, str]:
+    """The variables that Python reads when it starts."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+
+
+_READ_AT_START = _read_by_python()
+
+
 @cache
 def _server() -> ForkServer:
     preloaded = Preloaded("pytest", (*_LIBRARIES, *(f"rollback_drills.{name}" for name in _SUITE)))
@@ -83,8 +91,9 @@ def run_pytest(
         subprocess.TimeoutExpired: after ``timeout`` seconds; the run has been killed.
     """
     argv = [sys.executable, "-m", "pytest", *map(os.fspath, arguments)]
-    child = _server().run(argv, argv[3:], directory, os.environ)
-    if child is None:  # the directory has a module of a name that is imported already
+    forkable = _read_by_python() == _READ_AT_START
+    child = _server().run(argv, argv[3:], directory, os.environ) if forkable else None
+    if child is None:  # or the directory has a module of a name that is imported already
         return subprocess.run(
             argv,
             cwd=directory,
