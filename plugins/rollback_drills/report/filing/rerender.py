@@ -65,6 +65,15 @@ def report_again(
     return reports, changes
 
 
+def read_run(directory: Path) -> RunEvidence:
+    """The evidence of the run in ``directory``.
+
+    Raises:
+        DrillError: it cannot be read, or is not evidence that this version reads.
+    """
+    return _read(run_directory(directory)).run
+
+
 def _read(directory: Path) -> Source:
     file = directory / EVIDENCE
     fix = "name the directory of a completed run, for example reports/latest"

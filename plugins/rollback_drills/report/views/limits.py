@@ -28,7 +28,6 @@ class Limits:
     buckets: int = 96
     """stretches of time of a chart"""
 
-
     @property
     def calm(self) -> Limits:
         """For a drill that passed: nobody reads all that it said, and evidence.json has it."""
@@ -36,7 +35,7 @@ class Limits:
 
 
 FULL = Limits()
-SUMMARY = Limits(output=0, value=300, line=160, items=5, rows=60, steps=0, cases=0, groups=0)
+SUMMARY = Limits(output=0, value=1000, line=200, items=5, rows=60, steps=0, cases=0, groups=0)
 """For Markdown and the terminal, which show no steps."""
 LADDER = (
     FULL,

@@ -23,6 +23,7 @@ _WITHOUT: Final = {
     "prevention": "with its safeguards",
     "reversibility": "past every migration",
 }
+AS_FAR: Final = "as far as it was drilled"
 _RELEASE: Final = "quick-application"
 _MANY: Final = 3  # exceptions beyond which a "Yes" would mislead
 
@@ -90,7 +91,7 @@ def _answer(run: RunEvidence, rows: Sequence[SectionRow]) -> tuple[str, Tone]:
         accepted = f"{with_risks}," if risks else ""
         part = len(holding) - len(certain)
         only = f", {'it' if len(holding) == 1 else f'{part} of them'} in part" if part else ""
-        return f"Yes,{accepted} as far as it was drilled: {_of(holding, rows)} {_hold(holding)}{only}.", "unknown"
+        return f"Yes,{accepted} {AS_FAR}: {_of(holding, rows)} {_hold(holding)}{only}.", "unknown"
     if holding:
         return f"Not proven: its release was not drilled; {_of(holding, rows)} {_hold(holding)}{with_risks}.", "unknown"
     return "Not proven: no section of the runbook was drilled; what was drilled passed.", "unknown"
@@ -139,7 +140,9 @@ def _walked(run: RunEvidence) -> tuple[str, Tone]:
     final = sum(each.verdict.startswith("irreversible") for _, each in revisions)
     lossy = sum(bool(each.losses or each.seed_losses) for _, each in revisions)
     risks = {finding.code for drill in run.drills for finding in drill.accepted}
-    parts = [f"{total - unproven - final} of {total}" + (f", with {count(len(risks), 'accepted risk')}" if risks else "")]
+    parts = [
+        f"{total - unproven - final} of {total}" + (f", with {count(len(risks), 'accepted risk')}" if risks else "")
+    ]
     parts += [f"{final} irreversible by design"] if final else []
     parts += [f"{unproven} could not be proven"] if unproven else []
     parts += [f"{lossy} {'loses' if lossy == 1 else 'lose'} data when undone"] if lossy else []

@@ -29,7 +29,6 @@ from rollback_drills.report.views.steps import CaseView, File, case_view
 from rollback_drills.report.views.summary import Row, rows
 from rollback_drills.report.views.trends import TrendView, slower, trends
 
-
 _PASSED_CASES = 2  # whose steps are shown
 
 
@@ -114,8 +113,10 @@ class Report:
     @property
     def findings_hint(self) -> str:
         """How many causes there are, and what fails nothing."""
-        known = [count(len(self.known), "accepted risk or known gap", "accepted risks and known gaps")] if self.known else []
-        return ", ".join([count(len(self.causes), "cause"), *known]) if self.problems else "none"
+        if not self.problems:
+            return "none"
+        known = count(len(self.known), "accepted risk or known gap", "accepted risks and known gaps")
+        return count(len(self.causes), "cause") + (f", {known}" if self.known else "")
 
     @property
     def drills_text(self) -> str:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.evidence.run import RunEvidence
-from rollback_drills.report.text import NOT_MEASURED, count, enumerate_words, seconds
+from rollback_drills.report.text import NOT_MEASURED, count, enumerate_words, one_line, seconds
 from rollback_drills.report.views.coverage import SectionCoverage
 from rollback_drills.report.views.groups import NOT_BEGUN, Group
 from rollback_drills.report.views.summary import Row
@@ -152,7 +152,7 @@ def _lost(begun: Sequence[DrillEvidence]) -> tuple[str, str, bool]:
         every = sum(len(drill.revisions) for drill in begun)
         if not lossy:
             return "nothing", f"in {count(every, 'migration')}", False
-        return f"data of {count(len(lossy), 'migration')}", f"of {every}, when undone", False
+        return count(len(lossy), "migration"), f"of {every} lose{'s' if len(lossy) == 1 else ''} data", False
     writes = [drill.writes for drill in begun if drill.writes]
     if not writes:
         return "", NOT_MEASURED if begun else "", False
@@ -187,4 +187,4 @@ def _sure_why(section: SectionCoverage, groups: Sequence[Group], begun: Sequence
 def _brief(text: str) -> str:
     """The first clause, if it is short enough for a cell; the fold below has all of it."""
     first = text.partition(";")[0].strip()
-    return first if len(first) <= 70 else first[:69].rpartition(" ")[0].rstrip(",") + " …"
+    return one_line(first, 90)

@@ -16,7 +16,6 @@ from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.timeline import Timeline, split, timeline
 from rollback_drills.report.views.values import Diff, Pairs, Plain, Value, brief, view
 
-
 _BRIEF = 60  # characters of a value that fit into the line of its check
 
 

@@ -86,7 +86,7 @@ _KINDS: Final = (
     _Kind(
         "migration",
         ("scenario-b",),
-        lambda run: "Read the revision, remove only what the migration left, start the last good release",
+        lambda run: "Undo only what it left, start the last good release",
         lambda run: ("the last good release", "the revision that the database reports"),
     ),
     _Kind(
