@@ -210,9 +210,13 @@ def test_header_and_summary(project: Project) -> None:
             "drill target: small gateway, 2.0 back to 1.0 (system/target.toml)",
             "drill runtime: embedded, chosen by auto: *",
             "*= rollback drills =*",
-            "drill * verdict * recovery / objective found",
-            "Three steps * failed * s / 10 s * 1",
-            "Do not rely on this runbook: 1 of 1 drill failed.",
+            "Can small gateway 2.0 go back to 1.0?",
+            "No: *",
+            "1  Rows * [[]critical, rows-lost[]]",
+            "   where  Three steps",
+            "   do     *",
+            "   again  pytest *",
+            "section * can we? * how sure",
             f"report: reports/{project.run_directory.name}/incident.html",
         ]
     )
@@ -287,7 +291,7 @@ def test_what_an_early_end_leaves_out(project: Project, how: list[str]) -> None:
         "test_4": "not run",
     }
     assert verdicts(run)["test_3"] == verdicts(run)["test_4"] == not_run
-    result.stdout.fnmatch_lines(["*A drill* not run *", "Of the others, 1 passed and 2 not run."])
+    result.stdout.fnmatch_lines(["1 of 3 drills passed and 2 not begun."])
     assert "Not run because" in (project.run_directory / "incident.html").read_text()
 
 

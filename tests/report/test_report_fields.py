@@ -76,8 +76,8 @@ def test_two_tabs_of_one_page_agree(browser: Browser, document: Path) -> None:
         other = Visit(one.page.context.new_page(), document.as_uri())
         one.page.get_by_label("Ticket").fill("OPS-1")
         other.page.wait_for_function("document.querySelector('[name=ticket]').value === 'OPS-1'")
-        other.page.get_by_label("Approver").fill("Ada")
-        one.page.wait_for_function("document.querySelector('[name=approver]').value === 'Ada'")
+        other.page.get_by_label("Approved by", exact=True).fill("Ada")
+        one.page.wait_for_function("document.querySelector('[name=sign-off-name]').value === 'Ada'")
         assert one.value("ticket") == "OPS-1"
 
 
@@ -93,11 +93,11 @@ def test_a_completed_copy_stands_by_itself(scripted: bool, browser: Browser, doc
         assert seen.page.get_by_text("Completed copy, saved 2").is_visible()
         assert (seen.console, seen.requested) == ([], [])
         if scripted:  # and a copy of the copy
-            seen.page.get_by_label("Approver").fill("Linus")
+            seen.page.get_by_label("Approved by", exact=True).fill("Linus")
             second = save_copy(seen.page, tmp_path / "second.html")
             with visit(browser, second) as third:
                 assert_filled_in(third)
-                assert third.value("approver") == "Linus"
+                assert third.value("sign-off-name") == "Linus"
 
 
 def test_a_copy_differs_from_the_document_in_what_was_filled_in_only(
@@ -158,8 +158,8 @@ def test_whoever_performed_the_drills_cannot_sign_unnoticed(
     performed: str, signed: str, warned: bool, browser: Browser, document: Path, tmp_path: Path
 ) -> None:
     with visit(browser, document) as seen:
-        seen.page.get_by_label("Performed by").fill(performed)
-        seen.page.get_by_label("Name", exact=True).fill(signed)
+        seen.page.get_by_label("Performed by", exact=True).fill(performed)
+        seen.page.get_by_label("Approved by", exact=True).fill(signed)
         assert seen.page.get_by_role("alert").is_visible() == warned
         copy = save_copy(seen.page, tmp_path / "copy.html")
     with visit(browser, copy, java_script_enabled=False) as seen:

@@ -138,7 +138,7 @@ def _why(name: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -
         if titles:
             return f"not selected: {enumerate_words(list(titles), limits.items)}"
         cut_short = f"; the run ended early: {one_line(run.interrupted, limits.line)}" if run.interrupted else ""
-        return f"not drilled by this run{cut_short}"
+        return f"no drill of it was performed{cut_short}"
     reasons: dict[str, list[str]] = {}
     for group in groups:
         for param, drill in zip(group.params, group.drills, strict=True):

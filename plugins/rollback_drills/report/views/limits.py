@@ -43,5 +43,6 @@ LADDER = (
     Limits(output=600, value=300, line=200, items=12, rows=40, steps=40, cases=2, groups=120, buckets=40),
     Limits(output=240, value=120, line=140, items=6, rows=12, steps=20, cases=1, groups=80, buckets=24),
     Limits(output=100, value=60, line=100, items=3, rows=4, steps=8, cases=1, groups=40, buckets=12),
+    Limits(output=60, value=60, line=80, items=3, rows=3, steps=5, cases=1, groups=12, buckets=8),
 )
 """From generous to sparse: the first one with which the document stays under its limit is used."""

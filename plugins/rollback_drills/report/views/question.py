@@ -90,7 +90,7 @@ def _answer(run: RunEvidence, rows: Sequence[SectionRow]) -> tuple[str, Tone]:
     if any(row.id == _RELEASE and row.can == "Yes" for row in rows):
         accepted = f"{with_risks}," if risks else ""
         part = len(holding) - len(certain)
-        only = f", {'it' if len(holding) == 1 else f'{part} of them'} in part" if part else ""
+        only = "" if not part else ", in part" if len(holding) == 1 else f", {part} of them in part"
         return f"Yes,{accepted} {AS_FAR}: {_of(holding, rows)} {_hold(holding)}{only}.", "unknown"
     if holding:
         return f"Not proven: its release was not drilled; {_of(holding, rows)} {_hold(holding)}{with_risks}.", "unknown"

@@ -135,14 +135,15 @@ def _how_long(begun: Sequence[DrillEvidence]) -> tuple[str, str, float | None, b
     if not measured:
         return "", "no objective" if begun else "", None, False
     limits = [each.objective_seconds for each in measured if each.objective_seconds is not None]
-    of = f"of {seconds(min(limits))}" if limits else "no objective"
+    least = min(limits, default=0.0)
+    of = f"of {seconds(least)}" if limits else "no objective"
     missing = sum(each.seconds is None for each in measured)
     if missing:
         few = f" in {missing} of {len(measured)}" if len(measured) > 1 else ""
         return f"not reached{few}", of, None, True
     longest = max(each.seconds or 0.0 for each in measured)
     late = any(each.met is False for each in measured)
-    return seconds(longest), of, min(1.0, longest / min(limits)) if limits and min(limits) else None, late
+    return seconds(longest), of, min(1.0, longest / least) if least else None, late
 
 
 def _lost(begun: Sequence[DrillEvidence]) -> tuple[str, str, bool]:
@@ -170,7 +171,8 @@ def _lost(begun: Sequence[DrillEvidence]) -> tuple[str, str, bool]:
 def _sure_why(section: SectionCoverage, groups: Sequence[Group], begun: Sequence[DrillEvidence]) -> str:
     """Why it is drilled in part or not; of what is drilled, how often."""
     if not begun:
-        return _brief(section.why) if section.why else "no drill"
+        reasons = list(dict.fromkeys(drill.reason for group in groups for drill in group.drills if drill.reason))
+        return _brief(reasons[0] if len(reasons) == 1 else section.why) or "no drill"
     migrations = sum(len(drill.revisions) for drill in begun)
     times = count(migrations, "migration") if migrations else count(len(begun), "drill")
     if section.proof in ("proven", "failed"):
@@ -187,4 +189,4 @@ def _sure_why(section: SectionCoverage, groups: Sequence[Group], begun: Sequence
 def _brief(text: str) -> str:
     """The first clause, if it is short enough for a cell; the fold below has all of it."""
     first = text.partition(";")[0].strip()
-    return one_line(first, 90)
+    return one_line(first, 120)
