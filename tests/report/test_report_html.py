@@ -28,6 +28,7 @@ _ATTRIBUTES = """
     lang charset http-equiv content name rel href class id scope colspan role open tabindex data-label aria-label
     aria-labelledby aria-hidden width height x y x1 x2 y1 y2 viewbox preserveaspectratio d points cx cy r for type
     rows hidden autocomplete data-field data-scripted data-run aria-describedby datetime
+    rx
 """
 TAGS, ATTRIBUTES = set(_TAGS.split()), set(_ATTRIBUTES.split())
 
