@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.files import PATIENCE, TEMPORARY, ReportLockedError, one_at_a_time, write_whole
-from rollback_drills.report.filing.history import HISTORY, append_history, read_history
+from rollback_drills.report.filing.history import HISTORY, PastRun, append_history, read_history
 from rollback_drills.report.filing.manifest import ManifestEntry, entries, read_manifest, write_manifest
 from rollback_drills.report.formats.html import render_html
 from rollback_drills.report.formats.markdown import render_markdown
@@ -24,12 +24,20 @@ from rollback_drills.report.views.steps import File
 EVIDENCE, PAGE, SUMMARY = "evidence.json", "incident.html", "incident.md"
 
 
-def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patience: float = PATIENCE) -> Reports:
+def file_report(
+    run: RunEvidence,
+    directory: Path,
+    *,
+    again: bool = False,
+    patience: float = PATIENCE,
+    against: PastRun | None = None,
+) -> Reports:
     """Write the report of ``run`` into ``directory``, and add the run to what its neighbours share.
 
     That is the history, the chain of manifests, and ``latest``. Runs that end at the same time take turns.
 
     Args:
+        against: the run that it is compared with; by default the last comparable one beside it.
         again: whether an earlier run is rendered again; ``latest`` then never moves back to it.
         patience: seconds to wait for another run; after that the report is written, but nothing shared is touched.
 
@@ -42,13 +50,13 @@ def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patie
     neighbours = directory.parent
     try:
         with one_at_a_time(neighbours, patience=patience):
-            reports = Reports(run, read_history(neighbours / HISTORY))
+            reports = Reports(run, read_history(neighbours / HISTORY), against)
             write_report(reports, directory)
             append_history(neighbours / HISTORY, run)
             if not (again and _is_older(run, neighbours / "latest")):
                 refresh_latest(neighbours, directory)
     except ReportLockedError as error:
-        write_report(Reports(run), directory, chained=False)
+        write_report(Reports(run, against=against), directory, chained=False)
         what = f"the report is in {directory}, but not in {HISTORY}, the chain of manifests and latest: {error.what}"
         raise DrillError(what, fix=error.fix) from None
     return reports

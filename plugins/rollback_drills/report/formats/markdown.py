@@ -54,8 +54,13 @@ def render_markdown(reports: Reports, *, max_characters: int = MAX_CHARACTERS) -
     return "\n".join(lines) + "\n"
 
 
+def title_line(report: Report, level: int = 1) -> str:
+    """The question and its answer as a heading."""
+    return f"{'#' * level} {_TONES[report.answer.tone]} {escape(report.answer.ask)} {escape(report.answer.say)}"
+
+
 def _lines(report: Report) -> Iterator[str]:
-    yield f"# {_TONES[report.answer.tone]} {escape(report.answer.ask)} {escape(report.answer.say)}"
+    yield title_line(report)
     yield ""
     what = "" if report.migrations_only else f", release {escape(report.releases)}"
     yield (
@@ -63,7 +68,7 @@ def _lines(report: Report) -> Iterator[str]:
         f"runtime {escape(report.runtime)}, run {code(report.run)}"
     )
     yield ""
-    for note in report.headline.notes:
+    for note in (*([report.since.sentence] if report.since else ()), *report.headline.notes):
         yield f"- {escape(note)}"
     yield ""
     if report.failures:

@@ -52,7 +52,7 @@ def terminal_lines(reports: Reports, page: Path | str, *, width: int = 80) -> li
 def _answer(view: Report, width: int) -> Iterator[Line]:
     yield from ((line, "bold") for line in wrap(visible(view.answer.ask), width))
     yield from ((line, f"{_STYLES[view.answer.tone]} bold") for line in wrap(visible(view.answer.say), width))
-    for note in view.headline.notes:
+    for note in (*([view.since.sentence] if view.since else ()), *view.headline.notes):
         yield from ((line, "") for line in wrap(visible(one_line(note, 300)), width))
     if view.history_note:
         yield from ((line, "yellow") for line in wrap(view.history_note, width))

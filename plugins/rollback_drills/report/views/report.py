@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.evidence.run import RunEvidence
-from rollback_drills.report.filing.history import History
+from rollback_drills.report.filing.history import History, PastRun
 from rollback_drills.report.text import NOT_MEASURED, count, moment, one_line, paragraphs, seconds
 from rollback_drills.report.views.accepted import AcceptedView, accepted_risks
 from rollback_drills.report.views.card import Card, card
@@ -25,6 +25,7 @@ from rollback_drills.report.views.question import Answer, of_migrations_only, qu
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 from rollback_drills.report.views.scope import ScopeTable, scope
 from rollback_drills.report.views.sections import SectionRow, section_rows
+from rollback_drills.report.views.since import Since, former_run, since
 from rollback_drills.report.views.steps import CaseView, File, case_view
 from rollback_drills.report.views.summary import Row, rows
 from rollback_drills.report.views.trends import TrendView, slower, trends
@@ -97,6 +98,7 @@ class Report:
     revisions_more: int = 0
     history_note: str = ""
     measurements: str = ""
+    since: Since | None = None
     files: tuple[File, ...] = ()
     files_more: int = 0
 
@@ -148,21 +150,28 @@ class Reports:
     Args:
         run: the evidence.
         history: the former runs, for the trends.
+        against: the run that it is compared with; the last comparable one of ``history`` by default.
     """
 
-    def __init__(self, run: RunEvidence, history: History | None = None) -> None:
-        self.run, self._history = run, history or History()
+    def __init__(self, run: RunEvidence, history: History | None = None, against: PastRun | None = None) -> None:
+        self.run, self._history, self._against = run, history or History(), against
         self._built: dict[Limits, Report] = {}
 
     def within(self, limits: Limits) -> Report:
         """The report that keeps as much of long texts and lists as ``limits`` allow."""
         if limits not in self._built:
-            self._built[limits] = build_report(self.run, self._history, limits)
+            self._built[limits] = build_report(self.run, self._history, limits, self._against)
         return self._built[limits]
 
 
-def build_report(run: RunEvidence, history: History | None = None, limits: Limits = FULL) -> Report:
-    """The report of ``run``; renderers share those that `Reports` has built."""
+def build_report(
+    run: RunEvidence, history: History | None = None, limits: Limits = FULL, against: PastRun | None = None
+) -> Report:
+    """The report of ``run``; renderers share those that `Reports` has built.
+
+    Args:
+        against: the run that it is compared with; the last comparable one of ``history`` by default.
+    """
     history = history or History()
     groups = group_drills(run)
     shown = {group.number: list(_worth_showing(group, limits)) for group in _first_the_failed(groups)[: limits.groups]}
@@ -209,6 +218,7 @@ def build_report(run: RunEvidence, history: History | None = None, limits: Limit
         revisions=revisions,
         revisions_more=revisions_more,
         history_note=_history_note(history),
+        since=None if only else since(run, front, against or former_run(run, history)),
     )
 
 
