@@ -71,7 +71,7 @@ def test_what_was_opened_is_printed_too(browser: Browser, document: Path) -> Non
     with visit(browser, document) as seen:
         seen.page.get_by_role("button", name="Open every fold").click()
         text = " ".join(printed(seen.page))
-    for words in (*FOLDED, "SHA-256 of the target file"):
+    for words in (*FOLDED, "Chosen because"):
         assert words in text, words
     assert not any(button in text for button in BUTTONS)
 
