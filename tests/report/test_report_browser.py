@@ -81,7 +81,11 @@ def test_it_fits_in_between(width: int, browser: Browser, bad_day: Path) -> None
 
 def test_the_first_screen_says_what_failed_and_what_to_do(browser: Browser, bad_day: Path) -> None:
     with visit(browser, bad_day) as seen:
-        for text in ("Yes, but not its database", "If it happens tonight", "Make downgrade() the exact inverse"):
+        for text in (
+            "Yes, as far as it was drilled, but not its database",
+            "If it happens tonight",
+            "Make downgrade() the exact inverse",
+        ):
             box = seen.page.get_by_text(text).first.bounding_box()
             assert box is not None
             assert box["y"] + box["height"] < 900
@@ -103,7 +107,7 @@ def test_without_javascript_all_of_it_is_readable(browser: Browser, bad_day: Pat
     with visit(browser, bad_day, java_script_enabled=False) as seen:
         assert (seen.console, seen.requested) == ([], [])
         page = seen.page
-        assert page.get_by_text("Yes, but not its database").first.is_visible()
+        assert page.get_by_text("Yes, as far as it was drilled").first.is_visible()
         assert page.locator("button:visible").count() == 0
         page.get_by_label("Approved by", exact=True).fill("Ada")
         page.locator("summary").first.click()

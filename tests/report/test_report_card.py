@@ -116,6 +116,11 @@ def test_cases_that_failed_are_cautions_and_no_figure_of_theirs_counts() -> None
     assert "1 of them did not hold" in found.way.sure
 
 
+def test_a_way_that_failed_for_most_cases_is_none() -> None:
+    assert not answer(INTEGRATION, *samples.scenario_a(*build.INTEGRATIONS[:11])).way.works
+    assert answer(INTEGRATION, *samples.scenario_a(*build.INTEGRATIONS[:10])).way.works
+
+
 def test_what_was_not_measured_or_not_judged_is_not_called_nothing() -> None:
     unjudged = drilled("release", "quick-application", lost=4, judged=False)
     assert answer(RELEASE, unjudged).price == "lost writes: not judged"

@@ -45,6 +45,11 @@ def day(**verdicts: Verdict) -> Report:
             "No: 4 of 9 sections fail.",
             "failed",
         ),
+        (
+            {"prevention": "skipped", "scenario_c": "failed"},
+            "Yes, as far as it was drilled, but not from a backup.",
+            "failed",
+        ),
         ({"prevention": "skipped"}, "Yes, as far as it was drilled: 8 of 9 sections hold.", "unknown"),
         (
             {"quick_application": "skipped"},

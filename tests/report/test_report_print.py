@@ -46,7 +46,7 @@ def test_paper_has_the_page_the_findings_and_the_sign_off(
     assert len(pages) <= 4
     text = " ".join(pages)
     for words in (
-        "Yes, but not its database",
+        "Yes, as far as it was drilled, but not its database",
         "If it happens tonight",
         "Do not downgrade the database",
         "The downgrade does not restore the schema",

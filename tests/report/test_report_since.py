@@ -110,7 +110,9 @@ def test_a_comment_is_short_and_begins_with_its_marker() -> None:
     text = render_comment(Reports(samples.game_day()))
     lines = text.splitlines()
     assert lines[0] == "<!-- rollback-drills: reference gateway -->"
-    assert lines[1].startswith("### ❌ Can reference gateway 0.5.0 go back to 0.4.0? Yes, but not its database")
+    assert lines[1].startswith(
+        "### ❌ Can reference gateway 0.5.0 go back to 0.4.0? Yes, as far as it was drilled, but"
+    )
     assert "1. **The downgrade does not restore the schema** (`schema-residue`)" in text
     assert "6. 1 more in incident.html" in text
     assert len(text) < 4_000

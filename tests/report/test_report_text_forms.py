@@ -69,7 +69,7 @@ def test_tables_keep_their_columns(run: RunEvidence) -> None:
 def test_markdown_says_the_same_as_the_page() -> None:
     text = render_markdown(Reports(samples.game_day()))
     assert text.startswith(
-        "# ❌ Can reference gateway 0.5.0 go back to 0.4.0? Yes, but not its database or one integration at a time.\n"
+        "# ❌ Can reference gateway 0.5.0 go back to 0.4.0? Yes, as far as it was drilled, but not its database or one integration at a time.\n"
     )
     assert "Scenario A: a new integration causes issues (21 integrations) | ❌ No (2 of 21)" in text
     assert "- [ ] Post mortem" in text
@@ -102,7 +102,7 @@ def test_terminal_shows_what_matters_at_three_in_the_morning() -> None:
     text = "\n".join(line for line, _ in lines)
     assert lines[:2] == [
         ("Can reference gateway 0.5.0 go back to 0.4.0?", "bold"),
-        ("Yes, but not its database or one integration at a time.", "red bold"),
+        ("Yes, as far as it was drilled, but not its database or one integration at a time.", "red bold"),
     ]
     assert ("1  The downgrade does not restore the schema [critical, schema-residue]", "red bold") in lines
     assert "   do     Parse the flag strictly" in text

@@ -40,7 +40,7 @@ def headline(
     run: RunEvidence, answer: Answer, covered: Sequence[SectionCoverage], slower: Sequence[str] = ()
 ) -> Headline:
     """The verdict of ``run``; ``slower`` are sentences about drills that took longer than before."""
-    counted = of_migrations_only(run) or AS_FAR in answer.say  # the answer itself has the counts
+    counted = of_migrations_only(run) or f"{AS_FAR}:" in answer.say  # the answer itself has the counts
     notes = (*_notes(run, () if counted else covered), *slower)
     return Headline(run.verdict, answer.tone, answer.sentence, notes)
 

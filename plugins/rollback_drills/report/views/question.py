@@ -113,9 +113,9 @@ def _exceptions(rows: Sequence[SectionRow], failed: Sequence[SectionRow]) -> str
     if release is None or release.can not in ("Yes", "In part") or len(failed) > _MANY:
         return f"No: {_of(failed, rows)} {'fails' if len(failed) == 1 else 'fail'}."
     words = [_WITHOUT.get(row.id, f"“{row.title}”") for row in failed]
-    if len(words) == 1:
-        return f"Yes, but not {words[0]}."
-    return f"Yes, but not {', '.join(words[:-1])} or {words[-1]}."
+    without = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    certain = all(row.sure == "Drilled" and row.can != "Unknown" for row in rows)
+    return f"Yes, {'' if certain else f'{AS_FAR}, '}but not {without}."
 
 
 def _of_migrations(run: RunEvidence, name: str) -> Answer:

@@ -139,12 +139,13 @@ def _way(kind: _Kind, groups: Sequence[Group], run: RunEvidence) -> Way:
 
 
 def _state(groups: Sequence[Group], measured: Sequence[Group]) -> tuple[State, str]:
-    """Whether a way works: each drill that measures it passed; of its cases, at least one did."""
+    """Whether a way works: each drill that measures it passed; of its cases, more than half did."""
     begun = [each for each in groups if each.verdict not in NOT_BEGUN]
     if not begun:
         return "not proven", _reason([drill for each in groups for drill in each.drills]) or "not drilled"
     for group in measured:
-        if not any(_recovered(drill) for drill in group.drills):
+        begun_cases = [drill for drill in group.drills if drill.verdict not in NOT_BEGUN]
+        if 2 * sum(map(_recovered, group.drills)) <= len(begun_cases):
             failed = [drill for drill in group.drills if drill.verdict == "failed"]
             if failed:
                 return "failed", next((each.title for each in failed[0].findings if each.fails), "") or _reason(failed)
