@@ -227,4 +227,4 @@ def test_a_run_is_filed_with_its_history(tmp_path: Path) -> None:
     assert len(read_history(tmp_path / HISTORY).runs) == 4
     page = (tmp_path / "latest" / "incident.html").read_text()
     assert "20261120-030405-aaaa" in page
-    assert sorted(path.name for path in tmp_path.iterdir() if not path.is_dir()) == [".lock", HISTORY]
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.is_dir()) == [".lock", HISTORY, "index.html"]

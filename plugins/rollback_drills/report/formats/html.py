@@ -21,6 +21,7 @@ from rollback_drills.report.text import cut, visible
 from rollback_drills.report.views.limits import LADDER
 from rollback_drills.report.views.question import of_migrations_only
 from rollback_drills.report.views.report import Report, Reports
+from rollback_drills.report.views.runs import Runs
 from rollback_drills.report.views.steps import File
 
 MAX_BYTES = 1_000_000
@@ -72,6 +73,12 @@ def _render(report: Report) -> str:
     template = _environment().get_template("incident.html.j2")
     hashes = {"style_hash": _hash(style), "script_hash": _hash(script)}
     return template.render(report=report, style=Markup(style), script=Markup(script), **hashes)
+
+
+def render_index(runs: Runs) -> str:
+    """The index of all runs: one HTML file, without a script."""
+    style = _part("incident.css")
+    return _environment().get_template("index.html.j2").render(runs=runs, style=Markup(style), style_hash=_hash(style))
 
 
 @cache
