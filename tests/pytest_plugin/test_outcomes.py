@@ -204,9 +204,13 @@ def test_header_and_summary(project: Project) -> None:
             "drill target: small gateway, 2.0 back to 1.0 (system/target.toml)",
             "drill runtime: embedded, chosen by auto: *",
             "*= rollback drills =*",
-            "drill * verdict * recovery / objective found",
-            "Three steps * failed * s / 10 s * 1",
-            "Do not rely on this runbook: 1 of 1 drill failed.",
+            "Can small gateway 2.0 go back to 1.0?",
+            "No: *",
+            "1  Rows * [[]critical, rows-lost[]]",
+            "   where  Three steps",
+            "   do     *",
+            "   again  pytest *",
+            "section * can we? * how sure",
             f"report: reports/{project.run_directory.name}/incident.html",
         ]
     )

@@ -23,14 +23,19 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(Reports(samples.game_day()), tmp_path_factory.mktemp("fields"))[1]
 
 
+def unfold(page: Page) -> None:
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+
+
 def fill_in(page: Page) -> None:
+    unfold(page)
     page.get_by_label("Owner", exact=True).fill("Grace <i>Hopper</i>")
     page.get_by_label("Analysis", exact=True).fill(NASTY)
     page.locator("[name='action-1-what']").fill("Write an exact downgrade()")
     page.locator("[name='action-1-due']").fill("2026-12-24")
     page.locator("[name='action-1-done']").check()
     page.get_by_role("button", name="Add an action").click()
-    page.keyboard.type("A fifth action")
+    page.keyboard.type("One more action")
     page.locator("[name='check-8']").check()
     page.locator("[name='check-8-by']").fill("Ada")
 
@@ -42,7 +47,7 @@ def assert_filled_in(seen: Visit) -> None:
     assert seen.value("action-1-due") == "2026-12-24"
     assert seen.page.locator("[name='action-1-done']").is_checked()
     assert not seen.page.locator("[name='action-2-done']").is_checked()
-    assert seen.value("action-5-what") == "A fifth action"
+    assert seen.value("action-7-what") == "One more action"
     assert seen.page.locator("[name='check-8']").is_checked()
     assert seen.value("check-8-by") == "Ada"
     assert seen.page.locator("script").count() == 1
@@ -74,10 +79,11 @@ def test_nothing_is_lost_by_closing_the_tab(browser: Browser, document: Path) ->
 def test_two_tabs_of_one_page_agree(browser: Browser, document: Path) -> None:
     with visit(browser, document) as one:
         other = Visit(one.page.context.new_page(), document.as_uri())
+        unfold(one.page)
         one.page.get_by_label("Ticket").fill("OPS-1")
         other.page.wait_for_function("document.querySelector('[name=ticket]').value === 'OPS-1'")
-        other.page.get_by_label("Approver").fill("Ada")
-        one.page.wait_for_function("document.querySelector('[name=approver]').value === 'Ada'")
+        other.page.get_by_label("Approved by", exact=True).fill("Ada")
+        one.page.wait_for_function("document.querySelector('[name=sign-off-name]').value === 'Ada'")
         assert one.value("ticket") == "OPS-1"
 
 
@@ -93,11 +99,11 @@ def test_a_completed_copy_stands_by_itself(scripted: bool, browser: Browser, doc
         assert seen.page.get_by_text("Completed copy, saved 2").is_visible()
         assert (seen.console, seen.requested) == ([], [])
         if scripted:  # and a copy of the copy
-            seen.page.get_by_label("Approver").fill("Linus")
+            seen.page.get_by_label("Approved by", exact=True).fill("Linus")
             second = save_copy(seen.page, tmp_path / "second.html")
             with visit(browser, second) as third:
                 assert_filled_in(third)
-                assert third.value("approver") == "Linus"
+                assert third.value("sign-off-name") == "Linus"
 
 
 def test_a_copy_differs_from_the_document_in_what_was_filled_in_only(
@@ -119,6 +125,7 @@ def test_where_nothing_is_kept_the_page_says_so_and_asks_before_it_goes(browser:
         page = seen.page
         page.add_init_script(NO_STORAGE)
         page.reload()
+        unfold(page)
         assert seen.console == []
         page.get_by_label("Owner", exact=True).fill("Grace")
         assert "keeps nothing" in page.locator("#kept").inner_text()
@@ -139,6 +146,7 @@ def test_a_broken_draft_does_no_harm(browser: Browser, document: Path) -> None:
         with visit(browser, document) as seen:
             seen.page.evaluate("text => localStorage.setItem('rollback-drills:20261122-030405-7f3a:', text)", draft)
             seen.page.reload()
+            unfold(seen.page)
             assert (seen.console, seen.value("owner")) == ([], "")
             seen.page.get_by_label("Owner", exact=True).fill("Grace")
             assert "Kept in this browser" in seen.page.locator("#kept").inner_text()
@@ -158,8 +166,8 @@ def test_whoever_performed_the_drills_cannot_sign_unnoticed(
     performed: str, signed: str, warned: bool, browser: Browser, document: Path, tmp_path: Path
 ) -> None:
     with visit(browser, document) as seen:
-        seen.page.get_by_label("Performed by").fill(performed)
-        seen.page.get_by_label("Name", exact=True).fill(signed)
+        seen.page.get_by_label("Performed by", exact=True).fill(performed)
+        seen.page.get_by_label("Approved by", exact=True).fill(signed)
         assert seen.page.get_by_role("alert").is_visible() == warned
         copy = save_copy(seen.page, tmp_path / "copy.html")
     with visit(browser, copy, java_script_enabled=False) as seen:

@@ -22,12 +22,13 @@ VOID = {"meta", "link", "br", "hr", "img", "input"}
 _TAGS = """
     html head meta link title style body a header main section article nav footer div span p h1 h2 h3 h4 ul ol li dl
     dt dd table thead tbody tr th td strong code pre i del ins details summary figure figcaption svg line text rect
-    path polyline circle script button input textarea label b
+    path polyline circle script button input textarea label b symbol use time
 """
 _ATTRIBUTES = """
     lang charset http-equiv content name rel href class id scope colspan role open tabindex data-label aria-label
     aria-labelledby aria-hidden width height x y x1 x2 y1 y2 viewbox preserveaspectratio d points cx cy r for type
-    rows hidden autocomplete data-field data-scripted data-run aria-describedby
+    rows hidden autocomplete data-field data-scripted data-run aria-describedby datetime
+    rx
 """
 TAGS, ATTRIBUTES = set(_TAGS.split()), set(_ATTRIBUTES.split())
 
@@ -105,17 +106,18 @@ def test_control_characters_are_shown() -> None:
 def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: RunEvidence) -> None:
     page = Page(render_html(Reports(run)))
     assert [text for level, text in page.headings if level == 2] == [
-        "What failed and what to do now",
-        "Can we roll back?",
-        "Scope",
-        "Objectives",
-        "Drills",
-        "Recovery checklist",
+        *(["If it happens tonight"] if run.drills else []),
+        "To do first" if run.verdict == "failed" else "To do",
+        "The 8 sections of the runbook",
         "Findings",
         "What was not proven, and why",
+        "All no drills" if not run.drills else f"All {len(run.drills)} drills",
+        "Recovery checklist",
+        "Scope, objectives, versions",
         "To be filled in by people",
-        "Manifest",
-        "What this proves, and what it does not",
+        "Files",
+        "Words",
+        "Sign-off",
     ]
     levels = [level for level, _ in page.headings]
     assert levels[0] == 1
@@ -128,10 +130,13 @@ def test_every_section_is_there_in_order_and_every_link_leads_somewhere(run: Run
 def test_it_says_what_a_reader_needs() -> None:
     text = Page(render_html(Reports(samples.game_day()))).text
     for words in (
-        "Do not rely on this runbook: 3 of 26 drills failed.",
+        "Yes, as far as it was drilled, but not its database or one integration at a time.",
+        "19 of 26 drills passed, 3 failed",
+        "No way back is proven",
+        "Do not downgrade the database",
         "Make downgrade() the exact inverse",
-        "6 min 4 s of 5 min ✗ missed",
-        "5 min 51 s of 5 s ✗ missed",
+        "recovery 6 min 4 s, objective missed",
+        "downtime 5 min 51 s of 5 s, missed",
         "ENUM ('received', 'stored', 'failed')",
         "1,187 rows, 01de01de01de…",
         "bind: address already in use",
@@ -142,7 +147,7 @@ def test_it_says_what_a_reader_needs() -> None:
         "the target has no backup command",
         "not evidence of production\u2019s backups",
         "Owner",
-        "Approver",
+        "Approved by",
         "Ticket",
         "Detection",
         "Analysis",
@@ -151,7 +156,7 @@ def test_it_says_what_a_reader_needs() -> None:
         "killed at its time limit",
         "pytest 'drills/test_scenario_a.py::test_integration[slack]'",
         "docs/reference/findings.md#flag-ignored",
-        "48 of 9,120 RPO 12.4 s of 5 s ✗ missed",
+        "lost 48 of 9,120, the oldest 12.4 s of 5 s, missed",
         "What clients saw: not measured.",
         "delivery-00911",
         "Before the trigger",

@@ -30,11 +30,11 @@ def of(*verdicts: Verdict) -> tuple[DrillEvidence, ...]:
 @pytest.mark.parametrize(
     ("verdicts", "interrupted", "tone", "says"),
     [
-        (("passed",), "", "passed", "The runbook holds: the one drill passed."),
-        (("passed", "passed"), "", "passed", "The runbook holds: all 2 drills passed."),
-        (("passed", "skipped"), "", "passed", "What was drilled holds: 1 of 2 drills passed."),
-        (("passed", "failed", "error"), "", "failed", "Do not rely on this runbook: 1 of 3 drills failed."),
-        (("failed",), "Ctrl-C", "failed", "Do not rely on this runbook: 1 of 1 drill failed."),
+        (("passed",), "", "passed", "Yes."),
+        (("passed", "passed"), "", "passed", "Yes."),
+        (("passed", "skipped"), "", "unknown", "Yes, as far as it was drilled: 1 of 1 section holds, in part."),
+        (("passed", "failed", "error"), "", "failed", "No: 1 of 1 section fails."),
+        (("failed",), "Ctrl-C", "failed", "No: 1 of 1 section fails."),
         (("passed", "error", "incomplete"), "", "unknown", "Not proven: 1 of 3 drills could not be carried out."),
         (("passed", "incomplete"), "", "unknown", "Not proven: 1 of 2 drills were cut short."),
         (("passed", "passed"), "Ctrl-C", "unknown", "Not proven: the run ended early, after 2 drills."),
@@ -45,22 +45,24 @@ def of(*verdicts: Verdict) -> tuple[DrillEvidence, ...]:
             "Not proven: the run ended early, after 1 of 3 drills.",
         ),
         (("passed", "not run"), "", "unknown", "Not proven: the run ended early, after 1 of 2 drills."),
-        (("skipped", "skipped"), "", "unknown", "Nothing was proven: every drill was skipped."),
-        ((), "", "unknown", "Nothing was proven: no drill was performed."),
+        (("skipped", "skipped"), "", "unknown", "Not proven: every drill was skipped."),
+        ((), "", "unknown", "Not proven: no drill was performed."),
     ],
 )
 def test_verdict_of_every_mix(verdicts: tuple[Verdict, ...], interrupted: str, tone: str, says: str) -> None:
     run = build.run(*of(*verdicts), interrupted=interrupted, sections=["quick-application"])
-    headline = build_report(run).headline
-    assert (headline.verdict, headline.tone, headline.sentence) == (run.verdict, tone, says)
+    report = build_report(run)
+    headline = report.headline
+    assert (headline.verdict, headline.tone, report.answer.say) == (run.verdict, tone, says)
+    assert headline.sentence == f"Can reference gateway 0.5.0 go back to 0.4.0? {says}"
     assert any("Ctrl-C" in note for note in headline.notes) == bool(interrupted)
 
 
 def test_a_measurement_that_is_no_test_is_told_so_that_pytests_count_can_be_understood() -> None:
     shared = build.drill("t.py::rounds", "passed", measured_for="several drills")
-    notes = build_report(build.run(*of("passed", "skipped"), shared)).headline.notes
-    assert "3 drills: 2 tests, and 1 measurement that several of them judge." in notes
-    assert not any("measurement" in note for note in build_report(build.run(*of("passed"))).headline.notes)
+    report = build_report(build.run(*of("passed", "skipped"), shared))
+    assert report.measurements == "3 drills: 2 tests, and 1 measurement that several of them judge."
+    assert build_report(build.run(*of("passed"))).measurements == ""
 
 
 def test_what_another_runtime_would_prove_is_counted_apart_and_every_row_says_why() -> None:
@@ -69,14 +71,14 @@ def test_what_another_runtime_would_prove_is_counted_apart_and_every_row_says_wh
         build.drill(f"t.py::test_letter_{number}", "skipped", reason=reason, lacks=["compose"]) for number in range(8)
     ]
     report = build_report(build.run(*of("passed", "skipped"), *letter, sections=["quick-application"]))
-    assert "Of the others, 1 skipped and 8 need --drill-runtime=compose." in report.headline.notes
+    assert "1 of 10 drills passed, 1 not performed and 8 need --drill-runtime=compose." in report.headline.notes
     assert [row.why for row in report.rows if row.anchor] == ["", "because 1", *[reason] * 8]
     assert all(row.why for row in report.rows if row.tone == "unknown")
 
 
 def test_the_words_of_a_reason_count_for_nothing() -> None:
     wordy = build.drill("t.py::test_x", "skipped", reason="not worth --drill-runtime=compose")
-    assert "Of the others, 1 skipped." in build_report(build.run(*of("passed"), wordy)).headline.notes
+    assert "1 of 2 drills passed and 1 not performed." in build_report(build.run(*of("passed"), wordy)).headline.notes
 
 
 def test_what_several_drills_found_in_the_same_words_is_one_entry() -> None:
@@ -119,13 +121,17 @@ def test_what_a_passed_drill_could_not_prove_leaves_its_section_in_part() -> Non
     drill = build.drill("t.py::test_x", "passed", gaps=["the error rate: no [metrics]"])
     report = build_report(build.run(drill, sections=["quick-application"]))
     assert [(each.proof, each.why) for each in report.sections] == [("in part", "the error rate: no [metrics]")]
-    assert report.headline.sentence == "What was drilled holds: 1 of 1 drill passed."
+    assert report.answer.say == "Yes, as far as it was drilled: 1 of 1 section holds, in part."
+    assert report.answer.tone == "unknown"
 
 
 def test_a_gap_in_the_coverage_is_never_called_a_holding_runbook() -> None:
-    headline = build_report(build.run(*of("passed"))).headline
-    assert headline.sentence == "What was drilled holds: 1 of 1 drill passed."
-    assert headline.notes[-1] == "Of 8 runbook sections, 1 holds, 7 not drilled."
+    answer = build_report(build.run(*of("passed"))).answer
+    assert (answer.say, answer.tone) == ("Yes, as far as it was drilled: 1 of 8 sections holds.", "unknown")
+    flag = build.drill("t.py::test_flag", runbook="quick-flags")
+    alone = build_report(build.run(flag))
+    assert alone.answer.say == "Not proven: its release was not drilled; 1 of 8 sections holds."
+    assert "Of 8 runbook sections, 1 holds, 7 not drilled." in alone.headline.notes
 
 
 def test_every_section_is_counted_once_and_a_worse_run_never_reads_better() -> None:
@@ -143,7 +149,7 @@ def test_every_section_is_counted_once_and_a_worse_run_never_reads_better() -> N
         for section, each in zip(sections, verdicts, strict=True)
         for number, verdict in enumerate(each)
     ]
-    note = build_report(build.run(*drills, sections=sections)).headline.notes[-1]
+    note = build_report(build.run(*drills, sections=sections)).headline.notes[0]
     assert note == ("Of 6 runbook sections, 1 holds, 1 fails, 1 in part, 1 could not be proven, 2 not drilled.")
     assert sum(map(int, re.findall(r"\b(\d+) (?!runbook)", note))) == 6
 
@@ -157,7 +163,7 @@ def test_what_the_selection_leaves_out_of_a_section_is_named() -> None:
     assert [(each.proof, each.why) for each in report.sections] == [
         ("in part", "0 of 2 drills performed in whole; not selected: To the letter and 1 case of To the letter")
     ]
-    assert report.headline.sentence.startswith("What was drilled holds")
+    assert report.answer.say.startswith("Yes, as far as it was drilled")
     elsewhere = run.model_copy(update={"not_selected": (left[0].model_copy(update={"runbook": "scenario-b"}),)})
     assert [each.proof for each in build_report(elsewhere).sections] == ["proven"]
 
@@ -311,7 +317,7 @@ def test_coverage_says_what_is_not_proven_and_why() -> None:
         "prevention": "not proven",
     }
     why = {section.id: section.why for section in report.unproven}
-    assert why["quick-flags"] == ("no drill of this section was performed (selection: drills -k 'not prevention')")
+    assert why["quick-flags"] == "no drill of it was performed"
     assert "the target has no backup command" in why["scenario-c"]
     assert "lock error: the gateway did not answer within 10 s" in why["scenario-b"]
     partly = build_report(build.run(*samples.scenario_a(skipped=["ecs", "heroku"])))
@@ -381,7 +387,8 @@ def test_a_failure_without_a_finding_is_a_problem_too() -> None:
 def test_a_passed_drill_with_findings_says_so() -> None:
     drill = build.drill(findings=[build.finding("flag-not-restored", "0.4.0 does not know 0020.")])
     report = build_report(build.run(drill))
-    assert (report.rows[0].answer, report.headline.tone) == ("Yes, with findings", "passed")
+    assert (report.rows[0].answer, report.headline.tone) == ("Yes, with findings", "unknown")
+    assert (report.section_rows[0].can, report.section_rows[0].note) == ("In part", "1 finding")
     assert "1 finding: 1 major." in report.headline.notes
 
 

@@ -62,13 +62,14 @@ def test_tables_keep_their_columns(run: RunEvidence) -> None:
     assert len(text) <= MAX_CHARACTERS
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows
-    assert {line.replace("\\|", "").count("|") for line in rows} == {8}
+    assert {line.replace("\\|", "").count("|") for line in rows} == {6, 8}
     assert "<script" not in re.sub("`[^`]*`", "", text)  # in a code span it is text
 
 
 def test_markdown_says_the_same_as_the_page() -> None:
     text = render_markdown(Reports(samples.game_day()))
-    assert text.startswith("# ❌ Do not rely on this runbook: 3 of 26 drills failed.\n")
+    said = "Can reference gateway 0.5.0 go back to 0.4.0? Yes, as far as it was drilled, but not its database"
+    assert text.startswith(f"# ❌ {said}")
     assert "Scenario A: a new integration causes issues (21 integrations) | ❌ No (2 of 21)" in text
     assert "- [ ] Post mortem" in text
     assert "evidence of the *procedure*" in text
@@ -98,14 +99,25 @@ def test_terminal_lines_fit(run: RunEvidence, columns: int) -> None:
 def test_terminal_shows_what_matters_at_three_in_the_morning() -> None:
     lines = terminal_lines(Reports(samples.game_day()), "r/incident.html")
     text = "\n".join(line for line, _ in lines)
-    (scenario,) = [(line, style) for line, style in lines if line.startswith("Scenario A: a new")]
-    assert "21 integrations failed" in scenario[0]
+    assert lines[0] == ("Can reference gateway 0.5.0 go back to 0.4.0?", "bold")
+    assert lines[1] == ("Yes, as far as it was drilled, but not its database or one integration at a", "red bold")
+    assert ("1  The downgrade does not restore the schema [critical, schema-residue]", "red bold") in lines
+    assert "   do     Parse the flag strictly" in text
+    assert "   again  pytest 'drills/test_scenario_a.py::test_integration[slack]'" in text
+    assert text.index("schema-residue") < text.index("objective-missed") < text.index("can we?")
+    (scenario,) = [(line, style) for line, style in lines if line.startswith("Scenario a")]
+    assert "NO" in scenario[0].split()
     assert scenario[1] == "red"
-    assert "flag-ignored (critical): A disabled integration still answers" in text
-    assert "  do: Parse the flag strictly" in text
-    assert ("Do not rely on this runbook: 3 of 26 drills failed.", "red bold") in lines
-    assert ("! 6 min 4 s / 5 min") in text
-    assert text.index("schema-residue") < text.index("objective-missed (major)")
+    assert "left out" not in text
+    assert "…" not in text.replace("target has no backup command ([backup] in …", "")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_run_without_findings_is_told_in_forty_lines(columns: int) -> None:
+    lines = [line for line, _ in terminal_lines(Reports(samples.good_day()), "r", width=columns)]
+    assert len(lines) <= 36  # pytest adds its own first and last lines
+    assert "…" not in "".join(lines)
+    assert sum("yes" in line.split() for line in lines) == 8
 
 
 def test_wide_characters_count_twice() -> None:

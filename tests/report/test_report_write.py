@@ -16,7 +16,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.model import Artifact
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.filing import file_report, refresh_latest, write_report
-from rollback_drills.report.filing.history import History
+from rollback_drills.report.filing.history import History, PastRun
 from rollback_drills.report.filing.manifest import verify, write_manifest
 from rollback_drills.report.formats.job_summary import JOB_SUMMARY, append_job_summary
 from rollback_drills.report.formats.terminal import terminal_lines
@@ -156,9 +156,11 @@ def test_a_report_is_built_once_for_each_limit(tmp_path: Path, monkeypatch: pyte
     """The document, Markdown, the job summary and the terminal share what was built."""
     built: list[Limits] = []
 
-    def count(run: RunEvidence, history: History | None = None, limits: Limits = FULL) -> Report:
+    def count(
+        run: RunEvidence, history: History | None = None, limits: Limits = FULL, against: PastRun | None = None
+    ) -> Report:
         built.append(limits)
-        return build_report(run, history, limits)
+        return build_report(run, history, limits, against)
 
     monkeypatch.setattr(report, "build_report", count)
     monkeypatch.setenv(JOB_SUMMARY, str(tmp_path / "summary.md"))

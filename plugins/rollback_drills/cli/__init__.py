@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from rollback_drills.cli import (
+    card_command,
     doctor_command,
     init_command,
     lint_command,
@@ -46,6 +47,13 @@ _COMMANDS = {
         "Render the evidence of a run again, or merge several runs, such as the shards of a CI job, into one report. "
         "Never overwrites a run. Exit codes: 0 written; 1 written, but files of these runs were changed since, and are "
         "named; 2 not written. The verdicts of the drills do not matter.",
+    ),
+    "card": (
+        card_command.add_to,
+        "Print which way back worked best, and at what price",
+        "Print the card of a run: for each symptom the way back that worked best, how long it took, what it loses and "
+        "destroys, what it needs, and what not to do. Never better than what was drilled. "
+        "Exit codes: 0 printed; 1 for a symptom no way back is proven; 2 there is no such run.",
     ),
     "verify": (
         verify_command.add_to,

@@ -9,7 +9,8 @@ from typing import Final
 import pytest
 
 from rollback_drills.evidence.run import RunEvidence
-from rollback_drills.report.formats.terminal import Line, clip, pad
+from rollback_drills.report.formats.card_lines import Line
+from rollback_drills.report.formats.columns import row as in_columns
 from rollback_drills.report.text import visible
 from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
@@ -49,8 +50,9 @@ def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iter
         cells = [_HEAD, *map(_cells, shown)]
         sizes = _sizes(cells, width)
         yield "", ""
-        yield _line(_HEAD, sizes), "bold"
-        yield from ((_line(each, sizes), _STYLES[row.tone]) for each, row in zip(cells[1:], shown, strict=True))
+        yield from ((line, "bold") for line in in_columns(_HEAD, sizes, gap=1))
+        for each, revision in zip(cells[1:], shown, strict=True):
+            yield from ((line, _STYLES[revision.tone]) for line in in_columns(each, sizes, gap=1))
     yield f"{_summary(rows)}{_left_out(len(rows), len(shown), len(notable))}", ""
     undeclared = [each.revision for drill in run.drills for each in drill.revisions if each.undeclared_loss]
     if undeclared:
@@ -71,10 +73,6 @@ def _sizes(cells: Sequence[tuple[str, ...]], width: int) -> list[int]:
         while sum(sizes) + len(sizes) - 1 > width and any(sizes[place] > _LEAST for place in places):
             sizes[max(places, key=lambda place: sizes[place])] -= 1
     return sizes
-
-
-def _line(cells: Sequence[str], sizes: Sequence[int]) -> str:
-    return " ".join(pad(clip(text, size), size) for text, size in zip(cells, sizes, strict=True)).rstrip()
 
 
 def _summary(rows: Sequence[RevisionRow]) -> str:

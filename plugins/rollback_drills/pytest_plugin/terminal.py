@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from rollback_drills.core.closed_output import ForgivingOutput
 from rollback_drills.drill.plan import Plan
 from rollback_drills.evidence.model import DrillEvidence, Step
+from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.pytest_plugin.keys import EVIDENCE
 from rollback_drills.pytest_plugin.run_report import RunReporter
 from rollback_drills.pytest_plugin.session import DrillSession
@@ -116,11 +118,12 @@ class Summary:
             of_migrations = bool(self._config.getoption("drill_alembic"))
             if of_migrations:
                 write_revisions(terminalreporter, done.reports.run)
-            shown = findings_lines(done.reports.run, page) if of_migrations else terminal_lines(done.reports, page)
+            run = done.reports.run
+            shown = findings_lines(run, page) if of_migrations else terminal_lines(done.reports, page, width=_width())
             for text, style in shown:
                 terminalreporter.write_line(text, **dict.fromkeys(style.split(), True))
-            if not of_migrations:
-                write_revisions(terminalreporter, done.reports.run)
+            if not of_migrations and (self._config.get_verbosity() > 0 or _of_interest(run)):
+                write_revisions(terminalreporter, run)
             for note in done.notes:
                 terminalreporter.write_line(note, yellow=True)
         for command in done.commands:
@@ -134,6 +137,18 @@ class Summary:
             for line in lines:
                 terminalreporter.write_line(line)
             terminalreporter.write_line(f"remove them with:\n  {removal}")
+
+
+def _width() -> int:
+    """Columns of the terminal, within what its tables are made for."""
+    return min(120, max(80, shutil.get_terminal_size((80, 24)).columns))
+
+
+def _of_interest(run: RunEvidence) -> bool:
+    """Whether the table of migrations says more than the one line that the summary has of them."""
+    from rollback_drills.report.views.question import of_migrations_only
+
+    return of_migrations_only(run) or any(each.findings for drill in run.drills for each in drill.revisions)
 
 
 def _relative(path: Path) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from rollback_drills.evidence.model import DrillEvidence, Finding
 from rollback_drills.evidence.run import RunEvidence
-from rollback_drills.report.formats.terminal import Line, clip
+from rollback_drills.report.formats.card_lines import Line
+from rollback_drills.report.formats.columns import clip
 from rollback_drills.report.text import one_line, visible
 
 MOST: Final = 10  # findings that are shown

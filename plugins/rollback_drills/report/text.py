@@ -47,8 +47,13 @@ def cut(text: str, limit: int) -> str:
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """``text`` on one line, blanks folded, cut in the middle."""
-    return cut(" ".join(cut(text, 8 * limit).split()), limit)
+    """``text`` on one line, blanks folded; what exceeds ``limit`` is cut off after a word, with ``…`` in its place."""
+    folded = " ".join(text[: 8 * limit].split())
+    if len(folded) <= limit and len(text) <= 8 * limit:
+        return folded
+    head = folded[: max(1, limit - 2)]
+    word = head.rpartition(" ")[0]
+    return f"{(word if len(word) > limit // 2 else head).rstrip(' ,;:.')} …"
 
 
 def paragraphs(text: str, limit: int) -> tuple[str, ...]:
@@ -74,10 +79,13 @@ def seconds(value: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes for people: ``512 B``, ``34.1 kB``, ``2.0 MB``."""
+    """Bytes for people: ``512 B``, ``34.1 kB``, ``2.0 MB``, ``25.3 GB``."""
     if count < 1000:
         return f"{count} B"
-    return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+    for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1000:.1f} kB"
 
 
 def moment(iso: str) -> str:

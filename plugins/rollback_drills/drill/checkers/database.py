@@ -69,8 +69,12 @@ def check_schema(
     )
 
 
-def check_rows(judge: Judge, before: RowSet, database: LiveDatabase) -> None:
-    """Every row of ``before`` is still there, unaltered; further rows do no harm."""
+def check_rows(judge: Judge, before: RowSet, database: LiveDatabase, *, remedy: str = "") -> None:
+    """Every row of ``before`` is still there, unaltered; further rows do no harm.
+
+    Args:
+        remedy: what to do where no downgrade ran, which the catalogue's remedy is for.
+    """
     missing = database.missing(before)
     for table, names in missing.incomparable.items():  # the schema check says why
         judge.observe(f"rows of {table} could not be compared", f"it no longer has {', '.join(names)}")
@@ -81,4 +85,5 @@ def check_rows(judge: Judge, before: RowSet, database: LiveDatabase) -> None:
         expected={table: {"rows": rows} for table, rows in there.items()},
         finding="rows-lost",
         detail=", ".join(f"{count} of {there[table]} rows of {table}" for table, count in missing.rows.items()),
+        remedy=remedy,
     )

@@ -19,6 +19,11 @@ CORRECT: Final = (
     "backup regularly."
 )
 
+LEFT_OUT: Final = (
+    "Correct the restore command, or the backup that it reads: afterwards every row of the backup is there, unaltered. "
+    "Compare the numbers of rows after each restore."
+)
+
 
 def check_restore_ends_well(judge: Judge, result: CommandResult) -> bool:
     """The restore command succeeds; what a failed one has left need not be compared with anything."""

@@ -13,23 +13,33 @@ from pydantic_core import PydanticSerializationError
 from rollback_drills.core.errors import DrillError
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.filing.files import PATIENCE, TEMPORARY, ReportLockedError, one_at_a_time, write_whole
-from rollback_drills.report.filing.history import HISTORY, append_history, read_history
+from rollback_drills.report.filing.history import HISTORY, PastRun, append_history, read_history
 from rollback_drills.report.filing.manifest import ManifestEntry, entries, read_manifest, write_manifest
-from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.formats.html import render_html, render_index
 from rollback_drills.report.formats.markdown import render_markdown
 from rollback_drills.report.text import size, visible
 from rollback_drills.report.views.report import Reports
+from rollback_drills.report.views.runs import runs_of
 from rollback_drills.report.views.steps import File
 
-EVIDENCE, PAGE, SUMMARY = "evidence.json", "incident.html", "incident.md"
+EVIDENCE, PAGE, SUMMARY, INDEX = "evidence.json", "incident.html", "incident.md", "index.html"
+_INDEX_TITLE = "<title>Rollback drills: all runs</title>"
 
 
-def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patience: float = PATIENCE) -> Reports:
+def file_report(
+    run: RunEvidence,
+    directory: Path,
+    *,
+    again: bool = False,
+    patience: float = PATIENCE,
+    against: PastRun | None = None,
+) -> Reports:
     """Write the report of ``run`` into ``directory``, and add the run to what its neighbours share.
 
-    That is the history, the chain of manifests, and ``latest``. Runs that end at the same time take turns.
+    That is the history, the index, the chain of manifests, and ``latest``. Runs that end at the same time take turns.
 
     Args:
+        against: the run that it is compared with; by default the last comparable one beside it.
         again: whether an earlier run is rendered again; ``latest`` then never moves back to it.
         patience: seconds to wait for another run; after that the report is written, but nothing shared is touched.
 
@@ -42,16 +52,38 @@ def file_report(run: RunEvidence, directory: Path, *, again: bool = False, patie
     neighbours = directory.parent
     try:
         with one_at_a_time(neighbours, patience=patience):
-            reports = Reports(run, read_history(neighbours / HISTORY))
+            reports = Reports(run, read_history(neighbours / HISTORY), against)
             write_report(reports, directory)
             append_history(neighbours / HISTORY, run)
+            write_index(neighbours)
             if not (again and _is_older(run, neighbours / "latest")):
                 refresh_latest(neighbours, directory)
     except ReportLockedError as error:
-        write_report(Reports(run), directory, chained=False)
+        write_report(Reports(run, against=against), directory, chained=False)
         what = f"the report is in {directory}, but not in {HISTORY}, the chain of manifests and latest: {error.what}"
         raise DrillError(what, fix=error.fix) from None
     return reports
+
+
+def write_index(reports_dir: Path) -> Path:
+    """Write ``index.html``, which lists all runs of the history, into ``reports_dir``.
+
+    A file of that name that is not an index of runs stays as it is.
+
+    Raises:
+        DrillError: it cannot be written.
+    """
+    file = reports_dir / INDEX
+    with suppress(OSError):
+        if _INDEX_TITLE not in file.read_text(encoding="utf-8", errors="replace")[:4000]:
+            return file
+    history = read_history(reports_dir / HISTORY)
+    return write_whole(file, render_index(runs_of(history, lambda run: _openable(reports_dir, run))))
+
+
+def _openable(reports_dir: Path, run: str) -> bool:
+    """Whether the document of a run lies in ``reports_dir``; a name that leads elsewhere is none."""
+    return Path(run).name == run and (reports_dir / run / PAGE).is_file()
 
 
 def _is_older(run: RunEvidence, latest: Path) -> bool:

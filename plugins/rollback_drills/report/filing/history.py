@@ -63,6 +63,11 @@ class History:
     unreadable: int = 0
 
 
+def far_longer(now: float, before: float) -> bool:
+    """Whether a recovery time of ``now`` seconds is worth pointing out beside ``before``."""
+    return now > _FACTOR * before and now - before > _SECONDS
+
+
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
     """One run in the trend of a drill."""
@@ -90,7 +95,7 @@ class Trend:
     def factor(self) -> float | None:
         """The recovery time over its median, if that is worth reporting."""
         now = self.now.recovery
-        if self.median is None or now is None or now <= _FACTOR * self.median or now - self.median <= _SECONDS:
+        if self.median is None or now is None or not far_longer(now, self.median):
             return None
         return now / self.median if self.median else None
 

@@ -17,6 +17,7 @@ from rollback_drills.evidence.run import (
 )
 from rollback_drills.report.filing.files import unwritable
 from rollback_drills.report.filing.filing import EVIDENCE, PAGE, SUMMARY, file_report
+from rollback_drills.report.filing.history import past_of
 from rollback_drills.report.filing.manifest import MANIFEST, verify
 from rollback_drills.report.filing.merging import Source, merge, place_of
 from rollback_drills.report.text import visible
@@ -34,9 +35,12 @@ def run_directory(directory: Path) -> Path:
 
 
 def report_again(
-    directories: Sequence[Path], output: Path, *, different_targets: bool = False
+    directories: Sequence[Path], output: Path, *, different_targets: bool = False, against: Path | None = None
 ) -> tuple[Reports, tuple[str, ...]]:
     """Render the report of one run again, or of several as one, into a new directory.
+
+    Args:
+        against: the directory of the run that it is compared with.
 
     Returns:
         The reports, and which files of the sources were changed since their runs wrote them.
@@ -58,11 +62,20 @@ def report_again(
         else:
             for directory, source in zip(directories, sources, strict=True):
                 _copy_artifacts(directory, source.run, run, output)
-        reports = file_report(run, output, again=True)
+        reports = file_report(run, output, again=True, against=past_of(read_run(against)) if against else None)
     except (DrillError, OSError) as error:
         shutil.rmtree(output, ignore_errors=True)  # half a report is worse than none
         raise error if isinstance(error, DrillError) else unwritable(output, error) from error
     return reports, changes
+
+
+def read_run(directory: Path) -> RunEvidence:
+    """The evidence of the run in ``directory``.
+
+    Raises:
+        DrillError: it cannot be read, or is not evidence that this version reads.
+    """
+    return _read(run_directory(directory)).run
 
 
 def _read(directory: Path) -> Source:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from rollback_drills.report.text import one_line, visible
+from rollback_drills.report.views.card import Card
 from rollback_drills.report.views.limits import SUMMARY
 from rollback_drills.report.views.problems import Problem
 from rollback_drills.report.views.report import Report, Reports
@@ -14,8 +15,8 @@ MAX_CHARACTERS = 60_000
 """Below what the strictest of the usual services accepts in one comment (65 536)."""
 
 _MARKS = re.compile(r"[\\`*_\[\]|~$]|^[-+#=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)")
-_ICONS = {"passed": "✅", "failed": "❌", "error": "⚠️", "skipped": "⚪", "incomplete": "⚠️", "not run": "⚪"}
 _TONES = {"passed": "✅", "failed": "❌", "unknown": "❔"}
+_CAN = {"yes": "✅", "part": "❔", "no": "❌", "none": "❔"}
 
 
 def escape(text: str) -> str:
@@ -53,31 +54,71 @@ def render_markdown(reports: Reports, *, max_characters: int = MAX_CHARACTERS) -
     return "\n".join(lines) + "\n"
 
 
+def title_line(report: Report, level: int = 1) -> str:
+    """The question and its answer as a heading."""
+    return f"{'#' * level} {_TONES[report.answer.tone]} {escape(report.answer.ask)} {escape(report.answer.say)}"
+
+
 def _lines(report: Report) -> Iterator[str]:
-    icon = _ICONS[report.headline.verdict]
-    yield f"# {icon} {escape(report.headline.sentence)}"
+    yield title_line(report)
     yield ""
+    what = "" if report.migrations_only else f", release {escape(report.releases)}"
     yield (
-        f"Rollback drills of **{escape(report.target)}**, release {escape(report.releases)}, {escape(report.when)}, "
-        f"{escape(report.lasted)}, runtime {escape(report.runtime)}, run {code(report.run)}"
+        f"**{escape(report.target)}**{what}, {escape(report.when)}, {escape(report.lasted)}, "
+        f"runtime {escape(report.runtime)}, run {code(report.run)}"
     )
     yield ""
-    for note in report.headline.notes:
+    for note in (*([report.since.sentence] if report.since else ()), *report.headline.notes):
         yield f"- {escape(note)}"
     yield ""
     if report.failures:
-        yield "## What failed and what to do now"
+        yield "## To do first"
         yield ""
         for problem in report.failures[:20]:
             yield from _problem(problem)
         if len(report.failures) > 20:
             yield f"- {len(report.failures) - 20} more are in incident.html"
         yield ""
-    yield from _table(report)
+    yield from _sections(report)
+    yield from _card(report.card)
     yield from _known(report)
+    if not report.migrations_only:
+        yield from _drills(report)
     yield from _revisions(report)
-    yield from _open_items(report)
+    if not report.migrations_only:
+        yield from _open_items(report)
     yield "A drill on a disposable stack is evidence of the *procedure*, not of production's backups."
+
+
+def _sections(report: Report) -> Iterator[str]:
+    if not report.section_rows:
+        return
+    yield "| Section | Can we? | How long | Lost | How sure |"
+    yield "|---|---|---|---|---|"
+    for row in report.section_rows:
+        long = " ".join(filter(None, (row.long, row.long_of)))
+        lost = " ".join(filter(None, (row.lost, row.lost_of)))
+        can = f"{_CAN[row.mark]} {row.can}" + (f", {row.note}" if row.note else "")
+        cells = (row.title, can, long, lost, f"{row.sure}: {row.sure_why}")
+        yield f"| {' | '.join(escape(cell) or '-' for cell in cells)} |"
+    yield ""
+
+
+def _card(card: Card | None) -> Iterator[str]:
+    if card is None:
+        return
+    yield "## If it happens tonight"
+    yield ""
+    for answer in card.answers:
+        way = answer.way
+        if not way.works:
+            yield f"- {escape(answer.symptom)}: **no way back is proven** ({escape(way.do)}: {escape(way.why)})"
+            continue
+        cautions = "".join(f"; but {escape(each)}" for each in way.cautions)
+        yield f"- {escape(answer.symptom)}: **{escape(way.do)}**, {way.recovery}, {escape(answer.price)}{cautions}"
+    for warning in card.never:
+        yield f"- **Do not** {escape(warning)}"
+    yield ""
 
 
 def _problem(problem: Problem) -> Iterator[str]:
@@ -107,8 +148,9 @@ def _known(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _table(report: Report) -> Iterator[str]:
-    yield "## Can we roll back?"
+def _drills(report: Report) -> Iterator[str]:
+    """Every drill, folded."""
+    yield "<details><summary>Every drill</summary>"
     yield ""
     yield "| Runbook section | Drill | Can we roll back? | Recovery / objective | Downtime | Writes lost | Findings |"
     yield "|---|---|---|---|---|---|---|"
@@ -124,6 +166,8 @@ def _table(report: Report) -> Iterator[str]:
             f"| {section} | {title} | {_TONES[row.tone]} {answer} | {recovery}{missed} "
             f"| {downtime} | {lost} | {row.found or 0} |"
         )
+    yield ""
+    yield "</details>"
     yield ""
 
 

@@ -111,6 +111,12 @@
   }
 
   root.classList.add("scripted");
+  for (const time of document.querySelectorAll("time")) { // in the reader's own zone, on hover
+    const there = new Date(time.dateTime);
+    if (!Number.isNaN(there.getTime())) time.title = there.toLocaleString();
+  }
+  const folds = () => [...document.querySelectorAll("main details")];
+  byId("open-all").addEventListener("click", () => { for (const fold of folds()) fold.open = true; });
   for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
   for (const field of fields()) mirror(field);
   judgeSignOff();

@@ -96,7 +96,7 @@ def _section(name: str, title: str, groups: Sequence[Group], run: RunEvidence, l
         id=one_line(name, limits.line),
         title=one_line(title, limits.line),
         proof="in part" if (gaps or left_out) and proof == "proven" else proof,
-        why="; ".join(filter(None, (left_out, _why(groups, run, limits), *dict.fromkeys(gaps)))),
+        why="; ".join(filter(None, (left_out, _why(name, groups, run, limits), *dict.fromkeys(gaps)))),
         drills=tuple(PageLink(group.full_title, f"#{group.anchor}") for group in groups),
         begun=any(drill.verdict not in NOT_BEGUN for drill in drills),
     )
@@ -131,12 +131,14 @@ def _proof(verdicts: set[Verdict]) -> Proof:
     return "proven" if verdicts == {"passed"} else "in part"
 
 
-def _why(groups: Sequence[Group], run: RunEvidence, limits: Limits) -> str:
+def _why(name: str, groups: Sequence[Group], run: RunEvidence, limits: Limits) -> str:
     """The reasons of everything in this section that did not pass, each once."""
     if not groups:
-        narrowed = f" (selection: {one_line(run.selection, limits.line)})" if run.selection else ""
+        titles = dict.fromkeys(one_line(each.title, limits.line) for each in run.not_selected if each.runbook == name)
+        if titles:
+            return f"not selected: {enumerate_words(list(titles), limits.items)}"
         cut_short = f"; the run ended early: {one_line(run.interrupted, limits.line)}" if run.interrupted else ""
-        return f"no drill of this section was performed{narrowed}{cut_short}"
+        return f"no drill of it was performed{cut_short}"
     reasons: dict[str, list[str]] = {}
     for group in groups:
         for param, drill in zip(group.params, group.drills, strict=True):

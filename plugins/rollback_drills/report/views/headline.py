@@ -13,15 +13,16 @@ from rollback_drills.report.text import count, enumerate_words, one_line
 from rollback_drills.report.views.accepted import accepted_risks
 from rollback_drills.report.views.coverage import SectionCoverage, coverage_sentence
 from rollback_drills.report.views.limits import FULL
+from rollback_drills.report.views.question import AS_FAR, Answer, of_migrations_only
 from rollback_drills.report.views.summary import Tone
 
 _COMPOSE: Final = "compose"  # the capability that another runtime has
 _WORDS: dict[Verdict, str] = {
-    "passed": "passed",
+    "failed": "failed",
     "error": "could not be carried out",
     "incomplete": "cut short",
-    "not run": "not run",
-    "skipped": "skipped",
+    "not run": "not begun",
+    "skipped": "not performed",
 }
 
 
@@ -35,48 +36,23 @@ class Headline:
     notes: tuple[str, ...]
 
 
-def headline(run: RunEvidence, covered: Sequence[SectionCoverage], slower: Sequence[str] = ()) -> Headline:
+def headline(
+    run: RunEvidence, answer: Answer, covered: Sequence[SectionCoverage], slower: Sequence[str] = ()
+) -> Headline:
     """The verdict of ``run``; ``slower`` are sentences about drills that took longer than before."""
-    tone: Tone = "failed" if run.verdict == "failed" else "passed" if run.verdict == "passed" else "unknown"
-    return Headline(run.verdict, tone, _sentence(run, covered), (*_notes(run, covered), *slower))
-
-
-def _sentence(run: RunEvidence, covered: Sequence[SectionCoverage]) -> str:
-    counts = Counter(drill.verdict for drill in run.drills)
-    total = len(run.drills)
-    drills = count(total, "drill")
-    match run.verdict:
-        case "failed":
-            return f"Do not rely on this runbook: {counts['failed']} of {drills} failed."
-        case "error":
-            return f"Not proven: {counts['error']} of {drills} could not be carried out."
-        case "incomplete" if counts["incomplete"]:
-            return f"Not proven: {counts['incomplete']} of {drills} were cut short."
-        case "incomplete":
-            begun = total - counts["not run"]
-            return f"Not proven: the run ended early, after {drills if begun == total else f'{begun} of {drills}'}."
-        case "skipped":
-            return "Nothing was proven: " + ("every drill was skipped." if total else "no drill was performed.")
-        case _ if all(section.proof == "proven" for section in covered):
-            return f"The runbook holds{_risks(run)}: {'the one drill' if total == 1 else f'all {drills}'} passed."
-        case _:
-            return f"What was drilled holds{_risks(run)}: {counts['passed']} of {drills} passed."
-
-
-def _risks(run: RunEvidence) -> str:
-    """For the verdict itself, so that nobody reads it without them."""
-    risks = {finding.code for drill in run.drills for finding in drill.accepted}
-    return f", with {count(len(risks), 'accepted risk')}" if risks else ""
+    counted = of_migrations_only(run) or f"{AS_FAR}:" in answer.say  # the answer itself has the counts
+    notes = (*_notes(run, () if counted else covered), *slower)
+    return Headline(run.verdict, answer.tone, answer.sentence, notes)
 
 
 def _notes(run: RunEvidence, covered: Sequence[SectionCoverage]) -> Iterator[str]:
+    if covered and (sentence := coverage_sentence(covered)):
+        yield sentence
     yield from _on_the_run(run)
     yield from _on_recoveries(run)
     yield from _on_clients(run)
     yield from _on_findings(run)
     yield from _on_accepted_risks(run)
-    if sentence := coverage_sentence(covered):
-        yield sentence
 
 
 def _on_the_run(run: RunEvidence) -> Iterator[str]:
@@ -89,12 +65,19 @@ def _on_the_run(run: RunEvidence) -> Iterator[str]:
         yield f"{count(later, 'drill')} passed only in a later attempt: a procedure that failed once may fail again."
     if run.interrupted:
         yield f"The run was interrupted: {one_line(run.interrupted).rstrip('.')}."
-    others = [f"{number} {word}" for number, word in _others(run)]
-    if others and len({drill.verdict for drill in run.drills}) > 1:
-        yield f"Of the others, {enumerate_words(others)}."
-    if shared := sum(bool(drill.measured_for) for drill in run.drills):
-        tests, each = count(total - shared, "test"), count(shared, "measurement")
-        yield f"{count(total, 'drill')}: {tests}, and {each} that several of them judge."
+    if total:
+        others = [f"{number} {word}" for number, word in _others(run)]
+        parts = [f"{sum(drill.verdict == 'passed' for drill in run.drills)} of {count(total, 'drill')} passed", *others]
+        yield f"{enumerate_words(parts)}."
+
+
+def measurements(run: RunEvidence) -> str:
+    """What explains why pytest counts fewer tests than there are drills; empty if it does not."""
+    total, shared = len(run.drills), sum(bool(drill.measured_for) for drill in run.drills)
+    if not shared:
+        return ""
+    tests, each = count(total - shared, "test"), count(shared, "measurement")
+    return f"{count(total, 'drill')}: {tests}, and {each} that several of them judge."
 
 
 def _others(run: RunEvidence) -> Iterator[tuple[int, str]]:
@@ -103,7 +86,7 @@ def _others(run: RunEvidence) -> Iterator[tuple[int, str]]:
     counts = Counter(drill.verdict for drill in run.drills)
     counts["skipped"] -= elsewhere
     for verdict, word in _WORDS.items():
-        if counts[verdict] and verdict != run.verdict:
+        if counts[verdict]:
             yield counts[verdict], word
     if elsewhere:
         yield elsewhere, f"need{'s' if elsewhere == 1 else ''} --drill-runtime={_COMPOSE}"

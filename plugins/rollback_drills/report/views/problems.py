@@ -21,6 +21,7 @@ from rollback_drills.report.views.values import Value, view
 
 Rank = Severity | Literal["unclassified", "accepted"]
 _ORDER: tuple[Rank, ...] = ("critical", "unclassified", "major", "minor", "accepted", "info")
+_LONGEST = 2000  # characters of a remedy, which is never cut to fit
 _CALM: tuple[Rank, ...] = ("accepted", "info")
 _UNCLASSIFIED = {
     "failed": (
@@ -180,7 +181,7 @@ def _problem(
         severity=first.severity,
         title=one_line(first.finding.title, limits.line),
         why=cut(first.finding.why, limits.value),
-        remedy=cut(first.finding.remedy, limits.value),
+        remedy=cut(first.finding.remedy, _LONGEST),
         repeat=f"pytest {shlex.quote(one_line(first.drill.id, limits.line))}",
         catalogue=f"docs/reference/findings.md#{first.finding.code}" if is_built_in(first.finding.code) else "",
         drill=PageLink(group.title, f"#{group.anchor}"),

@@ -10,20 +10,27 @@ from dataclasses import dataclass, replace
 
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.evidence.run import RunEvidence
-from rollback_drills.report.filing.history import History
+from rollback_drills.report.filing.history import History, PastRun
 from rollback_drills.report.text import NOT_MEASURED, count, moment, one_line, paragraphs, seconds
 from rollback_drills.report.views.accepted import AcceptedView, accepted_risks
+from rollback_drills.report.views.card import Card, card
+from rollback_drills.report.views.causes import Cause, ToDo, causes, to_do
 from rollback_drills.report.views.coverage import ChecklistItem, SectionCoverage, checklist, coverage_sentence, sections
 from rollback_drills.report.views.groups import NOT_BEGUN, Group, group_drills
-from rollback_drills.report.views.headline import Headline, headline
+from rollback_drills.report.views.headline import Headline, headline, measurements
 from rollback_drills.report.views.limits import FULL, Limits
 from rollback_drills.report.views.objectives import Objective, objectives, recovery_of
 from rollback_drills.report.views.problems import Problem, problems
+from rollback_drills.report.views.question import Answer, of_migrations_only, question
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 from rollback_drills.report.views.scope import ScopeTable, scope
+from rollback_drills.report.views.sections import SectionRow, section_rows
+from rollback_drills.report.views.since import Since, former_run, since
 from rollback_drills.report.views.steps import CaseView, File, case_view
 from rollback_drills.report.views.summary import Row, rows
 from rollback_drills.report.views.trends import TrendView, slower, trends
+
+_PASSED_CASES = 2  # whose steps are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,15 @@ class Report:
     runtime: str
     runtime_reason: str
     when: str
+    began: str
     lasted: str
     headline: Headline
+    answer: Answer
+    section_rows: tuple[SectionRow, ...]
+    causes: tuple[Cause, ...]
+    to_do: tuple[ToDo, ...]
+    card: Card | None
+    migrations_only: bool
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
     scope: tuple[ScopeTable, ...]
@@ -83,6 +97,8 @@ class Report:
     revisions: tuple[RevisionRow, ...] = ()
     revisions_more: int = 0
     history_note: str = ""
+    measurements: str = ""
+    since: Since | None = None
     files: tuple[File, ...] = ()
     files_more: int = 0
 
@@ -95,6 +111,24 @@ class Report:
     def known(self) -> tuple[Problem, ...]:
         """The problems that fail nothing: accepted risks and declared gaps."""
         return tuple(problem for problem in self.problems if not problem.fails)
+
+    @property
+    def findings_hint(self) -> str:
+        """How many causes there are, and what fails nothing."""
+        if not self.problems:
+            return "none"
+        known = count(len(self.known), "accepted risk or known gap", "accepted risks and known gaps")
+        return count(len(self.causes), "cause") + (f", {known}" if self.known else "")
+
+    @property
+    def drills_text(self) -> str:
+        return count(sum(max(1, len(drill.cases)) for drill in self.drills), "drill")
+
+    @property
+    def checklist_hint(self) -> str:
+        """How many items were performed, and how many are for people."""
+        done, left = sum(item.done for item in self.checklist), sum(item.open for item in self.checklist)
+        return f"{done} of {len(self.checklist)} performed, {left} for people" if self.checklist else "none"
 
     @property
     def coverage(self) -> str:
@@ -116,21 +150,28 @@ class Reports:
     Args:
         run: the evidence.
         history: the former runs, for the trends.
+        against: the run that it is compared with; the last comparable one of ``history`` by default.
     """
 
-    def __init__(self, run: RunEvidence, history: History | None = None) -> None:
-        self.run, self._history = run, history or History()
+    def __init__(self, run: RunEvidence, history: History | None = None, against: PastRun | None = None) -> None:
+        self.run, self._history, self._against = run, history or History(), against
         self._built: dict[Limits, Report] = {}
 
     def within(self, limits: Limits) -> Report:
         """The report that keeps as much of long texts and lists as ``limits`` allow."""
         if limits not in self._built:
-            self._built[limits] = build_report(self.run, self._history, limits)
+            self._built[limits] = build_report(self.run, self._history, limits, self._against)
         return self._built[limits]
 
 
-def build_report(run: RunEvidence, history: History | None = None, limits: Limits = FULL) -> Report:
-    """The report of ``run``; renderers share those that `Reports` has built."""
+def build_report(
+    run: RunEvidence, history: History | None = None, limits: Limits = FULL, against: PastRun | None = None
+) -> Report:
+    """The report of ``run``; renderers share those that `Reports` has built.
+
+    Args:
+        against: the run that it is compared with; the last comparable one of ``history`` by default.
+    """
     history = history or History()
     groups = group_drills(run)
     shown = {group.number: list(_worth_showing(group, limits)) for group in _first_the_failed(groups)[: limits.groups]}
@@ -141,6 +182,9 @@ def build_report(run: RunEvidence, history: History | None = None, limits: Limit
     covered = sections(run, groups, limits)
     revisions, revisions_more = revision_rows(run, limits)
     former = trends(groups, run, history)
+    table, ticked = rows(groups, covered), checklist(run, groups, anchors, limits)
+    front = section_rows(run, groups, covered, table)
+    answer, found_causes, only = question(run, front), causes(found), of_migrations_only(run)
     return Report(
         run=one_line(run.run),
         target=one_line(run.target.name),
@@ -148,23 +192,33 @@ def build_report(run: RunEvidence, history: History | None = None, limits: Limit
         runtime=one_line(run.runtime.name),
         runtime_reason=one_line(run.runtime.reason),
         when=moment(run.started_at),
+        began=one_line(run.started_at, 40),
         lasted=seconds(run.seconds),
-        headline=headline(run, covered, slower(groups, former)),
-        rows=rows(groups, covered),
+        headline=headline(run, answer, covered, slower(groups, former)),
+        answer=answer,
+        section_rows=() if only else front,
+        causes=found_causes,
+        to_do=to_do(found_causes, () if only else front, () if only else ticked, run),
+        card=card(run),
+        migrations_only=only,
+        measurements=measurements(run),
+        rows=table,
         problems=found,
         scope=tuple(scope(run, limits)),
         objectives=objectives(run),
         drills=tuple(
             replace(_drill(group, shown.get(group.number, []), anchors, found, limits), trend=former.get(group.number))
             for group in groups
+            if not (only and group.verdict in NOT_BEGUN)
         ),
         sections=covered,
-        checklist=checklist(run, groups, anchors, limits),
+        checklist=ticked,
         findings=sum(len(drill.findings) for drill in run.drills),
         accepted=accepted_risks(run, limits),
         revisions=revisions,
         revisions_more=revisions_more,
         history_note=_history_note(history),
+        since=None if only else since(run, front, against or former_run(run, history)),
     )
 
 
@@ -200,7 +254,11 @@ def _worth_showing(group: Group, limits: Limits) -> Iterator[tuple[int, DrillEvi
     failed_first = sorted(
         alike.values(), key=lambda indices: group.drills[indices[0]].verdict in ("passed", *NOT_BEGUN)
     )
+    passed = 0
     for first, *others in failed_first[: limits.cases]:
+        passed += group.drills[first].verdict == "passed"
+        if passed > _PASSED_CASES:
+            return
         yield first, group.drills[first], tuple(one_line(group.params[other], 60) for other in others)
 
 
@@ -212,7 +270,14 @@ def _drill(
     limits: Limits,
 ) -> DrillView:
     cases = tuple(
-        case_view(drill, group.params[index], _case_anchor(group, index), same, limits) for index, drill, same in shown
+        case_view(
+            drill,
+            group.params[index],
+            _case_anchor(group, index),
+            same,
+            limits.calm if drill.verdict == "passed" else limits,
+        )
+        for index, drill, same in shown
     )
     return DrillView(
         anchor=group.anchor,

@@ -27,6 +27,11 @@ class RevisionRow:
     accepted: frozenset[str] = frozenset()
 
     @property
+    def destroys(self) -> tuple[str, ...]:
+        """The losses without their examples."""
+        return tuple(dict.fromkeys(loss.partition(", written")[0] for loss in self.losses))
+
+    @property
     def tone(self) -> str:
         if set(self.findings) - self.accepted:
             return "failed"

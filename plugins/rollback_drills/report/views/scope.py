@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
 from rollback_drills.evidence.run import RunEvidence, SourceRun
-from rollback_drills.report.text import count, moment, one_line, seconds
+from rollback_drills.report.text import count, moment, one_line, seconds, size
 from rollback_drills.report.views.limits import Limits
+from rollback_drills.report.views.question import of_migrations_only
 from rollback_drills.report.views.values import Value, view
 
 
@@ -23,18 +24,27 @@ class ScopeTable:
 
 def scope(run: RunEvidence, limits: Limits) -> Iterator[ScopeTable]:
     """The tables of a run, those of a merged run included."""
+    only = of_migrations_only(run)
     tables: dict[str, dict[str, JsonValue]] = {
-        "Target": _target(run),
+        "Target": {"Migrations": run.target.name, "File": run.target.file} if only else _target(run),
         "Runtime": {"Runtime": run.runtime.name, "Chosen because": run.runtime.reason, **run.runtime.facts},
-        "Runbook": _runbook(run),
+        "Runbook": {} if only else _runbook(run),
         "Run": _run(run),
         "Merged from": {source.run: _source(source) for source in run.merged},
         "Versions": dict(run.versions),
         "Host": dict(run.host),
     }
     for title, entries in tables.items():
+        limits = replace(limits, value=max(limits.value, 200))  # digests are never cut
         shown = list(entries.items())[: limits.rows]
-        yield ScopeTable(title, tuple((one_line(name, limits.line), view(value, limits)) for name, value in shown))
+        yield ScopeTable(title, tuple(_entry(name, value, limits) for name, value in shown))
+
+
+def _entry(name: str, value: JsonValue, limits: Limits) -> tuple[str, Value]:
+    """Name and value as people say them: ``memory``, ``25.3 GB`` for ``memory_bytes``, 25276502016."""
+    if name.endswith("_bytes") and isinstance(value, int):
+        name, value = name.removesuffix("_bytes"), size(value)
+    return one_line(name.replace("_", " "), limits.line), view(value, limits)
 
 
 def _target(run: RunEvidence) -> dict[str, JsonValue]:

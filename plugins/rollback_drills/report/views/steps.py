@@ -14,7 +14,9 @@ from rollback_drills.report.views.clients import ClientsView, WritesView, client
 from rollback_drills.report.views.integrity import Integrity, integrity, rows_of
 from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.timeline import Timeline, split, timeline
-from rollback_drills.report.views.values import Diff, Pairs, Value, brief, view
+from rollback_drills.report.views.values import Diff, Pairs, Plain, Value, brief, view
+
+_BRIEF = 60  # characters of a value that fit into the line of its check
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ class CheckView:
     rows: tuple[Comparison, ...] = ()
     alike: int = 0
     accepted: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether one line says it all: it holds, and both sides say the same."""
+        return self.passed and (self.expected == self.observed or (isinstance(self.expected, Diff) and not self.rows))
+
+    @property
+    def told(self) -> str:
+        """The value of a plain check in a few words; empty where the title says it."""
+        text = self.observed.text if isinstance(self.observed, Plain) else ""
+        return text if len(text) <= _BRIEF and text not in ("true", "false", "nothing") else ""
 
     @property
     def differences(self) -> bool:
