@@ -10,6 +10,7 @@ from rollback_drills.clients.answers import TOO_MANY, Answer, is_agreed, is_disa
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.metrics import RequestCounters
 from rollback_drills.drill.checkers import (
+    KnownReads,
     Learnt,
     check_answered,
     check_answers,
@@ -22,6 +23,7 @@ from rollback_drills.drill.checkers import (
     check_restore_ends_well,
     check_restored,
     check_rows,
+    check_same_reads,
     check_stored,
 )
 from rollback_drills.drill.drill import Drill
@@ -32,30 +34,33 @@ from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.postgres import LARGE_OBJECTS
 from rollback_drills.postgres.dump import defect_of
+from rollback_drills.target.capabilities import tells_previous
 from rollback_drills.target.target import Target
 
 
 def check_repetitions(stack: Stack, drill: Drill, release: str, writes: Collection[Delivered]) -> None:
     """Senders repeat what they sent before the rollback: the release recognises it, and stores nothing twice."""
-    agreed = stack.target.delivery.repeated
-    if agreed is None:
+    target = stack.target
+    agreed = {name: target.delivery_to(name).repeated for name in target.integrations_of(release)}
+    common = {name: each.of(name) for name, each in agreed.items() if each is not None}
+    if not common:
         return
     with drill.step("Senders repeat what they have sent before"):
-        common = stack.target.integrations_of(release)
         again = [stack.client.deliver(each.integration, each.id) for each in writes if each.integration in common]
         copies = stack.copies([each.id for each in again])
         with drill.together():
             other = {
                 each.integration: each.answer.brief()
                 for each in check_answered(drill, again)
-                if not is_agreed(agreed.of(each.integration), each.answer)
+                if not is_agreed(common[each.integration], each.answer)
             }
             drill.check(
                 f"{len(again)} repetitions are answered as agreed",
                 other,
                 expected={},
                 finding="repetition-answer-differs",
-                detail=f"release {release} answers {other} instead of {agreed.brief()}",
+                detail=f"release {release} answers {other} instead of "
+                f"{ {name: common[name].brief() for name in other} }",
             )
             drill.check(
                 "repetitions that are stored again",
@@ -123,6 +128,26 @@ def check_seed(stack: Stack, drill: Drill, lab: Lab) -> None:
     names = stack.target.integrations_of(stack.target.previous)
     note_touched(drill, lab.watch_again(stack, lambda: [stack.client.deliver(name) for name in names]))
     check_rows(drill, lab.seed_rows, stack.database)
+
+
+def note_told_apart(stack: Stack, drill: Drill) -> None:
+    """Say by what the releases are told apart, and what that does not prove."""
+    target = stack.target
+    if tells_previous(target):
+        drill.fact("releases told apart by", "answers that only one of them gives")
+        return
+    missing = "[[behaviours]], [version.routes] or delivery.absent would name an answer that only it gives."
+    if target.version is not None and target.version_of(target.current) != target.version_of(target.previous):
+        drill.fact("releases told apart by", "the version that they report")
+        drill.not_proven(
+            f"That what answers is the code of release {target.previous}: only its version says so. {missing}"
+        )
+    else:
+        drill.fact("releases told apart by", "what was started")
+        drill.not_proven(
+            f"That what answers is the code of release {target.previous}: nothing that the gateway answers says so. It "
+            f"was started from its own tree or image, and serves. {missing}"
+        )
 
 
 def note_touched(drill: Drill, names: Collection[str]) -> None:
@@ -340,6 +365,15 @@ def check_stored_as_sent(stack: Stack, drill: Drill, learnt: Learnt, release: st
     """Further deliveries leave in the database what those of a healthy state have left."""
     with drill.step("Compare what deliveries leave in the database with what they left before"):
         if doubt := check_contents(drill, stack, learnt, release, names):
+            drill.not_proven(doubt)
+
+
+def check_read_as_before(stack: Stack, drill: Drill, known: KnownReads) -> None:
+    """The reads of which the target file says so (`same`) are answered as they were in a healthy state."""
+    if not known.answers and not known.unstable:
+        return
+    with drill.step("Compare what reads answer with what they answered before"):
+        if doubt := check_same_reads(drill, stack, known):
             drill.not_proven(doubt)
 
 

@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.errors import BackupRefusedError
-from rollback_drills.drill.checkers import check_deliveries, check_not_rolled_back_yet, learn_contents, sampled
+from rollback_drills.drill.checkers import (
+    check_deliveries,
+    check_not_rolled_back_yet,
+    learn_contents,
+    learn_reads,
+    sampled,
+)
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
 from .procedures import (
     back_up,
+    check_read_as_before,
     check_release_serves,
     check_repeated_after_restore,
     check_still_stored,
@@ -40,6 +47,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
         kept = check_deliveries(drill, stack, target.previous, finding="steady-state-missing")
         names = sampled(target, target.previous)
         learnt = learn_contents(stack, target.previous, names)
+        reads = learn_reads(stack)
     file, manifest = back_up(stack, drill, tmp_path)
     with drill.step(f"Upgrade to release {target.current}"):
         stack.gateway.stop()
@@ -70,6 +78,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
         check_release_serves(stack, drill, target.previous)
     with drill.step("Account for the writes from before the backup"):
         check_still_stored(stack, drill, kept)
+    check_read_as_before(stack, drill, reads)
     check_repeated_after_restore(stack, drill, target.previous, lost)
     check_stored_as_sent(stack, drill, learnt, target.previous, names)
     damaged.drop()
