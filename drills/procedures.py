@@ -10,7 +10,6 @@ from rollback_drills.clients.answers import TOO_MANY, Answer, is_agreed, is_disa
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.clients.metrics import RequestCounters
 from rollback_drills.drill.checkers import (
-    KnownReads,
     Learnt,
     check_answered,
     check_answers,
@@ -368,9 +367,14 @@ def check_stored_as_sent(stack: Stack, drill: Drill, learnt: Learnt, release: st
             drill.not_proven(doubt)
 
 
-def check_read_as_before(stack: Stack, drill: Drill, known: KnownReads) -> None:
-    """The reads of which the target file says so (`same`) are answered as they were in a healthy state."""
+def check_read_as_before(stack: Stack, drill: Drill, lab: Lab) -> None:
+    """The reads of which the target file says so (`same`) are answered as they were before the upgrade."""
+    known = lab.known_reads
+    asked = [each.name for each in stack.target.reads_of(stack.target.previous) if each.same]
+    if not asked:
+        return
     if not known.answers and not known.unstable:
+        drill.not_proven("That reads are answered as before the upgrade: the previous release did not start before it.")
         return
     with drill.step("Compare what reads answer with what they answered before"):
         if doubt := check_same_reads(drill, stack, known):

@@ -23,6 +23,7 @@ from rollback_drills.runbook import sections
 from rollback_drills.target.target import Target
 
 from .procedures import (
+    check_read_as_before,
     check_release_serves,
     check_seed,
     check_still_stored,
@@ -81,6 +82,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         drill.observe("requests watched", requests)
         drill.check("errors among them", errors, expected=0.0, finding="errors-go-on")
         drill.observe("left to a person", sections.BY_HAND["monitor"])
+    check_read_as_before(stack, drill, lab)
     with drill.step("Document the incident", checklist="document"):
         check_seed(stack, drill, lab)
         check_still_stored(stack, drill, writes)

@@ -16,7 +16,7 @@ from rollback_drills.drill.checkers.health import (
 )
 from rollback_drills.drill.checkers.judge import Judge, Problems
 from rollback_drills.drill.checkers.kept import check_kept, check_sequences
-from rollback_drills.drill.checkers.reads import KnownReads, check_reads, check_same_reads, learn_reads
+from rollback_drills.drill.checkers.reads import check_reads, check_same_reads
 from rollback_drills.drill.checkers.refused import check_refusal_writes_nothing
 from rollback_drills.drill.checkers.restored import check_restore_ends_well, check_restored
 from rollback_drills.drill.checkers.serves import (
@@ -34,7 +34,6 @@ from rollback_drills.drill.checkers.writes import check_writes
 
 __all__ = [
     "Judge",
-    "KnownReads",
     "Learnt",
     "Problems",
     "check_answered",
@@ -69,7 +68,6 @@ __all__ = [
     "check_write_probe",
     "check_writes",
     "learn_contents",
-    "learn_reads",
     "sampled",
     "without_answer",
 ]
