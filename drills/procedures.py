@@ -26,6 +26,7 @@ from rollback_drills.drill.checkers import (
     check_stored,
 )
 from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import UnprovenError
 from rollback_drills.lab.backup import BackupAccount, Manifest, failure_of
 from rollback_drills.lab.before import take_state
 from rollback_drills.lab.database import LiveDatabase
@@ -229,6 +230,7 @@ def check_release_serves(stack: Stack, drill: Drill, release: str, *, off: Colle
         return check_deliveries(drill, stack, release, off=off)
 
 
+ROWS_NEEDED = 2  # with a single row, a migration that violates a UNIQUE constraint in production succeeds
 CORRECT_DUMP = (
     "Correct what the error names: the privileges of the account, the version of pg_dump, the space on the disk. Raise "
     "an alarm when the backup command fails."
@@ -398,6 +400,19 @@ def errors_among(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[
 
 
 def fullest_table(stack: Stack) -> str:
-    """The table with the most rows, quoted and schema-qualified."""
-    rows = {name: table.rows for name, table in stack.database.data().tables.items() if name != LARGE_OBJECTS}
-    return max(rows, key=lambda name: rows[name])
+    """The table with the most rows, quoted and schema-qualified. Where no table has two, clients write some first.
+
+    Raises:
+        UnprovenError: no table has two rows even so, and nothing can be shown on fewer.
+    """
+    for _ in range(ROWS_NEEDED + 1):
+        rows = {name: table.rows for name, table in stack.database.data().tables.items() if name != LARGE_OBJECTS}
+        fullest = max(rows, key=lambda name: rows[name], default="")
+        if rows.get(fullest, 0) >= ROWS_NEEDED:
+            return fullest
+        for name in stack.target.integrations_of(stack.target.previous):
+            stack.client.deliver(name)
+    raise UnprovenError(
+        f"no table has {ROWS_NEEDED} rows, and nothing can be shown on fewer: add some with database.seed or "
+        "database.seed_command"
+    )
