@@ -28,12 +28,15 @@ def report_if_in_runbook(stack: Stack, drill: Drill, code: str, misled: bool, de
     lines = linter.find(code, runbook_text(stack.target), _context(stack.target))
     drill.observe("the command misleads", misled)
     drill.observe("lines of the runbook that contain it", [f"{each.line}: {each.text}" for each in lines])
-    if misled and lines:
+    if misled and lines and stack.target.runbook is not None:
         numbers = ", ".join(str(each.line) for each in lines)
         drill.find(code, f"{stack.target.runbook.file}, line {numbers}: `{lines[0].text}`. {detail}")
 
 
 def runbook_text(target: Target) -> str:
+    """The runbook; empty where the target has none."""
+    if target.runbook is None:
+        return ""
     try:
         return target.path(target.runbook.file).read_text(errors="replace")
     except OSError as error:
@@ -44,12 +47,12 @@ def runbook_text(target: Target) -> str:
 
 
 def _context(target: Target) -> Context:
-    compose, flags = target.compose, target.flags
+    compose, flags, sample = target.compose, target.flags, target.sample
     return Context(
         gateway=compose.gateway if compose is not None else "gateway",
         database=compose.database if compose is not None else "db",
-        webhook=target.delivery.path,
-        flag=flags.variable if flags is not None else "",
+        webhook=sample.path if sample is not None else "",
+        flag=(flags.variable or "") if flags is not None else "",
     )
 
 

@@ -22,9 +22,11 @@ from rollback_drills.drill.checkers import (
     check_restore_ends_well,
     check_restored,
     check_rows,
+    check_same_reads,
     check_stored,
 )
 from rollback_drills.drill.drill import Drill
+from rollback_drills.drill.plan import UnprovenError
 from rollback_drills.lab.backup import BackupAccount, Manifest, failure_of
 from rollback_drills.lab.before import take_state
 from rollback_drills.lab.database import LiveDatabase
@@ -32,30 +34,33 @@ from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.postgres import LARGE_OBJECTS
 from rollback_drills.postgres.dump import defect_of
+from rollback_drills.target.capabilities import tells_previous
 from rollback_drills.target.target import Target
 
 
 def check_repetitions(stack: Stack, drill: Drill, release: str, writes: Collection[Delivered]) -> None:
     """Senders repeat what they sent before the rollback: the release recognises it, and stores nothing twice."""
-    agreed = stack.target.delivery.repeated
-    if agreed is None:
+    target = stack.target
+    agreed = {name: target.delivery_to(name).repeated for name in target.integrations_of(release)}
+    common = {name: each.of(name) for name, each in agreed.items() if each is not None}
+    if not common:
         return
     with drill.step("Senders repeat what they have sent before"):
-        common = stack.target.integrations_of(release)
         again = [stack.client.deliver(each.integration, each.id) for each in writes if each.integration in common]
         copies = stack.copies([each.id for each in again])
         with drill.together():
             other = {
                 each.integration: each.answer.brief()
                 for each in check_answered(drill, again)
-                if not is_agreed(agreed.of(each.integration), each.answer)
+                if not is_agreed(common[each.integration], each.answer)
             }
             drill.check(
                 f"{len(again)} repetitions are answered as agreed",
                 other,
                 expected={},
                 finding="repetition-answer-differs",
-                detail=f"release {release} answers {other} instead of {agreed.brief()}",
+                detail=f"release {release} answers {other} instead of "
+                f"{ {name: common[name].brief() for name in other} }",
             )
             drill.check(
                 "repetitions that are stored again",
@@ -123,6 +128,26 @@ def check_seed(stack: Stack, drill: Drill, lab: Lab) -> None:
     names = stack.target.integrations_of(stack.target.previous)
     note_touched(drill, lab.watch_again(stack, lambda: [stack.client.deliver(name) for name in names]))
     check_rows(drill, lab.seed_rows, stack.database)
+
+
+def note_told_apart(stack: Stack, drill: Drill) -> None:
+    """Say by what the releases are told apart, and what that does not prove."""
+    target = stack.target
+    if tells_previous(target):
+        drill.fact("releases told apart by", "answers that only one of them gives")
+        return
+    missing = "[[behaviours]], [version.routes] or delivery.absent would name an answer that only it gives."
+    if target.version is not None and target.version_of(target.current) != target.version_of(target.previous):
+        drill.fact("releases told apart by", "the version that they report")
+        drill.not_proven(
+            f"That what answers is the code of release {target.previous}: only its version says so. {missing}"
+        )
+    else:
+        drill.fact("releases told apart by", "what was started")
+        drill.not_proven(
+            f"That what answers is the code of release {target.previous}: nothing that the gateway answers says so. It "
+            f"was started from its own tree or image, and serves. {missing}"
+        )
 
 
 def note_touched(drill: Drill, names: Collection[str]) -> None:
@@ -205,6 +230,7 @@ def check_release_serves(stack: Stack, drill: Drill, release: str, *, off: Colle
         return check_deliveries(drill, stack, release, off=off)
 
 
+ROWS_NEEDED = 2  # with a single row, a migration that violates a UNIQUE constraint in production succeeds
 CORRECT_DUMP = (
     "Correct what the error names: the privileges of the account, the version of pg_dump, the space on the disk. Raise "
     "an alarm when the backup command fails."
@@ -343,6 +369,20 @@ def check_stored_as_sent(stack: Stack, drill: Drill, learnt: Learnt, release: st
             drill.not_proven(doubt)
 
 
+def check_read_as_before(stack: Stack, drill: Drill, lab: Lab) -> None:
+    """The reads of which the target file says so (`same`) are answered as they were before the upgrade."""
+    known = lab.known_reads
+    asked = [each.name for each in stack.target.reads_of(stack.target.previous) if each.same]
+    if not asked:
+        return
+    if not known.answers and not known.unstable:
+        drill.not_proven("That reads are answered as before the upgrade: the previous release did not start before it.")
+        return
+    with drill.step("Compare what reads answer with what they answered before"):
+        if doubt := check_same_reads(drill, stack, known):
+            drill.not_proven(doubt)
+
+
 def error_rate_of(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[RequestCounters, list[Delivered]]:
     """Deliver to these integrations, and read the outcome from the gateway's own counters."""
     before = stack.client.counters()
@@ -360,6 +400,19 @@ def errors_among(stack: Stack, names: tuple[str, ...], *, rounds: int) -> tuple[
 
 
 def fullest_table(stack: Stack) -> str:
-    """The table with the most rows, quoted and schema-qualified."""
-    rows = {name: table.rows for name, table in stack.database.data().tables.items() if name != LARGE_OBJECTS}
-    return max(rows, key=lambda name: rows[name])
+    """The table with the most rows, quoted and schema-qualified. Where no table has two, clients write some first.
+
+    Raises:
+        UnprovenError: no table has two rows even so, and nothing can be shown on fewer.
+    """
+    for _ in range(ROWS_NEEDED + 1):
+        rows = {name: table.rows for name, table in stack.database.data().tables.items() if name != LARGE_OBJECTS}
+        fullest = max(rows, key=lambda name: rows[name], default="")
+        if rows.get(fullest, 0) >= ROWS_NEEDED:
+            return fullest
+        for name in stack.target.integrations_of(stack.target.previous):
+            stack.client.deliver(name)
+    raise UnprovenError(
+        f"no table has {ROWS_NEEDED} rows, and nothing can be shown on fewer: add some with database.seed or "
+        "database.seed_command"
+    )

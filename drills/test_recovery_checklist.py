@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
+from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers import (
     check_answered,
     check_disabled,
@@ -18,8 +21,10 @@ from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.runbook import sections
+from rollback_drills.target.target import Target
 
 from .procedures import (
+    check_read_as_before,
     check_release_serves,
     check_seed,
     check_still_stored,
@@ -37,45 +42,36 @@ WATCHED_ROUNDS = 3  # deliveries to each integration while the error rate is wat
     "Recovery checklist, from the first item to the last",
     runbook="recovery-checklist",
     objective="application_rollback",
-    requires=("flags", "symptom"),
 )
 def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
     """A release that causes errors is rolled back by the checklist: the flag off, then the code back.
 
-    The flag is read by the start from the previous release, which follows the rollback of the database. What only a
-    person can do is left to a person.
+    The flag is read by the start from the previous release, which follows the rollback of the database. Where the
+    target has no flag, the code alone goes back; where it does not say how to make deliveries fail, none fails. What
+    only a person can do is left to a person.
     """
     target = stack.target
-    assert target.flags is not None
-    assert target.flags.symptom is not None
-    faulty = target.gated_of(target.current)[-1]
-    with drill.step("The incident: deliveries of one integration fail"):
+    faulty = next(reversed(target.gated_of(target.current)), None)
+    with drill.step(
+        "The incident: deliveries of one integration fail" if symptom_of(target) else "The incident begins"
+    ):
         writes = take_deliveries(stack, drill, lab, target.current)
         check_not_rolled_back_yet(drill, stack)
-        schema = stack.database.schema()
-        stack.database.execute(target.flags.symptom.format(integration=faulty))
-        planted = {entry.key for entry in schema.diff(stack.database.schema()).left_over}
-        failed = stack.client.deliver(faulty)
-        check_answered(drill, [failed])
-        drill.check("a delivery fails", failed.acknowledged, expected=False)
+        incident = cause_incident(stack, drill, faulty)
     with drill.recovery():
         with drill.step("Stop the affected service", checklist="stop-service"):
             stack.gateway.stop()
             drill.check("it is not running", stack.gateway.running, expected=False)
         with drill.step("Check its log for the root cause", checklist="root-cause"):
-            log = stack.gateway.logs()
-            drill.check("the log names the delivery that failed", failed.id in log)
-            drill.observe("end of the log", log[-1500:])
-        with drill.step(f"Disable the flag of {faulty}, for the next start", checklist="disable-or-rollback"):
-            stack.set_flags({faulty: False})
-        return_database_to(stack, drill, lab, target.previous, planted=planted)
-        with drill.step("Restart the services, from the previous release", checklist="restart-services"):
-            deploy(stack, drill, target.previous)
-        if faulty in target.integrations_of(target.previous):
-            with drill.step(f"Verify that the flag of {faulty} is off", checklist="disable-or-rollback"):
-                check_disabled(drill, target, faulty, [stack.client.deliver(faulty)])
-        check_release_serves(stack, drill, target.previous, off={faulty})
-        kept = tuple(name for name in target.integrations_of(target.previous) if name != faulty)
+            read_log(stack, drill, incident)
+        if faulty is not None:
+            with drill.step(f"Disable the flag of {faulty}, for the next start", checklist="disable-or-rollback"):
+                stack.set_flags({faulty: False})
+        return_database_to(stack, drill, lab, target.previous, planted=incident.planted)
+        restart_previous(stack, drill, faulty)
+        off = {faulty} if faulty is not None else frozenset[str]()
+        check_release_serves(stack, drill, target.previous, off=off)
+        kept = tuple(name for name in target.integrations_of(target.previous) if name not in off)
         if target.metrics is None:
             drill.not_proven("“Check error rates”: the target has no error rate to read ([metrics]).")
         else:
@@ -87,6 +83,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         drill.observe("requests watched", requests)
         drill.check("errors among them", errors, expected=0.0, finding="errors-go-on")
         drill.observe("left to a person", sections.BY_HAND["monitor"])
+    check_read_as_before(stack, drill, lab)
     with drill.step("Document the incident", checklist="document"):
         check_seed(stack, drill, lab)
         check_still_stored(stack, drill, writes)
@@ -97,7 +94,82 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         drill.observe("left to a person", sections.BY_HAND["document"])
 
 
-@pytest.mark.drill("Health tells the truth", runbook="recovery-checklist")
+@dataclass(frozen=True)
+class Incident:
+    """What was done to make deliveries of one integration fail.
+
+    Attributes:
+        failed: the delivery that failed; None where nothing could be made to fail.
+        planted: what it has added to the schema.
+    """
+
+    failed: Delivered | None = None
+    planted: frozenset[str] = frozenset()
+
+
+def symptom_of(target: Target) -> str | None:
+    """The SQL that makes deliveries fail, if there is one, and a flag against it."""
+    return target.flags.symptom if target.flags is not None and target.gated_of(target.current) else None
+
+
+def cause_incident(stack: Stack, drill: Drill, faulty: str | None) -> Incident:
+    """Make the deliveries of an integration fail, where the target file says how."""
+    symptom = symptom_of(stack.target)
+    if faulty is None or symptom is None:
+        return Incident()
+    schema = stack.database.schema()
+    stack.database.execute(symptom.format(integration=faulty))
+    planted = frozenset(entry.key for entry in schema.diff(stack.database.schema()).left_over)
+    failed = stack.client.deliver(faulty)
+    check_answered(drill, [failed])
+    drill.check("a delivery fails", failed.acknowledged, expected=False)
+    return Incident(failed, planted)
+
+
+def read_log(stack: Stack, drill: Drill, incident: Incident) -> None:
+    """The gateway's log names the delivery that failed; without one, it is only shown."""
+    log = stack.gateway.logs()
+    if incident.failed is not None:
+        drill.check("the log names the delivery that failed", incident.failed.id in log)
+    else:
+        drill.not_proven(
+            "“Check logs for root cause”: the target file does not say how to make a request fail (flags.symptom), so "
+            "nothing failed that the log could name."
+        )
+    drill.observe("end of the log", log[-1500:])
+
+
+def restart_previous(stack: Stack, drill: Drill, faulty: str | None) -> None:
+    """Start the previous release. The flag is off from then on; without a flag, a second start proves that it stays."""
+    release = stack.target.previous
+    if faulty is None:
+        drill.not_proven("“Disable feature flag”: no flag turns anything off ([flags]), so the code was rolled back.")
+        with drill.step(f"Roll the code back to release {release}", checklist="disable-or-rollback"):
+            deploy(stack, drill, release)
+        with drill.step("Restart the services", checklist="restart-services"):
+            check_restarts(drill, stack)
+        return
+    with drill.step("Restart the services, from the previous release", checklist="restart-services"):
+        deploy(stack, drill, release)
+    if faulty in stack.target.integrations_of(release):
+        with drill.step(f"Verify that the flag of {faulty} is off", checklist="disable-or-rollback"):
+            check_disabled(drill, stack.target, faulty, [stack.client.deliver(faulty)])
+
+
+def check_restarts(drill: Drill, stack: Stack) -> None:
+    """The release that runs can be restarted."""
+    outcome = stack.gateway.restart()
+    drill.check(
+        "the gateway starts again",
+        outcome.started,
+        finding="release-not-serving",
+        detail=outcome.why,
+        vital=True,
+        timed=outcome.timed_out,
+    )
+
+
+@pytest.mark.drill("Health tells the truth", runbook="recovery-checklist", requires="health")
 def test_health_tells_the_truth(stack: Stack, drill: Drill) -> None:
     """/health is what every rollback is verified with: it must not be positive while the gateway cannot work."""
     with drill.together():  # each is looked at, whatever the others say

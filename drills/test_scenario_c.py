@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from rollback_drills.core.errors import BackupRefusedError
-from rollback_drills.drill.checkers import check_deliveries, check_not_rolled_back_yet, learn_contents, sampled
+from rollback_drills.drill.checkers import (
+    check_deliveries,
+    check_not_rolled_back_yet,
+    learn_contents,
+    sampled,
+)
 from rollback_drills.drill.drill import Drill
+from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 
 from .procedures import (
     back_up,
+    check_read_as_before,
     check_release_serves,
     check_repeated_after_restore,
     check_still_stored,
@@ -29,7 +36,7 @@ FOREIGN = "somebody_elses"  # a table of another system
 @pytest.mark.drill(
     "Scenario C: restore a backup and the previous release", runbook="scenario-c", objective="full_restore"
 )
-def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: Path) -> None:
+def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, lab: Lab, tmp_path: Path) -> None:
     """The database is what was backed up, only the writes since then are lost, and senders can repeat them.
 
     It is restored into a new database, compared with the manifest written with the backup, and only then renamed. The
@@ -70,6 +77,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, tmp_path: 
         check_release_serves(stack, drill, target.previous)
     with drill.step("Account for the writes from before the backup"):
         check_still_stored(stack, drill, kept)
+    check_read_as_before(stack, drill, lab)
     check_repeated_after_restore(stack, drill, target.previous, lost)
     check_stored_as_sent(stack, drill, learnt, target.previous, names)
     damaged.drop()

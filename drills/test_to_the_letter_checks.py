@@ -26,14 +26,16 @@ from .procedures import deploy
 STATUS = "-o /dev/null -w '%{http_code}'"
 
 
-@pytest.mark.drill("To the letter: curl a gateway that is broken", runbook="recovery-checklist", requires="curl")
+@pytest.mark.drill(
+    "To the letter: curl a gateway that is broken", runbook="recovery-checklist", requires=("curl", "health")
+)
 def test_letter_curl_status(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     """`curl` exits 0 on a 503: it says that there was an answer, and no more."""
     stack, target = idle_stack, idle_stack.target
     with drill.step(f"Deploy release {target.current}"):
         deploy(stack, drill, target.current)
         drill.check("it is healthy", stack.becomes_healthy(), finding="release-not-serving")
-    address = quote(stack.gateway.base_url + target.health.path)
+    address = quote(stack.gateway.base_url + target.readiness.path)
     misled = []
     for title, state, take_away in (
         ("Empty the database", "the database is empty", lambda: _empty(stack)),
@@ -46,7 +48,7 @@ def test_letter_curl_status(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
             answer = stack.client.health()
             drill.observe("exit code", result.exit_code)
             drill.observe("what health answers", answer.brief())
-            if result.ok and answer.status is not None and not matches(target.health, answer):
+            if result.ok and answer.status is not None and not matches(target.readiness, answer):
                 misled.append(f"It exits 0, and the answer is {answer.status}: {state}.")
     with drill.step("Compare the exit code with the answer"):
         report_if_in_runbook(stack, drill, "check-ignores-status", bool(misled), " ".join(misled))

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollback_drills.clients.answers import Answer, contains, matches, pointer
+from rollback_drills.clients.answers import Answer, contains, matches
+from rollback_drills.clients.credentials import pointer
 from rollback_drills.target.probe_tables import (
     Probe,
 )

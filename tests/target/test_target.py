@@ -216,7 +216,7 @@ def test_each_mistake_is_named(tmp_path: Path, where: str, value: object, expect
 
 def test_several_mistakes_are_reported_at_once(tmp_path: Path):
     document = changed("curent", "x")
-    del document["health"]
+    del document["name"]
     document["gateway"]["ready_timeout"] = "soon"
     error = problems_of(write(tmp_path / "t.toml", document))
     assert "3 mistakes" in error.what

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from rollback_drills.clients.decoding import BODY_LIMIT
 from rollback_drills.evidence.model import strictly_equal
 from rollback_drills.target.answer_tables import AgreedAnswer
-from rollback_drills.target.probe_tables import Probe
+from rollback_drills.target.probe_tables import AnyAnswer, Probe
 from rollback_drills.target.target import Target
 
 TOO_MANY = 429
@@ -21,7 +21,10 @@ QUOTED = 200  # characters of a body in a sentence
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, or why there was none (``status`` is None); ``text`` is the body's, up to ``decoding.TEXT_LIMIT``."""
+    """An answer, or why there was none (``status`` is None); ``text`` is the body's, up to ``decoding.TEXT_LIMIT``.
+
+    A request that needs a login which has failed was not sent: ``error`` says so, and ``status`` is that of the login.
+    """
 
     status: int | None
     body: JsonValue
@@ -39,6 +42,8 @@ class Answer:
         """For the evidence: status and body, or the transport error."""
         if self.status is None:
             return {"error": self.error}
+        if self.error:
+            return {"status": self.status, "error": self.error}
         return {"status": self.status, "body": self.body[:BODY_LIMIT] if isinstance(self.body, str) else self.body}
 
 
@@ -50,7 +55,12 @@ def is_disabled(target: Target, integration: str, answer: Answer) -> bool:
 
 def is_acknowledged(target: Target, integration: str, answer: Answer) -> bool:
     """Whether the gateway has accepted a delivery; a disabled integration may answer 200 and drop it."""
-    return answer.status in target.delivery.accepted and not is_disabled(target, integration, answer)
+    return is_taken(target, integration, answer) and not is_disabled(target, integration, answer)
+
+
+def is_taken(target: Target, name: str, answer: Answer) -> bool:
+    """Whether a request got one of the statuses that it accepts."""
+    return not answer.error and answer.status in target.delivery_to(name).accepted
 
 
 def is_rate_limited(target: Target, integration: str, answer: Answer) -> bool:
@@ -60,7 +70,7 @@ def is_rate_limited(target: Target, integration: str, answer: Answer) -> bool:
 
 def is_agreed(agreed: AgreedAnswer, answer: Answer) -> bool:
     """Whether this is the agreed answer."""
-    if answer.status not in agreed.statuses:
+    if answer.error or answer.status not in agreed.statuses:
         return False
     if agreed.not_pattern is not None and re.search(agreed.not_pattern, answer.text):
         return False
@@ -80,6 +90,10 @@ def difference(probe: Probe, answer: Answer) -> str:
     """What is wrong about the answer to a probe, in a few words; empty if it is the probe's."""
     if not answer.answered:
         return f"no answer ({answer.error})"
+    if answer.error:
+        return f"{answer.status}: {answer.error}"
+    if isinstance(probe, AnyAnswer):
+        return f"{answer.status}" if answer.status is not None and answer.status >= 500 else ""
     if answer.status != probe.status:
         return f"{answer.status} instead of {probe.status}"
     if probe.body is None or contains(answer.body, probe.body):
@@ -97,22 +111,3 @@ def contains(whole: JsonValue, part: JsonValue) -> bool:
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and contains(whole[key], value) for key, value in part.items())
     return strictly_equal(part, whole)
-
-
-def pointer(document: JsonValue, path: str) -> JsonValue:
-    """The value at a JSON Pointer (RFC 6901); None if there is none."""
-    if path and not path.startswith("/"):
-        return None
-    here = document
-    for token in path.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(here, dict) and key in here:
-            here = here[key]
-        elif isinstance(here, list) and _INDEX.fullmatch(key) and int(key) < len(here):
-            here = here[int(key)]
-        else:
-            return None
-    return here
-
-
-_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")  # RFC 6901, section 4: ASCII digits without leading zeros

@@ -13,16 +13,19 @@ from uuid import uuid4
 
 from pydantic import JsonValue
 
-from rollback_drills.clients.answers import Answer, is_acknowledged, is_agreed, matches, pointer
-from rollback_drills.clients.delivery import Delivered, PreparedDelivery, prepare
+from rollback_drills.clients.answers import Answer, is_acknowledged, is_agreed, matches
+from rollback_drills.clients.credentials import pointer
+from rollback_drills.clients.delivery import Delivered, PreparedDelivery, new_id, prepare
 from rollback_drills.clients.http import HttpClient
+from rollback_drills.clients.login import Sessions
 from rollback_drills.clients.metrics import RequestCounters, read_counters
 from rollback_drills.clients.under_way import ALLOWED_IN_PATHS, DeliveryUnderWay
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.placeholders import fill, fill_json
 from rollback_drills.evidence.model import strictly_equal
-from rollback_drills.target.probe_tables import Fingerprint, Probe, Routes
+from rollback_drills.target.probe_tables import Fingerprint, Metrics, Probe, Routes, Version
+from rollback_drills.target.request_tables import ClientRequest
 from rollback_drills.target.target import Target
 
 
@@ -54,6 +57,7 @@ class GatewayClient:
         self._last_delivery = -math.inf
         self._base_url = base_url
         self._http = HttpClient(base_url, meter)
+        self._sessions = Sessions(target, self._send)
 
     def close(self) -> None:
         self._http.close()
@@ -77,10 +81,10 @@ class GatewayClient:
         return self._http.request(method, path, timeout=limit, json_body=json_body, content=content, headers=headers)
 
     def health(self) -> Answer:
-        return self._probe(self._target.health)
+        return self._probe(self._target.readiness)
 
     def healthy(self) -> bool:
-        return matches(self._target.health, self.health())
+        return matches(self._target.readiness, self.health())
 
     def write_probe(self) -> Answer:
         """Send the write probe with a new id.
@@ -92,12 +96,16 @@ class GatewayClient:
         if probe is None:
             raise StackError("the target has no [write_probe]", fix=f"add it to {self._target.file}")
         values = {"unique": f"probe-{uuid4().hex}"}
-        return self.request(
-            probe.method,
-            fill(probe.path, values),
-            json_body=fill_json(probe.json_body, values),
-            headers={name: fill(text, values) for name, text in probe.headers.items()},
-            timeout=self._target.timeout_of(probe),
+        headers = {name: fill(text, values) for name, text in probe.headers.items()}
+        return self._sessions.authorised(
+            probe.login,
+            lambda authorisation: self.request(
+                probe.method,
+                fill(probe.path, values),
+                json_body=fill_json(probe.json_body, values),
+                headers=headers | dict(authorisation),
+                timeout=self._target.timeout_of(probe),
+            ),
         )
 
     def version(self) -> JsonValue:
@@ -105,11 +113,32 @@ class GatewayClient:
         return self.version_in(self.ask_version())
 
     def ask_version(self) -> Answer:
-        return self.request("GET", self._target.version.path)
+        """Ask for the version.
+
+        Raises:
+            StackError: the target has no [version].
+        """
+        return self._get(self._version)
+
+    @property
+    def _version(self) -> Version:
+        if self._target.version is None:
+            raise StackError("the target has no [version]", fix=f"add it to {self._target.file}")
+        return self._target.version
+
+    def read(self, request: ClientRequest) -> Answer:
+        """Send a request that writes nothing."""
+        return self._ask(prepare(self._target, request.name, f"read-{uuid4().hex}"))
+
+    def _get(self, asked: Version | Routes | Metrics) -> Answer:
+        return self._sessions.authorised(
+            asked.login,
+            lambda authorisation: self.request("GET", asked.path, headers=asked.headers | dict(authorisation)),
+        )
 
     def version_in(self, answer: Answer) -> JsonValue:
         """The version in an answer of `ask_version`, or the answer if it is none."""
-        asked = self._target.version
+        asked = self._version
         if answer.status != 200:
             return answer.brief()
         said = answer.headers.get(asked.header) if asked.header is not None else pointer(answer.body, asked.pointer)
@@ -135,35 +164,42 @@ class GatewayClient:
                 yield f"{probe.method} {probe.path}", ComparedAnswer(answer, expected, observed)
 
     def _routes(self, release: str) -> Iterator[tuple[str, ComparedAnswer]]:
-        routes = self._target.version.routes
+        routes = self._target.version.routes if self._target.version is not None else None
         if routes is not None and release in routes.releases:
-            answer = self.request("GET", routes.path)
+            answer = self._get(routes)
             compared = _compare_routes(routes, routes.releases[release], answer)
             yield f"GET {routes.path} at {routes.pointer or '/'}", compared
 
     def _absent_integrations(self, release: str) -> Iterator[tuple[str, ComparedAnswer]]:
-        agreed = self._target.delivery.absent
-        if agreed is None:
-            return
         for name in self._target.absent_from(release):
+            agreed = self._target.delivery_to(name).absent
+            if agreed is None:
+                continue
             absent, answer = agreed.of(name), self.deliver(name).answer
             observed = absent.brief() if is_agreed(absent, answer) else answer.brief()
             yield f"a delivery to {name}", ComparedAnswer(answer, absent.brief(), observed)
 
     def _probe(self, probe: Probe) -> Answer:
-        return self.request(probe.method, probe.path, timeout=self._target.timeout_of(probe))
+        timeout = self._target.timeout_of(probe)
+        return self._sessions.authorised(
+            probe.login,
+            lambda authorisation: self.request(
+                probe.method, probe.path, headers=probe.headers | dict(authorisation), timeout=timeout
+            ),
+        )
 
     def deliver(self, integration: str, unique: str | None = None) -> Delivered:
         """Deliver one webhook with a new id, signed as the target file says."""
-        unique = unique or f"drill-{uuid4().hex}"
+        unique = unique or new_id(self._target, integration, "drill")
         return self._deliver(integration, unique, prepare(self._target, integration, unique))
 
     def begin_delivery(self, integration: str) -> DeliveryUnderWay:
         """Send the first half of a delivery; `DeliveryUnderWay.finish` sends the rest, and is counted as delivered."""
         self._keep_pace()
-        unique = f"drill-{uuid4().hex}"
+        unique = new_id(self._target, integration, "drill")
         prepared = prepare(self._target, integration, unique)
-        body, headers = prepared.body.encode(), list(prepared.headers)
+        body = prepared.body.encode()
+        headers = [*prepared.headers, *self._sessions.header(prepared.login).items()]
         if prepared.signer is not None:
             headers += prepared.signer.headers(body, unique, int(time.time()))
 
@@ -189,18 +225,30 @@ class GatewayClient:
         other = replace(signer, secret=f"not-{uuid4().hex}")
         tried: dict[str, Delivered] = {}
         for how, by in (("unsigned", None), ("signed with another key", other)):
-            unique = f"forged-{uuid4().hex}"
+            unique = new_id(self._target, integration, "forged")
             prepared = replace(prepare(self._target, integration, unique), signer=by)
             tried[how] = self._deliver(integration, unique, prepared)
         return tried
 
     def _deliver(self, integration: str, unique: str, prepared: PreparedDelivery) -> Delivered:
         self._keep_pace()
-        body, headers = prepared.body.encode(), dict(prepared.headers)
-        if prepared.signer is not None:
-            headers |= prepared.signer.headers(body, unique, int(time.time()))
-        answer = self.request(prepared.method, prepared.path, content=body or None, headers=headers)
-        return self._note(integration, unique, answer)
+        body = prepared.body.encode()
+        signed = prepared.signer.headers(body, unique, int(time.time())) if prepared.signer is not None else ()
+        return self._note(integration, unique, self._ask(prepared, dict(signed)))
+
+    def _ask(self, prepared: PreparedDelivery, signed: Mapping[str, str] | None = None) -> Answer:
+        """Send a request with what its login has given."""
+        headers, content = dict(prepared.headers) | dict(signed or {}), prepared.body.encode() or None
+        return self._sessions.authorised(
+            prepared.login,
+            lambda authorisation: self.request(
+                prepared.method, prepared.path, content=content, headers=headers | dict(authorisation)
+            ),
+        )
+
+    def _send(self, login: PreparedDelivery) -> Answer:
+        content = login.body.encode() or None
+        return self.request(login.method, login.path, content=content, headers=dict(login.headers))
 
     def _note(self, integration: str, unique: str, answer: Answer) -> Delivered:
         """Remember a delivery, to be accounted for."""
@@ -211,7 +259,7 @@ class GatewayClient:
 
     def _keep_pace(self) -> None:
         """Stay below the gateway's rate limit; where there is a load, half of it is the load's."""
-        limit = self._target.delivery.rate_limit
+        limit = self._target.rate_limit
         if limit is None:
             return
         pause = (2 if self._target.traffic.rate else 1) / limit
@@ -228,7 +276,7 @@ class GatewayClient:
         metrics = self._target.metrics
         if metrics is None:
             raise StackError("the target has no [metrics]", fix=f"add them to {self._target.file}")
-        return read_counters(metrics, self.request("GET", metrics.path))
+        return read_counters(metrics, self._get(metrics))
 
 
 def _compare_routes(routes: Routes, wanted: Fingerprint, answer: Answer) -> ComparedAnswer:

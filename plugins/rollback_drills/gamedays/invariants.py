@@ -82,7 +82,7 @@ class Invariants:
             healthy = self._stack.client.healthy()
         if operation.starts_gateway:
             self._check_release()
-        if healthy:
+        if healthy and (self._state.must_serve or self._day.target.health is not None):
             self._check_enabled()
         self._check_disabled()
 

@@ -127,9 +127,7 @@ class Search:
 def _state_machine(search: Search, target: Target) -> type[RuleBasedStateMachine]:
     operations = st.sampled_from(WEIGHTED)
     releases = st.sampled_from((target.current, target.previous))
-    integrations = st.lists(
-        st.sampled_from(tuple(target.integrations)), min_size=1, max_size=MAX_INTEGRATIONS, unique=True
-    )
+    integrations = st.lists(st.sampled_from(tuple(target.writers)), min_size=1, max_size=MAX_INTEGRATIONS, unique=True)
 
     class GameDay(RuleBasedStateMachine):
         def __init__(self) -> None:

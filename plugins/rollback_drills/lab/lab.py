@@ -24,6 +24,7 @@ from rollback_drills.lab.backup import Backups
 from rollback_drills.lab.backup_trial import AccountOnTrial
 from rollback_drills.lab.database import LiveDatabase
 from rollback_drills.lab.pace import learn
+from rollback_drills.lab.reads import KnownReads, learn_reads
 from rollback_drills.lab.stack import Stack
 from rollback_drills.migrations import Alembic, Histories, remedy_in
 from rollback_drills.postgres import RoleSettings, RowSet, SchemaFingerprint
@@ -72,6 +73,7 @@ class Lab:
         self._volatile = set(target.database.volatile)
         self._rows: dict[tuple[str, frozenset[str]], RowSet] = {}
         self.traffic_watched = False
+        self.known_reads = KnownReads()
         self._converted: dict[str, frozenset[str]] = {}
         self._under_preparation: LiveDatabase | None = None
         self._commands = runtime.commands(CommandLog(), self._url_under_preparation)
@@ -140,8 +142,25 @@ class Lab:
             postgres.restore_role_settings(admin, settings)
         return found
 
-    def learn_pace(self) -> None:
-        """Learn what both releases can take of the drills' own traffic, each on its own schema.
+    def learn(self) -> None:
+        """Learn from healthy releases, each on its own schema, what later drills compare with."""
+        self._learn_pace()
+        self._learn_reads()
+
+    def _learn_reads(self) -> None:
+        """What the previous release answers before any upgrade. One that does not start is for the drills to tell."""
+        if not any(each.same for each in self.target.reads_of(self.target.previous)):
+            return
+        stack = self.stack(self.target.previous)
+        try:
+            with suppress(StackError):
+                stack.must_start(stack.gateway.deploy(self.target.previous))
+                self.known_reads = learn_reads(stack)
+        finally:
+            self.discard(stack)
+
+    def _learn_pace(self) -> None:
+        """Learn what both releases can take of the drills' own traffic.
 
         A rate that a healthy release cannot serve is lowered: otherwise the drills would judge their own load.
         """

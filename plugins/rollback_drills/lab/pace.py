@@ -29,7 +29,7 @@ class Played:
     @property
     def served(self) -> bool:
         """Whether the release keeps up: every answer is good, and does not wait for the others."""
-        limit = WAITED * max(self.cost.delivery, self.cost.health) + SPARE
+        limit = WAITED * max(self.cost.delivery, self.cost.health, self.cost.read or 0.0) + SPARE
         return not self.failed and self.slowest is not None and self.slowest <= limit
 
 
@@ -40,7 +40,9 @@ def cost_of(stack: Stack) -> Cost:
     stack.client.deliver(names[0])
     health = [stack.client.health().seconds for _ in range(SAMPLES)]
     delivery = [stack.client.deliver(names[number % len(names)]).answer.seconds for number in range(SAMPLES)]
-    return Cost.of(stack.gateway.release or "", health, delivery)
+    reads = stack.target.reads_of(stack.target.previous)
+    read = [stack.client.read(reads[number % len(reads)]).seconds for number in range(SAMPLES)] if reads else []
+    return Cost.of(stack.gateway.release or "", health, delivery, read)
 
 
 def play(stack: Stack, sender: Sender, cost: Cost, rate: float) -> Played:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from rollback_drills.clients.delivery import by_query
 from rollback_drills.clients.gateway import GatewayClient
 from rollback_drills.clients.traffic import StackClients
 from rollback_drills.core.errors import StackError
@@ -99,14 +100,15 @@ def copies(database: LiveDatabase, target: Target, ids: Sequence[str], *, at_onc
         StackError: the target's query fails.
     """
     found: Counter[str] = Counter()
-    for first in range(0, len(ids), at_once):
-        try:
-            rows = database.query(target.delivery.stored, {"ids": list(ids[first : first + at_once])})
-        except psycopg.Error as error:
-            raise StackError(
-                "the database cannot be asked for the deliveries",
-                cause=str(error).strip(),
-                fix=f"correct stored under [delivery] in {target.file}, if the tables exist",
-            ) from None
-        found.update(str(row[0]) for row in rows)
+    for query, asked in by_query(target, ids).items():
+        for first in range(0, len(asked), at_once):
+            try:
+                rows = database.query(query, {"ids": asked[first : first + at_once]})
+            except psycopg.Error as error:
+                raise StackError(
+                    "the database cannot be asked for the deliveries",
+                    cause=str(error).strip(),
+                    fix=f"correct stored under [delivery] or [[requests]] in {target.file}, if the tables exist",
+                ) from None
+            found.update(str(row[0]) for row in rows)
     return found

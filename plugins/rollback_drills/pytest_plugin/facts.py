@@ -41,7 +41,7 @@ def system_of(target: Target, sections: Mapping[str, str]) -> System:
         sha256=target.digest,
         current=target.current,
         previous=target.previous,
-        integrations=len(target.integrations),
+        integrations=len(target.writers),
         objectives={name: target.objective(name) for name in Objectives.recovery_times()},
     )
     if _changed(target):
@@ -61,6 +61,10 @@ def _changed(target: Target) -> bool:
 
 
 def _runbook_of(target: Target, sections: Mapping[str, str]) -> RunbookFacts:
+    if target.runbook is None:
+        return RunbookFacts(
+            title="no runbook", file="", sha256="", sections=dict(sections), checklist=CHECKLIST, by_hand=BY_HAND
+        )
     file = target.path(target.runbook.file)
     try:
         digest = sha256(file.read_bytes()).hexdigest()

@@ -119,7 +119,7 @@ def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
             timed=outcome.timed_out,
         )
         answer = stack.client.health()
-        wrong = difference(stack.target.health, answer)
+        wrong = difference(stack.target.readiness, answer)
         drill.check(
             "it is healthy",
             not wrong,

@@ -71,7 +71,7 @@ class WorkerResources:
                 self._redactor.add_known(secret)
             on_failure.callback(lab.close)
             lab.start()
-            lab.learn_pace()
+            lab.learn()
             on_failure.pop_all()
         facts = {name: self._redactor.json(value) for name, value in runtime.facts().items()}
         self.facts = RuntimeFacts(name=choice.name, reason=choice.reason, facts=facts)

@@ -10,13 +10,13 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.target.target import Target
 
 
-def _tells_previous(target: Target) -> bool:
+def tells_previous(target: Target) -> bool:
     """Whether the target file names an answer that only the previous release gives."""
-    routes = target.version.routes
+    routes = target.version.routes if target.version is not None else None
     return (
         any(probe.release == target.previous for probe in target.behaviours)
         or (routes is not None and target.previous in routes.releases)
-        or (target.delivery.absent is not None and bool(target.absent_from(target.previous)))
+        or any(target.delivery_to(name).absent is not None for name in target.absent_from(target.previous))
     )
 
 
@@ -36,10 +36,11 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
         "the target has no metrics to read an error rate from ([metrics])",
     ),
     "behaviours": (
-        _tells_previous,
+        tells_previous,
         "the target names no answer that tells the previous release from the current one "
         "([[behaviours]], [version.routes] or delivery.absent)",
     ),
+    "health": (lambda target: target.health is not None, "the target has no health request ([health])"),
     "migrate-on-start": (
         lambda target: target.gateway.can_migrate,
         "the target's gateway does not migrate when it starts (gateway.migrate_on_start)",

@@ -14,6 +14,7 @@ from rollback_drills.target.fields import (
     HeaderName,
     HttpPath,
     Method,
+    Name,
     Status,
     Table,
     template,
@@ -80,6 +81,7 @@ class Delivery(Content):
     path: Annotated[HttpPath, template(DELIVERY_PLACEHOLDERS)] = Field(description="the path that takes webhooks")
     method: Method = Field(default="POST", description="the HTTP method")
     headers: dict[HeaderName, DeliveryText] = Field(default={}, description="headers to send")
+    login: Name | None = Field(default=None, description="the login ([logins.NAME]) whose token a delivery sends")
     signature: Signature | None = Field(default=None, description="how a delivery is signed")
     accepted: tuple[Status, ...] = Field(default=(200, 201, 202), description="statuses that acknowledge a delivery")
     repeated: Repeated | None = Field(
@@ -99,21 +101,24 @@ class Delivery(Content):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        self.must_name("integration", "so that deliveries reach each integration")
         self.must_name("unique", "so that a lost write can be identified")
         if "%(ids)s" not in self.stored:
             raise ValueError("stored must contain %(ids)s")
         return self
 
+    def names(self, placeholder: str) -> bool:
+        """Whether some part of a delivery contains the placeholder."""
+        bodies = [text for body in self.bodies().values() for text in strings_in(body)]
+        return any(placeholder in names_in(text) for text in (self.path, *self.headers.values(), *bodies))
+
     def must_name(self, placeholder: str, why: str) -> None:
         """Raise ValueError if no part of a delivery contains the placeholder."""
-        bodies = [text for body in self.bodies().values() for text in strings_in(body)]
-        if not any(placeholder in names_in(text) for text in (self.path, *self.headers.values(), *bodies)):
+        if not self.names(placeholder):
             raise ValueError(f"path, headers, json, form or raw must contain {{{placeholder}}}, {why}")
 
 
 class TrafficSettings(Table):
-    """The load during a drill: health probes and deliveries in turn, at a constant rate."""
+    """The load during a drill: health probes, deliveries and reads in turn, at a constant rate."""
 
     rate: Annotated[float, Field(ge=0, le=1000)] = Field(
         default=25.0,

@@ -28,7 +28,9 @@ FlagVariable = Annotated[str, template(frozenset({"NAME", "name"}))]
 class Flags(Table):
     """Feature flags: environment variables that the gateway reads when it is created."""
 
-    variable: FlagVariable = Field(description="the environment variable of an integration's flag")
+    variable: FlagVariable | None = Field(
+        default=None, description="the environment variable of an integration's flag; absent: each names its own"
+    )
     on: str = Field(default="true", description="the value that turns an integration on")
     off: str = Field(default="false", description="the value that turns an integration off")
     defaults: FlagDefaults = Field(
@@ -42,7 +44,7 @@ class Flags(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if "{NAME}" not in self.variable and "{name}" not in self.variable:
+        if self.variable is not None and "{NAME}" not in self.variable and "{name}" not in self.variable:
             raise ValueError("variable must contain {NAME} or {name}")
         if self.symptom is not None:
             check(self.symptom, allowed=("integration",), required=("integration",))
@@ -99,3 +101,12 @@ def merged_delivery(delivery: Delivery, own: Integration) -> Delivery:
     result = delivery.model_copy(update=changes)
     result.must_name("unique", "so that a lost write can be identified")
     return result
+
+
+def is_addressed(delivery: Delivery, own: Integration) -> bool:
+    """Whether a delivery reaches this integration and no other: it is named, or has a path, header or body of its own.
+
+    ``delivery`` is the merged one.
+    """
+    has_own = own.path is not None or bool(own.headers) or any(body is not None for body in own.bodies().values())
+    return has_own or delivery.names("integration")

@@ -11,6 +11,7 @@ from rollback_drills.target.fields import (
     HeaderName,
     HttpPath,
     Method,
+    Name,
     Pointer,
     Regular,
     Seconds,
@@ -33,9 +34,15 @@ class Probe(Table):
 
     path: HttpPath = Field(description="the path to request")
     method: Method = Field(default="GET", description="the HTTP method")
+    headers: dict[HeaderName, str] = Field(default={}, description="headers to send")
+    login: Name | None = Field(default=None, description="the login ([logins.NAME]) whose token it sends")
     status: Status = Field(default=200, description="the expected status")
     body: JsonValue = Field(default=None, description="JSON that the answer must contain; absent: any answer")
     timeout: Seconds | None = Field(default=None, description="timeout in seconds; absent: `gateway.request_timeout`")
+
+
+class AnyAnswer(Probe):
+    """Where a target has no health request: any answer will do that is no server error."""
 
 
 class WriteProbe(Probe):
@@ -60,6 +67,8 @@ class Routes(Table):
     """Identifies a release by what it has, whatever it reports: routes in its OpenAPI document, names in a list."""
 
     path: HttpPath = Field(description="the path to request")
+    headers: dict[HeaderName, str] = Field(default={}, description="headers to send")
+    login: Name | None = Field(default=None, description="the login ([logins.NAME]) whose token it sends")
     pointer: Pointer = Field(default="", description="JSON Pointer to the list or object; empty: the whole answer")
     releases: Annotated[dict[str, Fingerprint], Field(min_length=1)] = Field(
         description="per release, the number of entries there, or the exact entries"
@@ -77,6 +86,8 @@ class Version(Table):
     """Where the gateway reports its version; ``pointer`` is a JSON Pointer (RFC 6901)."""
 
     path: HttpPath = Field(description="the path to request")
+    headers: dict[HeaderName, str] = Field(default={}, description="headers to send")
+    login: Name | None = Field(default=None, description="the login ([logins.NAME]) whose token it sends")
     pointer: Pointer = Field(default="", description="JSON Pointer to the version; empty: the whole answer")
     header: str | None = Field(default=None, description="the response header with the version, instead of the body")
     pattern: Regular | None = Field(
@@ -113,6 +124,8 @@ class Metrics(Table):
     """Prometheus counters for the error rate: 5xx answers without the deliberate ones, divided by all requests."""
 
     path: HttpPath = Field(default="/metrics", description="the path of the metrics, in the Prometheus text format")
+    headers: dict[HeaderName, str] = Field(default={}, description="headers to send")
+    login: Name | None = Field(default=None, description="the login ([logins.NAME]) whose token it sends")
     requests: str = Field(description="the counter of all requests")
     status_label: str = Field(default="status", description="the label with the HTTP status; 5xx are errors")
     deliberate: Deliberate | None = Field(default=None, description="5xx answers that are not errors")

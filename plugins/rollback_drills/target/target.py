@@ -6,18 +6,15 @@ All mistakes in a file are reported at once, with table and key (`mistakes`).
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import (
     Field,
-    JsonValue,
     PrivateAttr,
     StringConstraints,
     ValidationError,
@@ -30,11 +27,12 @@ from rollback_drills.core.secret_names import is_ordinary, secrets_in, secrets_o
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.answer_tables import AgreedAnswer
 from rollback_drills.target.delivery_tables import Delivery, TrafficSettings
-from rollback_drills.target.discovery import PROJECT_FILE, table_of_project
 from rollback_drills.target.fields import Name, Table
-from rollback_drills.target.integration_tables import Flags, Integration, merged_delivery
+from rollback_drills.target.integration_tables import Flags, Integration, is_addressed, merged_delivery
 from rollback_drills.target.mistakes import explain
-from rollback_drills.target.probe_tables import Behaviour, Metrics, Probe, Version, WriteProbe
+from rollback_drills.target.probe_tables import AnyAnswer, Behaviour, Metrics, Probe, Version, WriteProbe
+from rollback_drills.target.reading import DOCUMENTED, named_values, parse, read
+from rollback_drills.target.request_tables import UNFLAGGED, ClientRequest, Login
 from rollback_drills.target.system_tables import (
     Backup,
     Compose,
@@ -47,10 +45,6 @@ from rollback_drills.target.system_tables import (
     Runbook,
 )
 
-_LARGEST = 1 << 20  # bytes; the longest target of an example has 8,000
-_DEEPEST = 50  # tables or arrays in each other; every reader of the document is recursive
-_DOCUMENTED = "docs/reference/target-file.md describes every table and key"
-_NAMED_BY_USER = ("env", "migrate_on_start", "headers", "json", "form")
 _CONTENT = ("path", "headers.", "json", "form.", "raw")
 # Keys whose braces are placeholders, or patterns for them; a trailing dot stands for every key of the table.
 _TEMPLATES = (
@@ -64,6 +58,8 @@ _TEMPLATES = (
     *(f"write_probe.{key}" for key in ("path", "headers.", "json")),
     *(f"flags.{key}" for key in ("variable", "symptom")),
     *(f"integrations.*.{key}" for key in (*_CONTENT, "flag")),
+    *(f"requests[*].{key}" for key in (*_CONTENT, "flag", "signature.prefix", "signature.payload")),
+    *(f"logins.*.{key}" for key in ("json", "form.", "raw")),
 )
 
 
@@ -76,15 +72,25 @@ class Target(Table):
     current: Name = Field(description="the release that runs in production")
     previous: Name = Field(description="the release to go back to")
     releases: Releases = Field(description="where releases come from")
-    gateway: GatewaySettings = Field(description="how the gateway is started")
-    python: Python = Field(default=Python(), description="the Python of its processes")
-    health: Probe = Field(description="the health request and its answer")
-    version: Version = Field(description="how the gateway reports its version")
-    delivery: Delivery = Field(description="how a webhook is delivered")
-    integrations: Annotated[dict[Name, Integration], Field(min_length=1)] = Field(
-        description="every integration, by name"
+    gateway: GatewaySettings = Field(
+        default=GatewaySettings(), description="how the gateway is started; absent: there are only migrations"
     )
-    runbook: Runbook = Field(description="the runbook under drill")
+    python: Python = Field(default=Python(), description="the Python of its processes")
+    requests: tuple[ClientRequest, ...] = Field(default=(), description="what clients do, besides webhooks")
+    logins: dict[Name, Login] = Field(default={}, description="how clients log in, by name")
+    health: Probe | None = Field(
+        default=None, description="the health request and its answer; absent: a gateway that answers is ready"
+    )
+    version: Version | None = Field(
+        default=None, description="how the gateway reports its version; absent: it is not asked for it"
+    )
+    delivery: Delivery | None = Field(default=None, description="how a webhook is delivered; [integrations] needs it")
+    integrations: dict[Name, Integration] = Field(
+        default={}, description="everything that webhooks are delivered to, by name"
+    )
+    runbook: Runbook | None = Field(
+        default=None, description="the runbook under drill; absent: no commands of a text are judged"
+    )
     write_probe: WriteProbe | None = Field(
         default=None, description="a request that shows that the schema is usable; absent: only health is checked"
     )
@@ -111,9 +117,9 @@ class Target(Table):
         pair = (self.current, self.previous)
         if self.current == self.previous:
             raise ValueError(f"current and previous are both {self.current!r}; a rollback needs two releases")
-        for name, integration in self.integrations.items():
-            if integration.since is not None and integration.since not in pair:
-                raise ValueError(f"integrations.{name}: since {integration.since!r} is not one of {pair}")
+        for where, gate in self._gates():
+            if gate.since is not None and gate.since not in pair:
+                raise ValueError(f"{where}: since {gate.since!r} is not one of {pair}")
         for key, release in self._releases_named():
             if release not in pair:
                 raise ValueError(f"{key}: release {release!r} is not one of {pair}")
@@ -123,27 +129,58 @@ class Target(Table):
         """The keys of the file that name releases, with each release that they name."""
         if self.flags is not None:
             yield from (("flags.defaults", release) for release in self.flags.defaults)
-        for name, integration in self.integrations.items():
-            yield from ((f"integrations.{name}.defaults", release) for release in integration.defaults)
-        yield from (("version.expected", release) for release in self.version.expected)
-        if self.version.routes is not None:
-            yield from (("version.routes.releases", release) for release in self.version.routes.releases)
+        for where, gate in self._gates():
+            yield from ((f"{where}.defaults", release) for release in gate.defaults)
+        if self.version is not None:
+            yield from (("version.expected", release) for release in self.version.expected)
+            routes = self.version.routes
+            yield from (("version.routes.releases", release) for release in (routes.releases if routes else ()))
         yield from (("behaviours", behaviour.release) for behaviour in self.behaviours)
+
+    def _gates(self) -> Iterator[tuple[str, Integration]]:
+        """What can be turned off or be new, with its place in the file."""
+        yield from ((f"integrations.{name}", each) for name, each in self.integrations.items())
+        yield from ((f"requests.{each.name}", each.gate()) for each in self.requests)
+
+    @model_validator(mode="after")
+    def _clients_are_known(self) -> Self:
+        """What clients do, whatever it is called: distinct names, logins that exist, and something that writes."""
+        if (self.delivery is None) != (not self.integrations):
+            missing, has = ("integrations", "delivery") if self.delivery is not None else ("delivery", "integrations")
+            raise ValueError(f"{missing}: missing; [{has}] needs the table [{missing}]")
+        names = [*self.integrations, *(each.name for each in self.requests)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"requests: there are two with the name {name!r}; a report could not tell them apart")
+        probes = [self.health, self.version, self.version and self.version.routes, self.write_probe, self.metrics]
+        users = [*self.requests, *self.behaviours, *(each for each in (*probes, self.delivery) if each is not None)]
+        for user in users:
+            if user.login is not None and user.login not in self.logins:
+                raise ValueError(f"logins: there is no [logins.{user.login}], which {user.path} names")
+        if "gateway" in self.model_fields_set and not self.writers:
+            raise ValueError(
+                "requests: missing; name at least one that writes ([[requests]] with stored), or [delivery] and "
+                "[integrations]: without writes, a rollback that loses them would pass"
+            )
+        return self
 
     @model_validator(mode="after")
     def _flags_are_distinct(self) -> Self:
         if self.flags is None:
-            for name, each in self.integrations.items():
+            for where, each in self._gates():
                 given = next((key for key in ("flag", "defaults", "disabled") if getattr(each, key)), None)
                 if given is not None:
-                    raise ValueError(f"integrations.{name}.{given}: needs [flags], which defines on and off")
+                    raise ValueError(f"{where}.{given}: needs [flags], which defines on and off")
             return self
         owners: dict[str, str] = {}
         for name in self.gated_of(self.current):
+            where = "integrations" if name in self.integrations else "requests"
+            if self.writers[name].flag is None and self.flags.variable is None:
+                raise ValueError(f"{where}.{name}: has no flag: set flags.variable, or its own flag, or ungated")
             variable = self.flag_variable(name)
             if variable in owners:
                 raise ValueError(
-                    f"integrations.{name}: shares the flag {variable} with {owners[variable]}, and drills turn off one "
+                    f"{where}.{name}: shares the flag {variable} with {owners[variable]}, and drills turn off one "
                     "integration at a time: name its own with flag, or declare it ungated"
                 )
             owners[variable] = name
@@ -153,26 +190,66 @@ class Target(Table):
     def _deliveries_are_complete(self) -> Self:
         for name, each in self.integrations.items():
             try:
-                merged_delivery(self.delivery, each)
+                merged = self.delivery_to(name)
             except ValueError as error:
                 raise ValueError(f"integrations.{name}: {error}") from None
+            if len(self.integrations) > 1 and not is_addressed(merged, each):
+                raise ValueError(
+                    "delivery: path, headers, json, form or raw must contain {integration}, so that deliveries reach "
+                    f"each integration; or set path, headers or a body under [integrations.{name}]"
+                )
         return self
 
     @model_validator(mode="after")
     def _refusals_are_distinct(self) -> Self:
         """A disabled integration may answer with a status that acknowledges only if something else distinguishes it."""
-        tables = {f"integrations.{name}": each.disabled for name, each in self.integrations.items()}
-        tables["flags"] = self.flags.disabled if self.flags is not None else None
-        for table, agreed in tables.items():
+        for name in self.gated_of(self.current):
+            own = self.writers[name].disabled
+            agreed = own or (self.flags.disabled if self.flags is not None else None)
             if agreed is None or agreed.tells_apart:
                 continue
-            both = sorted(set(agreed.statuses) & set(self.delivery.accepted))
+            both = sorted(set(agreed.statuses) & set(self.delivery_to(name).accepted))
             if both:
+                place = "integrations" if name in self.integrations else "requests"
+                table = f"{place}.{name}" if own is not None else "flags"
                 raise ValueError(
                     f"{table}.disabled: status {both[0]} also acknowledges deliveries (delivery.accepted): "
                     "set body, contains, pattern or not_pattern to distinguish the two"
                 )
         return self
+
+    @property
+    def writers(self) -> dict[str, Integration]:
+        """All that clients write to, by name: integrations, and requests with `stored`; in the file's order."""
+        return self.integrations | {each.name: each.gate() for each in self.requests if each.stored is not None}
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a gateway at all, and not only migrations."""
+        return bool(self.writers)
+
+    def reads_of(self, release: str) -> tuple[ClientRequest, ...]:
+        """The reads that a release answers, in the file's order."""
+        reads = (each for each in self.requests if each.stored is None)
+        return tuple(each for each in reads if release == self.current or each.since != self.current)
+
+    @property
+    def sample(self) -> Delivery | None:
+        """How clients write: webhooks if there are any, else the first request that writes; None without a gateway."""
+        return self.delivery or next((self.delivery_to(name) for name in self.writers), None)
+
+    @property
+    def readiness(self) -> Probe:
+        """The health request; without one, a request that a gateway which is ready answers somehow."""
+        if self.health is not None:
+            return self.health
+        open_to_all = (each.path for each in self.reads_of(self.previous) if each.login is None)
+        return AnyAnswer(path=next(open_to_all, "/"))
+
+    @property
+    def rate_limit(self) -> float | None:
+        """Requests per second that the gateway accepts from all clients together, if it limits them."""
+        return self.delivery.rate_limit if self.delivery is not None else None
 
     @property
     def file(self) -> Path:
@@ -192,21 +269,19 @@ class Target(Table):
         return (self.here / relative).resolve()
 
     def integrations_of(self, release: str) -> tuple[str, ...]:
-        """The integrations that a release has, in the file's order."""
+        """What clients write to in a release, in the file's order: integrations, and requests with `stored`."""
         return tuple(
-            name
-            for name, integration in self.integrations.items()
-            if release == self.current or integration.since != self.current
+            name for name, gate in self.writers.items() if release == self.current or gate.since != self.current
         )
 
     def version_of(self, release: str) -> str:
         """The version that a release reports."""
-        return self.version.expected.get(release, release)
+        return self.version.expected.get(release, release) if self.version is not None else release
 
     def flag_variable(self, integration: str) -> str:
         if self.flags is None:
             raise TargetError(f"{self.file}: the target has no [flags]")
-        variable = self.integrations[integration].flag or self.flags.variable
+        variable = self.writers[integration].flag or self.flags.variable or ""
         return variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
 
     def timeout_of(self, probe: Probe) -> float:
@@ -215,35 +290,41 @@ class Target(Table):
 
     def absent_from(self, release: str) -> tuple[str, ...]:
         """The integrations that a release does not have, in the file's order."""
-        return tuple(name for name in self.integrations if name not in self.integrations_of(release))
+        return tuple(name for name in self.writers if name not in self.integrations_of(release))
 
     def gated_of(self, release: str) -> tuple[str, ...]:
         """The integrations of a release that have a flag, in the file's order."""
         if self.flags is None:
             return ()
-        return tuple(name for name in self.integrations_of(release) if self.integrations[name].ungated is None)
+        writers = self.writers
+        return tuple(name for name in self.integrations_of(release) if writers[name].ungated is None)
 
     def ungated_of(self, release: str) -> dict[str, str]:
         """The integrations of a release that have no flag, and why."""
-        reasons = {name: self.integrations[name].ungated for name in self.integrations_of(release)}
-        return {name: reason for name, reason in reasons.items() if reason is not None}
+        writers = self.writers
+        reasons = {name: writers[name].ungated for name in self.integrations_of(release)}
+        unflagged = UNFLAGGED if self.flags is None else None  # without [flags], nothing has one
+        return {name: reason for name, reason in reasons.items() if reason is not None and reason != unflagged}
 
     def flag_default(self, integration: str, release: str) -> bool | None:
         """The state of an integration's flag whose variable is not set; None if the file does not say."""
         if self.flags is None:
             return None
-        said = self.integrations[integration].defaults.get(release) or self.flags.defaults.get(release)
+        said = self.writers[integration].defaults.get(release) or self.flags.defaults.get(release)
         return said == "on" if said is not None else None
 
     def disabled_answer(self, integration: str) -> AgreedAnswer | None:
         """The answer of a disabled integration; None if it has no flag."""
         if self.flags is None or integration not in self.gated_of(self.current):
             return None
-        return (self.integrations[integration].disabled or self.flags.disabled).of(integration)
+        return (self.writers[integration].disabled or self.flags.disabled).of(integration)
 
     def delivery_to(self, integration: str) -> Delivery:
-        """How webhooks are delivered to this integration."""
-        return merged_delivery(self.delivery, self.integrations[integration])
+        """How webhooks are delivered to this integration, or how this request is sent."""
+        if integration in self.integrations:
+            assert self.delivery is not None, "[integrations] without [delivery] is refused"
+            return merged_delivery(self.delivery, self.integrations[integration])
+        return next(each for each in self.requests if each.name == integration).delivery()
 
     @property
     def known_secrets(self) -> frozenset[str]:
@@ -253,11 +334,11 @@ class Target(Table):
         variables, headers or fields, or in the environment as ``${NAME}``. Ordinary words are left out, unless
         ``secrets`` has them.
         """
-        signature = self.delivery.signature
-        keys = [signature.secret] if signature is not None else []
+        signed = [each.signature for each in (self.delivery, *self.requests) if each is not None]
+        keys = [signature.secret for signature in signed if signature is not None]
         keys += [each.secret for each in self.integrations.values() if each.secret is not None]
         found = [key.get_secret_value() for key in keys]
-        for table in _named_values(self.model_dump(mode="json", by_alias=True)):
+        for table in named_values(self.model_dump(mode="json", by_alias=True)):
             found += secrets_in(table)
         for name, value in self._from_environment.items():
             found += secrets_of(name, value.replace("{", "{{").replace("}", "}}"))  # no placeholders are in it
@@ -284,9 +365,9 @@ class Target(Table):
         Raises:
             TargetError: the file cannot be read, or has mistakes (one line for each).
         """
-        raw = _read(file)
+        raw = read(file)
         expansion = Expansion(environment, _TEMPLATES)
-        document = expansion.expand(_parse(file, raw))
+        document = expansion.expand(parse(file, raw))
         problems = expansion.problems
         if not problems:
             try:
@@ -301,60 +382,5 @@ class Target(Table):
         raise TargetError(
             f"{file}: {len(problems)} mistake{'s' if len(problems) > 1 else ''} in the target file",
             cause="\n".join(problems),
-            fix=_DOCUMENTED,
+            fix=DOCUMENTED,
         )
-
-
-def _named_values(document: JsonValue) -> Iterator[Mapping[str, JsonValue]]:
-    """The tables of the file whose keys are names of the user's: of variables, headers and fields."""
-    if isinstance(document, dict):
-        for key, value in document.items():
-            if key in _NAMED_BY_USER and isinstance(value, dict):
-                yield value
-            else:
-                yield from _named_values(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from _named_values(value)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(_LARGEST + 1)
-    except (OSError, ValueError) as error:
-        raise TargetError(
-            f"the target file {file} cannot be read: {getattr(error, 'strerror', None) or error}",
-            fix="name an existing file with --drill-target or the ini option drill_target",
-        ) from None
-    if len(raw) > _LARGEST:
-        raise TargetError(f"{file} is larger than {_LARGEST >> 20} MB: it is no target file", fix=_DOCUMENTED)
-    if raw.startswith(codecs.BOM_UTF8):
-        raise TargetError(f"{file} begins with a byte order mark, which TOML does not allow", fix="save it without BOM")
-    return raw
-
-
-def _parse(file: Path, raw: bytes) -> dict[str, Any]:
-    """The file's tables; of a ``pyproject.toml``, those below ``[tool.rollback-drills]``."""
-    try:
-        parsed = tomllib.loads(raw.decode())
-    except UnicodeDecodeError as error:
-        raise TargetError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from None
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number with thousands of digits
-        raise TargetError(f"{file} is not TOML: {error}") from None
-    if _is_deeper(parsed, _DEEPEST):
-        raise TargetError(f"{file} has more than {_DEEPEST} tables or arrays in each other", fix=_DOCUMENTED)
-    return (table_of_project(parsed) or parsed) if file.name == PROJECT_FILE else parsed
-
-
-def _is_deeper(document: object, limit: int) -> bool:
-    """Without recursion, which would be the first to fail."""
-    level = [document]
-    for _ in range(limit):
-        level = [
-            value
-            for each in level
-            if isinstance(each, dict | list)
-            for value in (each.values() if isinstance(each, dict) else each)
-        ]
-    return any(isinstance(each, dict | list) for each in level)

@@ -110,7 +110,7 @@ def _sender(directory: Path) -> Sender:
 
 def _files(target: Target) -> Iterator[Diagnosis]:
     for title, name, fix in (
-        ("runbook", target.runbook.file, "correct file under [runbook]"),
+        *(("runbook", each.file, "correct file under [runbook]") for each in (target.runbook,) if each is not None),
         *(("seed", name, "correct seed under [database]") for name in target.database.seed),
     ):
         path = target.path(name)

@@ -15,7 +15,7 @@ from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.report.text import count
-from rollback_drills.target.probe_tables import WriteProbe
+from rollback_drills.target.probe_tables import Version, WriteProbe
 from rollback_drills.target.target import Target
 
 _FORGED = "unsigned and wrongly signed deliveries"
@@ -34,11 +34,12 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
         yield _health(stack, release)
         if lab.target.write_probe is not None:
             yield _write_probe(stack, release, lab.target.write_probe)
-        yield _version(stack, release)
+        if lab.target.version is not None:
+            yield _version(stack, release, lab.target.version)
         yield from _behaviours(stack, release)
         yield from _webhooks(stack, release)
         yield from touched_rows(lab, stack, release)
-        if lab.target.delivery.signature is not None:
+        if any(lab.target.delivery_to(name).signature is not None for name in lab.target.integrations_of(release)):
             yield _signatures(stack, release)
         if lab.sender is not None:
             yield examine_traffic(stack, lab.sender, release)
@@ -58,14 +59,14 @@ def _health(stack: Stack, release: str) -> Diagnosis:
     return Diagnosis(f"{release}: health", "problem", _brief(answer), "correct path, status or body under [health]")
 
 
-def _version(stack: Stack, release: str) -> Diagnosis:
-    asked, said = stack.target.version, stack.client.version()
+def _version(stack: Stack, release: str, asked: Version) -> Diagnosis:
+    said = stack.client.version()
     expected = stack.target.version_of(release)
     if said == expected:
         return Diagnosis(f"{release}: version", "ok", expected)
     detail = f"expected {expected!r}, but it reports {_json(said)}"
     if said is None:
-        detail += f"\n{asked.path} answers {_brief(stack.client.request('GET', asked.path))}"
+        detail += f"\n{asked.path} answers {_brief(stack.client.ask_version())}"
     fix = "correct path or pointer under [version], or set version.expected to what it reports"
     return Diagnosis(f"{release}: version", "problem", detail, fix)
 
@@ -112,7 +113,9 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
 
 def _signatures(stack: Stack, release: str) -> Diagnosis:
     """If the gateway verifies no signatures, the drills cannot tell whether theirs are right."""
-    names = stack.target.integrations_of(release)
+    names = [
+        name for name in stack.target.integrations_of(release) if stack.target.delivery_to(name).signature is not None
+    ]
     taken: dict[str, list[str]] = {}
     for name in names:
         for how, delivered in stack.client.deliver_forged(name).items():

@@ -43,17 +43,18 @@ _Loader.add_multi_constructor("!", _untagged)
 
 def context_of_target(target: Target) -> Context:
     """What a target file and its compose project say."""
-    compose, flags = target.compose, target.flags
+    compose, flags, sample = target.compose, target.flags, target.sample
     project = None
     if compose is not None:
         directory = target.path(compose.directory)
-        project = _project(directory, [directory / name for name in compose.files], target.path(target.runbook.file))
+        runbook = target.path(target.runbook.file if target.runbook is not None else ".")
+        project = _project(directory, [directory / name for name in compose.files], runbook)
     return Context(
         gateway=compose.gateway if compose is not None else "gateway",
         database=compose.database if compose is not None else "db",
-        webhook=target.delivery.path,
-        flag=flags.variable if flags is not None else "",
-        method=target.delivery.method,
+        webhook=sample.path if sample is not None else "",
+        flag=(flags.variable or "") if flags is not None else "",
+        method=sample.method if sample is not None else "POST",
         releases=(target.previous, target.current),
         project=project,
     )

@@ -10,10 +10,11 @@ from dataclasses import asdict
 from urllib.parse import quote
 from uuid import uuid4
 
-from rollback_drills.clients.delivery import prepare
+from rollback_drills.clients.delivery import PreparedDelivery, new_id, prepare
+from rollback_drills.clients.login import credentials_of, login_request
 from rollback_drills.clients.traffic.analysis import Span, held
 from rollback_drills.clients.traffic.pace import asked_rate
-from rollback_drills.clients.traffic.records import DELIVERY, HEALTH, Request, judged
+from rollback_drills.clients.traffic.records import DELIVERY, HEALTH, READ, Request, judged
 from rollback_drills.clients.traffic.sender import Line, Sender
 from rollback_drills.clients.traffic.sender_program import DIGITS, Template
 from rollback_drills.clients.under_way import ALLOWED_IN_PATHS
@@ -47,6 +48,7 @@ class Load:
                 "base_url": base_url,
                 "rate": self.rate,
                 "most_in_flight": MOST_IN_FLIGHT,
+                "logins": {name: _login(target, name) for name in target.logins},
                 "kinds": [[asdict(template) for template in templates] for templates in kinds],
             }
         )
@@ -107,7 +109,7 @@ class Load:
         return self._ended
 
     def _ask(self, order: str, answer: str) -> Line:
-        timeout = max(self._target.gateway.request_timeout, self._target.timeout_of(self._target.health)) + _GRACE
+        timeout = max(self._target.gateway.request_timeout, self._target.timeout_of(self._target.readiness)) + _GRACE
         self._sender.send({"do": order})
         with self._changed:
             self._changed.wait_for(lambda: self._problem is not None or answer in self._said, timeout)
@@ -135,35 +137,55 @@ class Load:
 
 
 def begin(sender: Sender, target: Target, base_url: str, *, rate: float | None = None) -> Load:
-    """Start the target file's load: health probes and, in turn, deliveries to the integrations of both releases.
+    """Start the target file's load, in turn: health probes, deliveries to what both releases have, and reads.
 
     Args:
         rate: requests per second; by default, the target file's.
     """
-    marker = f"load-{uuid4().hex[:16]}-"
     common = target.integrations_of(target.previous)
-    deliveries = [_delivery(target, name, marker) for name in common]
-    return Load(sender, target, [[_health(target)], deliveries], base_url, rate or asked_rate(target))
+    kinds = [[_health(target)], [_delivery(target, name) for name in common]]
+    if reads := [_read(target, each.name) for each in target.reads_of(target.previous)]:
+        kinds.append(reads)
+    return Load(sender, target, kinds, base_url, rate or asked_rate(target))
 
 
 def _health(target: Target) -> Template:
-    path = quote(target.health.path, safe=ALLOWED_IN_PATHS)
-    return Template(HEALTH, "", target.health.method, path, [], "", "", None, None, target.timeout_of(target.health))
+    probe = target.readiness
+    path, headers = quote(probe.path, safe=ALLOWED_IN_PATHS), [*probe.headers.items()]
+    timeout = target.timeout_of(probe)
+    return Template(HEALTH, "", probe.method, path, headers, "", "", None, None, timeout, probe.login or "")
 
 
-def _delivery(target: Target, integration: str, prefix: str) -> Template:
+def _delivery(target: Target, integration: str) -> Template:
     # Replaced by each request's id, which is as long and needs no escaping.
-    marker = f"{prefix}{'x' * DIGITS}"
-    prepared, agreed = prepare(target, integration, marker), target.disabled_answer(integration)
+    marker = f"{new_id(target, integration, 'load')[:-DIGITS]}{'x' * DIGITS}"
+    agreed = target.disabled_answer(integration)
+    keep = [*agreed.statuses] if agreed is not None else []
+    return _template(target, DELIVERY, integration, prepare(target, integration, marker), marker, keep)
+
+
+def _read(target: Target, name: str) -> Template:
+    return _template(target, READ, name, prepare(target, name, f"read-{uuid4().hex}"), "", [])
+
+
+def _login(target: Target, name: str) -> dict[str, object]:
+    request = _template(target, "login", name, login_request(target, name), "", None)
+    return {"template": asdict(request), "credentials": asdict(credentials_of(target, name))}
+
+
+def _template(
+    target: Target, kind: str, name: str, prepared: PreparedDelivery, marker: str, keep: list[int] | None
+) -> Template:
     return Template(
-        kind=DELIVERY,
-        integration=integration,
+        kind=kind,
+        integration=name,
         method=prepared.method,
         path=quote(prepared.path, safe=ALLOWED_IN_PATHS),
         headers=prepared.headers,
         body=prepared.body,
         marker=marker,
-        keep_body_of=[*agreed.statuses] if agreed is not None else [],
+        keep_body_of=keep,
         signer=prepared.signer,
         timeout=target.gateway.request_timeout,
+        login=prepared.login or "",
     )

@@ -24,11 +24,13 @@ class Cost:
     release: str
     health: float
     delivery: float
+    read: float | None = None
 
     @property
     def seconds(self) -> float:
-        """Of a request of the load: they are health probes and deliveries in turn."""
-        return (self.health + self.delivery) / 2
+        """Of a request of the load: they are of each kind in turn."""
+        kinds = [self.health, self.delivery, *([self.read] if self.read is not None else [])]
+        return sum(kinds) / len(kinds)
 
     @property
     def rate(self) -> float:
@@ -36,8 +38,8 @@ class Cost:
         return BUSY / max(self.seconds, 1e-6)
 
     @classmethod
-    def of(cls, release: str, health: Sequence[float], delivery: Sequence[float]) -> Cost:
-        return cls(release, median(health), median(delivery))
+    def of(cls, release: str, health: Sequence[float], delivery: Sequence[float], read: Sequence[float] = ()) -> Cost:
+        return cls(release, median(health), median(delivery), median(read) if read else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,18 @@ class Pace:
         rate: requests per second, of all kinds together.
         window: consecutive good answers of each kind that end a recovery.
         reason: why rate or window are not those of the target file; empty if they are.
+        kinds: of requests, which take turns.
     """
 
     rate: float
     window: int
     reason: str = ""
+    kinds: int = 2
 
     @property
     def window_seconds(self) -> float:
-        """How long a window takes: every other request is of the same kind."""
-        return 2 * self.window / self.rate if self.rate else 0.0
+        """How long a window takes: of `kinds` requests, one is of the same kind."""
+        return self.kinds * self.window / self.rate if self.rate else 0.0
 
 
 def pace_of(target: Target, slowest: Cost | None = None) -> Pace:
@@ -68,9 +72,9 @@ def pace_of(target: Target, slowest: Cost | None = None) -> Pace:
     Args:
         slowest: the release that cannot take the target file's rate, if one cannot.
     """
-    asked = asked_rate(target)
+    asked, kinds = asked_rate(target), 3 if target.reads_of(target.previous) else 2
     if not asked:
-        return Pace(0.0, target.traffic.window)
+        return Pace(0.0, target.traffic.window, kinds=kinds)
     rate = asked if slowest is None else min(asked, max(_LEAST, _rounded(slowest.rate)))
     reasons = []
     if slowest is not None and rate < asked:
@@ -78,19 +82,19 @@ def pace_of(target: Target, slowest: Cost | None = None) -> Pace:
             f"{rate:g} requests per second instead of {asked:g}: a delivery to release {slowest.release} takes "
             f"{slowest.delivery:.2g} s and a health probe {slowest.health:.2g} s, and more would overload it"
         )
-    most = max(1, int(rate * target.gateway.ready_timeout / 4))
+    most = max(1, int(rate * target.gateway.ready_timeout / (2 * kinds)))
     window = min(target.traffic.window, most)
     if window < target.traffic.window:
         reasons.append(
             f"a window of {window} good answers of each kind instead of {target.traffic.window}, which would take "
-            f"{2 * target.traffic.window / rate:.0f} s at {rate:g} requests per second"
+            f"{kinds * target.traffic.window / rate:.0f} s at {rate:g} requests per second"
         )
-    return Pace(rate, window, "; ".join(reasons))
+    return Pace(rate, window, "; ".join(reasons), kinds)
 
 
 def asked_rate(target: Target) -> float:
     """The target file's rate. At the rate limit, deliveries use half of it; the drill has the rest."""
-    return min(target.traffic.rate, target.delivery.rate_limit or target.traffic.rate)
+    return min(target.traffic.rate, target.rate_limit or target.traffic.rate)
 
 
 def _rounded(rate: float) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rollback_drills.clients.answers import Answer, difference, is_acknowledged, is_disabled
+from rollback_drills.clients.answers import Answer, difference, is_acknowledged, is_disabled, is_taken
+from rollback_drills.clients.credentials import FAILED
 from rollback_drills.clients.decoding import TEXT_LIMIT, value_of
 from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
 from rollback_drills.target.target import Target
 
-HEALTH, DELIVERY = "health", "delivery"
+HEALTH, DELIVERY, READ = "health", "delivery", "read"
 
 Outcome = Literal["good", "deliberate", "failed"]
 Fate = Literal["acknowledged", "refused", "uncertain"]
@@ -56,7 +57,7 @@ def fate(target: Target, integration: str, answer: Answer) -> Fate:
     """
     if is_acknowledged(target, integration, answer):
         return "acknowledged"
-    never_sent = answer.status is None and answer.error in (NOT_SENT, REFUSED)
+    never_sent = answer.error.startswith(FAILED) or (answer.status is None and answer.error in (NOT_SENT, REFUSED))
     rejected = answer.status is not None and 400 <= answer.status < 500
     return "refused" if never_sent or rejected or is_disabled(target, integration, answer) else "uncertain"
 
@@ -67,9 +68,14 @@ def judged(target: Target, line: list[Any]) -> Request:
     body = value_of(text, status, content_type) if status is not None else None
     answer = Answer(status, body, ended - due, error, text=text[:TEXT_LIMIT])
     if kind == HEALTH:
-        wrong = difference(target.health, answer)
+        wrong = difference(target.readiness, answer)
         outcome: Outcome = "failed" if wrong else "good"
         return Request(number, kind, "", "", due, sent, ended, status, error, outcome, problem=wrong)
+    if kind == READ:
+        taken = is_taken(target, integration, answer)
+        wrong = "" if taken else f"{integration} {_refusal(answer)}"
+        outcome = "good" if taken else "failed"
+        return Request(number, kind, integration, "", due, sent, ended, status, error, outcome, problem=wrong)
     became, outcome, wrong = fate(target, integration, answer), "good", ""
     if became != "acknowledged":
         deliberate = is_disabled(target, integration, answer)
@@ -79,4 +85,6 @@ def judged(target: Target, line: list[Any]) -> Request:
 
 
 def _refusal(answer: Answer) -> str:
-    return f"{answer.status}, which acknowledges nothing" if answer.answered else f"no answer ({answer.error})"
+    if answer.error:
+        return f"{answer.error}" if answer.answered else f"no answer ({answer.error})"
+    return f"{answer.status}, which acknowledges nothing"

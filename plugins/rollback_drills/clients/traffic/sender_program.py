@@ -1,8 +1,9 @@
 """The load itself: a program that sends requests at a constant rate, whatever their results.
 
 It runs in its own Python process, so that harness and requests do not delay each other, and needs only h11,
-`signing` and `decoding`. Orders come as lines of JSON on standard input (`begin`, `pause`, `resume`, `end`); the result
-of each request is written as a line of JSON as soon as it is known. The program ends when its input ends.
+`signing`, `credentials` and `decoding`. Orders come as lines of JSON on standard input (`begin`, `pause`, `resume`,
+`end`); the result of each request is written as a line of JSON as soon as it is known. The program ends when its input
+ends.
 
 Open loop: request number ``i`` is due at ``begin + i / rate`` on the monotonic clock, and waits for no other request.
 Each has its own connection, as clients have after a gateway's restart.
@@ -15,13 +16,14 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import h11
 
+from rollback_drills.clients.credentials import Credentials
 from rollback_drills.clients.decoding import ACCEPT_ENCODING, text_of
 from rollback_drills.clients.signing import Signer
 
@@ -49,12 +51,13 @@ class Template:
     keep_body_of: list[int] | None  # statuses; None: of every answer
     signer: Signer | None
     timeout: float  # seconds
+    login: str = ""  # whose header it sends
 
     def id_of(self, number: int) -> str:
         return f"{self.marker[:-DIGITS]}{number:0{DIGITS}x}" if self.marker else ""
 
-    def event(self, number: int, host: str) -> tuple[h11.Request, bytes]:
-        """The head and the body of the request with this number."""
+    def event(self, number: int, host: str, authorised: Sequence[tuple[str, str]]) -> tuple[h11.Request, bytes]:
+        """The head and the body of the request with this number, with what its login has given."""
         body = self._named(self.body, number).encode()
         headers = [(name, self._named(value, number)) for name, value in self.headers]
         if self.signer is not None:
@@ -65,7 +68,7 @@ class Template:
         head = h11.Request(
             method=self.method,
             target=self._named(self.path, number).encode(),
-            headers=[(name.encode(), value.encode()) for name, value in (*fixed, *headers)],
+            headers=[(name.encode(), value.encode()) for name, value in (*fixed, *headers, *authorised)],
         )
         return head, body
 
@@ -86,6 +89,7 @@ class Received:
     error: str = ""
     text: str = ""
     content_type: str = ""
+    set_cookie: str = ""
 
 
 def received(response: h11.Response, body: bytes, keep_body_of: list[int] | None) -> Received:
@@ -98,11 +102,40 @@ def received(response: h11.Response, body: bytes, keep_body_of: list[int] | None
         return Received(response.status_code)
     said = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
     content_type = said.get("content-type", "")
+    cookies = [value.decode("latin-1") for name, value in response.headers if name == b"set-cookie"]
     return Received(
         response.status_code,
         text=text_of(body, content_type, said.get("content-encoding", "")),
         content_type=content_type,
+        set_cookie=", ".join(cookies),
     )
+
+
+class Session:
+    """A login, and what it has given; requests that need it at the same time wait for one and the same."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._template, self._credentials = template(order["template"]), Credentials(**order["credentials"])
+        self._header: tuple[str, str] | None = None
+        self._lock = asyncio.Lock()
+
+    def asks_again(self, answer: Received) -> bool:
+        """Whether an answer to a request means that another login is needed."""
+        return answer.status in self._credentials.expired
+
+    async def header(
+        self, used: tuple[str, str] | None, exchange: Callable[[Template], Awaitable[Received]]
+    ) -> tuple[str, str] | Received:
+        """What the login gives, unless that is ``used``, which was refused; or why it gives nothing."""
+        async with self._lock:
+            if self._header is None or self._header == used:
+                answer = await exchange(self._template)
+                self._header = self._credentials.read(answer.status, answer.text, answer.set_cookie)
+                if self._header is None:
+                    accepted = answer.status in self._credentials.accepted
+                    problem = self._credentials.problem(answer.status, answer.error)
+                    return Received(None if accepted else answer.status, error=problem)
+            return self._header
 
 
 class SenderLoad:
@@ -110,6 +143,7 @@ class SenderLoad:
 
     def __init__(self, order: dict[str, Any], write: Write) -> None:
         self._kinds = [[template(each) for each in templates] for templates in order["kinds"]]
+        self._sessions = {name: Session(each) for name, each in order["logins"].items()}
         self._rate, self._most = order["rate"], order["most_in_flight"]
         address = urlsplit(order["base_url"])
         self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
@@ -166,7 +200,7 @@ class SenderLoad:
         self._latest = max(self._latest, sent - due)
         try:
             async with asyncio.timeout_at(sent + template.timeout):
-                received = await self._exchange(template, number)
+                received = await self._ask(template, number)
         except (OSError, h11.ProtocolError, ValueError) as problem:
             received = Received(error=described(problem))
         self._report(template, number, due, sent, received)
@@ -176,9 +210,27 @@ class SenderLoad:
         name, answer = template.id_of(number), [received.status, received.error, received.text, received.content_type]
         self._write([number, template.kind, template.integration, name, due, sent, ended, *answer])
 
-    async def _exchange(self, template: Template, number: int) -> Received:
+    async def _ask(self, template: Template, number: int) -> Received:
+        """Send a request, after its login; once more if that has expired."""
+        if not template.login:
+            return await self._exchange(template, number)
+        session, used = self._sessions[template.login], None
+        for attempt in (1, 2):
+            header = await session.header(used, self._log_in)
+            if isinstance(header, Received):
+                return header
+            answer = await self._exchange(template, number, [header])
+            if attempt == 2 or not session.asks_again(answer):
+                break
+            used = header
+        return answer
+
+    async def _log_in(self, template: Template) -> Received:
+        return await self._exchange(template, 0)
+
+    async def _exchange(self, template: Template, number: int, authorised: Sequence[tuple[str, str]] = ()) -> Received:
         """A complete answer; anything else raises."""
-        head, content = template.event(number, self._netloc)
+        head, content = template.event(number, self._netloc, authorised)
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
             connection = h11.Connection(h11.CLIENT)

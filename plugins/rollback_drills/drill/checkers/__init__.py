@@ -16,6 +16,7 @@ from rollback_drills.drill.checkers.health import (
 )
 from rollback_drills.drill.checkers.judge import Judge, Problems
 from rollback_drills.drill.checkers.kept import check_kept, check_sequences
+from rollback_drills.drill.checkers.reads import check_reads, check_same_reads
 from rollback_drills.drill.checkers.refused import check_refusal_writes_nothing
 from rollback_drills.drill.checkers.restored import check_restore_ends_well, check_restored
 from rollback_drills.drill.checkers.serves import (
@@ -49,12 +50,14 @@ __all__ = [
     "check_healthy_means_serving",
     "check_kept",
     "check_not_rolled_back_yet",
+    "check_reads",
     "check_refusal_writes_nothing",
     "check_release_variable",
     "check_restore_ends_well",
     "check_restored",
     "check_revision",
     "check_rows",
+    "check_same_reads",
     "check_schema",
     "check_sequences",
     "check_serves",

@@ -55,7 +55,7 @@ class Learnt:
 def sampled(target: Target, release: str) -> tuple[str, ...]:
     """The integrations of a release that samples are taken of: one where deliveries are limited to a rate, else all."""
     names = target.integrations_of(release)
-    return names[:1] if target.delivery.rate_limit is not None else names
+    return names[:1] if target.rate_limit is not None else names
 
 
 def learn_contents(stack: Stack, release: str, names: Sequence[str]) -> Learnt:

@@ -17,7 +17,7 @@ def check_health_while_frozen(judge: Judge, stack: Stack) -> Answer:
     Returns:
         The answer, from while the database was frozen; the database is thawed again.
     """
-    health = stack.target.health
+    health = stack.target.readiness
     with injected(PostgresFrozen(), stack):
         answer = stack.client.health()
     judge.check(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from rollback_drills.clients.delivery import Delivered
+from rollback_drills.clients.delivery import Delivered, by_query
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.polling import poll_until
 from rollback_drills.lab.stack import Stack
@@ -118,7 +118,8 @@ def document_in(text: str) -> dict[str, JsonValue] | list[JsonValue] | None:
 def _given(stack: Stack, taken: Sequence[Delivered]) -> dict[str, tuple[str, ...]]:
     """What `delivery.stored` returns beside the id, by integration."""
     integrations = {each.id: each.integration for each in taken}
-    rows = stack.database.query(stack.target.delivery.stored, {"ids": [*integrations]})
+    asked = by_query(stack.target, [*integrations])
+    rows = [row for query, ids in asked.items() for row in stack.database.query(query, {"ids": ids})]
     return {
         integrations[str(row[0])]: tuple(str(value).replace(str(row[0]), UNIQUE) for value in row[1:])
         for row in rows

@@ -10,6 +10,7 @@ from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers.answered import check_compared, without_answer
 from rollback_drills.drill.checkers.disabled import check_disabled
 from rollback_drills.drill.checkers.judge import Judge
+from rollback_drills.drill.checkers.reads import check_reads
 from rollback_drills.lab.stack import Stack
 
 
@@ -22,11 +23,12 @@ def check_serves(
 
 
 def check_answers(judge: Judge, stack: Stack, release: str, *, recovering: bool = False) -> None:
-    """Health, version, the behaviours that only this release shows, and the write probe."""
+    """Health, version, the behaviours that only this release shows, the write probe, and reads."""
     check_healthy(judge, stack, recovering=recovering)
     check_version(judge, stack, release)
     check_behaviours(judge, stack, release)
     check_write_probe(judge, stack)
+    check_reads(judge, stack, release)
 
 
 def check_healthy(judge: Judge, stack: Stack, *, recovering: bool = False) -> bool:
@@ -38,7 +40,7 @@ def check_healthy(judge: Judge, stack: Stack, *, recovering: bool = False) -> bo
     if recovering:
         stack.becomes_healthy()
     answer = stack.client.health()
-    wrong = difference(stack.target.health, answer)
+    wrong = difference(stack.target.readiness, answer)
     return judge.check(
         "the gateway is healthy",
         not wrong,
@@ -49,7 +51,9 @@ def check_healthy(judge: Judge, stack: Stack, *, recovering: bool = False) -> bo
 
 
 def check_version(judge: Judge, stack: Stack, release: str) -> None:
-    """The gateway reports the version of the release that was deployed."""
+    """The gateway reports the version of the release that was deployed, if it reports any."""
+    if stack.target.version is None:
+        return
     answer = stack.client.ask_version()
     check_compared(
         judge,

@@ -42,6 +42,15 @@ RELEASES = (
         ),
     ),
     FindingKind(
+        "read-differs",
+        "major",
+        "A read is answered differently after the rollback",
+        why="The release is back and healthy, and clients get other answers than before: a field is missing, a value "
+        "differs, or what they ask for is gone. What reads those answers fails next.",
+        remedy="Compare both answers. Restore the data that the answer is made of, or release the API's change in two "
+        "steps, so that both releases answer alike. Where the answer may differ, remove `same` from the request.",
+    ),
+    FindingKind(
         "repetition-answer-differs",
         "major",
         "A repeated delivery is not answered as agreed",

@@ -16,7 +16,7 @@ class Deliver(Operation):
 
     @classmethod
     def arguments(cls, target: Target) -> tuple[str, ...]:
-        return tuple(target.integrations)
+        return tuple(target.writers)
 
     @classmethod
     def draw(cls, drawn: Drawn, state: ExpectedState) -> Sequence[str]:

@@ -16,7 +16,7 @@ _CHUNK = 1 << 16
 
 def answers(target: Target, host: str, port: int) -> bool:
     """Whether a server answers the health request in time, with any status."""
-    health = target.health
+    health = target.readiness
     # Without an HTTP library: neither the caller's proxy nor a redirect may lead anywhere else.
     path = quote(health.path, safe=_ALLOWED_IN_PATHS).encode()
     deadline = time.monotonic() + target.timeout_of(health)

@@ -1,0 +1,74 @@
+"""What a login's answer gives, and how other requests send it. For the drill's own client and for the load.
+
+Uses the standard library only, since the load's own process imports this, too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+FAILED = "login "
+"""How the error of a request begins that was not sent, because its login has failed."""
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")  # RFC 6901, section 4: ASCII digits without leading zeros
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How the answer of one login is read.
+
+    Attributes:
+        accepted: statuses of a login that has succeeded.
+        pointer: JSON Pointer to the token; not used where ``cookie`` names a cookie.
+        header: the header that sends the token, with ``value`` around ``{token}``.
+        expired: statuses of other requests that ask for another login.
+    """
+
+    name: str
+    accepted: list[int]
+    pointer: str
+    cookie: str
+    header: str
+    value: str
+    expired: list[int]
+
+    def read(self, status: int | None, text: str, set_cookie: str) -> tuple[str, str] | None:
+        """The header that authorises later requests; None where the answer gives nothing."""
+        if status not in self.accepted:
+            return None
+        if self.cookie:
+            found = re.search(rf"(?:^|[,;]\s*){re.escape(self.cookie)}=([^;,\s]+)", set_cookie)
+            return ("Cookie", f"{self.cookie}={found[1]}") if found else None
+        try:
+            token = pointer(json.loads(text), self.pointer)
+        except (ValueError, RecursionError):
+            return None
+        return (self.header, self.value.replace("{token}", token)) if isinstance(token, str) and token else None
+
+    def problem(self, status: int | None, error: str = "") -> str:
+        """Why a request could not be sent, without a word of the answer, which may hold a token."""
+        if status is None:
+            return f"{FAILED}{self.name}: {error}"
+        if status not in self.accepted:
+            return f"{FAILED}{self.name} is answered {status}"
+        where = f"sets no cookie {self.cookie}" if self.cookie else f"has no token at {self.pointer or '/'}"
+        return f"{FAILED}{self.name} is answered {status}, and {where}"
+
+
+def pointer(document: Any, path: str) -> Any:
+    """The value at a JSON Pointer (RFC 6901); None if there is none."""
+    if path and not path.startswith("/"):
+        return None
+    here = document
+    for token in path.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, dict) and key in here:
+            here = here[key]
+        elif isinstance(here, list) and _INDEX.fullmatch(key) and int(key) < len(here):
+            here = here[int(key)]
+        else:
+            return None
+    return here

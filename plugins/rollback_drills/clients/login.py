@@ -1,0 +1,85 @@
+"""Logs a client in, and again where the gateway has forgotten it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rollback_drills.clients.answers import Answer
+from rollback_drills.clients.credentials import Credentials
+from rollback_drills.clients.delivery import PreparedDelivery, body_of
+from rollback_drills.core.placeholders import fill
+from rollback_drills.target.target import Target
+
+Send = Callable[[PreparedDelivery], Answer]
+
+
+def credentials_of(target: Target, name: str) -> Credentials:
+    """How the answer of this login is read."""
+    login = target.logins[name]
+    return Credentials(
+        name=name,
+        accepted=[*login.accepted],
+        pointer=login.token,
+        cookie=login.cookie or "",
+        header=login.header,
+        value=fill(login.value, {"token": "{token}"}),
+        expired=[*login.expired],
+    )
+
+
+def login_request(target: Target, name: str) -> PreparedDelivery:
+    """The login, as it is sent."""
+    login = target.logins[name]
+    headers = [*login.headers.items()]
+    body, content_type = body_of(login, {})
+    if content_type and "content-type" not in {header.lower() for header, _ in headers}:
+        headers.append(("Content-Type", content_type))
+    return PreparedDelivery(login.method, login.path, headers, body, None, None)
+
+
+class Sessions:
+    """The logins of one client.
+
+    Args:
+        send: sends a login, and never raises.
+    """
+
+    def __init__(self, target: Target, send: Send) -> None:
+        self._target, self._send = target, send
+        self._headers: dict[str, tuple[str, str]] = {}
+
+    def authorised(self, login: str | None, ask: Callable[[Mapping[str, str]], Answer]) -> Answer:
+        """Ask with what the login has given; once more after another login, where that is refused as expired.
+
+        Returns:
+            The answer. Where the login has failed, nothing was asked: its status or transport error, with an ``error``
+            that begins with `credentials.FAILED`.
+        """
+        if login is None:
+            return ask({})
+        header = self._headers.get(login)
+        if header is not None:
+            answer = ask(dict([header]))
+            if answer.status not in self._target.logins[login].expired:
+                return answer
+        given = self.log_in(login)
+        return given if isinstance(given, Answer) else ask(dict([given]))
+
+    def header(self, login: str | None) -> dict[str, str]:
+        """What the login gives, for a request that is sent in another way; empty where there is none."""
+        if login is None:
+            return {}
+        given = self._headers.get(login) or self.log_in(login)
+        return {} if isinstance(given, Answer) else dict([given])
+
+    def log_in(self, login: str) -> tuple[str, str] | Answer:
+        """Log in anew: the header that it gives, or the answer of a login that has failed."""
+        self._headers.pop(login, None)
+        answer, credentials = self._send(login_request(self._target, login)), credentials_of(self._target, login)
+        header = credentials.read(answer.status, answer.text, answer.headers.get("set-cookie", ""))
+        if header is None:
+            problem = credentials.problem(answer.status, answer.error)
+            status = answer.status if answer.status not in credentials.accepted else None
+            return Answer(status, None, answer.seconds, problem)
+        self._headers[login] = header
+        return header
