@@ -200,12 +200,13 @@ PLACEHOLDERS = {
     "file": "the backup, a plain SQL dump",
     "database": "the name of the database",
     "pg_bin": "the directory of PostgreSQL's programs",
-    "integration": "an integration's name",
+    "integration": "the name of an integration or a request",
     "unique": "an id that no other delivery has",
     "body": "the body of a delivery, as it is sent",
     "timestamp": "the time at which it is sent, in seconds since 1970",
-    "NAME": "an integration's name in upper case, `-` as `_`",
-    "name": "an integration's name",
+    "NAME": "a name in upper case, `-`, `/` and blanks as `_`",
+    "name": "the name of an integration or a request",
+    "token": "what the answer to a login has given",
 }
 
 

@@ -1,6 +1,59 @@
 """Examples for the page about the target file, by table. A test merges each with the reference target and reads it."""
 
 EXAMPLES = {
+    "requests": """
+```toml
+[logins.user]
+path = "/api/v1/login/access-token"
+form = { username = "ada@example.com", password = "a password of the seed" }
+
+[[requests]]
+name = "create item"
+login = "user"
+path = "/api/v1/items"
+json = { title = "{unique}" }
+stored = "SELECT title FROM item WHERE title = ANY(%(ids)s)"
+
+[[requests]]
+name = "who am I"
+login = "user"
+path = "/api/v1/users/me"
+same = true
+```
+
+A request with `stored` is treated as a delivery to an integration is: clients send it during the whole drill, each
+acknowledged one must be in the database exactly once, and a refused one must not be. Where the documentation says
+*integration* or *delivery*, such a request is meant as well. A request without `stored` reads: it must be answered with
+a status of `accepted`, before and after a rollback, and counts in the downtime of clients.
+
+`same = true`: before the drills, the previous release is asked on its own schema, twice, with writes and a restart in
+between. What it answers the same both times, it must answer after a rollback too (`read-differs`). An answer that
+writes or a restart change by themselves is reported as not compared.
+""",
+    "logins.NAME": """
+```toml
+[logins.api]                                  # a token in the body, sent as `Authorization: Bearer …`
+path = "/auth/token"
+json = { user = "ada", password = "${API_PASSWORD:-a password of the seed}" }
+token = "/data/token"
+
+[logins.browser]                              # a session cookie
+path = "/login"
+form = { username = "ada", password = "a password of the seed" }
+cookie = "session"
+expired = [302, 401]                          # a login page instead of an answer
+
+[[requests]]
+name = "create parcel"
+login = "browser"
+path = "/parcels"
+json = { number = "{unique}" }
+stored = "SELECT number FROM parcels WHERE number = ANY(%(ids)s)"
+```
+
+Clients log in once, and again where an answer is one of `expired`; the request is then repeated once. So a restart that
+forgets all sessions costs a login, and no error. A login that fails is told as such; what needs it was not sent.
+""",
     "integrations.NAME.disabled": """
 ```toml
 [flags]

@@ -191,14 +191,16 @@ class ScenarioC(Procedure):
             self.new = None
 
 
-@pytest.mark.drill("Interrupted: quick rollback of the application", runbook="quick-application")
+@pytest.mark.drill("Interrupted: quick rollback of the application", runbook="quick-application", requires="gateway")
 def test_interrupted_quick_application(lab: Lab, drill: Drill) -> None:
     """Stop, downgrade, deploy: cut off between any two steps, in the downgrade in three ways, and while it starts."""
     interrupt_everywhere(lab, drill, QuickApplication)
 
 
 @pytest.mark.drill(
-    "Interrupted: quick rollback of the database", runbook="quick-database", requires=("start-without-migration",)
+    "Interrupted: quick rollback of the database",
+    runbook="quick-database",
+    requires=("gateway", "start-without-migration"),
 )
 def test_interrupted_quick_database(lab: Lab, drill: Drill) -> None:
     """Downgrade to a revision that was written down, restart. Shown as well: `-1`, repeated, goes one further."""
@@ -216,13 +218,13 @@ def test_interrupted_quick_flags(lab: Lab, drill: Drill) -> None:
     interrupt_everywhere(lab, drill, QuickFlags)
 
 
-@pytest.mark.drill("Interrupted: cleaning up after a failed migration", runbook="scenario-b")
+@pytest.mark.drill("Interrupted: cleaning up after a failed migration", runbook="scenario-b", requires="gateway")
 def test_interrupted_scenario_b(lab: Lab, drill: Drill) -> None:
     """Remove what is left, read the revision, deploy: cut off between any two steps, and while the gateway starts."""
     interrupt_everywhere(lab, drill, ScenarioB)
 
 
-@pytest.mark.drill("Interrupted: a restore", runbook="scenario-c")
+@pytest.mark.drill("Interrupted: a restore", runbook="scenario-c", requires="gateway")
 def test_interrupted_scenario_c(lab: Lab, drill: Drill, tmp_path: Path) -> None:
     """Stop, verify, restore, compare, swap, deploy: cut off between any two, and in the middle of restore and start."""
     stack = lab.stack(lab.target.previous)

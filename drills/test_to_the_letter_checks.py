@@ -123,7 +123,9 @@ def _answer(printed: str) -> Answer:
     return Answer(int(status) if status.isdigit() else None, parsed, 0.0, text=body)
 
 
-@pytest.mark.drill("To the letter: check out a tag that is not there", runbook="scenario-c", requires="git")
+@pytest.mark.drill(
+    "To the letter: check out a tag that is not there", runbook="scenario-c", requires=("gateway", "git")
+)
 def test_letter_checkout(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     """The tag was never pushed: the checkout fails, and the next lines start what is checked out already."""
     stack, target = idle_stack, idle_stack.target

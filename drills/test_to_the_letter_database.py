@@ -86,7 +86,7 @@ def _a_key(database: LiveDatabase) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-@pytest.mark.drill("To the letter: dropdb under a gateway that runs", runbook="scenario-c")
+@pytest.mark.drill("To the letter: dropdb under a gateway that runs", runbook="scenario-c", requires="gateway")
 def test_letter_dropdb(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     """PostgreSQL drops no database with sessions in it, so that the damaged one is still there."""
     stack, target = idle_stack, idle_stack.target

@@ -90,8 +90,11 @@ PROBE = SimpleNamespace(method="GET", path="/writable", status=ACKNOWLEDGED.stat
 TARGET_WITH_PROBE: Any = SimpleNamespace(
     write_probe=PROBE,
     health=TARGET.health,
+    readiness=TARGET.readiness,
+    version=TARGET.version,
     version_of=TARGET.version_of,
-    delivery=TARGET.delivery,
+    delivery_to=TARGET.delivery_to,
+    reads_of=TARGET.reads_of,
     disabled_answer=TARGET.disabled_answer,
 )
 

@@ -109,8 +109,8 @@ class GatewayClient:
         )
 
     def version(self) -> JsonValue:
-        """The version that the gateway reports, or its answer if that has none."""
-        return self.version_in(self.ask_version())
+        """The version that the gateway reports, or its answer if that has none; None without [version]."""
+        return self.version_in(self.ask_version()) if self._target.version is not None else None
 
     def ask_version(self) -> Answer:
         """Ask for the version.

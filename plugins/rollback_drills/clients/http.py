@@ -26,7 +26,7 @@ class HttpClient:
         self._client = httpx.Client(
             headers={"Accept-Encoding": ACCEPT_ENCODING},
             trust_env=False,
-            verify=False,  # plain HTTP to the loopback address: reading the CA bundle would cost 0.1 s a drill
+            verify=False,  # nothing but the loopback address: reading the CA bundle would cost 0.1 s a drill
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
@@ -94,7 +94,7 @@ class _TimeLimit:
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Called by httpcore: the only way to the socket before there is an answer."""
-        if event == "connection.connect_tcp.complete":
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._socket = info["return_value"].get_extra_info("socket")
 
     def check(self) -> None:

@@ -79,7 +79,6 @@ class Sessions:
         header = credentials.read(answer.status, answer.text, answer.headers.get("set-cookie", ""))
         if header is None:
             problem = credentials.problem(answer.status, answer.error)
-            status = answer.status if answer.status not in credentials.accepted else None
-            return Answer(status, None, answer.seconds, problem)
+            return Answer(answer.status, None, answer.seconds, problem)
         self._headers[login] = header
         return header

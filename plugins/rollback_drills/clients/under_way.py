@@ -12,6 +12,7 @@ import h11
 
 from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.decoding import ACCEPT_ENCODING, text_of, value_of
+from rollback_drills.core.tls import unverified
 
 CONTINUE = 0.25  # seconds in which a server says that it reads the body; one that never says so reads it all the same
 ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, plus the characters that start or escape a query
@@ -42,8 +43,9 @@ class DeliveryUnderWay:
         self._response: h11.Response | None = None
         self._content = bytearray()
         self._link: socket.socket | None = None
+        named = any(name.lower() == "host" for name, _ in headers)
         fixed = [
-            ("Host", address.netloc),
+            *([] if named else [("Host", address.netloc)]),
             ("Connection", "close"),
             ("Content-Length", str(len(body))),
             ("Accept-Encoding", ACCEPT_ENCODING),
@@ -57,6 +59,8 @@ class DeliveryUnderWay:
         self._problem = ""
         try:
             self._link = socket.create_connection((address.hostname or "", address.port or 80), timeout=timeout)
+            if address.scheme == "https":
+                self._link = unverified().wrap_socket(self._link)
             self._send(head)
             self._await_continue()
             self._send(h11.Data(body[: len(body) // 2]))

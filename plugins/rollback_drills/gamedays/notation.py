@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rollback_drills.core.errors import DrillError
 from rollback_drills.gamedays.operations import OPERATIONS, Operation
+from rollback_drills.gamedays.operations.operation import written
 from rollback_drills.target.target import Target
 
 _BY_KIND = {operation.kind: operation for operation in OPERATIONS}
@@ -36,9 +37,10 @@ def _parse_operation(text: str, target: Target) -> Operation:
     arguments = operation.arguments(target)
     if arguments is None and argument:
         raise DrillError(f"the operation {kind!r} takes no argument", fix=f"write {kind}")
-    if arguments is not None and argument not in arguments:
+    known = {written(each): each for each in arguments or ()}
+    if arguments is not None and argument not in known:
         raise DrillError(
             f"{text!r} names nothing that the target {target.name!r} has",
-            fix=f"write {kind}= and one of {', '.join(arguments)}",
+            fix=f"write {kind}= and one of {', '.join(known)}",
         )
-    return operation(argument)
+    return operation(known.get(argument, argument))

@@ -144,8 +144,10 @@ class Lab:
 
     def learn(self) -> None:
         """Learn from healthy releases, each on its own schema, what later drills compare with."""
+        if not self.target.serves:
+            return
+        self._learn_reads()  # before the newer release has run for the first time
         self._learn_pace()
-        self._learn_reads()
 
     def _learn_reads(self) -> None:
         """What the previous release answers before any upgrade. One that does not start is for the drills to tell."""

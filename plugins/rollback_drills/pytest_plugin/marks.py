@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from rollback_drills.target.capabilities import GATEWAY
+
+_RUNNING = frozenset({"stack", "previous_stack", "shared_drills", "random_days"})
+"""Fixtures that start a gateway."""
+
 _SHOWING = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
 
 
@@ -36,6 +41,8 @@ def mark_of(item: pytest.Item) -> Mark | None:
     except TypeError as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.drill: {error}") from None
     requires: Sequence[str] = (mark.requires,) if isinstance(mark.requires, str) else mark.requires
+    if not _RUNNING.isdisjoint(getattr(item, "fixturenames", ())):
+        requires = (*requires, GATEWAY)
     return Mark(mark.title, mark.runbook, mark.objective, tuple(requires), mark.group)
 
 

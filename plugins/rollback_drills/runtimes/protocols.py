@@ -80,12 +80,16 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a start of the gateway. ``started`` means: it answers HTTP, with any status."""
+    """The result of a start of the gateway. ``started`` means: it answers HTTP, with any status.
+
+    ``elsewhere`` says where it listens, if that is known and not where it was asked.
+    """
 
     started: bool
     seconds: float
     exit_code: int | None = None
     log: str = ""
+    elsewhere: str = ""
 
     @property
     def timed_out(self) -> bool:
@@ -98,7 +102,7 @@ class Outcome:
         if self.started:
             return ""
         if self.exit_code is None:
-            reason = "it did not answer in time"
+            reason = f"it did not answer in time{f': {self.elsewhere}' if self.elsewhere else ''}"
         elif self.exit_code == 0:
             reason = "it exited with code 0 at once: a gateway has to stay in the foreground"
         else:

@@ -25,7 +25,10 @@ def _installed(program: str) -> bool:
     return shutil.which(program, path=os.defpath) is not None
 
 
+GATEWAY = "gateway"
+
 _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
+    GATEWAY: (lambda target: target.serves, "the target has migrations only, and no gateway ([gateway])"),
     "flags": (lambda target: target.flags is not None, "the target has no feature flags ([flags])"),
     "symptom": (
         lambda target: target.flags is not None and target.flags.symptom is not None,
@@ -53,7 +56,10 @@ _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
         lambda target: bool(target.database.seed or target.database.seed_command),
         "the target has no seed (database.seed)",
     ),
-    "curl": (lambda target: _installed("curl"), "this machine has no curl, which the runbook's checks use"),
+    "curl": (
+        lambda target: _installed("curl") and target.gateway.scheme == "http",
+        "this machine has no curl, or the gateway speaks TLS with a certificate that curl does not know",
+    ),
     "git": (lambda target: _installed("git"), "this machine has no git, which the runbook's checkout uses"),
 }
 

@@ -105,6 +105,9 @@ class GatewaySettings(Table):
     start: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS, ("port",))] | None = Field(
         default=None, description="the start command, run in the tree; the embedded runtime needs it"
     )
+    scheme: Literal["http", "https"] = Field(
+        default="http", description="what it speaks; with https, any certificate of the disposable copy is accepted"
+    )
     env: Environment = Field(default={}, description="its environment, complete except for PATH, HOME, TMPDIR and LANG")
     directory: Within = Field(default="", description="the working directory in the tree; images have their own")
     stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"] | None = Field(

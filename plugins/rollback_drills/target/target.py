@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
@@ -282,7 +283,7 @@ class Target(Table):
         if self.flags is None:
             raise TargetError(f"{self.file}: the target has no [flags]")
         variable = self.writers[integration].flag or self.flags.variable or ""
-        return variable.format(NAME=integration.upper().replace("-", "_"), name=integration)
+        return variable.format(NAME=re.sub("[- /]", "_", integration.upper()), name=integration)
 
     def timeout_of(self, probe: Probe) -> float:
         """Timeout of a probe, in seconds."""

@@ -146,7 +146,7 @@ def _examine_stack(lab: Lab, private: Path, progress: Callable[[str], None]) -> 
     yield from _examine_migrations(lab)
     progress("taking and restoring backups")
     yield from examine_backups(lab, private)
-    for release in (target.previous, target.current):
+    for release in (target.previous, target.current) if target.serves else ():
         progress(f"checking release {release}")
         yield from examine_release(lab, release)
 

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 
 from rollback_drills.cli.doctor.diagnosis import Diagnosis
+from rollback_drills.cli.doctor.quotes import with_log
 from rollback_drills.cli.doctor.rows import touched_rows
 from rollback_drills.cli.doctor.start_failure import not_started
 from rollback_drills.cli.doctor.traffic import examine_traffic
-from rollback_drills.clients.answers import Answer, is_disabled, is_rate_limited, matches
+from rollback_drills.clients.answers import Answer, is_disabled, is_rate_limited, is_taken, matches
+from rollback_drills.clients.credentials import FAILED
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.lab import Lab
@@ -19,6 +21,12 @@ from rollback_drills.target.probe_tables import Version, WriteProbe
 from rollback_drills.target.target import Target
 
 _FORGED = "unsigned and wrongly signed deliveries"
+_REFUSED = {  # what a refused probe asks for
+    400: 'set headers = { Host = "…" } under [health] if the gateway accepts certain hosts only; else correct path',
+    401: 'set headers under [health] with what it asks for, or login = "NAME" and [logins.NAME]',
+    403: 'set headers under [health] with what it asks for, or login = "NAME" and [logins.NAME]',
+    426: 'set headers = { X-Forwarded-Proto = "https" } under [health], as the proxy in front of it does',
+}
 _LISTED = 5  # integrations whose answers are listed
 
 
@@ -31,19 +39,7 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
             yield not_started(release, outcome)
             return
         yield Diagnosis(f"{release}: start", "ok", f"ready after {outcome.seconds:.1f} s")
-        yield _health(stack, release)
-        if lab.target.write_probe is not None:
-            yield _write_probe(stack, release, lab.target.write_probe)
-        if lab.target.version is not None:
-            yield _version(stack, release, lab.target.version)
-        yield from _behaviours(stack, release)
-        yield from _webhooks(stack, release)
-        yield from touched_rows(lab, stack, release)
-        if any(lab.target.delivery_to(name).signature is not None for name in lab.target.integrations_of(release)):
-            yield _signatures(stack, release)
-        if lab.sender is not None:
-            yield examine_traffic(stack, lab.sender, release)
-        yield from _flags(stack, release)
+        yield from with_log(stack, _examine_running(lab, stack, release))
         for name, reason in lab.target.ungated_of(release).items():
             yield Diagnosis(f"{release}: {name}", "note", f"it has no flag: {reason}")
     except DrillError as error:
@@ -52,11 +48,30 @@ def examine_release(lab: Lab, release: str) -> Iterator[Diagnosis]:
         lab.discard(stack)
 
 
+def _examine_running(lab: Lab, stack: Stack, release: str) -> Iterator[Diagnosis]:
+    """What a started release answers."""
+    if lab.target.health is not None:
+        yield _health(stack, release)
+    if lab.target.write_probe is not None:
+        yield _write_probe(stack, release, lab.target.write_probe)
+    if lab.target.version is not None:
+        yield _version(stack, release, lab.target.version)
+    yield from _behaviours(stack, release)
+    yield from _webhooks(stack, release)
+    yield from touched_rows(lab, stack, release)
+    if any(lab.target.delivery_to(name).signature is not None for name in lab.target.integrations_of(release)):
+        yield _signatures(stack, release)
+    if lab.sender is not None:
+        yield examine_traffic(stack, lab.sender, release)
+    yield from _flags(stack, release)
+
+
 def _health(stack: Stack, release: str) -> Diagnosis:
     answer = stack.client.health()
     if stack.client.healthy():
         return Diagnosis(f"{release}: health", "ok", _brief(answer))
-    return Diagnosis(f"{release}: health", "problem", _brief(answer), "correct path, status or body under [health]")
+    fix = "correct path, status or body under [health]"
+    return Diagnosis(f"{release}: health", "problem", _brief(answer), _REFUSED.get(answer.status or 0, fix))
 
 
 def _version(stack: Stack, release: str, asked: Version) -> Diagnosis:
@@ -98,7 +113,10 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
     delivered = [stack.client.deliver(name) for name in names]
     refused = [each for each in delivered if not each.acknowledged]
     for each in refused:
-        fix = "correct [delivery], or set since if only the current release has it"
+        place = "[delivery]" if each.integration in stack.target.integrations else "[[requests]]"
+        fix = f"correct {place}, or set since if only the current release has it"
+        if each.answer.error.startswith(FAILED):
+            fix = "correct [logins.NAME], and let the seed create its user (database.seed or database.seed_command)"
         if is_rate_limited(stack.target, each.integration, each.answer):
             fix = "set rate_limit under [delivery], or lift the limit with a variable under [gateway.env]"
         yield Diagnosis(f"{release}: {each.integration}", "problem", _brief(each.answer), fix)
@@ -106,9 +124,27 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
     missing = set(taken) - stack.stored(taken)
     if missing:
         detail = f"{len(missing)} of {len(taken)} acknowledged deliveries are not in the database"
-        yield Diagnosis(f"{release}: stored", "problem", detail, "correct stored under [delivery]")
+        fix = "correct stored under [delivery] or [[requests]]"
+        yield Diagnosis(f"{release}: stored", "problem", detail, fix)
     if not refused and not missing:
-        yield Diagnosis(f"{release}: webhooks", "ok", f"accepted and stored by {count(len(names), 'integration')}")
+        webhooks = [name for name in names if name in stack.target.integrations]
+        others = len(names) - len(webhooks)
+        if webhooks:
+            taken = f"accepted and stored by {count(len(webhooks), 'integration')}"
+            yield Diagnosis(f"{release}: webhooks", "ok", taken)
+        if others:
+            yield Diagnosis(f"{release}: writes", "ok", f"{count(others, 'kind')} of requests accepted and stored")
+    yield from _reads(stack, release)
+
+
+def _reads(stack: Stack, release: str) -> Iterator[Diagnosis]:
+    reads = stack.target.reads_of(release)
+    answers = {each.name: stack.client.read(each) for each in reads}
+    wrong = {name: answer for name, answer in answers.items() if not is_taken(stack.target, name, answer)}
+    for name, answer in wrong.items():
+        yield Diagnosis(f"{release}: {name}", "problem", _brief(answer), "correct [[requests]], or set since")
+    if reads and not wrong:
+        yield Diagnosis(f"{release}: reads", "ok", f"{count(len(reads), 'kind')} of requests answered")
 
 
 def _signatures(stack: Stack, release: str) -> Diagnosis:

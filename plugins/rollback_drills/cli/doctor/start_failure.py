@@ -20,7 +20,10 @@ _VARIABLES = (
 
 def not_started(release: str, outcome: Outcome) -> Diagnosis:
     """The diagnosis of a failed start, with a remedy from its log."""
-    return Diagnosis(f"{release}: start", "problem", outcome.why, fix_of(outcome.log))
+    fix = fix_of(outcome.log)
+    if outcome.elsewhere:
+        fix = "let it listen on 127.0.0.1:{port} (start under [gateway]), or set scheme there if it speaks TLS"
+    return Diagnosis(f"{release}: start", "problem", outcome.why, fix)
 
 
 def fix_of(log: str) -> str:

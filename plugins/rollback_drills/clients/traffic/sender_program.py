@@ -26,6 +26,7 @@ import h11
 from rollback_drills.clients.credentials import Credentials
 from rollback_drills.clients.decoding import ACCEPT_ENCODING, text_of
 from rollback_drills.clients.signing import Signer
+from rollback_drills.core.tls import unverified
 
 LIMIT = 1 << 24  # bytes of one order
 MOST_BYTES = 1 << 20  # of one answer; a longer one is an error
@@ -62,8 +63,11 @@ class Template:
         headers = [(name, self._named(value, number)) for name, value in self.headers]
         if self.signer is not None:
             headers += self.signer.headers(body, self.id_of(number), int(time.time()))
-        fixed = [("Host", host), ("Connection", "close"), ("Content-Length", str(len(body)))]
-        if "accept-encoding" not in {name.lower() for name, _ in headers}:
+        fixed = [("Connection", "close"), ("Content-Length", str(len(body)))]
+        given = {name.lower() for name, _ in headers}
+        if "host" not in given:
+            fixed.append(("Host", host))
+        if "accept-encoding" not in given:
             fixed.append(("Accept-Encoding", ACCEPT_ENCODING))
         head = h11.Request(
             method=self.method,
@@ -132,9 +136,7 @@ class Session:
                 answer = await exchange(self._template)
                 self._header = self._credentials.read(answer.status, answer.text, answer.set_cookie)
                 if self._header is None:
-                    accepted = answer.status in self._credentials.accepted
-                    problem = self._credentials.problem(answer.status, answer.error)
-                    return Received(None if accepted else answer.status, error=problem)
+                    return Received(answer.status, error=self._credentials.problem(answer.status, answer.error))
             return self._header
 
 
@@ -147,6 +149,7 @@ class SenderLoad:
         self._rate, self._most = order["rate"], order["most_in_flight"]
         address = urlsplit(order["base_url"])
         self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
+        self._tls = unverified() if address.scheme == "https" else None
         self._write = write
         self._loop = asyncio.get_running_loop()
         self._number = 0
@@ -231,7 +234,7 @@ class SenderLoad:
     async def _exchange(self, template: Template, number: int, authorised: Sequence[tuple[str, str]] = ()) -> Received:
         """A complete answer; anything else raises."""
         head, content = template.event(number, self._netloc, authorised)
-        reader, writer = await asyncio.open_connection(self._host, self._port)
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
         try:
             connection = h11.Connection(h11.CLIENT)
             data = [connection.send(head), connection.send(h11.Data(content)), connection.send(h11.EndOfMessage())]

@@ -13,7 +13,7 @@ def check_not_rolled_back_yet(judge: Judge, stack: Stack) -> None:
     An answer that is neither release's, or none at all, is for the other checks.
     """
     target = stack.target
-    version = stack.client.version() if target.version is not None else None
+    version = stack.client.version()
     judge.observe(f"version of release {target.current}", version)
     if target.version is not None and target.version_of(target.current) != target.version_of(target.previous):
         judge.check(

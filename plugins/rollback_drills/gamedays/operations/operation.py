@@ -25,6 +25,11 @@ class Drawn:
     integrations: Sequence[str]
 
 
+def written(argument: str) -> str:
+    """An argument in the written form of a day, which a shell takes without quotes: names of requests have blanks."""
+    return argument.replace(" ", "_")
+
+
 @dataclass(frozen=True)
 class Operation(ABC):
     """What an operator, a client or an accident does on a game day.
@@ -53,7 +58,7 @@ class Operation(ABC):
         return self.title_template.format(self.argument)
 
     def __str__(self) -> str:
-        return f"{self.kind}={self.argument}" if self.argument else self.kind
+        return f"{self.kind}={written(self.argument)}" if self.argument else self.kind
 
     @classmethod
     def arguments(cls, target: Target) -> tuple[str, ...] | None:

@@ -38,7 +38,7 @@ class ComposeGateway:
 
     @property
     def base_url(self) -> str:
-        return f"http://{self._engine.host}:{self._project.gateway_port}"
+        return f"{self._target.gateway.scheme}://{self._engine.host}:{self._project.gateway_port}"
 
     @property
     def release(self) -> str | None:

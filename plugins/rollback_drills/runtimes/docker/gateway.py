@@ -86,7 +86,7 @@ class DockerGateway:
 
     @property
     def base_url(self) -> str:
-        return f"http://{self._engine.host}:{self._port}"
+        return f"{self._target.gateway.scheme}://{self._engine.host}:{self._port}"
 
     @property
     def release(self) -> str | None:

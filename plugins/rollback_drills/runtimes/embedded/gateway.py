@@ -20,7 +20,7 @@ from rollback_drills.runtimes.releases.deployment import Deployment
 from rollback_drills.runtimes.releases.trees import Trees
 from rollback_drills.target.target import Target
 
-_HOST = "127.0.0.1"
+_HOST, _IPV6 = "127.0.0.1", "::1"
 _PORTS = 3  # to try until the gateway has answered once
 
 
@@ -44,7 +44,7 @@ class EmbeddedGateway:
     ) -> None:
         self._target, self._trees, self._workspace, self._meter = target, trees, workspace, meter
         self._database_url = database_url
-        self._port = free_port()
+        self._port, self._host = free_port(), _HOST
         self._log = workspace / f"{name}.gateway.log"
         self._mark = str(workspace / name)
         self._deployment = Deployment(target)
@@ -57,7 +57,8 @@ class EmbeddedGateway:
 
     @property
     def base_url(self) -> str:
-        return f"http://{_HOST}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self._target.gateway.scheme}://{host}:{self._port}"
 
     @property
     def release(self) -> str | None:
@@ -175,9 +176,10 @@ class EmbeddedGateway:
                 )
             except StackError:
                 code = child.exit_code
+                elsewhere = self._elsewhere() if code is None else ""
                 child.kill()
                 self._process = None
-                return Outcome(False, time.monotonic() - started, code, child.tail())
+                return Outcome(False, time.monotonic() - started, code, child.tail(), elsewhere)
         self._has_served = True
         return Outcome(True, time.monotonic() - started)
 
@@ -192,4 +194,23 @@ class EmbeddedGateway:
 
     def _answers(self) -> bool:
         """Whether *this* process answers: if it has ended, another program has taken its port."""
-        return answers(self._target, _HOST, self._port) and self.running
+        if answers(self._target, self._host, self._port):
+            return self.running
+        if self._has_served or not self.running or not answers(self._target, _IPV6, self._port):
+            return False
+        # A gateway that listens on [::1] only; another program may listen there too.
+        if survivors.listening(survivors.marked(self._mark), self._port):
+            self._host = _IPV6
+            return True
+        return False
+
+    def _elsewhere(self) -> str:
+        """Where the gateway listens, if it is not where it was asked."""
+        places = survivors.addresses(survivors.marked(self._mark))
+        if not places:
+            return ""
+        asked = f"{_HOST}:{self._port}"
+        if asked not in places:
+            return f"it listens on {', '.join(places)}, and not on {asked}"
+        spoken = "TLS" if self._target.gateway.scheme == "https" else "plain HTTP"
+        return f"it listens on {asked}, and gives no answer in {spoken} there (scheme under [gateway])"

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import h11
 
+from rollback_drills.core.tls import unverified
 from rollback_drills.target.target import Target
 
 _ALLOWED_IN_PATHS = "/?:@!$&'()*+,;=%~"  # RFC 3986, section 3.3, with the characters that begin or escape a query
@@ -20,11 +21,13 @@ def answers(target: Target, host: str, port: int) -> bool:
     # Without an HTTP library: neither the caller's proxy nor a redirect may lead anywhere else.
     path = quote(health.path, safe=_ALLOWED_IN_PATHS).encode()
     deadline = time.monotonic() + target.timeout_of(health)
-    headers = [("Host", f"{host}:{port}"), ("Connection", "close"), ("Content-Length", "0")]
+    named = any(name.lower() == "host" for name in health.headers)
+    fixed = {} if named else {"Host": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+    headers = [*(fixed | health.headers).items(), ("Connection", "close"), ("Content-Length", "0")]
     client = h11.Connection(h11.CLIENT)
     request = h11.Request(method=health.method, target=path, headers=headers)
     try:
-        with socket.create_connection((host, port), timeout=target.timeout_of(health)) as link:
+        with _connected(target, host, port, target.timeout_of(health)) as link:
             link.sendall((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
             while not isinstance(event := client.next_event(), h11.Response | h11.ConnectionClosed):
                 if event is h11.NEED_DATA:
@@ -32,6 +35,11 @@ def answers(target: Target, host: str, port: int) -> bool:
     except (OSError, h11.ProtocolError):
         return False
     return isinstance(event, h11.Response)
+
+
+def _connected(target: Target, host: str, port: int, timeout: float) -> socket.socket:
+    link = socket.create_connection((host, port), timeout=timeout)
+    return unverified().wrap_socket(link) if target.gateway.scheme == "https" else link
 
 
 def _received(link: socket.socket, deadline: float) -> bytes:

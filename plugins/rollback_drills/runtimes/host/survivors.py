@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import socket
 import time
 from collections.abc import Sequence
 
@@ -48,6 +49,20 @@ def listening(processes: Sequence[psutil.Process], port: int) -> bool:
             ):
                 return True
     return False
+
+
+def addresses(processes: Sequence[psutil.Process]) -> list[str]:
+    """Where they listen: ``address:port``, or the path of a socket."""
+    found: list[str] = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            for each in process.net_connections("all"):
+                if each.family == socket.AF_UNIX and each.laddr:
+                    found.append(str(each.laddr))
+                elif each.status == psutil.CONN_LISTEN:
+                    host = f"[{each.laddr.ip}]" if ":" in each.laddr.ip else each.laddr.ip
+                    found.append(f"{host}:{each.laddr.port}")
+    return list(dict.fromkeys(found))
 
 
 def described(process: psutil.Process) -> str:
