@@ -245,6 +245,8 @@ def test_a_script_that_lacks_a_setting_is_no_broken_script(
 FLASK = """
 from flask import current_app
 from alembic import context
+migrate = current_app.extensions["migrate"]
+assert context.config.attributes["configured"], "Flask-Migrate's callbacks were not called"
 with migrate.db.engine.connect() as connection:
     context.configure(connection=connection)
     with context.begin_transaction():
