@@ -26,6 +26,7 @@ STAND_INS = {  # what a recipe names, and what the repository has of its kind
     "alembic.ini": "fixtures/gateway/alembic.ini",
     "git:origin/$BASE": "git:HEAD~1",
     "git:FETCH_HEAD": "git:HEAD~1",
+    "git:HEAD": "git:HEAD~1",
     "${{ matrix.drills }}": "scenario",
 }
 
@@ -49,6 +50,15 @@ def test_pipelines_are_valid(name: str, schema: str) -> None:
     jsonschema.validators.validator_for(rules)(rules).validate(document)
     with pytest.raises(jsonschema.ValidationError):  # and the schema can fail
         jsonschema.validators.validator_for(rules)(rules).validate(document | {"jobs": 1, "default": 1})
+
+
+def test_the_hook_of_pre_commit_is_offered_as_documented() -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    (block,) = re.findall(r"```yaml\n(.*?)```", (RECIPES.parent / "ci.md").read_text(), re.DOTALL)
+    (documented,) = yaml.safe_load(block)["repos"][0]["hooks"]
+    assert documented["id"] == hook["id"]
+    assert hook["pass_filenames"] is False  # a script by itself is no history
+    assert set(hook["args"]) < set(documented["args"])
 
 
 def test_the_cron_job_is_valid() -> None:
@@ -98,6 +108,8 @@ def command_lines() -> Iterator[str]:
         "containers"
     ][0]
     yield shlex.join([*container["command"], *container["args"]])
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    yield shlex.join([*shlex.split(hook["entry"]), "alembic.ini", *hook["args"]])
     yield from re.findall(r"^ExecStart=(.*)$", (RECIPES / "rollback-drills.service").read_text(), re.MULTILINE)
     yield from re.findall(r"&& (\S*rollback-drills .*?) >", (RECIPES / "crontab").read_text())
 
@@ -118,6 +130,7 @@ def test_commands_are_taken(command: str, tmp_path: Path) -> None:
     arguments = [STAND_INS.get(argument, argument) for argument in arguments]
     argv = [sys.executable, "-m", "rollback_drills"]
     if arguments[0] in ("run", "migrations"):
+        arguments = [each.replace("reports/migrations", f"{tmp_path}/migrations") for each in arguments]
         arguments = [argument for argument in arguments if not argument.startswith("--junitxml")]
         target = ["--target=fixtures/targets/reference.toml"] if arguments[0] == "run" else []
         argv += [*arguments, *target, "--collect-only", "-q", "-p", "no:cacheprovider"]

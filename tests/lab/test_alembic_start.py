@@ -13,7 +13,9 @@ from support.migration_histories import ENV, Project
 from rollback_drills.core.errors import TargetError
 from rollback_drills.lab.alembic_start import driver_candidates, installed_drivers, open_configuration, start
 from rollback_drills.lab.bare_alembic import BareAlembicEnvironment, filled, placeholders
+from rollback_drills.migrations.ini import script_directories
 from rollback_drills.migrations.reversibility.walk import Walk
+from rollback_drills.migrations.scripts import read_scripts
 from rollback_drills.migrations.start_remedies import is_about_the_driver, remedy_for
 from rollback_drills.runtimes.embedded.builds import DEBIAN, build_with, extensions_in
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
@@ -226,6 +228,74 @@ def test_what_prevents_the_start_is_said_whole_with_the_option_that_helps(
     with pytest.raises(TargetError) as raised, started(write(tmp_path, env), postgres_server, workspace):
         pass
     assert raised.match(said)
+
+
+def test_a_script_that_lacks_a_setting_is_no_broken_script(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    guard = "import os\nif len(os.environ.get('SHOP_KEY', '')) < 9: raise RuntimeError('SHOP_KEY is not set')"
+    project = write(tmp_path, ENV, more=guard)
+    said = r"one\.py cannot be imported(?s:.*)SHOP_KEY is not set(?s:.*)--drill-alembic-env SHOP_KEY=VALUE"
+    with pytest.raises(TargetError, match=said), started(project, postgres_server, workspace):
+        pass
+    with started(project, postgres_server, workspace, variables={"SHOP_KEY": "long enough"}) as walk:
+        assert walk.prove("one").verdict == "lossy"
+
+
+FLASK = """
+from flask import current_app
+from alembic import context
+migrate = current_app.extensions["migrate"]
+assert context.config.attributes["configured"], "Flask-Migrate's callbacks were not called"
+with migrate.db.engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+APPLICATION = """
+import os
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+migrate = Migrate(db=SQLAlchemy())
+
+@migrate.configure
+def configured(config):
+    config.attributes["configured"] = True
+    return config
+
+def create_app():
+    app = Flask("shop")
+    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    migrate.db.init_app(app)
+    migrate.init_app(app)
+    return app
+"""
+
+
+def flask_project(directory: Path) -> Project:
+    """As `flask db init` lays it out: alembic.ini beside env.py, and without script_location."""
+    project = write(directory, FLASK, more="from flask import current_app\ncurrent_app.extensions['migrate']")
+    project.ini.unlink()
+    project.ini = project.versions.parent / "alembic.ini"
+    project.ini.write_text("[alembic]\n# file_template = %%(rev)s_%%(slug)s\n")
+    (directory / "shop.py").write_text(APPLICATION)
+    return project
+
+
+def test_flask_migrate_starts_as_with_the_flask_command(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    project = flask_project(tmp_path)
+    missing = pytest.raises(TargetError, match=r"Could not locate(?s:.*)--drill-alembic-env FLASK_APP=")
+    with missing, started(project, postgres_server, workspace):
+        pass
+    with started(project, postgres_server, workspace, variables={"FLASK_APP": "shop:create_app"}) as walk:
+        assert walk.prove("one").verdict == "lossy"
+    (tmp_path / ".flaskenv").write_text("FLASK_APP=shop:create_app\n")
+    with started(project, postgres_server, workspace) as walk:
+        assert [each.id for each in walk.history.revisions] == ["one"]
+    assert [each.id for each in read_scripts(script_directories(project.ini)).scripts] == ["one"]
 
 
 def test_a_baseline_is_asked_for(tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.migration_histories import Project, walking
 
+from rollback_drills.migrations.reversibility import refused_rows
 from rollback_drills.migrations.reversibility.proof import Proof
 from rollback_drills.runtimes.embedded.postgres import PostgresServer
 from rollback_drills.runtimes.workspace.directory import Workspace
@@ -54,6 +55,24 @@ def test_a_refused_row_makes_no_loss_of_the_others(
     proof = prove_last(tmp_path, postgres_server, workspace, [LONGER], [SHORTER])
     assert proof.codes == {"downgrade-fails-on-rows"}
     assert "rows that only the new schema allows" in proof.findings[0].detail
+
+
+@pytest.mark.parametrize("rounds", [8, 1])
+def test_rows_of_the_tables_between_two_refusals_are_not_lost(
+    rounds: int, tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    """``a`` is refused first; without those rows ``b`` is, and the search for its rows takes ``between`` apart."""
+    monkeypatch.setattr(refused_rows, "MAX_ROUNDS", rounds)
+    project = Project(tmp_path)
+    project.add("one", [f"CREATE TABLE {name} (id integer PRIMARY KEY, v varchar)" for name in ("a", "between", "b")])
+    up = ["ALTER TABLE a ALTER v SET NOT NULL", "ALTER TABLE between ALTER v TYPE text"]
+    back = ["ALTER TABLE a ALTER v DROP NOT NULL", "ALTER TABLE between ALTER v TYPE varchar"]
+    project.add("two", [*up, "ALTER TABLE b ALTER v SET NOT NULL"], [*back, "ALTER TABLE b ALTER v DROP NOT NULL"])
+    with walking(project, postgres_server, workspace) as walk:
+        assert walk.prove("two").codes == {"upgrade-fails-on-rows"}
+        if rounds > 1:
+            (between,) = walk.database.rows.snapshot(["public.between"]).values()
+            assert between.rows
 
 
 def test_an_upgrade_that_refuses_rows_is_compared_over_the_others(
@@ -179,6 +198,22 @@ def test_after_the_way_back_the_next_insert_meets_no_row(
 ):
     proof = prove_last(tmp_path, postgres_server, workspace, TO_IDENTITY, back, SERIAL)
     assert proof.codes == codes, proof.findings
+
+
+def test_a_table_that_is_made_anew_and_filled_by_hand_numbers_from_1(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    """No word of a sequence is in the script: SQLAlchemy makes the key serial."""
+    numbered = "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True), sa.Column('a', sa.Text))"
+    proof = prove_last(
+        tmp_path,
+        postgres_server,
+        workspace,
+        ["CREATE TABLE n (k integer PRIMARY KEY, a text)", "INSERT INTO n SELECT id, a FROM t", "DROP TABLE t"],
+        [numbered, "INSERT INTO t SELECT k, a FROM n", "DROP TABLE n"],
+        [numbered],
+    )
+    assert proof.codes == {"sequence-rewound"}, proof.findings
 
 
 def test_the_downgrade_is_judged_by_its_locks_too(

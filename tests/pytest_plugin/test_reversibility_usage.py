@@ -171,10 +171,13 @@ def test_a_pull_request_is_compared_by_path_and_content(project: Project):
 def test_a_pull_request_without_a_migration_passes(project: Project):
     write_history(project)
     commit(project.path / "app")
-    result = project.run(*ALONE, "--drill-since", "git:HEAD", "-p", "no:xdist", "-rs")
+    summary = project.path / "summary.md"
+    result = project.run(*ALONE, "--drill-since", "git:HEAD", "--drill-markdown", str(summary), "-p", "no:xdist", "-rs")
     result.stdout.fnmatch_lines(["*no revision is newer than git:HEAD*"])
     assert "0001_table" not in result.stdout.str()
     assert result.ret == 0
+    said = "There is nothing to prove: no revision is newer than git:HEAD."
+    assert summary.read_text() == f"### ✅ Migrations: none is new\n\n{said}\n"
 
 
 def test_a_baseline_accepts_what_is_there_until_the_script_changes(project: Project):
@@ -200,7 +203,9 @@ def test_findings_are_annotations_of_the_scripts(project: Project, monkeypatch: 
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(project.path))
     file = project.path / "findings.sarif"
-    result = project.run(*ALONE, "-k", "reversibility and 0003", "--drill-sarif", str(file), "-p", "no:xdist")
+    summary = project.path / "summary.md"
+    options = ("--drill-sarif", str(file), "--drill-markdown", str(summary), "-p", "no:xdist")
+    result = project.run(*ALONE, "-k", "reversibility and 0003", *options)
     log = json.loads(file.read_text())
     (found,) = log["runs"][0]["results"]
     place = found["locations"][0]["physicalLocation"]
@@ -210,6 +215,10 @@ def test_findings_are_annotations_of_the_scripts(project: Project, monkeypatch: 
     assert (log["version"], found["ruleId"], found["level"]) == ("2.1.0", "schema-residue", "error")
     assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == (path, line)
     result.stdout.fnmatch_lines([f"::error file={path},line={line},title=schema-residue%3A *::0003_type: *"])
+    title, _, classes, _, _, _, row, *rest = summary.read_text().splitlines()
+    assert (title, rest) == ("### ❌ Migrations: 1 finding", [])
+    assert classes == "1 revision walked up, down and up again: 1 lossless."
+    assert row.startswith("| critical | `0003_type` | `schema-residue` | ")
 
 
 def test_a_target_file_counts_beside_an_alembic_ini(project: Project):

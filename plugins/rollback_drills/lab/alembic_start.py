@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rollback_drills.core.errors import DrillError, StackError, TargetError
-from rollback_drills.lab.bare_alembic import BareAlembicEnvironment
+from rollback_drills.lab.bare_alembic import BareAlembicEnvironment, location_settings
 from rollback_drills.migrations.ini import SECTION, driver_of, working_directory
 from rollback_drills.migrations.reversibility.walk import Walk
 from rollback_drills.migrations.start_remedies import is_about_the_driver, remedy_for, schemes_in
@@ -22,6 +22,8 @@ DRIVERS = ("psycopg2", "psycopg", "asyncpg", "pg8000")
 _INSTALLED = f"import importlib.util as u, json; print(json.dumps([n for n in {DRIVERS!r} if u.find_spec(n)]))"
 _ASYNC = re.compile(r"async_engine_from_config|create_async_engine|AsyncEngine")
 _NAMED = re.compile(r"postgres(?:ql)?\+(psycopg2|psycopg|asyncpg|pg8000)\b")
+# What a script that cannot be imported is to blame for; anything else it may raise for want of a setting.
+_OF_THE_SCRIPT = re.compile(r"(?:Import|ModuleNotFound|Syntax|Indentation|Tab|Name|Attribute|Type)Error\b")
 _UNDEFINED = ("42P01", "3F000")  # a table or schema does not exist
 
 
@@ -36,7 +38,8 @@ def _reader(file: Path, section: str, interpreter: Sequence[str], directory: Pat
         )
         try:
             options = ["-c", str(file), *(["-n", section] if section != SECTION else [])]
-            yield Walker(conversation, options=options, marker="", as_module=False)
+            settings = location_settings(file, section)
+            yield Walker(conversation, options=options, settings=settings, marker="", as_module=False)
         finally:
             conversation.close()
     except StackError as error:
@@ -111,7 +114,8 @@ def start(environment: BareAlembicEnvironment, walk: Walk, candidates: Sequence[
         baseline: whether one is given.
 
     Raises:
-        TargetError: env.py fails, in its own words; or the first revision needs tables that nothing has made.
+        TargetError: env.py or a script fails for want of something, in its own words; or the first revision needs
+            tables that nothing has made.
     """
     first: StartError | None = None
     waiting, tried = list(candidates), set[str]()
@@ -132,6 +136,7 @@ def start(environment: BareAlembicEnvironment, walk: Walk, candidates: Sequence[
     if not walk.started:
         assert first is not None
         raise _explained(first)
+    _require_settings(walk)
     if not baseline:
         _require_no_baseline(walk)
 
@@ -148,6 +153,18 @@ def _explained(failed: StartError) -> TargetError:
         )
     fix = remedy_for(error.whole, failed.env)
     return TargetError("env.py fails, so no revision can be walked", cause=error.whole, fix=fix)
+
+
+def _require_settings(walk: Walk) -> None:
+    """Raise TargetError where importing a script fails on something that it lacks here, perhaps a setting."""
+    for problem in walk.history.problems:
+        if problem.path and not _OF_THE_SCRIPT.match(problem.message):
+            name = Path(problem.path).name
+            raise TargetError(
+                f"{name} cannot be imported, so no revision can be walked",
+                cause=problem.message,
+                fix=remedy_for(problem.message, walk.database.walker.opened.env),
+            )
 
 
 def _require_no_baseline(walk: Walk) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rollback_drills import postgres
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import fill
-from rollback_drills.migrations.ini import SECTION, working_directory
+from rollback_drills.migrations.ini import SECTION, unnamed_location, working_directory
 from rollback_drills.migrations.reversibility.environment import apply_baseline
 from rollback_drills.migrations.walker.client import BOOTSTRAP, Walker
 from rollback_drills.postgres.addresses import argument_values, client_variables, database_values, sqlalchemy_url
@@ -102,7 +102,7 @@ class BareAlembicEnvironment:
                     *(("-n", self._section) if self._section != SECTION else ()),
                     *(part for each in self._arguments for part in ("-x", filled(each, values))),
                 ],
-                settings={"sqlalchemy.url": values["url"]},
+                settings={"sqlalchemy.url": values["url"], **location_settings(self._file, self._section)},
                 marker=self._run,
                 timeout=self._timeout,
                 as_module=False,
@@ -131,6 +131,12 @@ class BareAlembicEnvironment:
             env=process.clean_environment(self.directory, client_variables(url)),
             timeout=_TOOL_TIMEOUT,
         )
+
+
+def location_settings(file: Path, section: str = SECTION) -> dict[str, str]:
+    """The main option that Flask-Migrate gives alembic, as its alembic.ini does not have it."""
+    location = unnamed_location(file, section)
+    return {"script_location": str(location)} if location is not None else {}
 
 
 def placeholders(url: str, driver: str) -> dict[str, str]:

@@ -43,6 +43,8 @@ def script_directories(file: Path, section: str = SECTION) -> tuple[Path, ...]:
 def _script_location(file: Path, section: str, options: Mapping[str, object]) -> Path:
     """Where env.py is; ``package:directory`` is looked up below the working directory, without importing."""
     location = _location(file, options)
+    if not location and (beside := _beside(file, options)) is not None:
+        return beside
     if not location:
         where = "[tool.alembic]" if file.suffix == ".toml" else f"[{section}]"
         raise TargetError(f"{file} has no script_location in {where}", fix=_NAME_THE_FILE)
@@ -50,6 +52,16 @@ def _script_location(file: Path, section: str, options: Mapping[str, object]) ->
         package, _, inner = location.partition(":")
         location = str(Path(package.replace(".", "/")) / inner)
     return working_directory(file, section) / location
+
+
+def unnamed_location(file: Path, section: str = SECTION) -> Path | None:
+    """Where env.py is if the file does not say it and lies beside it, as Flask-Migrate has it; else None."""
+    return _beside(file, _options(file, section))
+
+
+def _beside(file: Path, options: Mapping[str, object]) -> Path | None:
+    here = file.resolve().parent
+    return here if not options.get("script_location") and (here / "env.py").is_file() else None
 
 
 def _version_locations(file: Path, section: str, options: Mapping[str, object]) -> list[Path]:
@@ -64,8 +76,14 @@ def _version_locations(file: Path, section: str, options: Mapping[str, object]) 
 
 
 def working_directory(file: Path, section: str = SECTION) -> Path:
-    """Where alembic is called: the nearest directory, from the file's upwards, that contains script_location."""
-    location = _location(file, _options(file, section))
+    """Where alembic is called: the nearest directory, from the file's upwards, that contains script_location.
+
+    Where the directory of the scripts holds the file, as Flask-Migrate has it: the one above.
+    """
+    options = _options(file, section)
+    if (beside := _beside(file, options)) is not None:
+        return beside.parent
+    location = _location(file, options)
     for directory in (file.parent, *file.parent.parents):
         if location and (directory / location).is_dir():
             return directory

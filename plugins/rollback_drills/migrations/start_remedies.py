@@ -15,6 +15,7 @@ _MISSING_SETTING = re.compile(
     r"(?:environment variable|(?:must|is|was) (?:be )?(?:not )?(?:set|defined|required|missing))",
     re.MULTILINE,
 )
+_NO_APPLICATION = re.compile(r"NoAppException|outside of application context|Failed to find Flask application")
 _ABOUT_DRIVER = re.compile(
     r"No module named ['\"](?:psycopg2|psycopg|asyncpg|pg8000)|requires an async driver|greenlet_spawn has not been"
     r"|MissingGreenlet|Can't load plugin: sqlalchemy\.dialects|is not async"
@@ -40,6 +41,8 @@ def remedy_for(words: str, env: str) -> str:
         words: type and message of the error with which env.py ended.
         env: the text of env.py.
     """
+    if _NO_APPLICATION.search(words):
+        return "name the Flask application, as for `flask db upgrade`: --drill-alembic-env FLASK_APP=PACKAGE:create_app"
     missing = _NO_MODULE.search(words)
     if missing is not None:
         name = missing["name"].partition(".")[0]

@@ -24,6 +24,7 @@ from rollback_drills.pytest_plugin import (
     runtime_choice,
     target_choice,
     time_limit,
+    walk_markdown,
 )
 
 _OWNERS: tuple[Callable[[pytest.Parser, pytest.OptionGroup], None], ...] = (
@@ -36,6 +37,7 @@ _OWNERS: tuple[Callable[[pytest.Parser, pytest.OptionGroup], None], ...] = (
     revisions.add_options,
     alembic_walk.add_options,
     code_annotations.add_options,
+    walk_markdown.add_options,
     baseline.add_options,
 )
 _ANNOUNCING = ("drill_target", "drill_runtime", "drill_report_dir", "drill_timeout", "drill_alembic")

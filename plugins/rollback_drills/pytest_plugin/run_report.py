@@ -22,6 +22,7 @@ from rollback_drills.pytest_plugin.html_report import discard_html_report
 from rollback_drills.pytest_plugin.keys import EVIDENCE, JOURNALS, WORKER_DATA
 from rollback_drills.pytest_plugin.left_out import names_parts
 from rollback_drills.pytest_plugin.session import DrillSession
+from rollback_drills.pytest_plugin.walk_markdown import write_markdown
 from rollback_drills.pytest_plugin.worker_totals import WorkerTotals, totals_of
 from rollback_drills.report.formats.job_summary import append_job_summary
 from rollback_drills.report.views.report import Reports
@@ -175,6 +176,8 @@ class RunReporter:
             scripts = self._session.revisions.scripts if of_migrations else None
             self.notes += baseline_lines(self._session.baseline, run, scripts)
             self.commands = annotate(session.config, run, self._session.target, scripts)
+            nothing_new = of_migrations and self._session.revisions.nothing_new
+            write_markdown(session.config, run, self._session.revisions.reason if nothing_new else "")
         except DrillError as error:
             self.problem = self.problem or str(error)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR

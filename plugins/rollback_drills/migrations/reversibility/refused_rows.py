@@ -50,36 +50,51 @@ def without_refused(
 ) -> StepWithout | None:
     """The step without ``rows``, and without what else it refuses; None where it does not succeed so.
 
+    Where it does not, all rows are put back as they were taken.
+
     Args:
         rows: on which it has failed.
         taken: all rows, before any was taken away.
         filled: unqualified names of tables whose rows a migration has inserted: they must not be taken away.
     """
     excluded: dict[str, set[Row]] = {}
-    rewritten = set(taken)
+    taken = dict(taken)
     for _ in range(MAX_ROUNDS):
         if not rows or any(unqualified(name) in filled for name in rows):
-            return None
+            break
         for name, some in rows.items():
             excluded.setdefault(name, set()).update(tuple(row.values()) for row in some)
         try:
-            affected = _restore(database, {name: taken[name] for name in rewritten}, excluded)
+            affected = _restore(database, taken, excluded)
         except psycopg.Error:
-            return None
+            break
         kept = database.rows.remember(database.tables.keys() & taken.keys())
         step = database.migrate(direction, revision)
         error = step.outcome.error
         if error is None:
             return StepWithout(step, kept, frozenset(affected))
         if not step.outcome.in_one_transaction or (step.refresh.delta and not step.outcome.external):
-            return None
+            break
+        names = involved(database, step)  # this attempt may have come further, to tables of which no row was taken yet
+        taken = {**all_rows(database, names), **taken}
         rows = smallest(
             InPlace(database, direction, revision, error),
             database.tables,
-            current_rows(database, involved(database, step)),
+            current_rows(database, names),
             first=table_of(error, database.tables),
         )
+    _put_back(database, taken)
     return None
+
+
+def _put_back(database: MigratedDatabase, taken: Mapping[str, Snapshot]) -> None:
+    """All rows as they were taken; where the server refuses that, at least none that refers to a missing one."""
+    with contextlib.suppress(psycopg.Error):
+        try:
+            _restore(database, taken, {})
+        except psycopg.Error:
+            delete_dangling(database.conn, database.tables.values(), set(taken) & database.tables.keys())
+    database.rows.remember(database.tables.keys())
 
 
 def _restore(

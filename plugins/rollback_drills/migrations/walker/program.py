@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # Python 3.8 has no such generics; annotations are never eval
         StatementRefusedError,
         StepRecord,
         describe,
+        flask_application,
         keep_settings,
         last_line,
         query,
@@ -170,6 +171,10 @@ class WalkerProgram:
         except BaseException as error:
             if not self.entered and type(error).__name__ == "NoEventLoopError":  # of anyio: env.py expects its loop
                 run_in_worker_thread(self.run_env_once)
+                return
+            if not self.entered and "outside of application context" in str(error):
+                with flask_application(self.config):
+                    self.run_env_once()
                 return
             if self.entered or not self.takes_connection(error):
                 raise

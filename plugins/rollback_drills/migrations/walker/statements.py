@@ -327,3 +327,25 @@ def run_in_worker_thread(function: Any) -> None:
         await threads.run_sync(function)
 
     importlib.import_module("anyio").run(main)
+
+
+def flask_application(config: Any) -> Any:
+    """The context of the project's Flask application, found as by the command ``flask``: FLASK_APP, wsgi.py or app.py.
+
+    Of the files that ``flask`` reads, .flaskenv counts; .env may name databases that are none of the run's. What
+    Flask-Migrate does to alembic's configuration is done.
+    """
+    import importlib
+    import os
+
+    cli = importlib.import_module("flask.cli")  # the project's own
+    if os.path.isfile(".flaskenv"):
+        cli.load_dotenv(".flaskenv")
+    named = os.environ.get("FLASK_APP")
+    application = cli.ScriptInfo(app_import_path=named).load_app()
+    context = application.app_context()
+    migrate = getattr(application.extensions.get("migrate"), "migrate", None)
+    if migrate is not None:
+        with context:
+            migrate.call_configure_callbacks(config)
+    return context
