@@ -64,7 +64,9 @@ def test_hostile_names_are_text_and_lead_nowhere(text: str, tmp_path: Path) -> N
     page = render_index(runs_of(History((past, past)), lambda run: False))
     assert "<script" not in page
     assert "<img" not in page
-    (tmp_path / HISTORY).write_text(past.model_copy(update={"run": "../outside", "target": "x"}).model_dump_json() + "\n")
+    (tmp_path / HISTORY).write_text(
+        past.model_copy(update={"run": "../outside", "target": "x"}).model_dump_json() + "\n"
+    )
     (tmp_path.parent / "outside").mkdir(exist_ok=True)
     (tmp_path.parent / "outside" / "incident.html").touch()
     assert 'href="../' not in write_index(tmp_path).read_text()
