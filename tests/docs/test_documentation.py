@@ -91,7 +91,9 @@ def test_command_works(command: str, tmp_path: Path) -> None:
         known["migrations.json"] = str(tmp_path / "migrations.json")
         (tmp_path / "migrations.json").write_text('{"version": 1, "findings": []}')
         known |= {name: str(make_a_report(tmp_path / name, name)) for name in arguments if name.startswith("shard-")}
-        known |= {name: str(tmp_path / name) for name in ("again", "merged", "all.xml")}
+        known |= {
+            name: str(tmp_path / name) for name in ("again", "merged", "all.xml", "comment.md", "rollback_drills.prom")
+        }
         known |= {"docs/ROLLBACK.md": "fixtures/gateway/ROLLBACK.md", "target.toml": "fixtures/targets/reference.toml"}
         argv += [known.get(argument, argument) for argument in arguments]
         if arguments[0] in ("run", "migrations"):

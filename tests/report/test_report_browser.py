@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from support import evidence_builder as build
 from support import evidence_samples as samples
 from support.hostile_evidence import HOSTILE, hostile_run
 from support.visiting import visit
 
+from rollback_drills.evidence.revisions import RevisionEvidence
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.filing.history import History, past_of
-from rollback_drills.report.formats.html import render_html
+from rollback_drills.report.formats.html import render_html, render_index
 from rollback_drills.report.views.report import Reports
+from rollback_drills.report.views.runs import runs_of
 
 TELLTALE = """<!doctype html><html lang="en"><title>x</title>
 <meta http-equiv="Content-Security-Policy" content="style-src 'none'"><p style="color: red">x</p>
@@ -77,6 +80,44 @@ def test_it_fits_in_between(width: int, browser: Browser, bad_day: Path) -> None
     with visit(browser, bad_day, width=width) as seen:
         seen.unfold()
         assert seen.width <= width
+
+
+def test_the_index_fits_and_can_be_used_by_all(browser: Browser, tmp_path: Path) -> None:
+    runs = (samples.good_day(), samples.game_day())
+    history = History(
+        tuple(past_of(run).model_copy(update={"run": f"run-{number}"}) for number, run in enumerate(runs))
+    )
+    page = tmp_path / "index.html"
+    page.write_text(render_index(runs_of(history, lambda run: True)))
+    with visit(browser, page, width=360) as seen:
+        assert (seen.console, seen.requested, seen.width) == ([], [], 360)
+        assert complaints(seen.page) == []
+
+
+def test_a_document_of_migrations_fits_and_can_be_used_by_all(browser: Browser, tmp_path: Path) -> None:
+    revisions = [
+        RevisionEvidence(revision=f"{number:04d}_a_rather_long_name_of_a_revision", verdict="lossless")
+        for number in range(12)
+    ]
+    walk = build.drill("t.py::test_reversibility", runbook="reversibility", revisions=revisions)
+    page = tmp_path / "incident.html"
+    page.write_text(render_html(Reports(build.run(walk))))
+    with visit(browser, page, width=360) as seen:
+        seen.unfold()
+        assert (seen.console, seen.requested, seen.width) == ([], [], 360)
+        assert complaints(seen.page) == []
+
+
+def test_a_long_word_in_a_list_breaks(browser: Browser, tmp_path: Path) -> None:
+    """A phone shows it in lines, instead of a page that scrolls sideways."""
+    observed = ["revision 0012_delivery_volume_by_status_and_more, no gateway runs", "x" * 200]
+    check = build.check("nothing is left", [], [*observed])
+    drill = build.drill(verdict="failed", title="y" * 90, steps=[build.step(1, "z" * 90, 0.1, 0.2, check)])
+    page = tmp_path / "incident.html"
+    page.write_text(render_html(Reports(build.run(drill))))
+    with visit(browser, page, width=360) as seen:
+        seen.unfold()
+        assert seen.width == 360
 
 
 def test_the_first_screen_says_what_failed_and_what_to_do(browser: Browser, bad_day: Path) -> None:

@@ -10,15 +10,15 @@ import pytest
 
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.formats.card_lines import Line
+from rollback_drills.report.formats.columns import hanging, width_of
 from rollback_drills.report.formats.columns import row as in_columns
 from rollback_drills.report.text import visible
 from rollback_drills.report.views.limits import Limits
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 
 MOST: Final = 20  # revisions without -v
-_HEAD: Final = ("revision", "class", "loss", "lock", "time", "findings")
+_HEAD: Final = ("revision", "class", "time", "findings", "loss", "lock")
 _UNREACHED: Final = ("revision-unproven",)
-_LEAST: Final = 8  # columns that each keeps
 _EVERY: Final = Limits(rows=100_000)
 _STYLES: Final = {"failed": "red", "unknown": "yellow", "passed": ""}
 
@@ -47,32 +47,42 @@ def revision_lines(run: RunEvidence, *, verbose: bool, width: int = 100) -> Iter
     notable.sort(key=lambda row: not row.findings)  # what is found must not be pushed out by what is only noted
     shown: Sequence[RevisionRow] = rows if verbose else notable[:MOST]
     if shown:
-        cells = [_HEAD, *map(_cells, shown)]
-        sizes = _sizes(cells, width)
         yield "", ""
-        yield from ((line, "bold") for line in in_columns(_HEAD, sizes, gap=1))
-        for each, revision in zip(cells[1:], shown, strict=True):
-            yield from ((line, _STYLES[revision.tone]) for line in in_columns(each, sizes, gap=1))
+        yield from _table(shown, width)
     yield f"{_summary(rows)}{_left_out(len(rows), len(shown), len(notable))}", ""
     undeclared = [each.revision for drill in run.drills for each in drill.revisions if each.undeclared_loss]
     if undeclared:
         yield _note(undeclared), ""
 
 
+def _table(shown: Sequence[RevisionRow], width: int) -> Iterator[Line]:
+    """One line for each revision; what it loses and locks beside it where all fit, and below it otherwise."""
+    whole = [_HEAD, *((*_cells(each), _loss(each), _lock(each)) for each in shown)]
+    sizes = [max(width_of(cells[place]) for cells in whole) for place in range(len(_HEAD))]
+    below = sum(sizes) + len(sizes) - 1 > width
+    if below:
+        sizes = sizes[:4]
+        sizes[3] = width - sum(sizes[:3]) - 3
+    yield from ((line, "bold") for line in in_columns(_HEAD[: len(sizes)], sizes, gap=1))
+    for each, cells in zip(shown, whole[1:], strict=True):
+        style = _STYLES[each.tone]
+        yield from ((line, style) for line in in_columns(cells[: len(sizes)], sizes, gap=1))
+        for label, text in (("loses", _loss(each)), ("locks", _lock(each))) if below else ():
+            if text != "-":
+                yield from ((line, "") for line in hanging(text, width, f"    {label} "))
+
+
 def _cells(row: RevisionRow) -> tuple[str, ...]:
-    more = f" (+{len(row.losses) - 1})" if len(row.losses) > 1 else ""
-    loss = row.losses[0] + more if row.losses else "-"
-    lock, findings = row.locks[0] if row.locks else "-", ", ".join(row.findings) or "-"
-    return row.revision, row.verdict, loss, lock, row.up or "-", findings
+    return row.revision, row.verdict, row.up or "-", ", ".join(row.findings) or "-"
 
 
-def _sizes(cells: Sequence[tuple[str, ...]], width: int) -> list[int]:
-    """The width of each column; if the table is too wide, loss and lock shrink first, then the others."""
-    sizes = [max(len(row[place]) for row in cells) for place in range(len(_HEAD))]
-    for places in ((2, 3), (0, 1, 5)):
-        while sum(sizes) + len(sizes) - 1 > width and any(sizes[place] > _LEAST for place in places):
-            sizes[max(places, key=lambda place: sizes[place])] -= 1
-    return sizes
+def _loss(row: RevisionRow) -> str:
+    more = f" (+{len(row.destroys) - 1})" if len(row.destroys) > 1 else ""
+    return row.destroys[0] + more if row.destroys else "-"
+
+
+def _lock(row: RevisionRow) -> str:
+    return row.locks[0] if row.locks else "-"
 
 
 def _summary(rows: Sequence[RevisionRow]) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rollback_drills.evidence.model import Verdict
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import visible
 from rollback_drills.report.views.card import card
 
-_VERDICTS = ("passed", "failed", "error", "incomplete", "skipped", "not run")
+_VERDICTS: Final[tuple[Verdict, ...]] = ("passed", "failed", "error", "incomplete", "skipped", "not run")
 
 
 def render_prometheus(run: RunEvidence) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from rollback_drills.evidence.model import Verdict
 from rollback_drills.report.filing.history import History, PastRun
 from rollback_drills.report.text import NOT_MEASURED, count, moment, one_line, seconds
 
@@ -84,7 +85,7 @@ def _line(past: PastRun, there: Callable[[str], bool]) -> RunLine:
     )
 
 
-def _verdict(past: PastRun, verdicts: Counter[str]) -> tuple[Mark, str]:
+def _verdict(past: PastRun, verdicts: Counter[Verdict]) -> tuple[Mark, str]:
     if verdicts["failed"]:
         return "no", "failed"
     if verdicts["error"] or verdicts["incomplete"] or not past.complete:
