@@ -36,7 +36,7 @@ class _Figures(Collector):
         moment = (finished if finished.tzinfo else finished.replace(tzinfo=UTC)).timestamp()
         yield self._gauge("finished_timestamp_seconds", "When the run ended.", [({}, moment)])
         yield self._gauge("passed", "1 if the run passed, 0 otherwise.", [({}, float(run.verdict == "passed"))])
-        verdicts: list[str] = [drill.verdict for drill in run.drills]
+        verdicts = [drill.verdict for drill in run.drills]
         counted = [({"verdict": each}, float(verdicts.count(each))) for each in _VERDICTS]
         yield self._gauge("drills", "Drills by verdict.", counted)
         severities = [each.severity for drill in run.drills for each in drill.findings if each.fails]

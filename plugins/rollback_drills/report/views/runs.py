@@ -67,7 +67,7 @@ def runs_of(history: History, there: Callable[[str], bool]) -> Runs:
 
 
 def _line(past: PastRun, there: Callable[[str], bool]) -> RunLine:
-    verdicts: Counter[str] = Counter(drill.verdict for drill in past.drills.values())
+    verdicts = Counter(drill.verdict for drill in past.drills.values())
     passed, total = verdicts["passed"], sum(verdicts.values())
     mark, verdict = _verdict(past, verdicts)
     lost = [drill.lost for drill in past.drills.values() if drill.lost is not None]
