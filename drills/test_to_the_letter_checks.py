@@ -65,7 +65,10 @@ def test_letter_curl_status(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
 def test_letter_flag_check(idle_stack: Stack, drill: Drill, tmp_path: Path) -> None:
     """A GET is answered the same whatever the flag says, and `-f` fails on the answer that is wanted."""
     stack, target = idle_stack, idle_stack.target
-    name = target.gated_of(target.current)[-1]
+    open_to_all = [name for name in target.gated_of(target.current) if target.delivery_to(name).login is None]
+    if not open_to_all:
+        pytest.skip("every request with a flag needs a login, and a token is no argument of a command")
+    name = open_to_all[-1]
     path = target.delivery_to(name).path.replace("{integration}", name)
     address = quote(stack.gateway.base_url + path.partition("{")[0])
     looks: dict[str, tuple[int | None, str]] = {}

@@ -206,6 +206,10 @@ class Migrations(Table):
     command: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] = Field(
         default=("{python}", "-m", "alembic"), description="the Alembic command, run in the tree"
     )
+    env: Environment = Field(
+        default={},
+        description="variables in addition to gateway.env; without a gateway, DATABASE_URL is `{sqlalchemy_url}`",
+    )
     directory: Within = Field(default="", description="its working directory in the tree")
     versions: str = Field(default="migrations/versions", description="the directory of the scripts in the tree")
     interpreter: Annotated[tuple[str, ...], templates(PROCESS_PLACEHOLDERS)] | None = Field(

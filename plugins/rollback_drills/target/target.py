@@ -54,6 +54,7 @@ _TEMPLATES = (
     "database.seed_command",
     *(f"gateway.{key}" for key in ("start", "container_command", "env.", "migrate_on_start.")),
     "migrations.command",
+    "migrations.env.",
     *(f"backup.{key}" for key in ("dump", "restore")),
     *(f"delivery.{key}" for key in (*_CONTENT, "signature.prefix", "signature.payload")),
     *(f"write_probe.{key}" for key in ("path", "headers.", "json")),
@@ -246,6 +247,12 @@ class Target(Table):
             return self.health
         open_to_all = (each.path for each in self.reads_of(self.previous) if each.login is None)
         return AnyAnswer(path=next(open_to_all, "/"))
+
+    @property
+    def command_environment(self) -> dict[str, str]:
+        """The variables of commands beside the gateway: alembic's, and the seed's."""
+        usual = {} if self.serves else {"DATABASE_URL": "{sqlalchemy_url}"}
+        return usual | self.gateway.env | self.migrations.env
 
     @property
     def rate_limit(self) -> float | None:

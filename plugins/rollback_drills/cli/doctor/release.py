@@ -130,8 +130,8 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
         webhooks = [name for name in names if name in stack.target.integrations]
         others = len(names) - len(webhooks)
         if webhooks:
-            taken = f"accepted and stored by {count(len(webhooks), 'integration')}"
-            yield Diagnosis(f"{release}: webhooks", "ok", taken)
+            detail = f"accepted and stored by {count(len(webhooks), 'integration')}"
+            yield Diagnosis(f"{release}: webhooks", "ok", detail)
         if others:
             yield Diagnosis(f"{release}: writes", "ok", f"{count(others, 'kind')} of requests accepted and stored")
     yield from _reads(stack, release)

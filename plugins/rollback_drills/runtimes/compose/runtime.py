@@ -59,7 +59,7 @@ class ComposeCommands(ContainerCommands):
         options = ["--workdir", f"{values['tree']}/{command.directory}"] if command.directory else []
         # The file gives the gateway the address of its own database; the address of another has to be passed.
         variables = argument_variables(command.argv, url)
-        for name, text in {**runtime.target.gateway.env, **command.environment}.items():
+        for name, text in {**runtime.target.command_environment, **command.environment}.items():
             if name in command.environment or names_in(text) & DATABASE_PLACEHOLDERS:
                 variables[name] = fill(text, values)
         return self._command_log.add(self._compose_run(release, argv, options, variables, timeout, kill_when))

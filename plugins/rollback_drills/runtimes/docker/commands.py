@@ -119,7 +119,7 @@ class ContainerCommands:
         url = runtime.inside(command.database_url or self._database_url())
         values = container_values(runtime.target, command.release, runtime.engine, image, url)
         argv = [fill(argument, values | argument_values(url)) for argument in command.argv]
-        templates = {**runtime.target.gateway.env, **command.environment}
+        templates = {**runtime.target.command_environment, **command.environment}
         variables = argument_variables(command.argv, url)
         variables |= {name: fill(text, values) for name, text in templates.items()}
         directory = f"{values['tree']}/{command.directory}" if command.directory else ""

@@ -89,7 +89,7 @@ class EmbeddedCommands:
         """The command with its placeholders filled in, its directory, and its environment."""
         url = command.database_url or self._database_url()
         values = process_values(self._target, command.release, self._trees, self._workspace, url) | {"port": "0"}
-        templates = {**self._target.gateway.env, **command.environment}
+        templates = {**self._target.command_environment, **command.environment}
         variables = argument_variables(command.argv, url)
         variables |= {name: fill(text, values) for name, text in templates.items()}
         argv = [fill(argument, values | argument_values(url)) for argument in command.argv]
