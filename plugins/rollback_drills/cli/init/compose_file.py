@@ -10,6 +10,10 @@ from typing import Any
 
 import yaml
 
+_BESIDE = re.compile(  # what stands beside a gateway, and is none
+    r"(?:^|/)(?:adminer|pgadmin4?|traefik|nginx|caddy|haproxy|redis|valkey|memcached|rabbitmq|kafka|zookeeper|mailhog"
+    r"|mailcatcher|mailpit|maildev|minio|prometheus|grafana|jaeger|elasticsearch|celery|flower)\b"
+)
 _POSTGRES = re.compile(r"(^|[/-])(postgres|postgis|timescaledb|pgvector)", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{?(?P<name>[A-Za-z_]\w*)")
 _DEFAULTED = re.compile(r"\$\{\w+:?-([^}]*)\}")
@@ -72,13 +76,17 @@ def read_compose(file: Path) -> ComposeFacts:
 def _gateway(services: dict[str, dict[str, Any]], database: str | None) -> str | None:
     """The service that clients talk to: preferably built here, with published ports, depending on the database."""
 
-    def merit(name: str) -> tuple[bool, bool, bool]:
+    def merit(name: str) -> tuple[bool, bool, bool, bool]:
         service = services[name]
-        needed = service.get("depends_on") or ()
-        return "build" in service and "ports" in service, "ports" in service, database in needed
+        built, published = "build" in service, "ports" in service
+        return built and published, built, published, database in (service.get("depends_on") or ())
 
-    others = [name for name in services if name != database]
+    others = [name for name in services if name != database and not _BESIDE.search(_image(services[name]))]
     return max(others, key=merit, default=None)
+
+
+def _image(service: dict[str, Any]) -> str:
+    return "" if "build" in service else str(service.get("image", ""))
 
 
 def _release_variable(service: dict[str, Any]) -> str | None:

@@ -11,16 +11,24 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+_DATED = re.compile(r"v?(?P<version>20\d{6}(?:\.\d+)*)")  # v20241220, 20210804.1: one series, with and without v
 _TAG = re.compile(r"(?P<prefix>.*?)(?P<version>\d+(?:\.\d+)+\S*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The two newest releases, and the pattern of their tags: ``v{release}``."""
+    """The two newest releases, and the pattern of their tags: ``v{release}``.
+
+    Attributes:
+        directory: of the project in its repository; empty at its top.
+        commits: whether the releases are commits, because no tags are versions.
+    """
 
     current: str
     previous: str
     ref: str
+    directory: str = ""
+    commits: bool = False
 
 
 def absent_from(root: Path, tags: Tags, names: Sequence[str]) -> tuple[str, ...]:
@@ -47,8 +55,12 @@ def tags_of(root: Path) -> Tags | None:
         listed = _git(root, "tag", "--list")
     except (OSError, subprocess.TimeoutExpired):
         return None
+    tags, directory = listed.stdout.split() if listed.returncode == 0 else [], _directory(root)
+    dated = sorted(((Version(each["version"]), each[0]) for each in map(_DATED.fullmatch, tags) if each), reverse=True)
+    if len(dated) > 1 and len(dated) * 2 > len(tags):
+        return Tags(dated[0][1], dated[1][1], "{release}", directory)
     versions: dict[str, list[tuple[Version, str]]] = {}
-    for tag in listed.stdout.split() if listed.returncode == 0 else ():
+    for tag in tags:
         match = _TAG.fullmatch(tag)
         if match is None:
             continue
@@ -61,7 +73,36 @@ def tags_of(root: Path) -> Tags | None:
     if len(newest) < 2:
         return None
     prefix = series[0].replace("{", "{{").replace("}", "}}")
-    return Tags(newest[0][1], newest[1][1], f"{prefix}{{release}}")
+    return Tags(newest[0][1], newest[1][1], f"{prefix}{{release}}", directory)
+
+
+def commits_of(root: Path, versions: str | None) -> Tags | None:
+    """The newest commit, and the last one before the newest migration was added; None if there are no such two.
+
+    Args:
+        versions: the directory of the migrations, relative to ``root``.
+    """
+    if versions is None:
+        return None
+    try:
+        newest = _git(root, "rev-parse", "--short=12", "HEAD")
+        added = _git(root, "log", "-1", "--format=%H", "--diff-filter=A", "--", f"{versions}/*.py")
+        before = _git(root, "rev-parse", "--short=12", "--verify", "--quiet", f"{added.stdout.strip()}^")
+        has_migrations = _git(root, "ls-tree", "-r", "--name-only", f"{added.stdout.strip()}^", "--", versions)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if newest.returncode or before.returncode or not added.stdout.strip() or ".py" not in has_migrations.stdout:
+        return None
+    return Tags(newest.stdout.strip(), before.stdout.strip(), "{release}", _directory(root), commits=True)
+
+
+def _directory(root: Path) -> str:
+    """Where the project is in its repository: ``services/gateway``; empty at its top."""
+    try:
+        found = _git(root, "rev-parse", "--show-prefix")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip().rstrip("/") if found.returncode == 0 else ""
 
 
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollback_drills.cli.init.compose_file import ComposeFacts, read_compose
-from rollback_drills.cli.init.releases import Tags, tags_of
+from rollback_drills.cli.init.releases import Tags, commits_of, tags_of
 from rollback_drills.cli.init.routes import Route, Sources
+from rollback_drills.cli.init.settings import settings_in
 
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _SKIPPED = frozenset({".git", ".venv", "venv", "env", "node_modules", "__pycache__", "site-packages", ".tox", "dist"})
@@ -59,6 +60,7 @@ class Survey:
     is_factory: bool = False
     application_file: str = ""
     variables: dict[str, str] = field(default_factory=dict)  # read from the environment, with the file that reads them
+    required: dict[str, str] = field(default_factory=dict)  # those of them that have no default
     scripts: dict[str, str] = field(default_factory=dict)  # shell scripts, by path
     sources: Sources = field(default_factory=Sources)
     routes: list[Route] = field(default_factory=list)  # from the syntax of the sources
@@ -91,7 +93,7 @@ def survey(root: Path) -> Survey:
     found = Survey(root.resolve())
     _read_compose_file(found)
     _read_alembic(found)
-    found.tags = tags_of(found.root)
+    found.tags = tags_of(found.root) or commits_of(found.root, found.alembic.versions if found.alembic else None)
     for name in ("Dockerfile", "docker/Dockerfile", "deploy/Dockerfile"):
         if found.dockerfile is None and (found.root / name).is_file():
             found.dockerfile = name
@@ -125,7 +127,8 @@ def _read_alembic(found: Survey) -> None:
         options = {match["name"]: match["value"].strip() for match in _OPTION.finditer(_text(file))}
         location = options.get("script_location", "alembic").replace("%(here)s", ".")
         directory = file.parent.relative_to(found.root)
-        versions = os.path.normpath(directory / location / "versions")
+        beside = "script_location" not in options and (file.parent / "env.py").is_file()  # as Flask-Migrate makes it
+        versions = os.path.normpath(directory / ("." if beside else location) / "versions")
         found.alembic = AlembicFacts(
             file.relative_to(found.root).as_posix(), "" if directory == Path() else directory.as_posix(), versions
         )
@@ -150,12 +153,18 @@ def _read_file(found: Survey, file: Path) -> None:
     found.sources.add(text, name)
     for match in (*_VARIABLE.finditer(text), *_OF_DATABASE.finditer(text)):
         found.variables.setdefault(match["name"], name)
+    for variable, required in settings_in(text).items():
+        found.variables.setdefault(variable, name)
+        if required:
+            found.required.setdefault(variable, name)
     for match in _ROUTE.finditer(text):
         found.quoted.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match["path"]), name)
 
 
 def _find_application(found: Survey, file: str, text: str) -> None:
-    module = file.removesuffix(".py").removesuffix("/__init__").removeprefix("src/").replace("/", ".")
+    module = file.removesuffix(".py").removesuffix("/__init__")
+    in_layout = module.startswith("src/") and module.count("/") > 1 and not (found.root / "src/__init__.py").is_file()
+    module = (module.removeprefix("src/") if in_layout else module).replace("/", ".")  # src/main.py is src.main
     for server, pattern in _APPLICATIONS.items():
         match = pattern.search(text)
         if match:

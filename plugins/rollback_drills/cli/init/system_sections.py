@@ -18,7 +18,12 @@ from rollback_drills.cli.init.survey import Survey
 
 def top(found: Survey) -> Iterator[TargetEntry]:
     yield TargetEntry("name", found.name, "guessed", "the directory's name; the system's name in the report")
-    if found.tags is not None:
+    if found.tags is not None and found.tags.commits:
+        note = "no tags are versions: the newest commit; the release that runs in production"
+        yield TargetEntry("current", found.tags.current, "guessed", note)
+        note = "the commit before the newest migration; the release to go back to"
+        yield TargetEntry("previous", found.tags.previous, "guessed", note)
+    elif found.tags is not None:
         yield TargetEntry("current", found.tags.current, "found", "the newest tag; the release that runs in production")
         yield TargetEntry("previous", found.tags.previous, "found", "the tag before it; the release to go back to")
     else:
@@ -28,7 +33,10 @@ def top(found: Survey) -> Iterator[TargetEntry]:
 
 def releases(found: Survey) -> Iterator[TargetEntry]:
     if found.tags is not None:
-        yield TargetEntry("git", {"repository": ".", "ref": found.tags.ref}, "found", "the repository's tags")
+        git = {"repository": ".", "ref": found.tags.ref}
+        if found.tags.directory:
+            git["directory"] = found.tags.directory
+        yield TargetEntry("git", git, "found", f"the repository's {'commits' if found.tags.commits else 'tags'}")
     elif found.dockerfile is None:
         note = "the directory of a release's files; or use command or git"
         yield TargetEntry("path", "releases/{release}", "fill in", note)
@@ -107,6 +115,8 @@ def _variables(found: Survey) -> dict[str, Variable]:
         placeholder = database_placeholder(name, "")
         if placeholder is not None:
             known.setdefault(name, Variable(name, placeholder, f"read in {file}"))
+        elif name in found.required:
+            known.setdefault(name, Variable(name, None, f"a setting without a default in {file}"))
     return known
 
 
