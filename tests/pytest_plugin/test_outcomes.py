@@ -206,7 +206,7 @@ def test_header_and_summary(project: Project) -> None:
             "*= rollback drills =*",
             "Can small gateway 2.0 go back to 1.0?",
             "No: *",
-            "1  Rows * [[]critical, rows-lost[]]",
+            "1  Rows that should survive the rollback *",
             "   where  Three steps",
             "   do     *",
             "   again  pytest *",
