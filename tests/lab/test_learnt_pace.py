@@ -17,10 +17,13 @@ from rollback_drills.clients.traffic import Sender
 from rollback_drills.clients.traffic.pace import pace_of
 from rollback_drills.clients.traffic.sender import ARGV
 from rollback_drills.core.meter import Meter
+from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.pace import learn, overtaxed
+from rollback_drills.runtimes.embedded.runtime import EmbeddedRuntime
 from rollback_drills.runtimes.host.conversation import PipedConversation
 from rollback_drills.runtimes.host.process import clean_environment
 from rollback_drills.runtimes.protocols import Outcome
+from rollback_drills.runtimes.workspace.directory import Workspace
 from rollback_drills.target.target import Target
 
 WRITE = 0.3  # seconds; at the usual rate, ten times that much would be asked of one worker
@@ -87,3 +90,12 @@ def test_a_release_that_does_not_start_is_for_the_drills_to_tell(stack: Any, sen
     stack.gateway.deploy = lambda release: Outcome(False, 0.1, 1)
     assert learn(stack, "0.4.0", sender) is None
     assert server.seen == []
+
+
+def test_a_rate_that_is_known_to_be_served_is_not_tried(reference_target: Target, workspace: Workspace, sender: Sender):
+    """Nothing was started: not even the runtime on which the releases would be."""
+    known = reference_target.traffic.model_copy(update={"learn": False})
+    target = reference_target.model_copy(update={"traffic": known})
+    lab = Lab(target, EmbeddedRuntime(target, workspace, Meter()), Meter(), "test", sender)
+    lab.learn()
+    assert lab.pace == pace_of(target)

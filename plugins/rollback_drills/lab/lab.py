@@ -166,7 +166,8 @@ class Lab:
 
         A rate that a healthy release cannot serve is lowered: otherwise the drills would judge their own load.
         """
-        if self._sender is None or not self.target.traffic.rate:
+        traffic = self.target.traffic
+        if self._sender is None or not traffic.rate or not traffic.learn:
             return
         costs: list[Cost] = []
         for release in (self.target.previous, self.target.current):

@@ -125,6 +125,11 @@ class TrafficSettings(Table):
         description="requests per second in each drill, of all kinds together; 0: no client traffic; lowered where a "
         "healthy release cannot serve it",
     )
+    learn: bool = Field(
+        default=True,
+        description="whether each worker first tries what both healthy releases can serve, which starts each of them "
+        "once; false: they are known to serve the rate",
+    )
     window: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10,
         description="consecutive good answers of each kind that end a recovery; fewer where they would take more than "
