@@ -242,6 +242,40 @@ def test_a_script_that_lacks_a_setting_is_no_broken_script(
         assert walk.prove("one").verdict == "lossy"
 
 
+ADVANCED = """
+from alembic import context
+from sqlalchemy import engine_from_config, pool
+config = context.config
+configuration = config.get_section(config.config_ini_section) or {}
+configuration["sqlalchemy.url"] = config.db_url
+engine = config.engine or engine_from_config(configuration, prefix="sqlalchemy.", poolclass=pool.NullPool)
+with engine.connect() as connection:
+    context.configure(
+        connection=connection,
+        version_table=config.version_table_name,
+        version_table_schema=config.version_table_schema,
+        version_table_pk=config.version_table_pk,
+        user_module_prefix=config.user_module_prefix,
+        render_as_batch=config.render_as_batch,
+        compare_type=config.compare_type,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def test_env_py_may_expect_the_configuration_of_advanced_alchemy(
+    tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace
+):
+    with started(write(tmp_path, ADVANCED), postgres_server, workspace) as walk:
+        assert walk.prove("one").verdict == "lossy"
+        assert set(walk.database.tables) == {"public.t"}, "the version table is alembic_versions"
+    unlike = ENV.replace("engine =", "context.config.shop_url\nengine =")
+    said = pytest.raises(TargetError, match="no attribute 'shop_url'")
+    with said, started(write(tmp_path / "unlike", unlike), postgres_server, workspace):
+        pass
+
+
 FLASK = """
 from flask import current_app
 from alembic import context

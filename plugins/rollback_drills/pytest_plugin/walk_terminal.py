@@ -30,11 +30,13 @@ class WalkProgress:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = sum(_ITEM in item.nodeid for item in session.items)
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and self._config.get_verbosity() == 0:  # its file names would stand between these lines
+            reporter.showfspath = reporter._show_progress_info = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        quiet = self._config.get_verbosity() < 1 and _ITEM in report.nodeid
-        if not quiet or report.when != "call":
+        if self._config.get_verbosity() >= 1 or (report.when != "call" and not report.skipped):
             return None
         return report.outcome, "", ""
 

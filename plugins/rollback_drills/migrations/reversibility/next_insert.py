@@ -16,7 +16,7 @@ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass A
 UNION SELECT d.refobjid::regclass::text, f.adrelid::regclass::text || '.' || quote_ident(a.attname) FROM pg_depend d
 JOIN pg_attrdef f ON f.oid = d.objid JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
 WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass"""
-# A table that is created, or filled with keys of its own, may number its rows from 1 though the script names no sequence.
+# A table that is created, or filled with its own keys, may number its rows from 1 though the script names no sequence.
 MAY_MOVE = re.compile(
     r"(?i)sequence|serial|identity|setval|nextval|restart|rename|autoincrement|server_default"
     r"|create_?\s*table|bulk_insert|insert\s+into|\binsert\("

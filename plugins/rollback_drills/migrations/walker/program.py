@@ -24,12 +24,14 @@ if TYPE_CHECKING:  # Python 3.8 has no such generics; annotations are never eval
         Json,
         StatementRefusedError,
         StepRecord,
+        complete_configuration,
         describe,
         flask_application,
         keep_settings,
         last_line,
         query,
         run_in_worker_thread,
+        source_of,
     )
 
 MARKER = """
@@ -121,7 +123,7 @@ class WalkerProgram:
                 "sqlalchemy": sqlalchemy.__version__,
             },
             "places": [str(place) for place in self.script._version_locations],
-            "env": _source_of(os.path.join(self.script.dir, "env.py")),
+            "env": source_of(os.path.join(self.script.dir, "env.py")),
         }
 
     def databases(self) -> list[str]:
@@ -148,7 +150,7 @@ class WalkerProgram:
             "labels": sorted(script.branch_labels),
             "doc": script.doc or "",
             "path": str(script.path),
-            "source": _source_of(script.path),  # read here: the file may be in a container
+            "source": source_of(script.path),  # read here: the file may be in a container
         }
 
     def broken_scripts(self) -> Iterator[Json]:
@@ -175,6 +177,9 @@ class WalkerProgram:
             if not self.entered and "outside of application context" in str(error):
                 with flask_application(self.config):
                     self.run_env_once()
+                return
+            if not self.entered and complete_configuration(self.config, self.url, error):
+                self.run_env_once()
                 return
             if self.entered or not self.takes_connection(error):
                 raise
@@ -205,7 +210,7 @@ class WalkerProgram:
         """Whether env.py may want its caller's connection (alembic's cookbook: "Sharing a Connection")."""
         if isinstance(error, EngineNotChosenError):
             return False
-        source = _source_of(os.path.join(self.script.dir, "env.py"))
+        source = source_of(os.path.join(self.script.dir, "env.py"))
         asked = re.search(r"attributes\s*(\.get\s*\(|\[)\s*['\"]connection", source)
         return bool(asked) or bool(re.search(r"(?is)connection.*config|config.*connection", str(error)))
 
@@ -370,13 +375,6 @@ def _missing(name: str) -> Any:
         raise NotImplementedError("the script has no function " + name + "()")
 
     return missing
-
-
-def _source_of(path: Any) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _tuple(value: Any) -> Any:

@@ -317,6 +317,15 @@ def keep_settings(connection: Any, commit: Any) -> None:
     connection.connection.commit()
 
 
+def source_of(path: Any) -> str:
+    """The text of a file; empty where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def run_in_worker_thread(function: Any) -> None:
     """Run a function as a project's own command does that calls alembic from an event loop of anyio."""
     import importlib
@@ -349,3 +358,27 @@ def flask_application(config: Any) -> Any:
         with context:
             migrate.call_configure_callbacks(config)
     return context
+
+
+def complete_configuration(config: Any, url: str, error: BaseException) -> bool:
+    """Give alembic's configuration what advanced-alchemy's command adds to it; False where env.py lacks nothing of it.
+
+    As its defaults have it (GenericAlembicConfig), and without an engine: env.py makes one from ``db_url``.
+    """
+    added = {
+        "db_url": url,
+        "engine": None,
+        "bind_key": None,
+        "version_table_name": "alembic_versions",
+        "version_table_schema": None,
+        "version_table_pk": True,
+        "user_module_prefix": "sa.",
+        "render_as_batch": True,
+        "compare_type": False,
+    }
+    lacking = re.search(r"'Config' object has no attribute '(\w+)'", str(error))
+    if not isinstance(error, AttributeError) or lacking is None or lacking[1] not in added:
+        return False
+    for name, value in added.items():
+        setattr(config, name, value)
+    return True
