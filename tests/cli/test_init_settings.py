@@ -146,3 +146,17 @@ def test_what_stands_beside_a_gateway_is_none(tmp_path: Path):
         "  backend: {build: ., depends_on: [db]}\n"
     )
     assert drafted(root)[1]["compose"]["gateway"] == "backend"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CMD poetry run alembic upgrade head && \\\n    poetry run uvicorn --host=0.0.0.0 shop.main:application",
+        'CMD ["uvicorn", "shop.main:application", "--port", "8000"]',
+    ],
+)
+def test_what_an_image_starts_is_started(tmp_path: Path, command: str):
+    root = tmp_path / "image"
+    root.mkdir()
+    (root / "Dockerfile").write_text(f"FROM python:3.12\nCOPY . .\n{command}\n")
+    assert "shop.main:application" in drafted(root)[1]["gateway"]["start"]

@@ -24,6 +24,11 @@ _APPLICATIONS = {
     "gunicorn": re.compile(r"^(?P<name>\w+)\s*(?::[^=\n]+)?=\s*(?:flask\.)?Flask\(", re.M),
 }
 _FACTORY = re.compile(r"^def (?P<name>(?:create|make|get|build)_app)\(", re.M)
+# In CMD or ENTRYPOINT, as a list or for a shell, whatever runs before it: `… && uvicorn --host=0.0.0.0 app.main:app`.
+_STARTS = re.compile(
+    r"""^\s*(?:CMD|ENTRYPOINT)\b.*\b(?P<server>uvicorn|gunicorn)\b[^&|;\n]*?["'\s](?P<application>[\w.]+:\w+(?:\(\))?)""",
+    re.M,
+)
 _ARGUMENT = re.compile(r"^\s*ARG\s+(?P<name>\w*(?:VERSION|RELEASE)\w*)", re.M)
 _ROUTE = re.compile(r"""["'](?P<path>/[\w\-./{}<>:]*)["']""")
 _VARIABLE = re.compile(r"""(?:environ(?:\.get)?|getenv)\s*[\[(]\s*["'](?P<name>[A-Z][A-Z0-9_]+)["']""")
@@ -107,7 +112,17 @@ def survey(root: Path) -> Survey:
     for file in _files(found.root):
         _read_file(found, file)
     found.routes = found.sources.routes()
+    if found.application is None:
+        _read_command(found)
     return found
+
+
+def _read_command(found: Survey) -> None:
+    """What the image starts, where no source says what the application is called."""
+    started = [match for match in _STARTS.finditer(found.dockerfile_text.replace("\\\n", " "))]
+    if started:
+        found.server, found.application = started[-1]["server"], started[-1]["application"]
+        found.application_file = found.dockerfile or ""
 
 
 def _read_compose_file(found: Survey) -> None:
