@@ -61,18 +61,18 @@ def test_a_refused_row_makes_no_loss_of_the_others(
 def test_rows_of_the_tables_between_two_refusals_are_not_lost(
     rounds: int, tmp_path: Path, postgres_server: PostgresServer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
-    """``a`` is refused first; without those rows ``b`` is, and the search for its rows takes ``between`` apart."""
+    """``a`` is refused first; without those rows ``b`` is, and the search for its rows takes ``middle`` apart."""
     monkeypatch.setattr(refused_rows, "MAX_ROUNDS", rounds)
     project = Project(tmp_path)
-    project.add("one", [f"CREATE TABLE {name} (id integer PRIMARY KEY, v varchar)" for name in ("a", "between", "b")])
-    up = ["ALTER TABLE a ALTER v SET NOT NULL", "ALTER TABLE between ALTER v TYPE text"]
-    back = ["ALTER TABLE a ALTER v DROP NOT NULL", "ALTER TABLE between ALTER v TYPE varchar"]
+    project.add("one", [f"CREATE TABLE {name} (id integer PRIMARY KEY, v varchar)" for name in ("a", "middle", "b")])
+    up = ["ALTER TABLE a ALTER v SET NOT NULL", "ALTER TABLE middle ALTER v TYPE text"]
+    back = ["ALTER TABLE a ALTER v DROP NOT NULL", "ALTER TABLE middle ALTER v TYPE varchar"]
     project.add("two", [*up, "ALTER TABLE b ALTER v SET NOT NULL"], [*back, "ALTER TABLE b ALTER v DROP NOT NULL"])
     with walking(project, postgres_server, workspace) as walk:
         assert walk.prove("two").codes == {"upgrade-fails-on-rows"}
         if rounds > 1:
-            (between,) = walk.database.rows.snapshot(["public.between"]).values()
-            assert between.rows
+            (middle,) = walk.database.rows.snapshot(["public.middle"]).values()
+            assert middle.rows
 
 
 def test_an_upgrade_that_refuses_rows_is_compared_over_the_others(
