@@ -119,7 +119,7 @@ def survey(root: Path) -> Survey:
 
 def _read_command(found: Survey) -> None:
     """What the image starts, where no source says what the application is called."""
-    started = [match for match in _STARTS.finditer(found.dockerfile_text.replace("\\\n", " "))]
+    started = list(_STARTS.finditer(found.dockerfile_text.replace("\\\n", " ")))
     if started:
         found.server, found.application = started[-1]["server"], started[-1]["application"]
         found.application_file = found.dockerfile or ""
