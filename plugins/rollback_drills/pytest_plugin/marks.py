@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from rollback_drills.target.capabilities import GATEWAY
-
 _RUNNING = frozenset({"stack", "previous_stack", "shared_drills", "random_days"})
 """Fixtures that start a gateway."""
 
@@ -42,6 +40,8 @@ def mark_of(item: pytest.Item) -> Mark | None:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.drill: {error}") from None
     requires: Sequence[str] = (mark.requires,) if isinstance(mark.requires, str) else mark.requires
     if not _RUNNING.isdisjoint(getattr(item, "fixturenames", ())):
+        from rollback_drills.target.capabilities import GATEWAY
+
         requires = (*requires, GATEWAY)
     return Mark(mark.title, mark.runbook, mark.objective, tuple(requires), mark.group)
 
