@@ -13,7 +13,7 @@ from rollback_drills.evidence.model import Acceptance, DrillEvidence, Finding, O
 from rollback_drills.evidence.revisions import RevisionEvidence, RowLoss
 from rollback_drills.report.filing.filing import write_report
 from rollback_drills.report.formats.card_lines import card_lines
-from rollback_drills.report.views.card import Answer, Card, card
+from rollback_drills.report.views.card import Advice, Card, card
 from rollback_drills.report.views.report import Reports
 
 INTEGRATION, RELEASE, MIGRATION, DATA = range(4)
@@ -49,7 +49,7 @@ def made(*drills: DrillEvidence) -> Card:
     return found
 
 
-def answer(place: int, *drills: DrillEvidence) -> Answer:
+def answer(place: int, *drills: DrillEvidence) -> Advice:
     return made(*drills).answers[place]
 
 

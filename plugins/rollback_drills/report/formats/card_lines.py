@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rollback_drills.report.formats.columns import hanging, row
 from rollback_drills.report.text import visible
-from rollback_drills.report.views.card import Answer, Card
+from rollback_drills.report.views.card import Advice, Card
 from rollback_drills.report.views.ways import Way
 
 Line = tuple[str, str]
@@ -53,7 +53,7 @@ def card_lines(card: Card, width: int) -> Iterator[Line]:
     yield from ((line, "") for line in hanging(note, width, ""))
 
 
-def _answer(number: int, answer: Answer, width: int) -> Iterator[Line]:
+def _answer(number: int, answer: Advice, width: int) -> Iterator[Line]:
     way = answer.way
     yield f"{number}  {answer.symptom.upper()}", "bold"
     if not way.works:
@@ -69,7 +69,7 @@ def _answer(number: int, answer: Answer, width: int) -> Iterator[Line]:
         yield from ((line, style) for line in hanging(text, width, f"   {label:<7}"))
 
 
-def _facts(answer: Answer, way: Way) -> Iterator[tuple[str, str]]:
+def _facts(answer: Advice, way: Way) -> Iterator[tuple[str, str]]:
     yield "costs", answer.price
     if way.grows:
         yield "grows", way.grows

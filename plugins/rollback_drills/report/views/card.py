@@ -25,7 +25,7 @@ _SYMPTOMS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Advice:
     """What to do about one symptom; ``otherwise`` is the next way that worked."""
 
     symptom: str
@@ -53,7 +53,7 @@ class Card:
     releases: str
     run: str
     when: str
-    answers: tuple[Answer, ...]
+    answers: tuple[Advice, ...]
     never: tuple[str, ...]
 
 
@@ -72,13 +72,13 @@ def card(run: RunEvidence) -> Card | None:
     )
 
 
-def _answer(symptom: str, candidates: list[Way]) -> Answer:
+def _answer(symptom: str, candidates: list[Way]) -> Advice:
     working = [way for way in candidates if way.works]
     refuted = tuple(f"{way.do}: {way.why}" for way in candidates if way.state == "failed")
     if not working:
         failed = [way for way in candidates if way.state == "failed"]
-        return Answer(symptom, (failed or candidates)[0], refuted=refuted)
-    return Answer(symptom, working[0], working[1] if len(working) > 1 else None, refuted)
+        return Advice(symptom, (failed or candidates)[0], refuted=refuted)
+    return Advice(symptom, working[0], working[1] if len(working) > 1 else None, refuted)
 
 
 def _never(run: RunEvidence, ways: Mapping[str, Way]) -> Iterator[str]:

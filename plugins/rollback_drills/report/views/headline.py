@@ -13,7 +13,7 @@ from rollback_drills.report.text import count, enumerate_words, one_line
 from rollback_drills.report.views.accepted import accepted_risks
 from rollback_drills.report.views.coverage import SectionCoverage, coverage_sentence
 from rollback_drills.report.views.limits import FULL
-from rollback_drills.report.views.question import AS_FAR, Answer, of_migrations_only
+from rollback_drills.report.views.question import AS_FAR, Question, of_migrations_only
 from rollback_drills.report.views.summary import Tone
 
 _COMPOSE: Final = "compose"  # the capability that another runtime has
@@ -37,7 +37,7 @@ class Headline:
 
 
 def headline(
-    run: RunEvidence, answer: Answer, covered: Sequence[SectionCoverage], slower: Sequence[str] = ()
+    run: RunEvidence, answer: Question, covered: Sequence[SectionCoverage], slower: Sequence[str] = ()
 ) -> Headline:
     """The verdict of ``run``; ``slower`` are sentences about drills that took longer than before."""
     counted = of_migrations_only(run) or f"{AS_FAR}:" in answer.say  # the answer itself has the counts

@@ -29,7 +29,7 @@ _MANY: Final = 3  # exceptions beyond which a "Yes" would mislead
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Question:
     """``Can orders-api 2.4 go back to 2.3?`` and ``Yes, but not its database.``"""
 
     ask: str
@@ -47,14 +47,14 @@ def of_migrations_only(run: RunEvidence) -> bool:
     return bool(run.drills) and all(drill.runbook == MIGRATIONS for drill in begun or run.drills)
 
 
-def question(run: RunEvidence, rows: Sequence[SectionRow]) -> Answer:
+def question(run: RunEvidence, rows: Sequence[SectionRow]) -> Question:
     """What was asked of the target, and what the run answers."""
     name = one_line(run.target.name, 80)
     if of_migrations_only(run):
         return _of_migrations(run, name)
     ask = f"Can {name} {one_line(run.target.current, 60)} go back to {one_line(run.target.previous, 60)}?"
     say, tone = _broken_off(run) or _answer(run, rows)
-    return Answer(ask, say, tone)
+    return Question(ask, say, tone)
 
 
 def _broken_off(run: RunEvidence) -> tuple[str, Tone] | None:
@@ -118,10 +118,10 @@ def _exceptions(rows: Sequence[SectionRow], failed: Sequence[SectionRow]) -> str
     return f"Yes, {'' if certain else f'{AS_FAR}, '}but not {without}."
 
 
-def _of_migrations(run: RunEvidence, name: str) -> Answer:
+def _of_migrations(run: RunEvidence, name: str) -> Question:
     ask = f"Can the migrations of {name.removeprefix('migrations of ')} be undone?"
     say, tone = _broken_off(run) or _walked(run)
-    return Answer(ask, say, tone)
+    return Question(ask, say, tone)
 
 
 def _walked(run: RunEvidence) -> tuple[str, Tone]:

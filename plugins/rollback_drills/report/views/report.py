@@ -21,7 +21,7 @@ from rollback_drills.report.views.headline import Headline, headline, measuremen
 from rollback_drills.report.views.limits import FULL, Limits
 from rollback_drills.report.views.objectives import Objective, objectives, recovery_of
 from rollback_drills.report.views.problems import Problem, problems
-from rollback_drills.report.views.question import Answer, of_migrations_only, question
+from rollback_drills.report.views.question import Question, of_migrations_only, question
 from rollback_drills.report.views.revisions import RevisionRow, revision_rows
 from rollback_drills.report.views.scope import ScopeTable, scope
 from rollback_drills.report.views.sections import SectionRow, section_rows
@@ -79,7 +79,7 @@ class Report:
     began: str
     lasted: str
     headline: Headline
-    answer: Answer
+    answer: Question
     section_rows: tuple[SectionRow, ...]
     causes: tuple[Cause, ...]
     to_do: tuple[ToDo, ...]
