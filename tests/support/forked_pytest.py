@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from signal import SIGKILL
@@ -65,12 +65,12 @@ class _PytestServer(ForkServer):
         )
 
 
-def _read_by_python() -> dict[str, str]:
+def _read_by_python(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that Python reads when it starts."""
-    return {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+    return {name: value for name, value in environment.items() if name.startswith("PYTHON")}
 
 
-_READ_AT_START = _read_by_python()
+_READ_AT_START = _read_by_python(os.environ)
 
 
 @cache
@@ -83,20 +83,25 @@ def _server() -> ForkServer:
 
 
 def run_pytest(
-    arguments: Sequence[str | os.PathLike[str]], *, directory: Path, timeout: float | None = None
+    arguments: Sequence[str | os.PathLike[str]],
+    *,
+    directory: Path,
+    timeout: float | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> subprocess.CompletedProcess[str]:
-    """What ``python -m pytest ARGUMENTS`` does in a directory, with this process's environment.
+    """What ``python -m pytest ARGUMENTS`` does in a directory.
 
     Raises:
         subprocess.TimeoutExpired: after ``timeout`` seconds; the run has been killed.
     """
     argv = [sys.executable, "-m", "pytest", *map(os.fspath, arguments)]
-    forkable = _read_by_python() == _READ_AT_START
-    child = _server().run(argv, argv[3:], directory, os.environ) if forkable else None
+    forkable = _read_by_python(environment) == _READ_AT_START
+    child = _server().run(argv, argv[3:], directory, environment) if forkable else None
     if child is None:  # or the directory has a module of a name that is imported already
         return subprocess.run(
             argv,
             cwd=directory,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
