@@ -37,9 +37,7 @@ class _Figures(Collector):
         yield self._gauge("finished_timestamp_seconds", "When the run ended.", [({}, moment)])
         yield self._gauge("passed", "1 if the run passed, 0 otherwise.", [({}, float(run.verdict == "passed"))])
         verdicts = [drill.verdict for drill in run.drills]
-        counted: list[tuple[dict[str, str], float]] = [
-            ({"verdict": each}, float(verdicts.count(each))) for each in _VERDICTS
-        ]
+        counted = [({"verdict": str(each)}, float(verdicts.count(each))) for each in _VERDICTS]
         yield self._gauge("drills", "Drills by verdict.", counted)
         severities = [each.severity for drill in run.drills for each in drill.findings if each.fails]
         found = [({"severity": each}, float(severities.count(each))) for each in ("critical", "major", "minor")]

@@ -76,8 +76,7 @@ def _answer(symptom: str, candidates: list[Way]) -> Advice:
     working = [way for way in candidates if way.works]
     refuted = tuple(f"{way.do}: {way.why}" for way in candidates if way.state == "failed")
     if not working:
-        failed = [way for way in candidates if way.state == "failed"]
-        return Advice(symptom, (failed or candidates)[0], refuted=refuted)
+        return Advice(symptom, candidates[0], refuted=refuted)
     return Advice(symptom, working[0], working[1] if len(working) > 1 else None, refuted)
 
 
