@@ -40,6 +40,12 @@ TABLES = {
         " k text GENERATED ALWAYS AS (doc -> 'order' ->> 'key') STORED NOT NULL)",
         ("g",),
     ),
+    "a generated column that holds a UUID, once": (
+        "CREATE TABLE m (id int PRIMARY KEY, doc jsonb NOT NULL,"
+        " k text GENERATED ALWAYS AS (doc ->> 'id') STORED NOT NULL UNIQUE"
+        " CHECK (k ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'))",
+        ("m",),
+    ),
     "a domain over citext": (
         "CREATE EXTENSION citext; CREATE DOMAIN email AS citext CHECK (VALUE ~ '^[^@ ]+@[^@ ]+$');"
         "CREATE TABLE u (id int PRIMARY KEY, e email NOT NULL UNIQUE)",

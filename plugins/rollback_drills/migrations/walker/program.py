@@ -316,7 +316,8 @@ class WalkerProgram:
             raw = connection.connection
             raw.rollback() if failed else raw.commit()
         elif failed or connection.in_transaction():
-            connection.rollback() if failed else connection.commit()
+            owner = connection if hasattr(connection, "rollback") else connection.connection  # SQLAlchemy 1.4
+            owner.rollback() if failed else owner.commit()
 
     def release_lock(self, connection: Any) -> None:
         """After the rollback, in case a listener of the project prevented `StepRecord.on_error` from doing it."""

@@ -22,6 +22,7 @@ _NULL_POSITION = 2  # of NULL among the candidates of a column that allows it
 _OPERATOR = re.compile(r"OPERATOR\((?:\"[^\"]+\"|\w+)\.([^)\s]+)\)")
 _KEY = re.compile(r"->>?\s*'([^']+)'")
 _PATH = re.compile(r"#>>?\s*'\{([^}']+)\}'")
+_UUIDS = tuple(f"0d5ad2c3-7f0b-4b1c-9d6e-{number:012d}" for number in (1, 2, 3))
 _INTEGER_BITS = {"int2": 15, "int4": 31, "int8": 63}
 
 
@@ -161,6 +162,7 @@ def _documents(expressions: Sequence[str]) -> tuple[str, ...]:
                 nested = {key: nested}
             found += [json.dumps(dict.fromkeys(keys, value)) for value in ("1", 1, "a", True, "2024-01-02")]
             found.append(json.dumps(nested))
+            found += [json.dumps(dict.fromkeys(keys, each)) for each in _UUIDS]  # last: they are the plainest of ids
     return tuple(found)
 
 

@@ -71,22 +71,25 @@ class Seeder:
         plan = self._finder.plan(table, hints, self._inserted.get(table.name, 0))
         labels = max((len(_labels(column.type)) for column in table.columns), default=0)
         wanted = max(rows, min(labels + 1, MAX_LABELS) if labels else 0)
-        inserted, refusal = self._insert_all(plan, wanted)
-        self._inserted[table.name] = plan.inserted + wanted
+        inserted, refusal, used = self._insert_all(plan, wanted)
+        self._inserted[table.name] = plan.inserted + used
         seeded.rows[table.name] = inserted
         without_partitions = table.partitioned and not table.bounds
         if not inserted and wanted and not without_partitions and self._is_empty(table):
             seeded.refused[table.name] = refusal
 
-    def _insert_all(self, plan: InsertPlan, wanted: int) -> tuple[int, str]:
-        """Rows that were inserted, and why the last one was not."""
+    def _insert_all(self, plan: InsertPlan, wanted: int) -> tuple[int, str, int]:
+        """Rows that were inserted, why the last one was not, and how many numbers of rows are used up.
+
+        No later row may take the number of one that a migration has deleted: it would have its key, and pass for it.
+        """
         if not self._try(_insert(plan.table, [row_of(plan, number, 0) for number in range(wanted)])):
-            return wanted, ""
+            return wanted, "", wanted
         inserted, refusal = 0, ""
         for number in range(wanted):
             refusal = self._insert_one(plan, number)
             inserted += not refusal
-        return inserted, refusal
+        return inserted, refusal, wanted + ATTEMPTS  # each attempt counts from its row's number
 
     def _insert_one(self, plan: InsertPlan, number: int) -> str:
         """Empty when the row is inserted; else why the last attempt was refused."""
