@@ -89,7 +89,7 @@ def commits_of(root: Path, versions: str | None) -> Tags | None:
         added = _git(root, "log", "-1", "--format=%H", "--diff-filter=A", "--", f"{versions}/*.py")
         before = _git(root, "rev-parse", "--short=12", "--verify", "--quiet", f"{added.stdout.strip()}^")
         has_migrations = _git(root, "ls-tree", "-r", "--name-only", f"{added.stdout.strip()}^", "--", versions)
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # no argument may have a null character
         return None
     if newest.returncode or before.returncode or not added.stdout.strip() or ".py" not in has_migrations.stdout:
         return None
