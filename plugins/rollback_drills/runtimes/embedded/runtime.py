@@ -132,7 +132,7 @@ class EmbeddedRuntime:
         Raises:
             RuntimeUnavailableError: the target does not say how, or PostgreSQL is missing or of another version.
         """
-        if target.gateway.start is None or not target.releases.has_trees:
+        if (target.serves and target.gateway.start is None) or not target.releases.has_trees:
             raise RuntimeUnavailableError(
                 "the target does not say how its gateway runs as a process",
                 cause=f"{target.file} has no gateway.start, or none of command, path and git under [releases]",
