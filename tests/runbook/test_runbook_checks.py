@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rollback_drills.runbook.context import Context
@@ -260,6 +260,8 @@ def test_what_is_found_is_what_a_shell_trips_over(word: str, tmp_path: Path):
 
 
 @given(st.text(max_size=80))
+@example("@{\U000b1552]]#")  # the grammar's scanner crashes on letters beyond ASCII
+@example("((if\u2760\U0006da43!\U00100b60\u2767\U000c6910{\U000ce6a9")
 def test_any_line_is_read(line: str):
     for command in parse(line).commands:
         read_options(command.words)

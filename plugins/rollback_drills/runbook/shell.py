@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
@@ -132,7 +131,7 @@ def _parser() -> Parser:
 
 
 class _Reader:
-    """The syntax tree of one text. Placeholders are replaced by words of the same length, so that it parses."""
+    """The syntax tree of one text, in which placeholders are words of the same length, so that it parses."""
 
     def __init__(self, text: str, first: int = 0) -> None:
         files = {each.start() for each in _FILE_AND_FILE.finditer(text)}
@@ -141,10 +140,9 @@ class _Reader:
         for each in self._found:
             masked = masked[: each.start()] + "P" * len(each[0]) + masked[each.end() :]
         self._text, self._first = text, first
-        self._data = masked.encode(errors="replace")
-        self._offsets = list(accumulate((len(letter.encode(errors="replace")) for letter in masked), initial=0))
-        self._places = {offset: place for place, offset in enumerate(self._offsets)}
-        self._root = _parser().parse(self._data).root_node
+        # The grammar's scanner looks letters up in C's table, which has none beyond ASCII: elsewhere it would crash.
+        masked = "".join(letter if letter.isascii() else "." for letter in masked)
+        self._root = _parser().parse(masked.encode()).root_node
 
     def wrong_line(self) -> int | None:
         if not self._root.has_error:
@@ -185,16 +183,14 @@ class _Reader:
         return self._first + node.start_point[0]
 
     def _column(self, node: Node) -> int:
-        place = self._places.get(node.start_byte, 0)
-        return place - (self._text.rfind("\n", 0, place) + 1)
+        return node.start_byte - (self._text.rfind("\n", 0, node.start_byte) + 1)
 
     def source(self, node: Node) -> str:
-        return self._text[self._places.get(node.start_byte, 0) : self._places.get(node.end_byte, len(self._text))]
+        return self._text[node.start_byte : node.end_byte]
 
     def _placeholders(self) -> Iterator[Placeholder]:
         for each in self._found:
-            start = self._offsets[each.start()]
-            node = self._root.descendant_for_byte_range(start, start + 1)
+            node = self._root.descendant_for_byte_range(each.start(), each.start() + 1)
             kinds = {above.type for above in with_ancestors(node)} if node is not None else set()
             quoted = kinds & {"string", "raw_string", "ansi_c_string", "heredoc_body", "comment", "heredoc_content"}
             line = self._text.count("\n", 0, each.start())
