@@ -70,25 +70,24 @@ def sequences_rewound(before: Mapping[str, SequenceState], now: Mapping[str, Seq
 
 
 def declared_lossy(stack: Stack, before: StateBefore, goal: str, tables: Collection[str]) -> dict[str, str]:
-    """The reasons of the revisions that are declared lossy and may have lost rows of these tables.
+    """The reasons of the revisions that may have lost rows of these tables, if all of them are declared lossy.
 
-    Of the revisions that a downgrade goes back past, those may have lost a table's rows whose scripts name it. A
-    revision is declared in its script or in the target file. Empty if nothing is declared for one of the tables.
-    Whether a revision loses more than it declares is judged of each revision alone, where every migration is proven.
+    Of the revisions that a downgrade goes back past, those may have lost a table's rows whose scripts name it; all,
+    where none does, or one cannot be read. A revision is declared in its script or in the target file. Empty if one is
+    not: whose rows are gone is then not told apart.
     """
     alembic, current = stack.alembic, stack.target.current
     past = alembic.at_or_below(current, before.revision) - alembic.at_or_below(current, goal)
+    sources = {revision: alembic.source(current, revision) for revision in past}
+    words = {revision: {*re.findall(r"\w+", source)} for revision, source in sources.items()}
     found: dict[str, str] = {}
-    declared_for = set()
-    for revision in past:
-        source = alembic.source(current, revision)
-        declarations = declared(revision, source, stack.target.migrations)
-        reason = declarations.reason("lossy") or declarations.reason("irreversible")
-        named = {table for table in tables if table.rpartition(".")[2] in re.findall(r"\w+", source)}
-        if reason and named:
-            found[revision] = reason
-            declared_for |= named
-    return found if declared_for >= {*tables} else {}
+    for table in tables:
+        name = {*re.findall(r"\w+", table.partition(".")[2] or table)}
+        naming = {revision for revision in past if name <= words[revision]}
+        for revision in naming if naming and all(sources.values()) else past:
+            declarations = declared(revision, sources[revision], stack.target.migrations)
+            found[revision] = declarations.reason("lossy") or declarations.reason("irreversible")
+    return found if all(found.values()) else {}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rollback_drills.postgres import SequenceState
 def check_kept(judge: Judge, stack: Stack, lab: Lab, before: StateBefore, goal: str) -> None:
     """Compare with the state before, over what both schemas can hold.
 
-    Where a revision that may have lost them is declared lossy, lost rows are recorded, and are no finding.
+    Where every revision that may have lost them is declared lossy, lost rows are recorded, and are no finding.
     """
     lost = rows_lost(stack, lab, before)
     reasons = declared_lossy(stack, before, goal, lost) if lost else {}
