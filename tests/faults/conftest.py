@@ -1,8 +1,34 @@
-"""Prints the detection matrix, which drill caught which fault with which finding, and the healthy variants."""
+"""Prints the detection matrix, which drill caught which fault with which finding, and the healthy variants.
+
+``ROLLBACK_DRILLS_TEST_UNTIL`` (seconds since the epoch) begins no fault after that time, and says how many are left
+out. From day to day, others are the last.
+"""
 
 from __future__ import annotations
 
+import math
+import os
+import time
+
 import pytest
+
+UNTIL = float(os.environ.get("ROLLBACK_DRILLS_TEST_UNTIL") or "inf")
+DAY, STRIDE = 86_400, 53  # seconds; by how many items the order moves from day to day
+
+
+@pytest.hookimpl(trylast=True)  # what is selected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Perform them in the order of the day, if not all may be performed."""
+    if items and math.isfinite(UNTIL):  # every worker has the same day, that of the end
+        first = int(UNTIL // DAY) * STRIDE % len(items)
+        items[:] = items[first:] + items[:first]
+
+
+@pytest.fixture(autouse=True)
+def in_time() -> None:
+    """Begin nothing once the time is over."""
+    if time.time() > UNTIL:
+        pytest.skip("no time is left")
 
 
 @pytest.hookimpl(trylast=True)
@@ -17,6 +43,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 rows.append((str(told["fault"]), str(told["finding"]), caught, outcome == "passed"))
             if "healthy" in told:
                 healthy.append((str(told["healthy"]), outcome == "passed"))
+    late = [report for report in terminalreporter.getreports("skipped") if "no time is left" in str(report.longrepr)]
+    if late:
+        terminalreporter.line(f"not performed, since no time was left: {len(late)}")
     if rows:
         print_faults(terminalreporter, sorted(rows))
     if healthy:
