@@ -88,7 +88,7 @@ class QuickFlags(Procedure):
     def __init__(self, stack: Stack, lab: Lab) -> None:
         super().__init__(stack, lab)
         self.off = self.target.gated_of(self.target.current)[-1]
-        self.on = self.target.integrations_of(self.target.current)[0]
+        self.on = next((name for name in self.target.integrations_of(self.target.current) if name != self.off), None)
 
     def steps(self, operator: Operator) -> Iterator[str]:
         yield f"Turn the flag of {self.off} off"
@@ -99,7 +99,8 @@ class QuickFlags(Procedure):
 
     def check(self, judge: Judge) -> None:
         check_disabled(judge, self.target, self.off, [self.stack.client.deliver(self.off)])
-        check_taken(judge, self.stack, [self.stack.client.deliver(self.on)])
+        if self.on is not None:
+            check_taken(judge, self.stack, [self.stack.client.deliver(self.on)])
 
 
 class ScenarioB(Procedure):

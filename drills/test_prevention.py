@@ -11,7 +11,16 @@ from rollback_drills.drill.checkers.fresh import REMEDY as STALE_REMEDY
 from rollback_drills.drill.drill import Drill
 from rollback_drills.lab.stack import Stack
 
-from .procedures import back_up, check_flag_defaults, check_release_serves, deploy, error_rate_of, note_ungated, restore
+from .procedures import (
+    back_up,
+    check_flag_defaults,
+    check_release_serves,
+    deploy,
+    error_rate_of,
+    note_told_apart,
+    note_ungated,
+    restore,
+)
 
 
 @pytest.mark.drill("Prevention: a backup precedes the migration", runbook="prevention")
@@ -79,6 +88,7 @@ def test_prevention_every_flag(idle_stack: Stack, drill: Drill) -> None:
 def test_prevention_previous_release(previous_stack: Stack, drill: Drill) -> None:
     """It is available, starts, serves on its own schema, and its flags have their declared defaults."""
     check_release_serves(previous_stack, drill, previous_stack.target.previous)
+    note_told_apart(previous_stack, drill)
     check_flag_defaults(previous_stack, drill, previous_stack.target.previous)
 
 

@@ -31,6 +31,7 @@ from .procedures import (
     deploy,
     error_rate_of,
     errors_among,
+    note_told_apart,
     return_database_to,
     take_deliveries,
 )
@@ -83,6 +84,7 @@ def test_recovery_checklist(stack: Stack, drill: Drill, lab: Lab) -> None:
         drill.observe("requests watched", requests)
         drill.check("errors among them", errors, expected=0.0, finding="errors-go-on")
         drill.observe("left to a person", sections.BY_HAND["monitor"])
+    note_told_apart(stack, drill)
     check_read_as_before(stack, drill, lab)
     with drill.step("Document the incident", checklist="document"):
         check_seed(stack, drill, lab)

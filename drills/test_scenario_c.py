@@ -27,6 +27,7 @@ from .procedures import (
     damage,
     deploy,
     given_up,
+    note_told_apart,
     restore,
 )
 
@@ -77,6 +78,7 @@ def test_scenario_c_full_restore(previous_stack: Stack, drill: Drill, lab: Lab, 
         check_release_serves(stack, drill, target.previous)
     with drill.step("Account for the writes from before the backup"):
         check_still_stored(stack, drill, kept)
+    note_told_apart(stack, drill)
     check_read_as_before(stack, drill, lab)
     check_repeated_after_restore(stack, drill, target.previous, lost)
     check_stored_as_sent(stack, drill, learnt, target.previous, names)

@@ -99,6 +99,7 @@ def test_a_request_is_prepared_as_the_file_says():
         ({"requests": [AUDIT | {"json": {"text": "x"}}]}, r"must contain \{unique\}"),
         ({"requests": [AUDIT | {"stored": "SELECT 1"}]}, r"stored must contain %\(ids\)s"),
         ({"requests": [AUDIT | {"since": "3"}]}, "requests.note: since '3' is not one of"),
+        ({"requests": [AUDIT | {"since": "2"}]}, "nothing writes to release '1'"),
         ({"requests": [AUDIT | {"flag": "NOTES"}]}, r"requests.note.flag: needs \[flags\]"),
         ({"requests": [AUDIT, {"name": "look", "path": "/", "flag": "LOOK"}]}, "flag needs stored"),
         ({"integrations": {"github": {}}}, r"delivery: missing; \[integrations\] needs"),
@@ -113,3 +114,11 @@ def test_a_request_is_prepared_as_the_file_says():
 def test_a_mistake_is_explained(changes: dict[str, object], message: str):
     with pytest.raises(ValidationError, match=message):
         rest_target(**changes)
+
+
+def test_flags_that_turn_nothing_off_are_none():
+    flags = {"disabled": {"status": 503}}
+    gated = rest_target(flags=flags, requests=[AUDIT | {"flag": "NOTES"}])
+    assert missing_capabilities(gated, ["flags"]) == []
+    ungated = rest_target(flags=flags, requests=[AUDIT])
+    assert missing_capabilities(ungated, ["flags"]) == ["the target has no feature flags ([flags])"]

@@ -29,7 +29,10 @@ GATEWAY = "gateway"
 
 _CAPABILITIES: dict[str, tuple[Callable[[Target], bool], str]] = {
     GATEWAY: (lambda target: target.serves, "the target has migrations only, and no gateway ([gateway])"),
-    "flags": (lambda target: target.flags is not None, "the target has no feature flags ([flags])"),
+    "flags": (
+        lambda target: target.flags is not None and bool(target.gated_of(target.current)),
+        "the target has no feature flags ([flags])",
+    ),
     "symptom": (
         lambda target: target.flags is not None and target.flags.symptom is not None,
         "the target does not say how to simulate a faulty integration (flags.symptom)",

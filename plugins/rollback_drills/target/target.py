@@ -150,6 +150,11 @@ class Target(Table):
         if (self.delivery is None) != (not self.integrations):
             missing, has = ("integrations", "delivery") if self.delivery is not None else ("delivery", "integrations")
             raise ValueError(f"{missing}: missing; [{has}] needs the table [{missing}]")
+        if self.writers and not self.integrations_of(self.previous):
+            raise ValueError(
+                f"since: nothing writes to release {self.previous!r}: name one request or integration that both "
+                "releases have"
+            )
         names = [*self.integrations, *(each.name for each in self.requests)]
         for name in names:
             if names.count(name) > 1:
