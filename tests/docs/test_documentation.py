@@ -193,6 +193,12 @@ def quoted_messages() -> list[str]:
     return sorted({text for cell in cells for text in re.findall(r"`([^`]+)`", cell)})
 
 
+def test_no_change_stands_twice_in_the_changelog() -> None:
+    bullets = re.findall(r"^- .*(?:\n  .*)*", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert len(bullets) > 100
+    assert [bullet for bullet in set(bullets) if bullets.count(bullet) > 1] == []
+
+
 @pytest.mark.parametrize("message", quoted_messages())
 def test_messages_on_the_page_are_those_of_the_code(message: str) -> None:
     """Messages are cut into literals by their values, which stand as … in the page."""

@@ -172,6 +172,39 @@ def test_a_source_that_was_changed_is_told_by_the_exit_code(tmp_path: Path, caps
     assert (tmp_path / "again" / "incident.html").is_file()
 
 
+def edited(source: Path) -> Path:
+    """The run with another verdict of its drill, as nobody has drilled it."""
+    evidence = source / "evidence.json"
+    evidence.write_text(evidence.read_text().replace('"failed"', '"passed"'))
+    return source
+
+
+@pytest.mark.parametrize("form", ["--comment", "--prometheus", "--junitxml"])
+def test_evidence_that_was_edited_is_not_published_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+):
+    source = shard(tmp_path, "a", drill("x", "failed"))
+    arguments = ["report", str(source), form, str(tmp_path / "published")]
+    assert main(arguments) == 0
+    edited(source)
+    capsys.readouterr()
+    assert main(arguments) == 1
+    assert "a: evidence.json was changed" in capsys.readouterr().err
+    assert (tmp_path / "published").is_file()
+
+
+@pytest.mark.parametrize("output", [True, False], ids=["with a document", "in the terminal"])
+def test_an_edited_run_is_no_comparison_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str], output: bool):
+    before = shard(tmp_path, "before", drill("x", "failed"))
+    now = shard(tmp_path, "now", drill("x"), hour=4)
+    arguments = ["report", str(now), "--against", str(before)]
+    assert main(arguments) == 0
+    edited(before)
+    capsys.readouterr()
+    assert main([*arguments, *(["--output", str(tmp_path / "again")] if output else [])]) == 1
+    assert "before: evidence.json was changed" in capsys.readouterr().err
+
+
 def occupied(tmp_path: Path, source: Path) -> Path:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("mine")

@@ -109,7 +109,7 @@ def test_one_failed_drill_refutes_a_way_although_another_of_it_passed() -> None:
     assert not answer(INTEGRATION, *drills).way.works
 
 
-def test_cases_that_failed_are_cautions_and_no_figure_of_theirs_counts() -> None:
+def test_flags_that_failed_are_cautions_for_the_others() -> None:
     found = answer(INTEGRATION, *samples.scenario_a("slack"))
     assert (found.way.works, found.way.recovery) == (True, "1.3 s")
     assert found.way.cautions == ("slack: A disabled integration still answers",)
@@ -119,6 +119,37 @@ def test_cases_that_failed_are_cautions_and_no_figure_of_theirs_counts() -> None
 def test_a_way_that_failed_for_most_cases_is_none() -> None:
     assert not answer(INTEGRATION, *samples.scenario_a(*build.INTEGRATIONS[:11])).way.works
     assert answer(INTEGRATION, *samples.scenario_a(*build.INTEGRATIONS[:10])).way.works
+
+
+def case(name: str, verdict: Verdict = "passed", **rest: object) -> DrillEvidence:
+    """One of the ways in which a migration fails."""
+    return drilled("migration", "scenario-b", verdict, **rest).model_copy(  # type: ignore[arg-type]
+        update={"id": f"t.py::test_migration[{name}]", "title": "Scenario B: a migration fails"}
+    )
+
+
+def test_one_case_that_failed_refutes_a_way_whose_circumstances_nobody_chooses() -> None:
+    findings = (build.finding("rows-lost", "13 rows"),)
+    passed = [case(str(number)) for number in range(5)]
+    found = made(*passed, case("late", "failed", lost=13, findings=findings))
+    assert (found.answers[MIGRATION].way.works, found.answers[MIGRATION].way.state) == (False, "failed")
+    assert found.never[0].startswith("undo only what it left, start the last good release: rows that should survive")
+    broken_off = made(*passed, case("late", "error").model_copy(update={"recovery": None}))
+    assert broken_off.answers[MIGRATION].way.works  # nothing is known of that case, which is a caution
+    assert broken_off.answers[MIGRATION].way.cautions[0].startswith("late: ")
+
+
+def test_what_a_flag_that_failed_has_lost_and_taken_counts() -> None:
+    flags = [
+        drilled(name, "scenario-a", verdict, lost=lost, seconds=seconds).model_copy(
+            update={"id": f"t.py::test_flag[{name}]", "title": "Scenario A: a flag"}
+        )
+        for name, verdict, lost, seconds in (("a", "passed", 0, 1.0), ("b", "passed", 0, 1.0), ("c", "failed", 4, 9.0))
+    ]
+    found = answer(INTEGRATION, *flags)
+    assert (found.way.works, found.price, found.way.recovery) == (True, "loses 4 of 120 writes", "9 s")
+    unknown = answer(INTEGRATION, *flags[:2], flags[2].model_copy(update={"writes": None}))
+    assert unknown.price == "lost writes: not measured"
 
 
 def test_what_was_not_measured_or_not_judged_is_not_called_nothing() -> None:
@@ -156,6 +187,23 @@ def test_what_going_back_drops_is_taken_from_the_migrations_that_it_passes() -> 
     assert answer(RELEASE, release, walk).price == "loses no write; drops public.t.c"
     alone = answer(RELEASE, release)
     assert alone.price == "loses no write; what the downgrade from 0003 to 0001 destroys was not drilled"
+
+
+@pytest.mark.parametrize("verdict", ["unproven", "irreversible", "irreversible by design"])
+def test_what_no_walk_has_proven_of_a_migration_is_not_called_nothing(verdict: str) -> None:
+    loss = RowLoss(table="public.t", column="c", rows=5, written="after", line="values of public.t.c")
+    revisions = (
+        RevisionEvidence(revision="0002", down=("0001",), verdict=verdict),
+        RevisionEvidence(revision="0003", down=("0002",), verdict="lossy", losses=(loss,)),
+    )
+    walk = build.drill("t.py::test_walk", runbook="reversibility", revisions=revisions)
+    found = answer(RELEASE, drilled("release", "quick-application", facts=FACTS), walk)
+    unknown = "what the downgrade past 0002 destroys is not proven"
+    assert found.price == f"loses no write; drops public.t.c; {unknown}"
+    shown = revisions[0].model_copy(update={"losses": (loss,)})
+    walk = build.drill("t.py::test_walk", runbook="reversibility", revisions=(shown, revisions[1]))
+    known = answer(RELEASE, drilled("release", "quick-application", facts=FACTS), walk)
+    assert (unknown in known.price) == (verdict == "unproven")
 
 
 def test_what_the_drills_have_shown_to_do_harm_is_what_not_to_do() -> None:

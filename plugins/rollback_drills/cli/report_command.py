@@ -56,7 +56,7 @@ def perform(options: argparse.Namespace) -> int:
 def _reports(options: argparse.Namespace) -> tuple[Reports, tuple[str, ...]]:
     """The reports to show, and the changed files of their runs; without ``--output``, nothing is written."""
     from rollback_drills.report.filing.history import past_of
-    from rollback_drills.report.filing.rerender import read_run, report_again
+    from rollback_drills.report.filing.rerender import changes_of, read_run, report_again
     from rollback_drills.report.formats.job_summary import append_job_summary
     from rollback_drills.report.views.report import Reports
 
@@ -77,7 +77,8 @@ def _reports(options: argparse.Namespace) -> tuple[Reports, tuple[str, ...]]:
             "--prometheus",
         )
     against = past_of(read_run(options.against)) if options.against is not None else None
-    return Reports(read_run(options.directories[0]), against=against), ()
+    reports = Reports(read_run(options.directories[0]), against=against)
+    return reports, changes_of([*options.directories, *([options.against] if options.against is not None else [])])
 
 
 def _export(options: argparse.Namespace, reports: Reports) -> None:

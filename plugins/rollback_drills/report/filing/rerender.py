@@ -43,7 +43,7 @@ def report_again(
         against: the directory of the run that it is compared with.
 
     Returns:
-        The reports, and which files of the sources were changed since their runs wrote them.
+        The reports, and which files of the sources, and of ``against``, were changed since their runs wrote them.
 
     Raises:
         DrillError: a source cannot be read, they do not belong together, or ``output`` is there or cannot be written.
@@ -54,7 +54,7 @@ def report_again(
     run = sources[0].run
     if len(sources) > 1:
         run = merge(sources, output.resolve().name, different_targets=different_targets)
-    changes = tuple(line for directory in directories for line in _changes(directory))
+    changes = changes_of([*directories, *([against] if against else [])])
     _create(output)
     try:
         if len(sources) == 1:
@@ -124,6 +124,12 @@ def _create(output: Path) -> None:
         output.mkdir()
     except OSError as error:
         raise unwritable(output, error) from error
+
+
+def changes_of(directories: Sequence[Path]) -> tuple[str, ...]:
+    """Which files of these runs were changed since the runs wrote them, each once."""
+    resolved = dict.fromkeys(run_directory(directory).resolve() for directory in directories)
+    return tuple(line for directory in resolved for line in _changes(directory))
 
 
 def _changes(directory: Path) -> list[str]:

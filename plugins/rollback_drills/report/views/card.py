@@ -12,7 +12,7 @@ from typing import Final
 from rollback_drills.evidence.model import DrillEvidence
 from rollback_drills.evidence.run import RunEvidence
 from rollback_drills.report.text import enumerate_words, moment, one_line
-from rollback_drills.report.views.ways import Way, misleading, ways_of
+from rollback_drills.report.views.ways import UNKNOWN_LOSS, Way, misleading, ways_of
 
 MOST_WARNINGS: Final = 4
 _SYMPTOMS: Final = (
@@ -39,9 +39,10 @@ class Advice:
         parts = [f"loses {self.way.lost}" if self.way.lost_writes != 0 else "loses no write"]
         if self.way.lost_writes is None:
             parts = [f"lost writes: {self.way.lost}"]
-        if self.way.destroys:
-            unknown = self.way.destroys[0].startswith("what the downgrade")
-            parts.append(self.way.destroys[0] if unknown else f"drops {enumerate_words(self.way.destroys, 3)}")
+        unknown = [each for each in self.way.destroys if each.startswith(UNKNOWN_LOSS)]
+        known = [each for each in self.way.destroys if each not in unknown]
+        parts += [f"drops {enumerate_words(known, 3)}"] if known else []
+        parts += [enumerate_words(unknown, 3)] if unknown else []
         return "; ".join(parts)
 
 

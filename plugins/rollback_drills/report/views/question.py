@@ -49,9 +49,9 @@ def of_migrations_only(run: RunEvidence) -> bool:
 
 def question(run: RunEvidence, rows: Sequence[SectionRow]) -> Question:
     """What was asked of the target, and what the run answers."""
-    name = one_line(run.target.name, 80)
     if of_migrations_only(run):
-        return _of_migrations(run, name)
+        return of_migrations(run)
+    name = one_line(run.target.name, 80)
     ask = f"Can {name} {one_line(run.target.current, 60)} go back to {one_line(run.target.previous, 60)}?"
     say, tone = _broken_off(run) or _answer(run, rows)
     return Question(ask, say, tone)
@@ -118,7 +118,9 @@ def _exceptions(rows: Sequence[SectionRow], failed: Sequence[SectionRow]) -> str
     return f"Yes, {'' if certain else f'{AS_FAR}, '}but not {without}."
 
 
-def _of_migrations(run: RunEvidence, name: str) -> Question:
+def of_migrations(run: RunEvidence) -> Question:
+    """Whether the migrations that ``run`` walked can be undone."""
+    name = one_line(run.target.name, 80)
     ask = f"Can the migrations of {name.removeprefix('migrations of ')} be undone?"
     say, tone = _broken_off(run) or _walked(run)
     return Question(ask, say, tone)

@@ -17,6 +17,7 @@ from rollback_drills.report.text import NOT_MEASURED, count, enumerate_words, on
 from rollback_drills.report.views.groups import INTERRUPTED, LITERAL, NOT_BEGUN, Group, group_drills
 
 State = Literal["works", "failed", "not proven"]
+UNKNOWN_LOSS: Final = "what the downgrade"
 _ACTIONS: Final = ("stop-service", "disable-or-rollback", "rollback-database", "restart-services")
 _START, _END = "database revision at the start", "database revision at the end"
 
@@ -33,7 +34,8 @@ class Way:
         lost: acknowledged writes that it lost in the drill, in words.
         lost_writes: their number; None where it is unknown.
         grows: what each further minute since the deploy or the backup costs; empty where it costs nothing.
-        destroys: data that going back drops, by table and column.
+        destroys: data that going back drops, by table and column; and what is unknown of it, in a sentence that begins
+            with ``UNKNOWN_LOSS``.
         needs: what has to be there.
         cautions: what failed beside the way itself.
         why: of a way that does not work, the reason.
@@ -62,12 +64,18 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A way that runbooks have: its name, the sections that drill it, what is done and what it needs."""
+    """A way that runbooks have: its name, the sections that drill it, what is done and what it needs.
+
+    Attributes:
+        each_alone: a case is a choice, as a flag is: one that failed says nothing of another. The cases of other ways
+            are circumstances, which nobody chooses: one that failed refutes the way.
+    """
 
     name: str
     sections: tuple[str, ...]
     do: Callable[[RunEvidence], str]
     needs: Callable[[RunEvidence], tuple[str, ...]]
+    each_alone: bool = False
 
 
 _KINDS: Final = (
@@ -76,6 +84,7 @@ _KINDS: Final = (
         ("quick-flags", "scenario-a"),
         lambda run: "Turn its flag off",
         lambda run: ("a flag of its own",),
+        each_alone=True,
     ),
     _Kind(
         "release",
@@ -113,13 +122,14 @@ def ways_of(run: RunEvidence) -> dict[str, Way]:
 def _way(kind: _Kind, groups: Sequence[Group], run: RunEvidence) -> Way:
     mine = [each for each in groups if not each.literal and not all(drill.measured_for for drill in each.drills)]
     measured = [each for each in mine if any(drill.recovery for drill in each.drills)]
-    state, why = _state(mine, measured)
-    held = [drill for group in measured for drill in group.drills if drill.verdict == "passed" and drill.recovery]
+    state, why = _state(mine, measured, each_alone=kind.each_alone)
+    tried = [drill for group in measured for drill in group.drills if _tried(drill)]
+    held = [drill for drill in tried if drill.verdict == "passed"]
     if state != "works":
         return Way(kind.name, kind.do(run), state, kind.sections, why=why)
-    times = [drill.recovery.seconds for drill in held if drill.recovery and drill.recovery.seconds is not None]
-    writes = [drill.writes for drill in held if drill.writes is not None]
-    lost, number = _lost(held)
+    times = [drill.recovery.seconds for drill in tried if drill.recovery and drill.recovery.seconds is not None]
+    writes = [drill.writes for drill in tried if drill.writes is not None]
+    lost, number = _lost(tried)
     return Way(
         kind.name,
         kind.do(run),
@@ -131,29 +141,36 @@ def _way(kind: _Kind, groups: Sequence[Group], run: RunEvidence) -> Way:
         lost=lost,
         lost_writes=number,
         grows=_grows([each.all_lost / each.rpo_seconds for each in writes if each.all_lost and each.rpo_seconds]),
-        destroys=tuple(dict.fromkeys(line for drill in held for line in _destroyed(drill, run))),
+        destroys=tuple(dict.fromkeys(line for drill in tried for line in _destroyed(drill, run))),
         needs=(*kind.needs(run), *_revisions(held)),
         cautions=tuple(_cautions(mine)),
         sure=_sure(mine),
     )
 
 
-def _state(groups: Sequence[Group], measured: Sequence[Group]) -> tuple[State, str]:
-    """Whether a way works: each drill that measures it passed; of its cases, more than half did."""
+def _state(groups: Sequence[Group], measured: Sequence[Group], *, each_alone: bool) -> tuple[State, str]:
+    """Whether a way works: each drill that measures it passed; of cases that stand alone, more than half did."""
     begun = [each for each in groups if each.verdict not in NOT_BEGUN]
     if not begun:
         return "not proven", _reason([drill for each in groups for drill in each.drills]) or "not drilled"
     for group in measured:
         begun_cases = [drill for drill in group.drills if drill.verdict not in NOT_BEGUN]
-        if 2 * sum(map(_recovered, group.drills)) <= len(begun_cases):
-            failed = [drill for drill in group.drills if drill.verdict == "failed"]
+        failed = [drill for drill in group.drills if drill.verdict == "failed"]
+        refuted = not each_alone and any(map(_tried, failed))
+        if refuted or 2 * sum(map(_recovered, group.drills)) <= len(begun_cases):
             if failed:
-                return "failed", next((each.title for each in failed[0].findings if each.fails), "") or _reason(failed)
+                first = next(filter(_tried, failed), failed[0])
+                return "failed", next((each.title for each in first.findings if each.fails), "") or _reason([first])
             if group.verdict not in NOT_BEGUN:
                 return "not proven", _reason(group.drills) or "the steady state was not reached"
     if not any(_recovered(drill) for each in measured for drill in each.drills):
         return "not proven", _reason([drill for each in begun for drill in each.drills]) or "no recovery was measured"
     return "works", ""
+
+
+def _tried(drill: DrillEvidence) -> bool:
+    """Whether the way was gone, and judged; a drill that broke off says nothing of it."""
+    return drill.verdict in ("passed", "failed") and drill.recovery is not None
 
 
 def _recovered(drill: DrillEvidence) -> bool:
@@ -178,8 +195,9 @@ def _acts(step: Step) -> bool:
     return step.checklist in _ACTIONS or step.title.startswith(("Restore", "Put", "Deploy", "Re-create"))
 
 
-def _lost(held: Sequence[DrillEvidence]) -> tuple[str, int | None]:
-    writes = [drill.writes for drill in held]
+def _lost(tried: Sequence[DrillEvidence]) -> tuple[str, int | None]:
+    """What was lost, in cases that failed as well: they lose the most."""
+    writes = [drill.writes for drill in tried]
     if any(each is None for each in writes):
         return NOT_MEASURED, None
     known = [each for each in writes if each is not None]
@@ -206,10 +224,13 @@ def _destroyed(drill: DrillEvidence, run: RunEvidence) -> Iterator[str]:
     known = {each.revision: each for other in run.drills for each in other.revisions}
     passed = _between(start, end, known)
     if passed is None:
-        yield f"what the downgrade from {one_line(start, 60)} to {one_line(end, 60)} destroys was not drilled"
+        yield f"{UNKNOWN_LOSS} from {one_line(start, 60)} to {one_line(end, 60)} destroys was not drilled"
         return
     for revision in passed:
-        for loss in (*revision.seed_losses, *revision.losses):
+        losses = (*revision.seed_losses, *revision.losses)
+        if revision.verdict == "unproven" or (revision.verdict.startswith("irreversible") and not losses):
+            yield f"{UNKNOWN_LOSS} past {one_line(revision.revision, 60)} destroys is not proven"
+        for loss in losses:
             yield one_line(f"{loss.table}.{loss.column}" if loss.column else f"rows of {loss.table}", 80)
 
 
