@@ -64,6 +64,12 @@ def is_disabled(target: Target, integration: str, answer: Answer) -> bool:
     return agreed is not None and is_agreed(agreed, answer)
 
 
+def is_surely_disabled(target: Target, integration: str, answer: Answer) -> bool:
+    """Whether it is the agreed answer, by more than its status, which an expired login may have in common with it."""
+    agreed = target.disabled_answer(integration)
+    return agreed is not None and agreed.tells_apart and is_agreed(agreed, answer)
+
+
 def is_acknowledged(target: Target, integration: str, answer: Answer) -> bool:
     """Whether the gateway has accepted a delivery; a disabled integration may answer 200 and drop it."""
     return is_taken(target, integration, answer) and not is_disabled(target, integration, answer)
