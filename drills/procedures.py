@@ -375,8 +375,9 @@ def check_read_as_before(stack: Stack, drill: Drill, lab: Lab) -> None:
     asked = [each.name for each in stack.target.reads_of(stack.target.previous) if each.same]
     if not asked:
         return
-    if not known.answers and not known.unstable:
-        drill.not_proven("That reads are answered as before the upgrade: the previous release did not start before it.")
+    if not known.answers and not known.unknown:
+        why = known.problem or "nothing was learnt before it"
+        drill.not_proven(f"That reads are answered as before the upgrade: {why}.")
         return
     with drill.step("Compare what reads answer with what they answered before"):
         if doubt := check_same_reads(drill, stack, known):

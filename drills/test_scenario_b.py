@@ -128,7 +128,7 @@ def migrate_behind_a_lock(stack: Stack, drill: Drill, broken: str, table: str) -
             delivered.acknowledged,
             finding="migration-blocks-clients",
             detail=f"a delivery behind the waiting migration was answered {delivered.answer.brief()}",
-            timed=not delivered.answer.answered,
+            timed=delivered.answer.silent,
         )
     return result.output
 

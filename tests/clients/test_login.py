@@ -104,6 +104,85 @@ def test_a_disabled_answer_is_none_of_the_logins(server: Server):
     assert delivered.answer.error.startswith("login user")
 
 
+OFF = {"variable": "FLAG_{NAME}", "disabled": {"status": 403, "contains": {"detail": "off"}}}
+ITEMS = {"name": "create item", "login": "user", "path": "/items", "json": {"t": "{unique}"}, "flag": "ITEMS"}
+
+
+class TurnedOff(Sessions):
+    """A server whose writes are turned off, and whose logins can be made to fail."""
+
+    login_status = 200
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        if handler.path == "/login" and self.login_status != 200:
+            reply(self.login_status, "{}")(handler)
+        elif handler.command == "POST" and handler.path != "/login" and self.valid:
+            reply(403, '{"detail": "off"}')(handler)
+        else:
+            super().__call__(handler)
+
+
+@pytest.mark.parametrize("body", [{"contains": {"detail": "off"}}, {}], ids=["by its body", "by its status alone"])
+def test_the_agreed_refusal_of_what_is_off_costs_no_session(server: Server, body: dict[str, object]):
+    target = rest_target(flags=OFF | {"disabled": {"status": 403, **body}}, requests=[ITEMS | {"stored": "%(ids)s"}])
+    off = TurnedOff()
+    client = client_of(server, off, target)
+    client.deliver("create item")
+    off.login_status = 429
+    answers = [client.deliver("create item").answer for _ in range(6)]
+    assert {(answer.status, answer.error) for answer in answers} == {(403, "")}
+    if body:  # a status alone may be that of an expired login: only another login tells
+        assert paths(server).count("/login") == 1
+    off.login_status = 200
+    assert client.deliver("create item").answer.status == 403
+
+
+def test_a_login_that_fails_is_told_where_the_session_is_forgotten(server: Server):
+    target = rest_target(flags=OFF, requests=[ITEMS | {"stored": "%(ids)s"}])
+    off = TurnedOff()
+    client = client_of(server, off, target)
+    client.deliver("create item")
+    off.forget()
+    off.login_status = 500
+    assert client.deliver("create item").answer.error == "login user is answered 500"
+
+
+def test_a_request_in_two_halves_logs_in_anew(server: Server):
+    """It cannot be repeated where a restart has forgotten the session."""
+    sessions = Sessions()
+    client = client_of(server, sessions)
+    client.deliver("create item")
+    sessions.forget()
+    assert client.begin_delivery("create item").finish().status == 201
+
+
+def test_the_load_does_not_log_in_for_each_refusal(server: Server, sender: Sender):
+    requests = [ITEMS | {"stored": "%(ids)s"}, {"name": "who am I", "login": "user", "path": "/me"}]
+    off = TurnedOff()
+    server.reply = off
+    load = begin(sender, rest_target(flags=OFF, requests=requests), server.url, rate=100.0)
+    refused = [each for each in after(load, 60) if each.kind == "delivery"]
+    assert {(each.outcome, each.status) for each in refused} == {("deliberate", 403)}
+    assert off.tokens < len(refused) / 3, "another login helps against none of them"
+
+
+def test_the_load_keeps_its_session_where_a_login_fails(server: Server, sender: Sender):
+    requests = [ITEMS | {"stored": "%(ids)s"}, {"name": "who am I", "login": "user", "path": "/me"}]
+    off = TurnedOff()
+    off.tokens, off.valid = 1, "token-1"
+
+    def limited(handler: BaseHTTPRequestHandler) -> None:
+        off.login_status = 200 if off.tokens == 1 else 429
+        off(handler)
+
+    server.reply = limited
+    seen = after(begin(sender, rest_target(flags=OFF, requests=requests), server.url, rate=50.0), 30)
+    assert {(each.kind, each.outcome, each.status) for each in seen if each.kind != "health"} == {
+        ("delivery", "deliberate", 403),
+        ("read", "good", 200),
+    }
+
+
 def test_a_cookie_may_be_what_the_login_gives(server: Server):
     def with_cookie(handler: BaseHTTPRequestHandler) -> None:
         cookie = {"Set-Cookie": "session=abc123; Path=/; HttpOnly"} if handler.path == "/login" else {}

@@ -131,6 +131,27 @@ def test_no_answer_is_no_wrong_answer(judge: Judged, answer: Answer, found: str)
     assert judge.failed == [found]
 
 
+@pytest.mark.parametrize("status", [500, 200])  # an error, and an answer without a token
+def test_a_failed_login_is_no_answer_to_the_request_that_needs_it(reference_target: Target, judge: Judged, status: int):
+    unsent = Answer(status, None, 0.1, f"login user is answered {status}")
+    refused = delivered(unsent, acknowledged=False)
+    check_disabled(judge, reference_target, "github", [refused])
+    assert not check_compared(judge, "version", unsent, unsent.brief(), expected="2", finding="version-wrong")
+    assert (judge.failed, judge.passed) == (["no-answer"] * 2, ["flag-ignored"])
+    assert judge.details[0] == f"1 of 1 deliveries were not sent (github): login user is answered {status}"
+    assert all("[logins.NAME]" in each for each in judge.remedies)
+
+
+def test_a_release_that_refuses_logins_does_not_serve(reference_target: Target):
+    problems = Problems()
+    refused = delivered(Answer(500, None, 0.1, "login user is answered 500"), acknowledged=False)
+    check_taken(problems, stack_with(reference_target), [refused])
+    assert (problems.findings, problems.timed) == (["release-not-serving"], False)
+    assert problems.lines == ['github: {"status": 500, "error": "login user is answered 500"}']
+    check_healthy_means_serving(problems, refused, "0006")
+    assert problems.findings[1:] == ["health-lies"]
+
+
 def test_a_problem_that_a_time_limit_has_decided_is_known_as_one():
     problems = Problems()
     assert not problems.timed

@@ -92,3 +92,11 @@ def test_another_exit_code_is_told_elsewhere(drill: Drill, reference_target: Tar
         check_requests_under_way(stack, drill)
     assert drill.evidence().findings == ()
     assert len(stack.gateway.stops) == 1
+
+
+def test_a_refusal_is_no_proof_that_a_stop_lets_requests_end(drill: Drill, reference_target: Target):
+    stack = stack_with(reference_target, 0, CLOSED, Answer(401, {}, 0.1), CLOSED)
+    with drill:
+        check_requests_under_way(stack, drill)
+    (doubt,) = drill.evidence().gaps
+    assert "was broken off in 2 stops, and refused in 1: {'status': 401" in doubt

@@ -32,6 +32,7 @@ ROWS = RowSet({"public.seed": ("a",)}, {"public.seed": 2}, [])
 ACKNOWLEDGED = Answer(min(TARGET.delivery.accepted), {}, 0.0)
 DISABLED = Answer(503, {"detail": "integration disabled"}, 0.0)
 FAILED, LIMITED = Answer(500, "", 0.0), Answer(429, "", 0.0)
+UNSENT = Answer(500, None, 0.0, "login user is answered 500")
 
 
 @dataclass
@@ -202,6 +203,15 @@ def test_on_another_schema_health_must_only_be_true(healthy: bool, answer: Answe
     state.revision = "old"
     answers = dict.fromkeys(TARGET.integrations, answer)
     assert check_after("downgrade=0.4.0", Simulated("old", healthy=healthy, answers=answers), state) == finding
+
+
+@pytest.mark.parametrize(("revision", "finding"), [("old", ""), ("new", "no-answer")])
+def test_a_failed_login_says_nothing_about_a_flag(revision: str, finding: str) -> None:
+    """On another schema, the table of users may be gone."""
+    state = with_flags(steady(), jira=False)
+    state.revision = revision
+    system = Simulated(revision, healthy=revision == "new", off={"jira"}, answers={"jira": UNSENT})
+    assert check_after("crash", system, state) == finding
 
 
 def test_behaviours_are_not_compared_while_flags_may_change_them() -> None:

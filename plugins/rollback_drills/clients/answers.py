@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from rollback_drills.clients.credentials import FAILED
 from rollback_drills.clients.decoding import BODY_LIMIT
 from rollback_drills.evidence.model import strictly_equal
 from rollback_drills.target.answer_tables import AgreedAnswer
@@ -35,8 +36,18 @@ class Answer:
 
     @property
     def answered(self) -> bool:
-        """Whether there is an answer at all, right or wrong: without one nothing can be compared."""
-        return self.status is not None
+        """Whether this request was answered, right or wrong: otherwise nothing can be compared."""
+        return not self.silent and not self.unsent
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing came back at all, perhaps because of a time limit."""
+        return self.status is None
+
+    @property
+    def unsent(self) -> bool:
+        """Whether it was not sent, because its login has failed: that says nothing about what was asked."""
+        return self.error.startswith(FAILED)
 
     def brief(self) -> JsonValue:
         """For the evidence: status and body, or the transport error."""
@@ -51,6 +62,12 @@ def is_disabled(target: Target, integration: str, answer: Answer) -> bool:
     """Whether this is the agreed answer of a disabled integration; the only place that decides this."""
     agreed = target.disabled_answer(integration)
     return agreed is not None and is_agreed(agreed, answer)
+
+
+def is_surely_disabled(target: Target, integration: str, answer: Answer) -> bool:
+    """Whether it is the agreed answer, by more than its status, which an expired login may have in common with it."""
+    agreed = target.disabled_answer(integration)
+    return agreed is not None and agreed.tells_apart and is_agreed(agreed, answer)
 
 
 def is_acknowledged(target: Target, integration: str, answer: Answer) -> bool:
@@ -88,7 +105,7 @@ def matches(probe: Probe, answer: Answer) -> bool:
 
 def difference(probe: Probe, answer: Answer) -> str:
     """What is wrong about the answer to a probe, in a few words; empty if it is the probe's."""
-    if not answer.answered:
+    if answer.silent:
         return f"no answer ({answer.error})"
     if answer.error:
         return f"{answer.status}: {answer.error}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,14 @@ class Credentials:
             return None
         return (self.header, self.value.replace("{token}", token)) if isinstance(token, str) and token else None
 
+    def asks_again(self, status: int | None, *, deliberate: bool) -> bool:
+        """Whether an answer to another request asks for another login.
+
+        Args:
+            deliberate: another login cannot help: it is the agreed answer of what is turned off, or one has not helped.
+        """
+        return status in self.expired and not deliberate
+
     def problem(self, status: int | None, error: str = "") -> str:
         """Why a request could not be sent, without a word of the answer, which may hold a token."""
         if status is None:
@@ -56,6 +65,29 @@ class Credentials:
             return f"{FAILED}{self.name} is answered {status}"
         where = f"sets no cookie {self.cookie}" if self.cookie else f"has no token at {self.pointer or '/'}"
         return f"{FAILED}{self.name} is answered {status}, and {where}"
+
+
+class Futile:
+    """Refusals against which another login has not helped: for a while, they cause no further one.
+
+    Only for a while, and only until a connection fails: a gateway that was restarted may have forgotten its sessions,
+    and refuse requests with the same status.
+    """
+
+    LASTS = 2.0  # seconds
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, int | None], float] = {}
+
+    def note(self, request: str, status: int | None) -> None:
+        self._since[request, status] = time.monotonic()
+
+    def holds(self, request: str, status: int | None) -> bool:
+        since = self._since.get((request, status))
+        return since is not None and time.monotonic() - since < self.LASTS
+
+    def forget(self) -> None:
+        self._since.clear()
 
 
 def pointer(document: Any, path: str) -> Any:

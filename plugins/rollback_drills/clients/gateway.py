@@ -128,7 +128,7 @@ class GatewayClient:
 
     def read(self, request: ClientRequest) -> Answer:
         """Send a request that writes nothing."""
-        return self._ask(prepare(self._target, request.name, f"read-{uuid4().hex}"))
+        return self._ask(request.name, prepare(self._target, request.name, f"read-{uuid4().hex}"))
 
     def _get(self, asked: Version | Routes | Metrics) -> Answer:
         return self._sessions.authorised(
@@ -199,7 +199,7 @@ class GatewayClient:
         unique = new_id(self._target, integration, "drill")
         prepared = prepare(self._target, integration, unique)
         body = prepared.body.encode()
-        headers = [*prepared.headers, *self._sessions.header(prepared.login).items()]
+        headers = [*prepared.headers, *self._sessions.renewed(prepared.login).items()]
         if prepared.signer is not None:
             headers += prepared.signer.headers(body, unique, int(time.time()))
 
@@ -234,9 +234,9 @@ class GatewayClient:
         self._keep_pace()
         body = prepared.body.encode()
         signed = prepared.signer.headers(body, unique, int(time.time())) if prepared.signer is not None else ()
-        return self._note(integration, unique, self._ask(prepared, dict(signed)))
+        return self._note(integration, unique, self._ask(integration, prepared, dict(signed)))
 
-    def _ask(self, prepared: PreparedDelivery, signed: Mapping[str, str] | None = None) -> Answer:
+    def _ask(self, name: str, prepared: PreparedDelivery, signed: Mapping[str, str] | None = None) -> Answer:
         """Send a request with what its login has given."""
         headers, content = dict(prepared.headers) | dict(signed or {}), prepared.body.encode() or None
         return self._sessions.authorised(
@@ -244,6 +244,7 @@ class GatewayClient:
             lambda authorisation: self.request(
                 prepared.method, prepared.path, content=content, headers=headers | dict(authorisation)
             ),
+            name=name,
         )
 
     def _send(self, login: PreparedDelivery) -> Answer:

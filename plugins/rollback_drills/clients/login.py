@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from rollback_drills.clients.answers import Answer
+from rollback_drills.clients.answers import Answer, is_disabled, is_surely_disabled
 from rollback_drills.clients.credentials import Credentials
 from rollback_drills.clients.delivery import PreparedDelivery, body_of
 from rollback_drills.core.placeholders import fill
@@ -48,8 +48,11 @@ class Sessions:
         self._target, self._send = target, send
         self._headers: dict[str, tuple[str, str]] = {}
 
-    def authorised(self, login: str | None, ask: Callable[[Mapping[str, str]], Answer]) -> Answer:
+    def authorised(self, login: str | None, ask: Callable[[Mapping[str, str]], Answer], *, name: str = "") -> Answer:
         """Ask with what the login has given; once more after another login, where that is refused as expired.
+
+        Args:
+            name: of the integration or request, whose agreed answer while it is off asks for no other login.
 
         Returns:
             The answer. Where the login has failed, nothing was asked: its status or transport error, with an ``error``
@@ -57,24 +60,27 @@ class Sessions:
         """
         if login is None:
             return ask({})
-        header = self._headers.get(login)
+        header, answer = self._headers.get(login), None
         if header is not None:
             answer = ask(dict([header]))
-            if answer.status not in self._target.logins[login].expired:
+            off = bool(name) and is_surely_disabled(self._target, name, answer)
+            if not credentials_of(self._target, login).asks_again(answer.status, deliberate=off):
                 return answer
         given = self.log_in(login)
-        return given if isinstance(given, Answer) else ask(dict([given]))
+        if isinstance(given, Answer):
+            return answer if answer is not None and name and is_disabled(self._target, name, answer) else given
+        return ask(dict([given]))
 
-    def header(self, login: str | None) -> dict[str, str]:
-        """What the login gives, for a request that is sent in another way; empty where there is none."""
+    def renewed(self, login: str | None) -> dict[str, str]:
+        """What another login gives, or the last one if it fails, for a request that cannot be sent twice."""
         if login is None:
             return {}
-        given = self._headers.get(login) or self.log_in(login)
-        return {} if isinstance(given, Answer) else dict([given])
+        given = self.log_in(login)
+        header = self._headers.get(login) if isinstance(given, Answer) else given
+        return dict([header]) if header is not None else {}
 
     def log_in(self, login: str) -> tuple[str, str] | Answer:
-        """Log in anew: the header that it gives, or the answer of a login that has failed."""
-        self._headers.pop(login, None)
+        """Log in anew: the header that it gives, or the answer of a login that has failed, which changes nothing."""
         answer, credentials = self._send(login_request(self._target, login)), credentials_of(self._target, login)
         header = credentials.read(answer.status, answer.text, answer.headers.get("set-cookie", ""))
         if header is None:

@@ -87,7 +87,7 @@ class Invariants:
         self._check_disabled()
 
     def _check_release(self) -> None:
-        check_version(self._judge, self._stack, self._state.release)
+        check_version(self._judge, self._stack, self._state.release, may_refuse=not self._state.must_serve)
         if self._state.must_serve:
             check_write_probe(self._judge, self._stack)
             if not self._state.effective:  # a flag may change these answers
@@ -127,4 +127,8 @@ class Invariants:
 
     def _check_disabled(self) -> None:
         for name in self._state.disabled:
-            check_disabled(self._judge, self._day.target, name, [self._day.deliver(name)])
+            delivered = self._day.deliver(name)
+            if delivered.answer.unsent and not self._state.must_serve:  # on another schema, logins may fail
+                self._judge.observe(f"{name}, which is off, cannot be asked", delivered.answer.error)
+            else:
+                check_disabled(self._judge, self._day.target, name, [delivered])

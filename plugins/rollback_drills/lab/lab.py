@@ -155,9 +155,10 @@ class Lab:
             return
         stack = self.stack(self.target.previous)
         try:
-            with suppress(StackError):
-                stack.must_start(stack.gateway.deploy(self.target.previous))
-                self.known_reads = learn_reads(stack)
+            stack.must_start(stack.gateway.deploy(self.target.previous))
+            self.known_reads = learn_reads(stack)
+        except StackError as error:
+            self.known_reads = KnownReads(problem=error.what)
         finally:
             self.discard(stack)
 

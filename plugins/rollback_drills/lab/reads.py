@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rollback_drills.clients.answers import Answer
+from rollback_drills.clients.answers import Answer, is_taken
 from rollback_drills.lab.stack import Stack
+from rollback_drills.target.target import Target
 
 QUOTED = 120  # characters of a value in a sentence
 _NOTHING = object()  # where one of two documents has no value at all
@@ -15,14 +16,22 @@ _NOTHING = object()  # where one of two documents has no value at all
 
 @dataclass(frozen=True, slots=True)
 class KnownReads:
-    """What reads answered; ``unstable`` are those whose answers a write or a restart changes by itself."""
+    """What reads answered, and what is not known.
+
+    Attributes:
+        unknown: the reads whose answers prove nothing later, and why.
+        problem: why nothing is known at all; empty where something is, or nothing had to be.
+    """
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
-    unstable: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
 
 
 def learn_reads(stack: Stack) -> KnownReads:
     """Ask the running previous release, write something, restart it, and ask again: only what stays the same counts.
+
+    Only accepted answers are learnt: some seconds after a start, a release may still refuse what it answers later.
 
     Raises:
         StackError: it does not start again.
@@ -34,8 +43,17 @@ def learn_reads(stack: Stack) -> KnownReads:
         stack.client.deliver(name)
     stack.must_start(stack.gateway.restart())
     again = same_reads(stack)
-    unstable = tuple(name for name, answer in first.items() if difference_of(answer, again[name]))
-    return KnownReads({name: answer for name, answer in again.items() if name not in unstable}, unstable)
+    doubts = {name: _doubt(stack.target, name, answer, again[name]) for name, answer in first.items()}
+    unknown = {name: doubt for name, doubt in doubts.items() if doubt}
+    return KnownReads({name: answer for name, answer in again.items() if name not in unknown}, unknown)
+
+
+def _doubt(target: Target, name: str, first: Answer, again: Answer) -> str:
+    """Why the answers before the upgrade say nothing about one after it; empty if they do."""
+    for answer in (first, again):
+        if not is_taken(target, name, answer):
+            return f"before the upgrade, it was answered {_brief(answer.error or answer.status)}"
+    return "writes or a restart change its answer by themselves" if difference_of(first, again) else ""
 
 
 def same_reads(stack: Stack) -> dict[str, Answer]:

@@ -125,7 +125,7 @@ def _reach_steady_state(stack: Stack, drill: Drill, release: str) -> None:
             not wrong,
             finding="steady-state-missing",
             detail=f"/health gives {wrong}",
-            timed=not answer.answered,
+            timed=answer.silent,
         )
         drill.fact("database revision at the start", stack.database.revision())
     stack.clients.begin()

@@ -11,7 +11,6 @@ from rollback_drills.cli.doctor.rows import touched_rows
 from rollback_drills.cli.doctor.start_failure import not_started
 from rollback_drills.cli.doctor.traffic import examine_traffic
 from rollback_drills.clients.answers import Answer, is_disabled, is_rate_limited, is_taken, matches
-from rollback_drills.clients.credentials import FAILED
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.core.errors import DrillError
 from rollback_drills.lab.lab import Lab
@@ -27,6 +26,7 @@ _REFUSED = {  # what a refused probe asks for
     403: 'set headers under [health] with what it asks for, or login = "NAME" and [logins.NAME]',
     426: 'set headers = { X-Forwarded-Proto = "https" } under [health], as the proxy in front of it does',
 }
+_LOGIN = "correct [logins.NAME], and let the seed create its user (database.seed or database.seed_command)"
 _LISTED = 5  # integrations whose answers are listed
 
 
@@ -101,7 +101,9 @@ def _behaviours(stack: Stack, release: str) -> Iterator[Diagnosis]:
         if not shown.equal:
             detail = f"{request}: {_json(shown.observed)} instead of {_json(shown.expected)}"
             fix = "correct [[behaviours]], [version.routes] or delivery.absent"
-            if not shown.answer.answered:
+            if shown.answer.unsent:
+                fix = _LOGIN
+            elif shown.answer.silent:
                 fix = "allow more under [gateway] as request_timeout, if it is only slow"
             yield Diagnosis(f"{release}: behaviour", "problem", detail, fix)
     if asked and all(shown.equal for shown in asked.values()):
@@ -115,8 +117,8 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
     for each in refused:
         place = "[delivery]" if each.integration in stack.target.integrations else "[[requests]]"
         fix = f"correct {place}, or set since if only the current release has it"
-        if each.answer.error.startswith(FAILED):
-            fix = "correct [logins.NAME], and let the seed create its user (database.seed or database.seed_command)"
+        if each.answer.unsent:
+            fix = _LOGIN
         if is_rate_limited(stack.target, each.integration, each.answer):
             fix = "set rate_limit under [delivery], or lift the limit with a variable under [gateway.env]"
         yield Diagnosis(f"{release}: {each.integration}", "problem", _brief(each.answer), fix)

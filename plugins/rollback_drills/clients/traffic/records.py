@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rollback_drills.clients.answers import Answer, difference, is_acknowledged, is_disabled, is_taken
-from rollback_drills.clients.credentials import FAILED
 from rollback_drills.clients.decoding import TEXT_LIMIT, value_of
 from rollback_drills.clients.traffic.sender_program import NOT_SENT, REFUSED
 from rollback_drills.target.target import Target
@@ -57,7 +56,7 @@ def fate(target: Target, integration: str, answer: Answer) -> Fate:
     """
     if is_acknowledged(target, integration, answer):
         return "acknowledged"
-    never_sent = answer.error.startswith(FAILED) or (answer.status is None and answer.error in (NOT_SENT, REFUSED))
+    never_sent = answer.unsent or (answer.silent and answer.error in (NOT_SENT, REFUSED))
     rejected = answer.status is not None and 400 <= answer.status < 500
     return "refused" if never_sent or rejected or is_disabled(target, integration, answer) else "uncertain"
 
@@ -86,5 +85,5 @@ def judged(target: Target, line: list[Any]) -> Request:
 
 def _refusal(answer: Answer) -> str:
     if answer.error:
-        return f"{answer.error}" if answer.answered else f"no answer ({answer.error})"
+        return f"no answer ({answer.error})" if answer.silent else answer.error
     return f"{answer.status}, which acknowledges nothing"

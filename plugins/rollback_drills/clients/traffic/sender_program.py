@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from rollback_drills.clients.credentials import Credentials
+from rollback_drills.clients.credentials import Credentials, Futile
 from rollback_drills.clients.decoding import ACCEPT_ENCODING, text_of
 from rollback_drills.clients.signing import Signer
 from rollback_drills.core.tls import unverified
@@ -76,6 +76,10 @@ class Template:
         )
         return head, body
 
+    def may_be_off(self, answer: Received) -> bool:
+        """Whether an answer has the status of the one that is agreed on while it is turned off."""
+        return self.keep_body_of is not None and answer.status in self.keep_body_of
+
     def _named(self, text: str, number: int) -> str:
         return text.replace(self.marker, self.id_of(number)) if self.marker else text
 
@@ -122,21 +126,27 @@ class Session:
         self._template, self._credentials = template(order["template"]), Credentials(**order["credentials"])
         self._header: tuple[str, str] | None = None
         self._lock = asyncio.Lock()
+        self.futile = Futile()
 
-    def asks_again(self, answer: Received) -> bool:
+    def asks_again(self, template: Template, answer: Received) -> bool:
         """Whether an answer to a request means that another login is needed."""
-        return answer.status in self._credentials.expired
+        futile = self.futile.holds(template.integration, answer.status)
+        return self._credentials.asks_again(answer.status, deliberate=futile)
 
     async def header(
         self, used: tuple[str, str] | None, exchange: Callable[[Template], Awaitable[Received]]
     ) -> tuple[str, str] | Received:
-        """What the login gives, unless that is ``used``, which was refused; or why it gives nothing."""
+        """What the login gives, unless that is ``used``, which was refused; or why it gives nothing.
+
+        A login that fails changes nothing: what the last one gave may still be good, or good again.
+        """
         async with self._lock:
             if self._header is None or self._header == used:
                 answer = await exchange(self._template)
-                self._header = self._credentials.read(answer.status, answer.text, answer.set_cookie)
-                if self._header is None:
+                header = self._credentials.read(answer.status, answer.text, answer.set_cookie)
+                if header is None:
                     return Received(answer.status, error=self._credentials.problem(answer.status, answer.error))
+                self._header = header
             return self._header
 
 
@@ -206,6 +216,8 @@ class SenderLoad:
                 received = await self._ask(template, number)
         except (OSError, h11.ProtocolError, ValueError) as problem:
             received = Received(error=described(problem))
+            for session in self._sessions.values():  # the gateway may be restarting, and forget them
+                session.futile.forget()
         self._report(template, number, due, sent, received)
 
     def _report(self, template: Template, number: int, due: float, sent: float, received: Received) -> None:
@@ -217,15 +229,20 @@ class SenderLoad:
         """Send a request, after its login; once more if that has expired."""
         if not template.login:
             return await self._exchange(template, number)
-        session, used = self._sessions[template.login], None
-        for attempt in (1, 2):
-            header = await session.header(used, self._log_in)
-            if isinstance(header, Received):
-                return header
-            answer = await self._exchange(template, number, [header])
-            if attempt == 2 or not session.asks_again(answer):
-                break
-            used = header
+        session = self._sessions[template.login]
+        header = await session.header(None, self._log_in)
+        if isinstance(header, Received):
+            return header
+        first = await self._exchange(template, number, [header])
+        if not session.asks_again(template, first):
+            return first
+        header = await session.header(header, self._log_in)
+        failed = isinstance(header, Received)
+        answer = header if isinstance(header, Received) else await self._exchange(template, number, [header])
+        if failed and template.may_be_off(first):
+            answer = first
+        if answer.status == first.status and not answer.error:
+            session.futile.note(template.integration, first.status)
         return answer
 
     async def _log_in(self, template: Template) -> Received:

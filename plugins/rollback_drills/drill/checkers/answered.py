@@ -1,4 +1,7 @@
-"""No answer is not a wrong answer: what was not answered is told as that, and compared with nothing."""
+"""No answer is not a wrong answer: what was not answered is told as that, and compared with nothing.
+
+Nor is a failed login an answer to the request that needs it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from pydantic import JsonValue
 from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.delivery import Delivered
 from rollback_drills.drill.checkers.judge import Judge
+
+LOGIN_REMEDY = (
+    "Perform the login of [logins.NAME] by hand, and read the gateway's log: the login fails, so that the request was "
+    "not sent, and nothing is known about what it asks for."
+)
 
 
 def check_compared(
@@ -29,30 +37,45 @@ def check_compared(
     if answer.answered:
         return judge.check(title, observed, expected=expected, finding=finding, detail=detail)
     return judge.check(
-        title, answer.brief(), expected=expected, finding="no-answer", detail=f"{title}: {answer.error}", timed=True
+        title,
+        answer.brief(),
+        expected=expected,
+        finding="no-answer",
+        detail=f"{title}: {answer.error}",
+        remedy=LOGIN_REMEDY if answer.unsent else "",
+        timed=answer.silent,
     )
 
 
 def check_answered(judge: Judge, delivered: Sequence[Delivered]) -> list[Delivered]:
     """Tell which deliveries got no answer, if any; returns the others."""
-    missing: dict[str, JsonValue] = {
-        each.integration: each.answer.error for each in delivered if not each.answer.answered
-    }
+    missing = [each for each in delivered if not each.answer.answered]
     if missing:
+        errors: dict[str, JsonValue] = {each.integration: each.answer.error for each in missing}
         judge.check(
             "deliveries without an answer",
-            missing,
+            errors,
             expected={},
             finding="no-answer",
             detail=without_answer(delivered),
-            timed=True,
+            remedy=LOGIN_REMEDY if all(each.answer.unsent for each in missing) else "",
+            timed=all(each.answer.silent for each in missing),
         )
     return [each for each in delivered if each.answer.answered]
 
 
 def without_answer(delivered: Sequence[Delivered]) -> str:
-    """A sentence on the deliveries that got no answer; empty if all did."""
-    missing = [each for each in delivered if not each.answer.answered]
-    names = ", ".join(dict.fromkeys(each.integration for each in missing))
-    errors = "; ".join(dict.fromkeys(each.answer.error for each in missing))
-    return f"{len(missing)} of {len(delivered)} deliveries got no answer ({names}): {errors}" if missing else ""
+    """A sentence on the deliveries that got no answer, or were not sent since their login failed; empty if none."""
+    unsent = [each for each in delivered if each.answer.unsent and not each.answer.silent]
+    return "; ".join(filter(None, (silent_among(delivered), _sentence(unsent, delivered, "were not sent"))))
+
+
+def silent_among(delivered: Sequence[Delivered]) -> str:
+    """A sentence on the deliveries to which nothing came back; empty if something did to all."""
+    return _sentence([each for each in delivered if each.answer.silent], delivered, "got no answer")
+
+
+def _sentence(some: Sequence[Delivered], delivered: Sequence[Delivered], what: str) -> str:
+    names = ", ".join(dict.fromkeys(each.integration for each in some))
+    errors = "; ".join(dict.fromkeys(each.answer.error for each in some))
+    return f"{len(some)} of {len(delivered)} deliveries {what} ({names}): {errors}" if some else ""

@@ -38,16 +38,13 @@ def check_health_while_frozen(judge: Judge, stack: Stack) -> Answer:
 
 
 def check_healthy_means_serving(judge: Judge, delivered: Delivered, revision: str) -> bool:
-    """Where the health check is positive, on whatever revision, a delivery is taken."""
-    return check_compared(
-        judge,
-        "/health says healthy and a delivery is acknowledged",
-        delivered.answer,
-        delivered.acknowledged,
-        finding="health-lies",
-        detail=f"/health is positive at revision {revision}, and a delivery to {delivered.integration} "
-        f"is answered {delivered.answer.brief()}",
-    )
+    """Where the health check is positive, on whatever revision, a delivery is taken; so is its login."""
+    title = "/health says healthy and a delivery is acknowledged"
+    detail = f"/health is positive at revision {revision}, and a delivery to {delivered.integration} "
+    detail += f"is answered {delivered.answer.brief()}"
+    if delivered.answer.unsent and not delivered.answer.silent:
+        return judge.check(title, delivered.acknowledged, finding="health-lies", detail=detail)
+    return check_compared(judge, title, delivered.answer, delivered.acknowledged, finding="health-lies", detail=detail)
 
 
 def check_unusable(judge: Judge, stack: Stack, delivered: Delivered) -> None:

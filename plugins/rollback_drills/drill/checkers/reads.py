@@ -21,7 +21,7 @@ def check_reads(judge: Judge, stack: Stack, release: str) -> None:
             expected={},
             finding="release-not-serving",
             detail="; ".join(f"{name}: {json.dumps(each, ensure_ascii=False)}" for name, each in wrong.items()),
-            timed=not any(answers[name].answered for name in wrong),
+            timed=all(answers[name].silent for name in wrong),
         )
 
 
@@ -43,14 +43,13 @@ def check_same_reads(judge: Judge, stack: Stack, known: KnownReads) -> str:
             finding="read-differs",
             detail="; ".join(f"{name}: {each}" for name, each in seen.items()),
         )
-    unclear = [f"{name} (writes or a restart change its answer by themselves)" for name in known.unstable]
-    unclear += [f"{name} (no answer)" for name in silent]
+    unclear = [f"{name} ({why})" for name, why in {**known.unknown, **silent}.items()]
     return f"That reads are answered as before the upgrade: {', '.join(unclear)}." if unclear else ""
 
 
-def _differences(stack: Stack, known: KnownReads) -> tuple[dict[str, str], list[str]]:
-    """What differs, by name; and the reads that were not answered, of which nothing is told."""
+def _differences(stack: Stack, known: KnownReads) -> tuple[dict[str, str], dict[str, str]]:
+    """What differs, by name; and the reads that were not answered, of which nothing is told, and why."""
     now = {name: answer for name, answer in same_reads(stack).items() if name in known.answers}
-    silent = [name for name, answer in now.items() if not (answer.answered and known.answers[name].answered)]
+    silent = {name: f"no answer: {answer.error}" for name, answer in now.items() if not answer.answered}
     found = {name: difference_of(known.answers[name], answer) for name, answer in now.items() if name not in silent}
     return {name: each for name, each in found.items() if each}, silent
