@@ -112,19 +112,25 @@ def test_a_job_summary_that_cannot_be_written_is_told_and_fails_nothing(
 
 def test_former_runs_are_in_the_terminal_and_in_the_document(project: Project) -> None:
     project.write(DRILLS)
-    for _ in range(2):
-        done = project.run("-k", "good", "-p", "no:xdist")
-        assert done.ret == 0
-    done.stdout.fnmatch_lines(["last runs, the newest last", "Good*recovery*→*"])
+    alone = project.run("-k", "good", "-p", "no:xdist")
+    assert alone.ret == 0
+    alone.stdout.no_fnmatch_line("Since *")
+    project.write(DRILLS.replace('"rows", 1', '"rows", 2'))
+    done = project.run("-k", "good or bad", "-p", "no:xdist")
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["Since *: 1 section the same, 1 new, 1 drill new."])
     first, second = project.runs()
-    assert first.name in (second / "incident.html").read_text()
+    page = (second / "incident.html").read_text()
+    assert first.name in page
+    assert "1 section the same, 1 new, 1 drill new." in page
     assert verify(second).notes == ("the chain of manifests is unbroken over 1 earlier run",)
     assert len((project.reports / "history.jsonl").read_text().splitlines()) == 2
 
 
-def test_former_runs_that_measured_nothing_are_not_announced(project: Project) -> None:
+def test_former_runs_that_measured_nothing_are_compared_by_their_verdicts_alone(project: Project) -> None:
     project.write(UNMEASURED)
     for _ in range(2):
         done = project.run("-p", "no:xdist")
         done.assert_outcomes(passed=1)
-    done.stdout.no_fnmatch_line("last runs*")
+    done.stdout.fnmatch_lines(["Since *: 1 section the same."])
+    done.stdout.no_fnmatch_line("Every recovery *")

@@ -45,7 +45,7 @@ def test_what_an_early_end_leaves_out(project: Project, how: list[str]) -> None:
         "test_4": "not run",
     }
     assert verdicts(run)["test_3"] == verdicts(run)["test_4"] == not_run
-    result.stdout.fnmatch_lines(["1 of 3 drills passed and 2 not begun."])
+    result.stdout.fnmatch_lines(["1 of 4 drills passed, 1 failed and 2 not begun."])
     assert "Not run because" in (project.run_directory / "incident.html").read_text()
 
 

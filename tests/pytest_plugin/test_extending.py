@@ -131,10 +131,14 @@ def test_an_added_section_and_an_added_finding_are_seen_in_the_report(
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "Quick rollback 3: *",
-            "The logs are quiet * failed *",
-            "The shard moves * passed *",
-            "release-logs-errors (minor): *",
+            "1 finding: 1 minor.",
+            "1  The previous release logs errors although it serves [[]minor,",
+            "   release-logs-errors]",
+            "   where  The logs are quiet",
+            "   do     Let the previous release start without errors *",
+            "Quick 3 *",
+            "Quick 4 the logs * NO * 1 drill",
+            "Scen. A integration fails yes * 1 drill",
         ]
     )
     run = project.evidence()

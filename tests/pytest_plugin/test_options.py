@@ -10,7 +10,7 @@ from rollback_drills.pytest_plugin.options import every_option
 def test_every_option_of_the_list_stands_in_the_help(pytester: pytest.Pytester) -> None:
     help_text = pytester.runpytest_inprocess("--help").stdout.str()
     listed = every_option()
-    assert len(listed) == 19
+    assert len(listed) == 20
     for option in listed:
         assert f"  {option.name}" in help_text
         assert " ".join(option.help.split()[:3]) in " ".join(help_text.split())
