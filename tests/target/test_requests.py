@@ -113,3 +113,17 @@ def test_a_request_is_prepared_as_the_file_says():
 def test_a_mistake_is_explained(changes: dict[str, object], message: str):
     with pytest.raises(ValidationError, match=message):
         rest_target(**changes)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "user=ada&password=correct+horse",
+        '{{"user": "ada", "password": "correct horse"}}',
+        '<login xmlns="urn:x"><user>ada</user><password>correct horse</password></login>',
+    ],
+)
+def test_the_raw_body_of_a_login_is_never_recorded(raw: str):
+    secrets = rest_target(logins={"user": {"path": "/login", "raw": raw}}).known_secrets
+    assert {"correct horse", raw.replace("{{", "{").replace("}}", "}")} <= secrets
+    assert "ada" not in secrets
