@@ -11,9 +11,11 @@ from support.load import after
 from support.rest_target import rest_target
 
 from rollback_drills.clients.gateway import GatewayClient
+from rollback_drills.clients.http import NOT_HTTP
 from rollback_drills.clients.traffic import Sender, begin
 from rollback_drills.clients.traffic.records import fate
 from rollback_drills.core.meter import Meter
+from rollback_drills.core.redaction import Redactor
 from rollback_drills.target.target import Target
 
 
@@ -181,6 +183,34 @@ def test_the_load_keeps_its_session_where_a_login_fails(server: Server, sender: 
         ("delivery", "deliberate", 403),
         ("read", "good", 200),
     }
+
+
+def test_what_a_login_gives_is_hidden_before_it_is_sent(server: Server, sender: Sender):
+    redactor = Redactor()
+    target, sessions = rest_target(), Sessions()
+    server.reply = sessions
+    client = GatewayClient(target, lambda: server.url, Meter(), hide=redactor.add_known)
+    client.deliver("create item")
+    assert redactor.text("session token-1 of ada") == "session [redacted] of ada"
+    after(begin(sender, target, server.url, rate=50.0, hide=redactor.add_known), 6)
+    assert sessions.tokens == 2
+    assert redactor.text("session token-2 of ada") == "session [redacted] of ada"
+
+
+def test_a_cookie_is_hidden_too(server: Server):
+    hidden = list[str]()
+    server.reply = reply(200, "{}", **{"Set-Cookie": "session=abc123; Path=/; HttpOnly"})
+    login = {"path": "/login", "json": {"user": "ada"}, "cookie": "session"}
+    target = rest_target(logins={"user": login})
+    GatewayClient(target, lambda: server.url, Meter(), hide=hidden.append).deliver("create item")
+    assert hidden == ["abc123"]
+
+
+def test_a_token_that_no_header_can_hold_is_not_quoted(server: Server):
+    server.reply = reply(200, json.dumps({"access_token": "s3cret\n-t0ken"}))
+    client = GatewayClient(rest_target(), lambda: server.url, Meter())
+    sent = [client.deliver("create item").answer, client.begin_delivery("create item").finish()]
+    assert {answer.error for answer in sent} == {f"LocalProtocolError: {NOT_HTTP}"}
 
 
 def test_a_cookie_may_be_what_the_login_gives(server: Server):

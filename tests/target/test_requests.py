@@ -122,3 +122,17 @@ def test_flags_that_turn_nothing_off_are_none():
     assert missing_capabilities(gated, ["flags"]) == []
     ungated = rest_target(flags=flags, requests=[AUDIT])
     assert missing_capabilities(ungated, ["flags"]) == ["the target has no feature flags ([flags])"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "user=ada&password=correct+horse",
+        '{{"user": "ada", "password": "correct horse"}}',
+        '<login xmlns="urn:x"><user>ada</user><password>correct horse</password></login>',
+    ],
+)
+def test_the_raw_body_of_a_login_is_never_recorded(raw: str):
+    secrets = rest_target(logins={"user": {"path": "/login", "raw": raw}}).known_secrets
+    assert {"correct horse", raw.replace("{{", "{").replace("}}", "}")} <= secrets
+    assert "ada" not in secrets

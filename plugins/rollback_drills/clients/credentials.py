@@ -49,6 +49,13 @@ class Credentials:
             return None
         return (self.header, self.value.replace("{token}", token)) if isinstance(token, str) and token else None
 
+    def secret(self, header: tuple[str, str]) -> str:
+        """The token or cookie in a header that `read` has returned."""
+        if self.cookie:
+            return header[1].partition("=")[2]
+        before, _, after = self.value.partition("{token}")
+        return header[1][len(before) : len(header[1]) - len(after)]
+
     def asks_again(self, status: int | None, *, deliberate: bool) -> bool:
         """Whether an answer to another request asks for another login.
 

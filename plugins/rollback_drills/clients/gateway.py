@@ -17,7 +17,7 @@ from rollback_drills.clients.answers import Answer, is_acknowledged, is_agreed, 
 from rollback_drills.clients.credentials import pointer
 from rollback_drills.clients.delivery import Delivered, PreparedDelivery, new_id, prepare
 from rollback_drills.clients.http import HttpClient
-from rollback_drills.clients.login import Sessions
+from rollback_drills.clients.login import Sessions, records_nothing
 from rollback_drills.clients.metrics import RequestCounters, read_counters
 from rollback_drills.clients.under_way import ALLOWED_IN_PATHS, DeliveryUnderWay
 from rollback_drills.core.errors import StackError
@@ -47,17 +47,23 @@ class GatewayClient:
 
     Args:
         delivered: the list that records every delivery; by default a new one.
+        hide: receives each token and cookie that a login gives: it must never be recorded.
     """
 
     def __init__(
-        self, target: Target, base_url: Callable[[], str], meter: Meter, delivered: list[Delivered] | None = None
+        self,
+        target: Target,
+        base_url: Callable[[], str],
+        meter: Meter,
+        delivered: list[Delivered] | None = None,
+        hide: Callable[[str], None] = records_nothing,
     ) -> None:
-        self._target, self._meter = target, meter
+        self._target, self._meter, self.hide = target, meter, hide
         self.delivered = delivered if delivered is not None else []
         self._last_delivery = -math.inf
         self._base_url = base_url
         self._http = HttpClient(base_url, meter)
-        self._sessions = Sessions(target, self._send)
+        self._sessions = Sessions(target, self._send, hide)
 
     def close(self) -> None:
         self._http.close()

@@ -16,6 +16,8 @@ from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.decoding import ACCEPT_ENCODING, MOST_BYTES, TEXT_LIMIT, text_of, value_of
 from rollback_drills.core.meter import Meter
 
+NOT_HTTP = "this cannot be sent: a header or the path has a character that HTTP does not allow"
+
 
 class HttpClient:
     """Sends requests to wherever the gateway listens; the meter counts their time as the target's."""
@@ -106,6 +108,8 @@ class _TimeLimit:
         """Why there is no answer."""
         if isinstance(error, httpx.TimeoutException):
             return f"{type(error).__name__}: {self._missed}"
+        if isinstance(error, httpx.LocalProtocolError):  # its message quotes the header, and the token in it
+            return f"{type(error).__name__}: {NOT_HTTP}"
         return f"{type(error).__name__}: {error}".strip(": ")
 
     @property

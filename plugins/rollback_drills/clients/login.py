@@ -37,15 +37,20 @@ def login_request(target: Target, name: str) -> PreparedDelivery:
     return PreparedDelivery(login.method, login.path, headers, body, None, None)
 
 
+def records_nothing(secret: str) -> None:
+    """For a client of which nothing is recorded."""
+
+
 class Sessions:
     """The logins of one client.
 
     Args:
         send: sends a login, and never raises.
+        hide: receives each token and cookie, before it is sent: it must never be recorded.
     """
 
-    def __init__(self, target: Target, send: Send) -> None:
-        self._target, self._send = target, send
+    def __init__(self, target: Target, send: Send, hide: Callable[[str], None]) -> None:
+        self._target, self._send, self._hide = target, send, hide
         self._headers: dict[str, tuple[str, str]] = {}
 
     def authorised(self, login: str | None, ask: Callable[[Mapping[str, str]], Answer], *, name: str = "") -> Answer:
@@ -86,5 +91,6 @@ class Sessions:
         if header is None:
             problem = credentials.problem(answer.status, answer.error)
             return Answer(answer.status, None, answer.seconds, problem)
+        self._hide(credentials.secret(header))
         self._headers[login] = header
         return header

@@ -12,6 +12,7 @@ import h11
 
 from rollback_drills.clients.answers import Answer
 from rollback_drills.clients.decoding import ACCEPT_ENCODING, text_of, value_of
+from rollback_drills.clients.http import NOT_HTTP
 from rollback_drills.core.tls import unverified
 
 CONTINUE = 0.25  # seconds in which a server says that it reads the body; one that never says so reads it all the same
@@ -51,13 +52,13 @@ class DeliveryUnderWay:
             ("Accept-Encoding", ACCEPT_ENCODING),
             ("Expect", "100-continue"),
         ]
-        head = h11.Request(
-            method=method,
-            target=path.encode(),
-            headers=[(name.encode(), value.encode()) for name, value in (*fixed, *headers)],
-        )
         self._problem = ""
         try:
+            head = h11.Request(
+                method=method,
+                target=path.encode(),
+                headers=[(name.encode(), value.encode()) for name, value in (*fixed, *headers)],
+            )
             self._link = socket.create_connection((address.hostname or "", address.port or 80), timeout=timeout)
             if address.scheme == "https":
                 self._link = unverified().wrap_socket(self._link)
@@ -134,4 +135,4 @@ def _described(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, OSError | h11.RemoteProtocolError):
         return "the connection was closed without an answer"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {NOT_HTTP}"  # its message quotes the header, and the token in it

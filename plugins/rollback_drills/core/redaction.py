@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -65,6 +66,7 @@ class Redactor:
     """Masks known secret values, and everything that looks like one."""
 
     def __init__(self, literals: Iterable[str] = ()) -> None:
+        self._adding = threading.Lock()  # the load's logins are told from another thread
         self._literals: set[str] = set()
         self._known: re.Pattern[str] | None = None
         self._paths: dict[str, str] = {}
@@ -74,8 +76,11 @@ class Redactor:
     def add(self, literal: str) -> None:
         """Mask this value from now on, also in the forms in which a URL or a JSON string writes it."""
         written = {_encodable(literal), quote(_encodable(literal), safe=""), json.dumps(literal)[1:-1]}
-        self._literals |= {form for form in written if len(form) >= _MIN_LITERAL and form not in MASK}
-        if self._literals:
+        found = {form for form in written if len(form) >= _MIN_LITERAL and form not in MASK}
+        with self._adding:
+            if found <= self._literals:
+                return
+            self._literals |= found
             # The longest first, since one may contain another; the mask before all, since it must not be masked.
             ordered = [MASK, *sorted(self._literals, key=lambda each: (-len(each), each))]
             self._known = re.compile("|".join(map(re.escape, ordered)))

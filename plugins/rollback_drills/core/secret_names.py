@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import JsonValue
 
@@ -33,6 +34,7 @@ _ORDINARY = _words(
 _SHORTEST_WORD = 6  # letters; a shorter word, as "admin", may stand anywhere
 _SCHEMES = re.compile(r"(?:bearer|basic|token|digest|apikey)\s+", re.I)
 _RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[\w+/=.~-]{8,}")
+_ELEMENT = re.compile(r"<([\w:.-]{1,80})(?:\s[^<>]{0,400})?>([^<>]+)<")  # of XML
 _LONG_LINE = 16  # characters; shorter lines of a key may be anything
 
 
@@ -64,6 +66,23 @@ def secrets_in(table: Mapping[str, JsonValue]) -> Iterator[str]:
                 yield from secrets_in(value)
             case list():
                 yield from secrets_in({f"{name}{index}": each for index, each in enumerate(value)})
+
+
+def secrets_in_text(body: str) -> Iterator[str]:
+    """A body that is secret as a whole, and the secrets in its fields: of JSON, of a form, of XML."""
+    text = body.replace("{{", "{").replace("}}", "}")
+    if not text.strip():
+        return
+    yield text
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        yield from secrets_in(document)
+    for name, value in (*parse_qsl(text), *_ELEMENT.findall(text)):
+        if says_secret(name) and not is_ordinary(value):
+            yield value
 
 
 def secrets_of(name: str, value: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ import psycopg
 
 from rollback_drills import postgres
 from rollback_drills.clients.gateway import GatewayClient
+from rollback_drills.clients.login import records_nothing
 from rollback_drills.clients.traffic import Sender, StackClients
 from rollback_drills.clients.traffic.pace import Cost, pace_of
 from rollback_drills.core.errors import StackError
@@ -58,10 +59,20 @@ class Lab:
     Args:
         run: the marker of this run's databases.
         sender: sends the load of each drill; None: no client traffic.
+        hide: receives each token and cookie that a login gives: it must never be recorded.
     """
 
-    def __init__(self, target: Target, runtime: Runtime, meter: Meter, run: str, sender: Sender | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        runtime: Runtime,
+        meter: Meter,
+        run: str,
+        sender: Sender | None = None,
+        hide: Callable[[str], None] = records_nothing,
+    ) -> None:
         self.target, self.runtime, self.meter, self._run, self._sender = target, runtime, meter, run, sender
+        self._hide = hide
         self.pace = pace_of(target)
         self.role_password = secrets.token_urlsafe(24)
         self._numbers = count(1)
@@ -287,7 +298,7 @@ class Lab:
         command_log = CommandLog()
         commands = self.runtime.commands(command_log, lambda: database.url)
         gateway = self.runtime.gateway(f"drill_{number}", lambda: database.url)
-        client = GatewayClient(self.target, lambda: gateway.base_url, self.meter)
+        client = GatewayClient(self.target, lambda: gateway.base_url, self.meter, hide=self._hide)
         stack = Stack(
             target=self.target,
             gateway=gateway,

@@ -56,7 +56,9 @@ class Stack:
 
     def another_client(self) -> GatewayClient:
         """A client for another thread, whose requests the meter does not count as the target's time."""
-        return GatewayClient(self.target, lambda: self.gateway.base_url, Meter(), self.client.delivered)
+        return GatewayClient(
+            self.target, lambda: self.gateway.base_url, Meter(), self.client.delivered, self.client.hide
+        )
 
     def becomes_healthy(self) -> bool:
         """Whether the gateway becomes healthy within ``gateway.ready_timeout``."""

@@ -66,7 +66,7 @@ class WorkerResources:
             self._redactor.shorten(str(self._workspace.path), "$WORKSPACE")
             runtime = choice.make(target, self._workspace, self._meter)
             sender = self._open_sender(self._workspace.path) if target.traffic.rate else None
-            lab = Lab(target, runtime, self._meter, self._run, sender)
+            lab = Lab(target, runtime, self._meter, self._run, sender, self._redactor.add_known)
             for secret in (lab.role_password, *runtime.secrets()):
                 self._redactor.add_known(secret)
             on_failure.callback(lab.close)

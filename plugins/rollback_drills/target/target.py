@@ -24,7 +24,7 @@ from pydantic import (
 
 from rollback_drills.core.errors import TargetError
 from rollback_drills.core.placeholders import Expansion
-from rollback_drills.core.secret_names import is_ordinary, secrets_in, secrets_of
+from rollback_drills.core.secret_names import is_ordinary, secrets_in, secrets_in_text, secrets_of
 from rollback_drills.target.accepted import Accepted
 from rollback_drills.target.answer_tables import AgreedAnswer
 from rollback_drills.target.delivery_tables import Delivery, TrafficSettings
@@ -343,9 +343,9 @@ class Target(Table):
     def known_secrets(self) -> frozenset[str]:
         """Every value of the file that must never be recorded.
 
-        These are ``secrets``, the keys of signatures, and what stands under a name that says secret: in a table of
-        variables, headers or fields, or in the environment as ``${NAME}``. Ordinary words are left out, unless
-        ``secrets`` has them.
+        These are ``secrets``, the keys of signatures, the ``raw`` bodies of logins, and what stands under a name that
+        says secret: in a table of variables, headers or fields, or in the environment as ``${NAME}``. Ordinary words
+        are left out, unless ``secrets`` has them.
         """
         signed = [each.signature for each in (self.delivery, *self.requests) if each is not None]
         keys = [signature.secret for signature in signed if signature is not None]
@@ -353,6 +353,8 @@ class Target(Table):
         found = [key.get_secret_value() for key in keys]
         for table in named_values(self.model_dump(mode="json", by_alias=True)):
             found += secrets_in(table)
+        for login in self.logins.values():
+            found += secrets_in_text(login.raw or "")
         for name, value in self._from_environment.items():
             found += secrets_of(name, value.replace("{", "{{").replace("}", "}}"))  # no placeholders are in it
         return frozenset([*self.secrets, *(each for each in found if not is_ordinary(each))])

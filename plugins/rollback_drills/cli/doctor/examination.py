@@ -93,7 +93,7 @@ def _examine(
             sender = _sender(workspace.path) if target.traffic.rate else None
             if sender is not None:
                 opened.callback(sender.close)
-            lab = Lab(target, started, meter, run, sender)
+            lab = Lab(target, started, meter, run, sender, redactor.add_known)
             opened.callback(lab.disconnect)
             for secret in (lab.role_password, *started.secrets()):
                 redactor.add_known(secret)

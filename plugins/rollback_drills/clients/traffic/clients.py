@@ -53,7 +53,7 @@ class StackClients:
     def begin(self) -> None:
         """Start the load."""
         if self.load is None and self._sender is not None and self._target.traffic.rate > 0:
-            self.load = begin(self._sender, self._target, self._base_url(), rate=self.pace.rate)
+            self.load = begin(self._sender, self._target, self._base_url(), rate=self.pace.rate, hide=self._client.hide)
 
     def end(self) -> None:
         """Stop the load. After a drill that was skipped half-way it still runs, and would continue in the next one."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from rollback_drills.clients.delivery import PreparedDelivery, new_id, prepare
-from rollback_drills.clients.login import credentials_of, login_request
+from rollback_drills.clients.login import credentials_of, login_request, records_nothing
 from rollback_drills.clients.traffic.analysis import Span, held
 from rollback_drills.clients.traffic.pace import asked_rate
 from rollback_drills.clients.traffic.records import DELIVERY, HEALTH, READ, Request, judged
@@ -29,9 +29,15 @@ class Load:
     """A load that runs until `end` and records its requests."""
 
     def __init__(
-        self, sender: Sender, target: Target, kinds: Sequence[Sequence[Template]], base_url: str, rate: float
+        self,
+        sender: Sender,
+        target: Target,
+        kinds: Sequence[Sequence[Template]],
+        base_url: str,
+        rate: float,
+        hide: Callable[[str], None],
     ) -> None:
-        self._sender, self._target = sender, target
+        self._sender, self._target, self._hide = sender, target, hide
         self._kinds = tuple(templates[0].kind for templates in kinds)
         self._requests: list[Request] = []
         self._changed = threading.Condition()
@@ -121,6 +127,9 @@ class Load:
 
     def _receive(self, line: Line) -> None:
         request = judged(self._target, line) if isinstance(line, list) else None
+        if request is None and "secret" in line:
+            self._hide(line["secret"])
+            return
         with self._changed:
             if request is not None:
                 self._requests.append(request)
@@ -136,17 +145,25 @@ class Load:
             self._changed.notify_all()
 
 
-def begin(sender: Sender, target: Target, base_url: str, *, rate: float | None = None) -> Load:
+def begin(
+    sender: Sender,
+    target: Target,
+    base_url: str,
+    *,
+    rate: float | None = None,
+    hide: Callable[[str], None] = records_nothing,
+) -> Load:
     """Start the target file's load, in turn: health probes, deliveries to what both releases have, and reads.
 
     Args:
         rate: requests per second; by default, the target file's.
+        hide: receives each token and cookie that a login gives: it must never be recorded.
     """
     common = target.integrations_of(target.previous)
     kinds = [[_health(target)], [_delivery(target, name) for name in common]]
     if reads := [_read(target, each.name) for each in target.reads_of(target.previous)]:
         kinds.append(reads)
-    return Load(sender, target, kinds, base_url, rate or asked_rate(target))
+    return Load(sender, target, kinds, base_url, rate or asked_rate(target), hide)
 
 
 def _health(target: Target) -> Template:

@@ -2,8 +2,8 @@
 
 It runs in its own Python process, so that harness and requests do not delay each other, and needs only h11,
 `signing`, `credentials` and `decoding`. Orders come as lines of JSON on standard input (`begin`, `pause`, `resume`,
-`end`); the result of each request is written as a line of JSON as soon as it is known. The program ends when its input
-ends.
+`end`); the result of each request is written as a line of JSON as soon as it is known, and so is each token and
+cookie (`secret`), so that it can be hidden. The program ends when its input ends.
 
 Open loop: request number ``i`` is due at ``begin + i / rate`` on the monotonic clock, and waits for no other request.
 Each has its own connection, as clients have after a gateway's restart.
@@ -122,8 +122,9 @@ def received(response: h11.Response, body: bytes, keep_body_of: list[int] | None
 class Session:
     """A login, and what it has given; requests that need it at the same time wait for one and the same."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
+    def __init__(self, order: dict[str, Any], write: Write) -> None:
         self._template, self._credentials = template(order["template"]), Credentials(**order["credentials"])
+        self._write = write
         self._header: tuple[str, str] | None = None
         self._lock = asyncio.Lock()
         self.futile = Futile()
@@ -146,6 +147,7 @@ class Session:
                 header = self._credentials.read(answer.status, answer.text, answer.set_cookie)
                 if header is None:
                     return Received(answer.status, error=self._credentials.problem(answer.status, answer.error))
+                self._write({"secret": self._credentials.secret(header)})
                 self._header = header
             return self._header
 
@@ -155,7 +157,7 @@ class SenderLoad:
 
     def __init__(self, order: dict[str, Any], write: Write) -> None:
         self._kinds = [[template(each) for each in templates] for templates in order["kinds"]]
-        self._sessions = {name: Session(each) for name, each in order["logins"].items()}
+        self._sessions = {name: Session(each, write) for name, each in order["logins"].items()}
         self._rate, self._most = order["rate"], order["most_in_flight"]
         address = urlsplit(order["base_url"])
         self._host, self._port, self._netloc = address.hostname or "", address.port or 80, address.netloc
