@@ -129,7 +129,8 @@ must answer as agreed, and store nothing twice.
 `rate_limit`: clients send no faster than this, and every other request of theirs is a delivery. The drill keeps its own
 deliveries to the other half, so that together they never exceed the limit. This makes the verification slower, and with
 it the measured recovery: if the gateway has a variable that lifts its limit, set that under `[gateway.env]` instead. A
-delivery that is answered 429 nonetheless is the finding `deliveries-rate-limited`, whatever else is found.
+delivery that is answered 429 nonetheless is the finding `deliveries-rate-limited`, whatever else is found. A limit that
+holds for every request, reads too, is `rate_limit` under `[traffic]`.
 """,
     "delivery.signature": """
 ```toml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -211,6 +212,21 @@ def test_a_token_that_no_header_can_hold_is_not_quoted(server: Server):
     client = GatewayClient(rest_target(), lambda: server.url, Meter())
     sent = [client.deliver("create item").answer, client.begin_delivery("create item").finish()]
     assert {answer.error for answer in sent} == {f"LocalProtocolError: {NOT_HTTP}"}
+
+
+def test_reads_and_load_keep_to_the_limit_of_all_requests(server: Server, sender: Sender):
+    target = rest_target(traffic={"rate_limit": 40.0})
+    server.reply = Sessions()
+    client = GatewayClient(target, lambda: server.url, Meter())
+    (read,) = target.reads_of("1")
+    began = time.monotonic()
+    for _ in range(3):
+        client.read(read)
+        client.deliver("create item")
+    assert time.monotonic() - began >= 5 * 0.049, "half of the limit is the load's"
+    load = begin(sender, target, server.url)
+    load.end()
+    assert load.rate == 20.0
 
 
 def test_a_cookie_may_be_what_the_login_gives(server: Server):

@@ -17,6 +17,8 @@ from rollback_drills.clients.gateway import GatewayClient
 from rollback_drills.core.errors import StackError
 from rollback_drills.core.meter import Meter
 from rollback_drills.core.redaction import Redactor
+from rollback_drills.drill.checkers import Problems
+from rollback_drills.drill.checkers.reads import check_reads
 from rollback_drills.drill.drill import Drill
 from rollback_drills.drill.plan import Plan
 from rollback_drills.lab.lab import Lab
@@ -104,6 +106,18 @@ def test_a_good_answer_is_compared_with(server: Server, drill: Drill) -> None:
     known = learn_reads(stack)
     assert (known.answers["who am I"].body, known.unknown) == ({"name": "ada"}, {})
     assert judged(drill, stack, known) == ([], ())
+
+
+def test_a_read_that_is_rate_limited_accuses_no_release(server: Server, drill: Drill) -> None:
+    server.reply = answering(reply(200, ME))
+    stack = stack_of(server)
+    known = learn_reads(stack)
+    server.reply = answering(reply(429, "{}"))
+    problems = Problems()
+    check_reads(problems, stack, "1")
+    assert problems.findings == ["deliveries-rate-limited"]
+    sentence = "That reads are answered as before the upgrade: who am I (the gateway's rate limit)."
+    assert judged(drill, stack, known) == ([], (sentence,))
 
 
 @pytest.mark.parametrize("starts", [True, False])

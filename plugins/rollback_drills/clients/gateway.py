@@ -60,7 +60,7 @@ class GatewayClient:
     ) -> None:
         self._target, self._meter, self.hide = target, meter, hide
         self.delivered = delivered if delivered is not None else []
-        self._last_delivery = -math.inf
+        self._last_request = -math.inf
         self._base_url = base_url
         self._http = HttpClient(base_url, meter)
         self._sessions = Sessions(target, self._send, hide)
@@ -134,6 +134,7 @@ class GatewayClient:
 
     def read(self, request: ClientRequest) -> Answer:
         """Send a request that writes nothing."""
+        self._keep_pace()
         return self._ask(request.name, prepare(self._target, request.name, f"read-{uuid4().hex}"))
 
     def _get(self, asked: Version | Routes | Metrics) -> Answer:
@@ -271,8 +272,8 @@ class GatewayClient:
             return
         pause = (2 if self._target.traffic.rate else 1) / limit
         with self._meter.target():
-            time.sleep(max(0.0, self._last_delivery + pause - time.monotonic()))
-        self._last_delivery = time.monotonic()
+            time.sleep(max(0.0, self._last_request + pause - time.monotonic()))
+        self._last_request = time.monotonic()
 
     def counters(self) -> RequestCounters:
         """The gateway's own request counters.

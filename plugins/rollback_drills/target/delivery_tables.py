@@ -125,6 +125,11 @@ class TrafficSettings(Table):
         description="requests per second in each drill, of all kinds together; 0: no client traffic; lowered where a "
         "healthy release cannot serve it",
     )
+    rate_limit: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
+        default=None,
+        description="requests per second, of every kind, that the gateway accepts from all clients together; "
+        "`delivery.rate_limit` is for deliveries alone",
+    )
     learn: bool = Field(
         default=True,
         description="whether each worker first tries what both healthy releases can serve, which starts each of them "

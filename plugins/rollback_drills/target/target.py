@@ -261,8 +261,9 @@ class Target(Table):
 
     @property
     def rate_limit(self) -> float | None:
-        """Requests per second that the gateway accepts from all clients together, if it limits them."""
-        return self.delivery.rate_limit if self.delivery is not None else None
+        """Writes and reads per second that the gateway accepts from all clients together, if it limits them."""
+        limits = (self.traffic.rate_limit, self.delivery.rate_limit if self.delivery is not None else None)
+        return min((each for each in limits if each is not None), default=None)
 
     @property
     def file(self) -> Path:

@@ -27,6 +27,7 @@ _REFUSED = {  # what a refused probe asks for
     426: 'set headers = { X-Forwarded-Proto = "https" } under [health], as the proxy in front of it does',
 }
 _LOGIN = "correct [logins.NAME], and let the seed create its user (database.seed or database.seed_command)"
+_LIMITED = "set rate_limit under [traffic], or lift the limit with a variable under [gateway.env]"
 _LISTED = 5  # integrations whose answers are listed
 
 
@@ -120,7 +121,7 @@ def _webhooks(stack: Stack, release: str) -> Iterator[Diagnosis]:
         if each.answer.unsent:
             fix = _LOGIN
         if is_rate_limited(stack.target, each.integration, each.answer):
-            fix = "set rate_limit under [delivery], or lift the limit with a variable under [gateway.env]"
+            fix = _LIMITED
         yield Diagnosis(f"{release}: {each.integration}", "problem", _brief(each.answer), fix)
     taken = [each.id for each in delivered if each.acknowledged]
     missing = set(taken) - stack.stored(taken)
@@ -144,7 +145,8 @@ def _reads(stack: Stack, release: str) -> Iterator[Diagnosis]:
     answers = {each.name: stack.client.read(each) for each in reads}
     wrong = {name: answer for name, answer in answers.items() if not is_taken(stack.target, name, answer)}
     for name, answer in wrong.items():
-        yield Diagnosis(f"{release}: {name}", "problem", _brief(answer), "correct [[requests]], or set since")
+        fix = _LIMITED if is_rate_limited(stack.target, name, answer) else "correct [[requests]], or set since"
+        yield Diagnosis(f"{release}: {name}", "problem", _brief(answer), fix)
     if reads and not wrong:
         yield Diagnosis(f"{release}: reads", "ok", f"{count(len(reads), 'kind')} of requests answered")
 

@@ -93,8 +93,10 @@ def pace_of(target: Target, slowest: Cost | None = None) -> Pace:
 
 
 def asked_rate(target: Target) -> float:
-    """The target file's rate. At the rate limit, deliveries use half of it; the drill has the rest."""
-    return min(target.traffic.rate, target.rate_limit or target.traffic.rate)
+    """The target file's rate, of which what is limited uses half of the limit at most; the drill has the rest."""
+    rate, all_kinds = target.traffic.rate, target.traffic.rate_limit
+    deliveries = target.delivery.rate_limit if target.delivery is not None else None
+    return min(rate, deliveries or rate, all_kinds / 2 if all_kinds else rate)  # every other request is a delivery
 
 
 def _rounded(rate: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rollback_drills.clients.answers import is_taken
+from rollback_drills.clients.answers import is_rate_limited, is_taken
 from rollback_drills.drill.checkers.judge import Judge
 from rollback_drills.lab.reads import KnownReads, difference_of, same_reads
 from rollback_drills.lab.stack import Stack
@@ -13,13 +13,14 @@ from rollback_drills.lab.stack import Stack
 def check_reads(judge: Judge, stack: Stack, release: str) -> None:
     """Every read of the target file is answered with an accepted status."""
     answers = {each.name: stack.client.read(each) for each in stack.target.reads_of(release)}
+    limited = any(is_rate_limited(stack.target, name, each) for name, each in answers.items())
     wrong = {name: each.brief() for name, each in answers.items() if not is_taken(stack.target, name, each)}
     if answers:
         judge.check(
             f"{len(answers)} reads are answered",
             wrong,
             expected={},
-            finding="release-not-serving",
+            finding="deliveries-rate-limited" if limited else "release-not-serving",
             detail="; ".join(f"{name}: {json.dumps(each, ensure_ascii=False)}" for name, each in wrong.items()),
             timed=all(answers[name].silent for name in wrong),
         )
@@ -51,5 +52,8 @@ def _differences(stack: Stack, known: KnownReads) -> tuple[dict[str, str], dict[
     """What differs, by name; and the reads that were not answered, of which nothing is told, and why."""
     now = {name: answer for name, answer in same_reads(stack).items() if name in known.answers}
     silent = {name: f"no answer: {answer.error}" for name, answer in now.items() if not answer.answered}
+    silent |= {
+        name: "the gateway's rate limit" for name, each in now.items() if is_rate_limited(stack.target, name, each)
+    }
     found = {name: difference_of(known.answers[name], answer) for name, answer in now.items() if name not in silent}
     return {name: each for name, each in found.items() if each}, silent

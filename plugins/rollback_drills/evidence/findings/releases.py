@@ -31,14 +31,14 @@ RELEASES = (
     FindingKind(
         "deliveries-rate-limited",
         "major",
-        "Deliveries run into the gateway's rate limit",
+        "Requests run into the gateway's rate limit",
         why=(
-            "The drill then judges the limit, not the rollback: the gateway refuses deliveries that the release "
+            "The drill then judges the limit, not the rollback: the gateway refuses requests that the release "
             "would accept."
         ),
         remedy=(
-            "State the limit under [delivery] as `rate_limit`, or lift it in the drilled stack with a variable "
-            "under [gateway.env]."
+            "State the limit under [traffic] as `rate_limit` (of deliveries alone: under [delivery]), or lift it in "
+            "the drilled stack with a variable under [gateway.env]."
         ),
     ),
     FindingKind(
