@@ -51,7 +51,7 @@ def play(stack: Stack, sender: Sender, cost: Cost, rate: float) -> Played:
     Raises:
         StackError: the sender has ended.
     """
-    load = begin(sender, stack.target, stack.gateway.base_url, rate=rate)
+    load = begin(sender, stack.target, stack.gateway.base_url, rate=rate, hide=stack.client.hide)
     wanted = max(4, round(PLAYED * rate))
     limit = wanted / rate + stack.target.gateway.request_timeout
     load.wait_for(lambda requests: len(requests) >= wanted, timeout=limit)
