@@ -40,7 +40,7 @@ LEFT_OUT = walked("0002", "not run", "", "interrupted (Ctrl-C)")
             build.run(GOOD, walked("0002", revision="unproven")),
             f"⚠️ {ASK} In part: 1 of 2; 1 could not be proven.",
         ),
-        (build.run(GOOD, SHORT), f"⚠️ {ASK} Not proven: 1 of 2 drills were cut short."),
+        (build.run(GOOD, SHORT), f"⚠️ {ASK} Not proven: 1 of 2 drills was cut short."),
         (build.run(GOOD, LEFT_OUT), f"⚠️ {ASK} Not proven: the run ended early, after 1 of 2 drills."),
         (build.run(GOOD, interrupted="Ctrl-C"), f"⚠️ {ASK} Not proven: the run ended early, after 1 drill."),
         (

@@ -36,7 +36,7 @@ def of(*verdicts: Verdict) -> tuple[DrillEvidence, ...]:
         (("passed", "failed", "error"), "", "failed", "No: 1 of 1 section fails."),
         (("failed",), "Ctrl-C", "failed", "No: 1 of 1 section fails."),
         (("passed", "error", "incomplete"), "", "unknown", "Not proven: 1 of 3 drills could not be carried out."),
-        (("passed", "incomplete"), "", "unknown", "Not proven: 1 of 2 drills were cut short."),
+        (("passed", "incomplete"), "", "unknown", "Not proven: 1 of 2 drills was cut short."),
         (("passed", "passed"), "Ctrl-C", "unknown", "Not proven: the run ended early, after 2 drills."),
         (
             ("passed", "not run", "not run"),

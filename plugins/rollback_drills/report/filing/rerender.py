@@ -162,7 +162,3 @@ def _copy_artifacts(source: Path, run: RunEvidence, merged: RunEvidence, output:
             if place in wanted and inside and path.is_file():
                 (output / place).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, output / place)
-
-
-def _within(path: Path, directory: Path) -> bool:
-    return path.resolve().is_relative_to(directory.resolve())

@@ -66,7 +66,8 @@ def _broken_off(run: RunEvidence) -> tuple[str, Tone] | None:
         case "error":
             return f"Not proven: {of.format(counts['error'])} could not be carried out.", "unknown"
         case "incomplete" if counts["incomplete"]:
-            return f"Not proven: {of.format(counts['incomplete'])} were cut short.", "unknown"
+            were = "was" if counts["incomplete"] == 1 else "were"
+            return f"Not proven: {of.format(counts['incomplete'])} {were} cut short.", "unknown"
         case "incomplete":
             begun = total - counts["not run"]
             after = count(total, "drill") if begun == total else of.format(begun)
