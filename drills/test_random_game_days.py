@@ -83,12 +83,15 @@ class ReplayJudge:
         expected: JsonValue = True,
         finding: str | None = None,
         detail: str = "",
+        remedy: str = "",
         timed: bool = False,
     ) -> bool:
         __tracebackhide__ = True
         found = detail or f"{title}: expected {expected!r}, observed {observed!r}"
         again = f"{found} (again: --drill-replay={self._line})"
-        return self._drill.check(title, observed, expected=expected, finding=finding, detail=again, timed=timed)
+        return self._drill.check(
+            title, observed, expected=expected, finding=finding, detail=again, remedy=remedy, timed=timed
+        )
 
     def observe(self, title: str, value: JsonValue) -> None:
         self._drill.observe(title, value)

@@ -6,6 +6,7 @@ As in `test_to_the_letter`, each is a pair, and a finding only where the target'
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 
@@ -37,10 +38,11 @@ def test_letter_curl_status(idle_stack: Stack, drill: Drill, tmp_path: Path) -> 
         drill.check("it is healthy", stack.becomes_healthy(), finding="release-not-serving")
     address = quote(stack.gateway.base_url + target.readiness.path)
     misled = []
-    for title, state, take_away in (
+    ways: tuple[tuple[str, str, Callable[[], None]], ...] = (
         ("Empty the database", "the database is empty", lambda: _empty(stack)),
         ("Take the database away", "there is no database", stack.database.drop),
-    ):
+    )
+    for title, state, take_away in ways:
         with drill.step(title):
             take_away()
         with to_the_letter(drill, f"curl {address}"):
