@@ -34,6 +34,7 @@ from rollback_drills.lab.lab import Lab
 from rollback_drills.lab.stack import Stack
 from rollback_drills.postgres import LARGE_OBJECTS
 from rollback_drills.postgres.dump import defect_of
+from rollback_drills.runtimes.protocols import Outcome
 from rollback_drills.target.capabilities import tells_previous
 from rollback_drills.target.target import Target
 
@@ -192,21 +193,25 @@ def downgrade(
                 check_kept(drill, stack, lab, before, goal)
 
 
-def deploy(stack: Stack, drill: Drill, release: str) -> None:
-    """Deploy a release; it has to start. Under Compose, the previous one must be selected by the release variable."""
-    if release == stack.target.previous and stack.project is not None:
-        check_release_variable(drill, stack)
-        if stack.project.selection.needs_build:
-            _note_build(drill, stack.project.selection.variable)
-    outcome = stack.gateway.deploy(release)
+def check_started(drill: Drill, title: str, outcome: Outcome) -> None:
+    """A release has started; without it, nothing that follows makes sense."""
     drill.check(
-        f"release {release} starts",
+        title,
         outcome.started,
         finding="release-not-serving",
         detail=outcome.why,
         vital=True,
         timed=outcome.timed_out,
     )
+
+
+def deploy(stack: Stack, drill: Drill, release: str) -> None:
+    """Deploy a release; it has to start. Under Compose, the previous one must be selected by the release variable."""
+    if release == stack.target.previous and stack.project is not None:
+        check_release_variable(drill, stack)
+        if stack.project.selection.needs_build:
+            _note_build(drill, stack.project.selection.variable)
+    check_started(drill, f"release {release} starts", stack.gateway.deploy(release))
 
 
 def _note_build(drill: Drill, variable: str) -> None:

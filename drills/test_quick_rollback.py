@@ -32,6 +32,7 @@ from .procedures import (
     check_release_serves,
     check_repetitions,
     check_seed,
+    check_started,
     check_still_stored,
     check_stored_as_sent,
     deploy,
@@ -250,14 +251,7 @@ def test_quick_flags(stack: Stack, drill: Drill) -> None:
         with drill.step("Re-create the gateway", checklist="disable-or-rollback"):
             outcome = stack.gateway.recreate()
             started = time.monotonic()
-            drill.check(
-                "the gateway starts",
-                outcome.started,
-                finding="release-not-serving",
-                detail=outcome.why,
-                vital=True,
-                timed=outcome.timed_out,
-            )
+            check_started(drill, "the gateway starts", outcome)
         verify = drill.step(f"Verify that {name} is off and every other integration is not", checklist="verify-health")
         with verify, drill.together():
             # Repeated, because not every worker process need have read the flag, and caches expire.

@@ -27,6 +27,7 @@ from .procedures import (
     check_read_as_before,
     check_release_serves,
     check_seed,
+    check_started,
     check_still_stored,
     deploy,
     error_rate_of,
@@ -160,15 +161,7 @@ def restart_previous(stack: Stack, drill: Drill, faulty: str | None) -> None:
 
 def check_restarts(drill: Drill, stack: Stack) -> None:
     """The release that runs can be restarted."""
-    outcome = stack.gateway.restart()
-    drill.check(
-        "the gateway starts again",
-        outcome.started,
-        finding="release-not-serving",
-        detail=outcome.why,
-        vital=True,
-        timed=outcome.timed_out,
-    )
+    check_started(drill, "the gateway starts again", stack.gateway.restart())
 
 
 @pytest.mark.drill("Health tells the truth", runbook="recovery-checklist", requires="health")
