@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from signal import Signals
 
@@ -22,6 +23,7 @@ from rollback_drills.target.target import Target
 
 _HOST, _IPV6 = "127.0.0.1", "::1"
 _PORTS = 3  # to try until the gateway has answered once
+_RELEASED = 2.0  # seconds
 
 
 def process_values(target: Target, release: str, trees: Trees, private: Path, database_url: str) -> dict[str, str]:
@@ -161,7 +163,7 @@ class EmbeddedGateway:
     def _start(self) -> Outcome:
         release = self._deployment.required()
         directory = self._trees.tree(release) / self._target.gateway.directory
-        if not is_free(self._port):  # the other program's answers would pass for the gateway's
+        if not self._becomes_free():  # the other program's answers would pass for the gateway's
             raise self._occupied(release)
         started = time.monotonic()
         with self._meter.target():
@@ -182,6 +184,12 @@ class EmbeddedGateway:
                 return Outcome(False, time.monotonic() - started, code, child.tail(), elsewhere)
         self._has_served = True
         return Outcome(True, time.monotonic() - started)
+
+    def _becomes_free(self) -> bool:
+        """Whether nothing listens on the port; the system may take a moment to close what a killed process had open."""
+        with suppress(StackError):
+            poll_until(lambda: is_free(self._port), what="the end of what listened", timeout=_RELEASED)
+        return is_free(self._port)
 
     def _occupied(self, release: str) -> StackError:
         what = f"release {release} cannot be started"
