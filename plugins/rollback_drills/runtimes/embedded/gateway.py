@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from signal import Signals
 
@@ -187,9 +186,10 @@ class EmbeddedGateway:
 
     def _becomes_free(self) -> bool:
         """Whether nothing listens on the port; the system may take a moment to close what a killed process had open."""
-        with suppress(StackError):
-            poll_until(lambda: is_free(self._port), what="the end of what listened", timeout=_RELEASED)
-        return is_free(self._port)
+        try:
+            return poll_until(lambda: is_free(self._port), what="the end of what listened", timeout=_RELEASED)
+        except StackError:
+            return False
 
     def _occupied(self, release: str) -> StackError:
         what = f"release {release} cannot be started"
