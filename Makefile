@@ -83,7 +83,7 @@ healthy: $(READY) ## perform RUNS (20) game days on the healthy gateway, which m
 	$(BIN)/python tests/healthy.py $(RUNS) $(if $(WITHIN),--within $(WITHIN)) -n $(JOBS) $(DRILLS)
 
 docker: $(READY) ## what needs a Docker engine: runtimes, images, Compose, runs that are killed, engines on other hosts
-	$(BIN)/pytest tests/docker $(WORKERS) -q
+	$(BIN)/pytest tests/docker -n $(JOBS) -q
 
 examples: $(READY) ## the projects of examples/, drilled as their pages say, from the wheel alone; two of them need Docker
 	$(BIN)/pytest tests/examples -n 0 -q $(if $(EXAMPLES),-k "$(EXAMPLES)")
